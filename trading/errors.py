@@ -1,0 +1,68 @@
+"""Every error of this project: one root, three families.
+
+The family says what is known about the outside world, and each docstring says what the system does next.
+"""
+
+
+class DurableOrdersError(Exception):
+    """The root. Its text is one line that can be shown to a user; it never holds a secret."""
+
+
+class RefusedError(DurableOrdersError):
+    """Definitely not done. Nothing was sent and nothing changed; the caller corrects it and may ask again."""
+
+
+class UnknownError(DurableOrdersError):
+    """May or may not have been done. The system looks until it knows, and takes no new risk meanwhile."""
+
+
+class BrokenError(DurableOrdersError):
+    """A part that must work does not. The command stops with exit code 1; open orders wait, unharmed."""
+
+
+class InvalidOrder(RefusedError):
+    """An order, or a change of one, that cannot be expressed. Nothing was recorded or sent."""
+
+
+class DuplicateOrder(RefusedError):
+    """The client order id belongs to an order with other content. The existing order is left as it is."""
+
+
+class OrderNotFound(RefusedError):
+    """No order of that id in this account. Nothing was changed."""
+
+
+class InvalidSettings(RefusedError):
+    """A settings file or variable that cannot be used. Nothing is started."""
+
+
+class InvalidInstruments(RefusedError):
+    """An instrument master that cannot be read. Nothing is started: orders could not be checked."""
+
+
+class InvalidTicks(RefusedError):
+    """A ticks file or a tick that cannot be used. The feed stops; nothing is filled from it."""
+
+
+class NotApproved(RefusedError):
+    """Placing was asked for an order that the guardian has not approved. It is not sent."""
+
+
+class BookUnreadable(UnknownError):
+    """The broker's book could not be read. Orders that depend on it stay as they are; the read is repeated."""
+
+
+class MarketNotOwned(BrokenError):
+    """Another process has taken over this paper market. This one stops matching at once."""
+
+
+class LedgerUnusable(BrokenError):
+    """The ledger cannot be opened or is of another version. Orders wait; nothing new is sent."""
+
+
+class HomeUnusable(BrokenError):
+    """The home directory cannot be used: not writable, or in use by another process. Nothing is started."""
+
+
+class ServerUnreachable(BrokenError):
+    """No Temporal server answers. Nothing was sent; orders on it continue when it is back."""

@@ -1,0 +1,1 @@
+"""The guardian: nothing is placed that it has not approved."""

@@ -1,0 +1,255 @@
+"""The ledger's tables. Money is stored as whole ten-thousandths of a rupee, so that sums are exact everywhere."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = sa.MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"},
+)
+
+SCALE = Decimal(10_000)
+BIG_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""SQLite numbers rows by itself only in a column that is called INTEGER."""
+
+
+class Money(TypeDecorator[Decimal]):
+    """Rupees as `Decimal`, stored as an integer of ten-thousandths. More than four places is an error."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        scaled = value * SCALE
+        if scaled != scaled.to_integral_value():
+            raise ValueError(f"money with more than four places, was {value}")
+        return int(scaled)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value) / SCALE
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time, stored in UTC."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone, was {value}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _text(name: str, **kwargs: Any) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=kwargs.pop("nullable", False), **kwargs)
+
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    _text("account", primary_key=True),
+    sa.Column("halted", sa.Boolean, nullable=False),
+    _text("halt_reason"),
+    sa.Column("book_read_at", Moment),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+"""One row an account: whether it may trade, and when its watch last read the broker's book."""
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    _text("order_id", primary_key=True),
+    _text("account"),
+    _text("client_order_id"),
+    _text("run_id"),
+    _text("fingerprint"),
+    _text("tag"),
+    _text("broker_order_id", nullable=True),
+    _text("mode"),
+    _text("strategy"),
+    _text("symbol"),
+    _text("side"),
+    _text("product"),
+    _text("order_type"),
+    _text("validity"),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("price", Money),
+    sa.Column("trigger_price", Money),
+    _text("status"),
+    sa.Column("filled_quantity", sa.BigInteger, nullable=False),
+    sa.Column("filled_value", Money, nullable=False),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    sa.Column("unsettled", sa.Boolean, nullable=False),
+    _text("reason"),
+    sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.Index(None, "account", "status"),
+    sa.Index(None, "account", "created_at"),
+    sa.Index(None, "account", "tag", unique=True),
+    sa.Index(None, "account", "broker_order_id"),
+)
+"""The order as its workflow last recorded it. `sequence` is that of the last event; `unsettled` blocks new risk."""
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("feed_id", BIG_ID, primary_key=True, autoincrement=True),
+    _text("account"),
+    _text("order_id"),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    _text("type"),
+    _text("status"),
+    _text("message"),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index(None, "order_id", "sequence", unique=True),
+    sa.Index(None, "account", "feed_id"),
+)
+"""The feed of events, in the order of recording."""
+
+fills = sa.Table(
+    "fills",
+    metadata,
+    _text("order_id", primary_key=True),
+    _text("trade_id", primary_key=True),
+    _text("account"),
+    _text("broker_order_id"),
+    _text("symbol"),
+    _text("product"),
+    _text("side"),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("price", Money, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index(None, "account", "at"),
+)
+
+positions = sa.Table(
+    "positions",
+    metadata,
+    _text("account", primary_key=True),
+    _text("symbol", primary_key=True),
+    _text("product", primary_key=True),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("open_value", Money, nullable=False),
+    sa.Column("realized_pnl", Money, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+"""Net position: signed quantity, what the open part cost (signed like the quantity), and realized profit."""
+
+reservations = sa.Table(
+    "reservations",
+    metadata,
+    _text("order_id", primary_key=True),
+    _text("account"),
+    _text("symbol"),
+    _text("strategy"),
+    _text("side"),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("value", Money, nullable=False),
+    sa.Column("reserved_at", Moment, nullable=False),
+    sa.Column("released_at", Moment),
+    sa.Index(None, "account", "released_at"),
+)
+"""What approved orders may still use. Made with the approval, released with the order's end."""
+
+ticks = sa.Table(
+    "ticks",
+    metadata,
+    _text("account", primary_key=True),
+    _text("symbol", primary_key=True),
+    sa.Column("last_price", Money, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("received_at", Moment, nullable=False),
+)
+"""The last tick of each symbol: `at` on the market's clock, `received_at` on the wall's."""
+
+exchange_markets = sa.Table(
+    "exchange_markets",
+    metadata,
+    _text("account", primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("session", sa.Date),
+    sa.Column("market_at", Moment),
+    sa.Column("wall_at", Moment),
+    sa.Column("closes_at", Moment),
+)
+"""One paper market an account. `epoch` counts its owners, `version` its changes; `market_at` was shown at `wall_at`,
+and on the wall's clock the session closes at `closes_at`."""
+
+exchange_orders = sa.Table(
+    "exchange_orders",
+    metadata,
+    _text("broker_order_id", primary_key=True),
+    _text("account"),
+    _text("tag", nullable=True),
+    _text("symbol"),
+    _text("side"),
+    _text("product"),
+    _text("order_type"),
+    _text("validity"),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("filled_quantity", sa.BigInteger, nullable=False),
+    sa.Column("price", Money),
+    sa.Column("trigger_price", Money),
+    sa.Column("triggered", sa.Boolean, nullable=False),
+    _text("status"),
+    _text("state"),
+    _text("message", nullable=True),
+    sa.Column("session", sa.Date, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("placed_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.Index(None, "account", "version"),
+    sa.Index(None, "account", "tag"),
+    sa.Index("ix_exchange_orders_matching", "account", "symbol", "state", "status", "side", "price"),
+)
+"""The paper exchange's own order book, in the broker's terms."""
+
+exchange_history = sa.Table(
+    "exchange_history",
+    metadata,
+    sa.Column("history_id", BIG_ID, primary_key=True, autoincrement=True),
+    _text("broker_order_id"),
+    _text("status"),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("filled_quantity", sa.BigInteger, nullable=False),
+    sa.Column("price", Money),
+    sa.Column("trigger_price", Money),
+    _text("message", nullable=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index(None, "broker_order_id", "history_id"),
+)
+"""Every status that an order of the paper exchange has passed through (Kite's order history)."""
+
+exchange_trades = sa.Table(
+    "exchange_trades",
+    metadata,
+    sa.Column("number", BIG_ID, primary_key=True, autoincrement=True),
+    _text("account"),
+    _text("broker_order_id"),
+    _text("trade_id"),
+    _text("symbol"),
+    _text("product"),
+    _text("side"),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("price", Money, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index(None, "account", "number"),
+    sa.Index(None, "broker_order_id"),
+)

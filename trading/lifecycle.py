@@ -1,0 +1,263 @@
+"""An order's life: one table, and the pure step `(order, event) -> order`.
+
+Rules
+-----
+1. Everything that changes an order's status goes through `step`. No I/O and no clock in here: times come with
+   the events.
+2. The filled quantity never goes down, and it is always the sum of the fills. Fills are known by trade id, so the
+   same trade reported twice is one fill (FIX: unique ExecID).
+3. A terminal status is never left. A trade that turns up after the end is still booked: the outcome of an order
+   is (filled quantity, average price), never the status alone (FIX matrix D4; Kite forum 8676).
+4. An end is proved by the book. A row that says the order is over is believed only when the trades add up to what
+   the row says was filled; until then the order goes on working and is looked at again.
+5. A pair that is not in the table changes nothing. So every event applied twice changes nothing either.
+6. The terms are the broker's: a working row restates quantity, price, trigger and type (Kite: `quantity` of a
+   modification is the new total; FIX D10 to D12).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from trading.brokers.book import BookReport, BookState, BrokerOrder
+from trading.order import BrokerOrderId, Fill, Order, Status
+
+
+class Trigger(StrEnum):
+    """What can happen to an order."""
+
+    REFUSE = "refuse"
+    WITHDRAW = "withdraw"
+    ACCEPT = "accept"
+    LOSE = "lose"
+    ABSENT = "absent"
+    WORK = "work"
+    FILL = "fill"
+    COMPLETE = "complete"
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    REJECT = "reject"
+
+
+S, T = Status, Trigger
+
+TRANSITIONS: dict[tuple[Status, Trigger], Status] = {
+    (S.PENDING, T.REFUSE): S.REJECTED,  # by the guardian, the deadline or the broker; nothing is out there
+    (S.PENDING, T.WITHDRAW): S.CANCELLED,  # cancelled before it was sent
+    (S.PENDING, T.ACCEPT): S.PLACED,
+    (S.PENDING, T.LOSE): S.UNKNOWN,
+    (S.PENDING, T.WORK): S.PLACED,  # the book shows it before the answer is back
+    (S.PENDING, T.FILL): S.PARTIAL,
+    (S.PENDING, T.COMPLETE): S.FILLED,
+    (S.PENDING, T.CANCEL): S.CANCELLED,
+    (S.PENDING, T.EXPIRE): S.EXPIRED,  # an IOC that found nobody, within the answer
+    (S.PENDING, T.REJECT): S.REJECTED,
+    #
+    (S.UNKNOWN, T.ACCEPT): S.PLACED,  # the answer was late, not lost
+    (S.UNKNOWN, T.ABSENT): S.PENDING,  # proved never placed: what happens next is decided afresh
+    (S.UNKNOWN, T.WORK): S.PLACED,
+    (S.UNKNOWN, T.FILL): S.PARTIAL,
+    (S.UNKNOWN, T.COMPLETE): S.FILLED,
+    (S.UNKNOWN, T.CANCEL): S.CANCELLED,
+    (S.UNKNOWN, T.EXPIRE): S.EXPIRED,
+    (S.UNKNOWN, T.REJECT): S.REJECTED,
+    #
+    (S.PLACED, T.FILL): S.PARTIAL,
+    (S.PLACED, T.COMPLETE): S.FILLED,
+    (S.PLACED, T.CANCEL): S.CANCELLED,  # asked for or not: FIX unsolicited cancel
+    (S.PLACED, T.EXPIRE): S.EXPIRED,
+    (S.PLACED, T.REJECT): S.REJECTED,  # a receipt is not an acceptance: RMS and the exchange come later
+    #
+    (S.PARTIAL, T.COMPLETE): S.FILLED,
+    (S.PARTIAL, T.CANCEL): S.CANCELLED,  # keeps its fills
+    (S.PARTIAL, T.EXPIRE): S.EXPIRED,  # keeps its fills
+    (S.PARTIAL, T.REJECT): S.REJECTED,  # keeps its fills; Kite: do not assume that a REJECTED row has none
+}
+"""`(status, trigger) -> status`. PLACED and PARTIAL know no REFUSE, LOSE or ABSENT: the book outweighs an answer."""
+
+ENDS: dict[BookState, Trigger] = {
+    BookState.COMPLETE: T.COMPLETE,
+    BookState.CANCELLED: T.CANCEL,
+    BookState.EXPIRED: T.EXPIRE,
+    BookState.REJECTED: T.REJECT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Somebody with the right to say no said no, and nothing is at the broker."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Cancelled before anything was sent."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The broker's answer to a placement: its id for the order."""
+
+    broker_order_id: BrokerOrderId
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLost:
+    """The placement may or may not have reached the broker."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedAbsent:
+    """The book was read through the whole settle window and does not have the order."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The book's row and trades."""
+
+    report: BookReport
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody wants it gone. Changes no status: only the book, or never having been sent, ends an order."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A sentence for the record, such as an amendment that the broker refused."""
+
+    reason: str
+
+
+Event = Refused | Withdrawn | Receipt | AnswerLost | ProvedAbsent | Reported | CancelRequested | Noted
+
+
+def step(order: Order, event: Event, at: datetime) -> Order:
+    """The order after the event, which became known at `at`. The same object if nothing changed."""
+    changes = _STEPS[type(event)](order, event)
+    changed = {field: value for field, value in changes.items() if getattr(order, field) != value}
+    if not changed:
+        return order
+    content = {field: getattr(order, field) for field in Order.model_fields}
+    return Order(**content | changed | {"updated_at": max(at, order.updated_at)})
+
+
+def next_status(status: Status, trigger: Trigger) -> Status:
+    """The table, looked up. A pair that is not in it changes nothing."""
+    return TRANSITIONS.get((status, trigger), status)
+
+
+def _moved(order: Order, trigger: Trigger, *reasons: str) -> dict[str, Any]:
+    """Status and reasons after a trigger; a trigger that does not apply leaves no reason behind."""
+    status = next_status(order.status, trigger)
+    if status is order.status:
+        return {}
+    return {"status": status, "reasons": _with_reasons(order, *reasons)}
+
+
+def _with_reasons(order: Order, *reasons: str) -> tuple[str, ...]:
+    return order.reasons + tuple(reason for reason in reasons if reason and reason not in order.reasons)
+
+
+def _refused(order: Order, event: Refused) -> dict[str, Any]:
+    return _moved(order, T.REFUSE, *event.reasons)
+
+
+def _withdrawn(order: Order, event: Withdrawn) -> dict[str, Any]:
+    return _moved(order, T.WITHDRAW, event.reason)
+
+
+def _receipt(order: Order, event: Receipt) -> dict[str, Any]:
+    known = {"broker_order_id": order.broker_order_id or event.broker_order_id}
+    return known | _moved(order, T.ACCEPT)
+
+
+def _answer_lost(order: Order, event: AnswerLost) -> dict[str, Any]:
+    return _moved(order, T.LOSE, event.reason)
+
+
+def _proved_absent(order: Order, event: ProvedAbsent) -> dict[str, Any]:
+    return _moved(order, T.ABSENT, event.reason)
+
+
+def _cancel_requested(order: Order, event: CancelRequested) -> dict[str, Any]:
+    if order.cancel_requested or order.status.terminal:
+        return {}
+    return {"cancel_requested": True, "reasons": _with_reasons(order, event.reason)}
+
+
+def _noted(order: Order, event: Noted) -> dict[str, Any]:
+    return {"reasons": _with_reasons(order, event.reason)}
+
+
+def _reported(order: Order, event: Reported) -> dict[str, Any]:
+    row = event.report.row
+    if order.broker_order_id not in (None, row.broker_order_id):
+        return {}  # a twin's row: the account watch deals with it, this order keeps its own
+    fills = merged(order.fills, event.report.fills, row.broker_order_id)
+    filled = sum(fill.quantity for fill in fills)
+    trigger = proved_by(row, filled)
+    status = next_status(order.status, trigger)
+    said = row.message if status.terminal and status is not order.status else None
+    return {
+        "broker_order_id": row.broker_order_id,
+        "fills": fills,
+        "status": status,
+        "reasons": _with_reasons(order, said or ""),
+        **({} if order.status.terminal else _terms(order, row)),
+    }
+
+
+def merged(known: tuple[Fill, ...], seen: tuple[Fill, ...], broker_order_id: BrokerOrderId) -> tuple[Fill, ...]:
+    """Both, each trade once, in the order in which they became known. Trades of other orders are left out."""
+    have = {fill.trade_id for fill in known}
+    fresh = {f.trade_id: f for f in seen if f.trade_id not in have and f.broker_order_id == broker_order_id}
+    return known + tuple(fresh.values())
+
+
+def proved_by(row: BrokerOrder, filled: int) -> Trigger:
+    """What a row proves, given how much the trades add up to (rule 4)."""
+    needed = row.quantity if row.state is BookState.COMPLETE else row.filled_quantity
+    if row.state is not BookState.WORKING and filled >= needed:
+        return ENDS[row.state]
+    return T.FILL if filled else T.WORK
+
+
+def _terms(order: Order, row: BrokerOrder) -> dict[str, Any]:
+    """The row's terms, where they can stand. A row that shows less filled than is known is old: keep ours."""
+    if row.filled_quantity < order.filled_quantity or row.quantity <= 0:
+        return {}
+    fits = (row.price is not None) == row.order_type.has_price
+    fits &= (row.trigger_price is not None) == row.order_type.has_trigger
+    if not fits:
+        return {}
+    return {
+        "quantity": row.quantity,
+        "price": row.price,
+        "trigger_price": row.trigger_price,
+        "order_type": row.order_type,
+    }
+
+
+_STEPS: dict[type, Callable[[Order, Any], dict[str, Any]]] = {
+    Refused: _refused,
+    Withdrawn: _withdrawn,
+    Receipt: _receipt,
+    AnswerLost: _answer_lost,
+    ProvedAbsent: _proved_absent,
+    Reported: _reported,
+    CancelRequested: _cancel_requested,
+    Noted: _noted,
+}

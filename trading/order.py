@@ -1,0 +1,283 @@
+"""Orders, fills and their ids. Money is `Decimal` rupees, quantities are whole shares, times are aware."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any, NewType, Self
+
+import uuid_utils
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field, model_validator
+
+Account = NewType("Account", str)
+ClientOrderId = NewType("ClientOrderId", str)
+OrderId = NewType("OrderId", str)
+"""The workflow id: `order:{account}:{client_order_id}`."""
+BrokerOrderId = NewType("BrokerOrderId", str)
+TradeId = NewType("TradeId", str)
+Tag = NewType("Tag", str)
+"""What the broker echoes: 20 alphanumeric characters (Kite documentation, order tag)."""
+
+MAX_QUANTITY = 10**9
+PRICE_PLACES = Decimal("0.0001")
+"""Kite quotes currencies to four places and everything else to two."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+"""Accounts, strategies and client order ids: 1 to 64 letters, digits, dots, dashes and underscores."""
+Symbol = Annotated[str, Field(pattern=r"^[A-Z]{2,5}:[A-Z0-9&_ .-]{1,40}$")]
+"""Exchange and Kite tradingsymbol, as in `NSE:INFY`."""
+Price = Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=4, allow_inf_nan=False)]
+Quantity = Annotated[int, Field(strict=True, gt=0, le=MAX_QUANTITY)]
+
+
+class Mode(StrEnum):
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+
+class OrderType(StrEnum):
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    SL = "SL"
+    SL_M = "SL-M"
+
+    @property
+    def has_price(self) -> bool:
+        return self in (OrderType.LIMIT, OrderType.SL)
+
+    @property
+    def has_trigger(self) -> bool:
+        return self in (OrderType.SL, OrderType.SL_M)
+
+
+class Product(StrEnum):
+    MIS = "MIS"
+    NRML = "NRML"
+    CNC = "CNC"
+    MTF = "MTF"
+
+
+class Validity(StrEnum):
+    DAY = "DAY"
+    IOC = "IOC"
+
+
+class Status(StrEnum):
+    """Where an order stands. What may follow what is in `lifecycle.TRANSITIONS`, and nowhere else."""
+
+    PENDING = "PENDING"
+    UNKNOWN = "UNKNOWN"
+    PLACED = "PLACED"
+    PARTIAL = "PARTIAL"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.REJECTED, Status.EXPIRED})
+
+
+class Frozen(BaseModel):
+    """A value that can travel through workflow history: immutable, and closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Terms(Frozen):
+    """What is to be traded. The rules here are those of Kite's `place_order`; the guardian adds the market's."""
+
+    symbol: Symbol
+    side: Side
+    quantity: Quantity
+    """Shares or units, never lots."""
+    order_type: OrderType = OrderType.MARKET
+    price: Price | None = None
+    """Rupees; for LIMIT and SL only."""
+    trigger_price: Price | None = None
+    """Rupees; for SL and SL-M only."""
+    product: Product = Product.MIS
+    validity: Validity = Validity.DAY
+
+    @model_validator(mode="after")
+    def _prices_fit_the_type(self) -> Self:
+        for field, wanted in (
+            ("price", self.order_type.has_price),
+            ("trigger_price", self.order_type.has_trigger),
+        ):
+            given = getattr(self, field) is not None
+            if wanted and not given:
+                raise ValueError(f"{field}: a {self.order_type} order needs one")
+            if given and not wanted:
+                raise ValueError(f"{field}: a {self.order_type} order takes none")
+        if self.price and self.trigger_price and (self.price - self.trigger_price) * self.side.sign < 0:
+            where = "at or above" if self.side is Side.BUY else "at or below"
+            raise ValueError(f"price: the limit of a {self.side} SL order must lie {where} its trigger_price")
+        return self
+
+    def summary(self) -> str:
+        """One line a trader reads: `BUY 75 NFO:NIFTY25MAYFUT LIMIT 24000.05 MIS`."""
+        prices = [str(self.price)] if self.price is not None else []
+        prices += [f"trigger {self.trigger_price}"] if self.trigger_price is not None else []
+        ioc = ["IOC"] if self.validity is Validity.IOC else []
+        return " ".join([self.side, str(self.quantity), self.symbol, self.order_type, *prices, self.product, *ioc])
+
+
+def new_client_order_id() -> ClientOrderId:
+    """A UUIDv7, for strategies that do not name their orders."""
+    return ClientOrderId(str(uuid_utils.uuid7()))
+
+
+class OrderIntent(Terms):
+    """What a strategy wants, before anybody has checked it."""
+
+    account: Name = "paper"
+    mode: Mode = Mode.PAPER
+    client_order_id: Name = Field(default_factory=new_client_order_id)
+    strategy: Name = "manual"
+    reason: Annotated[str, Field(max_length=500)] = ""
+    """Why, in the strategy's words. Kept in the history and the journal."""
+    place_by: AwareDatetime | None = None
+    """After this moment nothing is sent. Without one: 30 s for MARKET and SL-M, end of session for the rest."""
+
+    @property
+    def order_id(self) -> OrderId:
+        return order_id(self.account, self.client_order_id)
+
+    def fingerprint(self) -> str:
+        """Equal for equal content. An id may be started again only with the same fingerprint."""
+        return sha256(self.model_dump_json().encode()).hexdigest()[:32]
+
+
+def order_id(account: str, client_order_id: str) -> OrderId:
+    return OrderId(f"order:{account}:{client_order_id}")
+
+
+def tag_of(order: OrderId) -> Tag:
+    """The broker tag of an order: deterministic, so that a lost answer can be looked up.
+
+    Hexadecimal digits of a SHA-256: 80 bits, so two orders of one day never share a tag in practice.
+    """
+    return Tag(sha256(order.encode()).hexdigest()[:20])
+
+
+class Fill(Frozen):
+    """One trade of an order, as the exchange reported it. Identified by `trade_id` within its order."""
+
+    trade_id: TradeId
+    broker_order_id: BrokerOrderId
+    quantity: Quantity
+    price: Price
+    """Rupees a share."""
+    at: AwareDatetime
+
+
+class Order(Terms):
+    """An order as it stands: its terms as the broker last showed them, and everything proved about it."""
+
+    order_id: OrderId
+    client_order_id: Name
+    account: Name
+    mode: Mode
+    strategy: Name
+    reason: str = ""
+    tag: Tag
+    status: Status = Status.PENDING
+    broker_order_id: BrokerOrderId | None = None
+    fills: tuple[Fill, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """Why it stands as it does, oldest first, in words a trader understands."""
+    cancel_requested: bool = False
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+    @classmethod
+    def from_intent(cls, intent: OrderIntent, at: datetime) -> "Order":
+        """The order of an intent, `PENDING`, created at `at`."""
+        content = intent.model_dump(exclude={"place_by"})
+        own = intent.order_id
+        return cls(**content, order_id=own, tag=tag_of(own), created_at=at, updated_at=at)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def filled_quantity(self) -> int:
+        return sum(fill.quantity for fill in self.fills)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def average_price(self) -> Decimal | None:
+        """Volume-weighted, in rupees, to four places; `None` without a fill."""
+        if not self.fills:
+            return None
+        return (self.filled_value / self.filled_quantity).quantize(PRICE_PLACES)
+
+    @property
+    def filled_value(self) -> Decimal:
+        """Rupees paid or received for the fills, before charges."""
+        return sum((fill.price * fill.quantity for fill in self.fills), Decimal(0))
+
+    @property
+    def remaining(self) -> int:
+        return max(self.quantity - self.filled_quantity, 0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_computed(cls, data: Any) -> Any:
+        """Computed figures travel with the order for readers; they are always worked out anew."""
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if key not in ("filled_quantity", "average_price")}
+        return data
+
+    @model_validator(mode="after")
+    def _status_is_proved(self) -> Self:
+        if self.status is Status.PENDING and self.fills:
+            raise ValueError("status: a PENDING order has no fills")
+        if self.status is Status.PLACED and self.fills:
+            raise ValueError("status: a PLACED order has no fills yet")
+        if self.status in (Status.PARTIAL, Status.FILLED) and not self.fills:
+            raise ValueError(f"status: a {self.status} order has fills")
+        if self.status in (Status.PLACED, Status.PARTIAL, Status.FILLED) and self.broker_order_id is None:
+            raise ValueError(f"status: a {self.status} order has a broker_order_id")
+        return self
+
+
+class Amendment(Frozen):
+    """A change of a working order. What is `None` stays as it is; `quantity` is the new total (Kite)."""
+
+    quantity: Quantity | None = None
+    price: Price | None = None
+    trigger_price: Price | None = None
+    order_type: OrderType | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("amendment: give at least one of quantity, price, trigger_price, order_type")
+        return self
+
+    def summary(self) -> str:
+        return ", ".join(f"{field} {value}" for field, value in self.model_dump(exclude_none=True).items())
+
+    def applied_to(self, terms: Terms) -> Terms:
+        """The terms after this change. Raises `ValueError` (pydantic's) where they would not fit together."""
+        kept = terms.model_dump(include=set(Terms.model_fields))
+        change = self.model_dump(exclude_none=True)
+        order_type = self.order_type or terms.order_type
+        if not order_type.has_price:
+            kept["price"] = None
+        if not order_type.has_trigger:
+            kept["trigger_price"] = None
+        return Terms(**kept | change)

@@ -21,8 +21,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from pydantic import ValidationError
+
 from trading.brokers.book import BookReport, BookState, BrokerOrder
-from trading.order import BrokerOrderId, Fill, Order, Status
+from trading.order import BrokerOrderId, Fill, Order, Status, Terms
 
 
 class Trigger(StrEnum):
@@ -168,7 +170,13 @@ def _moved(order: Order, trigger: Trigger, *reasons: str) -> dict[str, Any]:
 
 
 def _with_reasons(order: Order, *reasons: str) -> tuple[str, ...]:
-    return order.reasons + tuple(reason for reason in reasons if reason and reason not in order.reasons)
+    told = [_storable(reason) for reason in reasons]
+    return order.reasons + tuple(reason for reason in told if reason and reason not in order.reasons)
+
+
+def _storable(text: str) -> str:
+    """The broker's words without what UTF-8 and PostgreSQL cannot hold: lone surrogates and NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 def _refused(order: Order, event: Refused) -> dict[str, Any]:
@@ -229,7 +237,7 @@ def merged(known: tuple[Fill, ...], seen: tuple[Fill, ...], broker_order_id: Bro
 
 def proved_by(row: BrokerOrder, filled: int) -> Trigger:
     """What a row proves, given how much the trades add up to (rule 4)."""
-    needed = row.quantity if row.state is BookState.COMPLETE else row.filled_quantity
+    needed = max(row.quantity, 1) if row.state is BookState.COMPLETE else row.filled_quantity
     if row.state is not BookState.WORKING and filled >= needed:
         return ENDS[row.state]
     return T.FILL if filled else T.WORK
@@ -237,18 +245,20 @@ def proved_by(row: BrokerOrder, filled: int) -> Trigger:
 
 def _terms(order: Order, row: BrokerOrder) -> dict[str, Any]:
     """The row's terms, where they can stand. A row that shows less filled than is known is old: keep ours."""
-    if row.filled_quantity < order.filled_quantity or row.quantity <= 0:
+    if row.filled_quantity < order.filled_quantity:
         return {}
-    fits = (row.price is not None) == row.order_type.has_price
-    fits &= (row.trigger_price is not None) == row.order_type.has_trigger
-    if not fits:
-        return {}
-    return {
+    kept = {field: getattr(order, field) for field in Terms.model_fields}
+    shown = {
         "quantity": row.quantity,
         "price": row.price,
         "trigger_price": row.trigger_price,
         "order_type": row.order_type,
     }
+    try:
+        Terms(**kept | shown)
+    except ValidationError:
+        return {}
+    return shown
 
 
 _STEPS: dict[type, Callable[[Order, Any], dict[str, Any]]] = {

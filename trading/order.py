@@ -1,6 +1,6 @@
 """Orders, fills and their ids. Money is `Decimal` rupees, quantities are whole shares, times are aware."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
@@ -21,6 +21,7 @@ Tag = NewType("Tag", str)
 MAX_QUANTITY = 10**9
 PRICE_PLACES = Decimal("0.0001")
 """Kite quotes currencies to four places and everything else to two."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 """Accounts, strategies and client order ids: 1 to 64 letters, digits, dots, dashes and underscores."""
@@ -148,8 +149,8 @@ class OrderIntent(Terms):
     mode: Mode = Mode.PAPER
     client_order_id: Name = Field(default_factory=new_client_order_id)
     strategy: Name = "manual"
-    reason: Annotated[str, Field(max_length=500)] = ""
-    """Why, in the strategy's words. Kept in the history and the journal."""
+    reason: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
+    """Why, in the strategy's words. Kept in the history and the journal. No NUL: PostgreSQL stores none in a text."""
     place_by: AwareDatetime | None = None
     """After this moment nothing is sent. Without one: 30 s for MARKET and SL-M, end of session for the rest."""
 
@@ -158,8 +159,13 @@ class OrderIntent(Terms):
         return order_id(self.account, self.client_order_id)
 
     def fingerprint(self) -> str:
-        """Equal for equal content. An id may be started again only with the same fingerprint."""
-        return sha256(self.model_dump_json().encode()).hexdigest()[:32]
+        """Equal for equal content, however it was written: 1500 and 1500.00 are one price, and 09:15 IST is one moment
+        in every zone. An id may be started again only with the same fingerprint.
+        """
+        prices = [price and str(price.normalize()) for price in (self.price, self.trigger_price)]
+        place_by = self.place_by and str(self.place_by - EPOCH)
+        rest = self.model_dump_json(exclude={"price", "trigger_price", "place_by"})
+        return sha256(f"{rest} {prices} {place_by}".encode()).hexdigest()[:32]
 
 
 def order_id(account: str, client_order_id: str) -> OrderId:

@@ -1,0 +1,38 @@
+"""The documentation says what the code does."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from docs.generate_lifecycle import TARGET, render
+from trading.lifecycle import TRANSITIONS
+from trading.order import TERMINAL, Status
+
+SCRIPT = Path(__file__).parents[1] / "docs" / "generate_lifecycle.py"
+
+
+def test_the_lifecycle_page_is_the_one_that_the_table_gives() -> None:
+    assert TARGET.read_text(encoding="utf-8") == render(), "run: python docs/generate_lifecycle.py"
+
+
+def test_the_script_writes_the_page(tmp_path: Path) -> None:
+    copy = shutil.copy(SCRIPT, tmp_path)
+    subprocess.run([sys.executable, copy], check=True)
+    assert (tmp_path / "lifecycle.md").read_text(encoding="utf-8") == render()
+
+
+def test_the_diagram_has_every_arrow_and_no_other() -> None:
+    drawn = {
+        (before, trigger, after)
+        for before, after, triggers in re.findall(r"^ +([A-Z]+) --> ([A-Z]+): (.+)$", render(), re.MULTILINE)
+        for trigger in triggers.split(", ")
+    }
+    assert drawn == {(before, trigger, after) for (before, trigger), after in TRANSITIONS.items()}
+    assert set(re.findall(r"^ +([A-Z]+) --> \[\*\]$", render(), re.MULTILINE)) == TERMINAL
+
+
+def test_the_page_explains_every_status() -> None:
+    explained = re.findall(r"^\| `([A-Z]+)` \| \w", render(), re.MULTILINE)
+    assert explained == list(Status)

@@ -121,10 +121,21 @@ class Settings(Section):
         content = _read(file) if file is not None else {}
         for path, value in _from_environment(os.environ if environment is None else environment):
             _put(content, path, value)
+        return cls._checked(content, file)
+
+    @classmethod
+    def _checked(cls, content: dict[str, Any], file: Path | None) -> "Settings":
         try:
             return cls.model_validate(content)
         except ValidationError as error:
             raise InvalidSettings(_explain(cls, error, file)) from None
+
+    def replaced(self, changes: dict[str, dict[str, Any]]) -> "Settings":
+        """These settings with some keys of some sections replaced. Raises `InvalidSettings`."""
+        content = self.model_dump()
+        for section, values in changes.items():
+            content[section] |= values
+        return self._checked(content, None)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -148,8 +159,15 @@ def _from_environment(environment: Any) -> list[tuple[list[str], Any]]:
     found = []
     for name, value in sorted(environment.items()):
         if name.startswith(ENVIRONMENT_PREFIX) and name not in OTHER_VARIABLES:
-            found.append((name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), yaml.safe_load(value)))
+            found.append((name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), _scalar(name, value)))
     return found
+
+
+def _scalar(name: str, value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise InvalidSettings(f"{name}: not a YAML value") from None
 
 
 OTHER_VARIABLES = frozenset({"DURABLE_ORDERS_HOME", "DURABLE_ORDERS_CONFIG"})

@@ -1,0 +1,32 @@
+"""What reading the broker's book for one order can show."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trading.brokers.book import BookReport
+from trading.order import Frozen
+from trading.outcome import Evidence
+
+
+class Found(Frozen):
+    kind: Literal["found"] = "found"
+    report: BookReport
+
+
+class Absent(Frozen):
+    """The book was read, whole, and does not have the order."""
+
+    kind: Literal["absent"] = "absent"
+    rows: int
+    """How many orders it did have."""
+
+
+class Unreadable(Frozen):
+    """The book could not be read: nothing is known."""
+
+    kind: Literal["unreadable"] = "unreadable"
+    evidence: Evidence
+
+
+Look = Annotated[Found | Absent | Unreadable, Field(discriminator="kind")]

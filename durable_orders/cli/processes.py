@@ -1,0 +1,108 @@
+"""Commands that run processes or look at them: up, worker, doctor, demo."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+demonstration: Any = None
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, print_json
+from durable_orders.doctor import examine
+from trading.settings import Settings
+from workers.home import Home, ServerAddress
+from workers.up import run_worker
+from workers.up import up as run_up
+
+TicksOption = Annotated[Path | None, typer.Option("--ticks", help="CSV or Parquet to replay, instead of the setting.")]
+SpeedOption = Annotated[float | None, typer.Option("--speed", help="Market seconds per second.")]
+SymbolOption = Annotated[str | None, typer.Option("--symbol", help="Whose ticks those are, if the file does not say.")]
+Port = typer.Option(min=1, max=65535, help="Port of the Temporal server.")
+UiPort = typer.Option(min=1, max=65535, help="Port of the Temporal UI.")
+
+
+def _settings(home: Home, config: Path | None, ticks: Path | None, speed: float | None, symbol: str | None) -> Settings:
+    """The settings, with what the command line says about the market over them."""
+    given = {"ticks": ticks, "speed": speed, "symbol": symbol}
+    return home.settings(config).replaced({"market": {key: value for key, value in given.items() if value is not None}})
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, Port] = None,
+    ui_port: Annotated[int | None, UiPort] = None,
+    ticks: TicksOption = None,
+    speed: SpeedOption = None,
+    symbol: SymbolOption = None,
+    home: HomeOption = HOME,
+    config: ConfigOption = None,
+) -> None:
+    """Start the Temporal server, the worker and the market feed of this home, until Ctrl-C.
+
+    Orders that were open when it last stopped go on, however it stopped.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    place = Home(home)
+    settings = _settings(place, config, ticks, speed, symbol)
+
+    def ready(address: ServerAddress | None) -> None:
+        console.print(f"[bold]Up[/bold]: account {settings.account} ({settings.execution.mode}), home {home}")
+        if address is not None:
+            console.print(f"Temporal server on {address.target}, its UI on {address.ui}")
+        console.print("Ctrl-C stops it; open orders wait for the next start.")
+
+    asyncio.run(run_up(place, settings, port, ui_port, ready))
+    console.print("Stopped.")
+
+
+@app.command()
+def worker(
+    ticks: TicksOption = None,
+    speed: SpeedOption = None,
+    symbol: SymbolOption = None,
+    home: HomeOption = HOME,
+    config: ConfigOption = None,
+) -> None:
+    """Join a running Temporal server with a worker for this home's account, until Ctrl-C."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    place = Home(home)
+    settings = _settings(place, config, ticks, speed, symbol)
+    asyncio.run(
+        run_worker(place, settings, lambda: console.print(f"Worker for account {settings.account} is running."))
+    )
+
+
+@app.command()
+def doctor(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say what is installed, reachable and healthy. Exit code 1 if something is not."""
+    findings = asyncio.run(examine(Home(home), config))
+    if as_json:
+        print_json(findings)
+    else:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for finding in findings:
+            mark = Text("ok", style="green") if finding.healthy else Text("NOT OK", style="bold red")
+            table.add_row(mark, finding.name, finding.detail)
+        console.print(table)
+    if not all(finding.healthy for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it up afterwards, to look around.")] = False,
+    speed: Annotated[float, typer.Option(min=1, help="Market seconds per second.")] = 600.0,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Where to keep its state; a new directory without.")
+    ] = None,
+) -> None:
+    """Trade a real day on paper, with a crash in the middle, and prove what happened to every order.
+
+    Exit code 1 if exchange and ledger disagree in anything.
+    """
+    agreed = asyncio.run(demonstration.run(home, speed, keep))
+    if not agreed:
+        raise typer.Exit(1)

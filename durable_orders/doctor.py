@@ -1,0 +1,125 @@
+"""What is installed, reachable and healthy."""
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from trading.errors import DurableOrdersError
+from trading.ledger.accounts import halt_reason, last_book_read
+from trading.ledger.migrate import open_database
+from trading.ledger.reading import unsettled_orders
+from trading.order import Account, Frozen
+from trading.settings import Settings
+from workers.connection import connect
+from workers.home import Home
+from workers.parts import read_instruments
+from workers.server import temporal_program
+from workflows.names import broker_queue, orders_queue
+
+FRESH_BOOK_SECONDS = 30.0
+
+
+class Finding(Frozen):
+    """One thing that was looked at."""
+
+    name: str
+    healthy: bool
+    detail: str
+
+
+async def examine(home: Home, config: Path | None) -> list[Finding]:
+    """Look at everything; what cannot be looked at is a finding, not an error."""
+    findings = [_installed()]
+    try:
+        settings = home.make().settings(config)
+    except DurableOrdersError as error:
+        return [*findings, Finding(name="settings", healthy=False, detail=str(error))]
+    findings.append(
+        Finding(name="settings", healthy=True, detail=f"account {settings.account}, mode {settings.execution.mode}")
+    )
+    findings += [_program(), _instruments(settings), *_ledger(home, settings)]
+    return findings + await _server(home, settings)
+
+
+def _installed() -> Finding:
+    parts = ", ".join(f"{name} {version(name)}" for name in ("durable-orders", "temporalio", "sqlalchemy", "pydantic"))
+    return Finding(name="installed", healthy=True, detail=f"Python {platform.python_version()}, {parts}")
+
+
+def _program() -> Finding:
+    try:
+        shown = subprocess.run([temporal_program(), "--version"], capture_output=True, text=True, check=True)
+    except (DurableOrdersError, OSError, subprocess.CalledProcessError) as error:
+        return Finding(name="temporal program", healthy=False, detail=str(error))
+    return Finding(name="temporal program", healthy=True, detail=shown.stdout.strip())
+
+
+def _instruments(settings: Settings) -> Finding:
+    try:
+        count = len(read_instruments(settings))
+    except DurableOrdersError as error:
+        return Finding(name="instruments", healthy=False, detail=str(error))
+    return Finding(name="instruments", healthy=True, detail=f"{count} in the master")
+
+
+def _ledger(home: Home, settings: Settings) -> list[Finding]:
+    account = Account(settings.account)
+    try:
+        with open_database(home.ledger_url(settings)) as database, database.read() as connection:
+            kind = "SQLite" if database.is_sqlite else "PostgreSQL"
+            halted = halt_reason(connection, account)
+            unsettled = unsettled_orders(connection, account)
+            read_at = last_book_read(connection, account)
+    except DurableOrdersError as error:
+        return [Finding(name="ledger", healthy=False, detail=str(error))]
+    return [
+        Finding(name="ledger", healthy=True, detail=f"{kind}, schema up to date"),
+        Finding(name="account", healthy=halted is None, detail=f"halted: {halted}" if halted else "active"),
+        Finding(
+            name="outcomes",
+            healthy=not unsettled,
+            detail=f"unknown: {', '.join(unsettled)}" if unsettled else "none unknown",
+        ),
+        _watch(read_at),
+    ]
+
+
+def _watch(read_at: datetime | None) -> Finding:
+    if read_at is None:
+        return Finding(name="watch", healthy=False, detail="has not read the order book yet")
+    age = (datetime.now(UTC) - read_at).total_seconds()
+    return Finding(name="watch", healthy=age < FRESH_BOOK_SECONDS, detail=f"read the order book {age:.1f} s ago")
+
+
+async def _server(home: Home, settings: Settings) -> list[Finding]:
+    try:
+        client = await connect(home)
+    except DurableOrdersError as error:
+        return [Finding(name="server", healthy=False, detail=str(error))]
+    found = [Finding(name="server", healthy=True, detail=f"answers on {client.service_client.config.target_host}")]
+    address = home.address()
+    found += [Finding(name="ui", healthy=True, detail=address.ui)] if address else []
+    queues = {orders_queue(settings.account): TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW}
+    queues[broker_queue(settings.account)] = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+    return found + [await _pollers(client, queue, kind) for queue, kind in queues.items()]
+
+
+async def _pollers(client: Client, queue: str, kind: "TaskQueueType.ValueType") -> Finding:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+    )
+    try:
+        answer = await client.workflow_service.describe_task_queue(request)
+    except RPCError as error:
+        return Finding(name=f"worker {queue}", healthy=False, detail=error.message)
+    workers = len({poller.identity for poller in answer.pollers})
+    detail = f"{workers} polling" if workers else "no worker polls this queue: start `durable-orders worker`"
+    return Finding(name=f"worker {queue}", healthy=workers > 0, detail=detail)

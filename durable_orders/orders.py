@@ -1,0 +1,268 @@
+"""The client that strategies and the command line use: start orders, wait for them, cancel and amend them."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import sqlalchemy as sa
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from trading import errors
+from trading.ledger.database import Database
+from trading.ledger.migrate import open_database
+from trading.ledger.positions import Position
+from trading.ledger.reading import FeedEvent, events_after, events_of, find_order, list_orders, positions_of
+from trading.order import Amendment, Order, OrderId, OrderIntent, Status, order_id
+from trading.settings import Settings
+from workers.connection import connect
+from workers.home import DEFAULT_HOME, Home
+from workflows import names
+from workflows.order import ANY_CONTENT, OrderWorkflow
+
+R = TypeVar("R")
+
+FINGERPRINT = "fingerprint"
+PLACED_SECONDS = 10.0
+"""How long `placed` waits by default. The order goes on without the one who waits."""
+
+
+class OrderHandle:
+    """One order, by its id. Cheap to make; everything it says comes from the workflow or the ledger."""
+
+    def __init__(self, orders: "Orders", own_id: OrderId) -> None:
+        self.order_id = own_id
+        self._orders = orders
+        self._workflow: WorkflowHandle[OrderWorkflow, Order] = orders.client.get_workflow_handle_for(
+            OrderWorkflow.run, own_id
+        )
+
+    async def placed(self, timeout: float = PLACED_SECONDS) -> Order:
+        """The order once it is at the broker or has ended; as it stands if that takes longer than `timeout` seconds."""
+        return await self._update(lambda: self._workflow.execute_update(OrderWorkflow.placed, ANY_CONTENT), timeout)
+
+    async def result(self) -> Order:
+        """The order at its proved end, however long that takes."""
+        try:
+            return await self._workflow.result()
+        except WorkflowFailureError as error:
+            raise _domain_error(error.cause) from None
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return await self.now()
+            raise _unreachable(error) from None
+
+    async def now(self) -> Order:
+        """The order as the ledger has it, or as its workflow's history has it before the first recording.
+
+        Raises `OrderNotFound`.
+        """
+        recorded = await self._orders.read(lambda connection: find_order(connection, self.order_id))
+        return recorded or await self._unrecorded()
+
+    async def _unrecorded(self) -> Order:
+        """An order that no worker has taken yet: PENDING, with nothing sent."""
+        try:
+            history = await self._workflow.fetch_history()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise errors.OrderNotFound(f"no order {self.order_id}") from None
+            raise _unreachable(error) from None
+        started = history.events[0]
+        payloads = started.workflow_execution_started_event_attributes.input
+        (intent,) = await self._orders.client.data_converter.decode(payloads.payloads[:1], [OrderIntent])
+        return Order.from_intent(intent, started.event_time.ToDatetime().astimezone())
+
+    async def events(self) -> list[FeedEvent]:
+        """Everything recorded about the order, oldest first."""
+        return await self._orders.read(lambda connection: events_of(connection, self.order_id))
+
+    async def cancel(self, reason: str = "by the strategy", timeout: float = 30.0) -> Order:
+        """Cancel and wait for the proved end: the book decides between the cancel and a fill.
+
+        Returns the order as it stands if that takes longer than `timeout` seconds. Raises `OrderNotFound`.
+        """
+        return await self._update(lambda: self._workflow.execute_update(OrderWorkflow.cancel_update, reason), timeout)
+
+    async def amend(self, change: Amendment, timeout: float = 30.0) -> Order:
+        """Change a working order. Raises `InvalidOrder` with the reason where that is not possible."""
+        order = await self._update(lambda: self._workflow.execute_update(OrderWorkflow.amend, change), timeout)
+        if order.status.terminal and not _has(order, change):
+            raise errors.InvalidOrder(f"{order.client_order_id} cannot be amended, it has ended: {order.status}")
+        return order
+
+    async def _update(self, call: Callable[[], Any], timeout: float) -> Order:
+        try:
+            async with asyncio.timeout(timeout):
+                updated: Order = await call()
+        except WorkflowUpdateFailedError as error:
+            raise _domain_error(error.cause) from None
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            return await self.now()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return await self._ended()
+            raise _unreachable(error) from None
+        return updated
+
+    async def _ended(self) -> Order:
+        order = await self.now()
+        if not order.status.terminal:
+            raise errors.OrderNotFound(f"{self.order_id} has no workflow any more; the ledger has it as {order.status}")
+        return order
+
+
+class Orders:
+    """Places and follows the orders of one account. Use as an async context manager."""
+
+    def __init__(self, client: Client, database: Database, settings: Settings) -> None:
+        self.client = client
+        self.settings = settings
+        self._database = database
+
+    @classmethod
+    async def connect(cls, home: Path | str = DEFAULT_HOME, config: Path | None = None) -> "Orders":
+        """Connect to the server that Temporal's environment configuration names, else to the one of this home.
+
+        Raises `ServerUnreachable`, `InvalidSettings`, `LedgerUnusable`.
+        """
+        place = Home(Path(home))
+        settings = place.settings(config)
+        client = await connect(place)
+        return cls(client, open_database(place.ledger_url(settings)), settings)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def handle(self, client_order_id: str) -> OrderHandle:
+        """The handle of an order by its client order id, or by its whole order id."""
+        whole = client_order_id.startswith("order:")
+        return OrderHandle(
+            self, OrderId(client_order_id) if whole else order_id(self.settings.account, client_order_id)
+        )
+
+    async def place(self, intent: OrderIntent) -> OrderHandle:
+        """Start the order. From the moment this returns it is durable, whatever happens to this process.
+
+        The same intent again gives the same order; another content under its id raises `DuplicateOrder`.
+        """
+        try:
+            await self.client.start_workflow(
+                OrderWorkflow.run,
+                intent,
+                request_eager_start=True,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                **self._options(intent),
+            )
+        except WorkflowAlreadyStartedError:
+            await self._must_be_same(intent)
+        except RPCError as error:
+            raise _unreachable(error) from None
+        return OrderHandle(self, intent.order_id)
+
+    async def place_and_wait(self, intent: OrderIntent, timeout: float = PLACED_SECONDS) -> Order:
+        """Start the order and wait until it is at the broker or has ended, in one round trip."""
+        start = WithStartWorkflowOperation(
+            OrderWorkflow.run, intent, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING, **self._options(intent)
+        )
+        try:
+            async with asyncio.timeout(timeout):
+                order: Order = await self.client.execute_update_with_start_workflow(
+                    "placed", intent.fingerprint(), start_workflow_operation=start, result_type=Order
+                )
+                return order
+        except WorkflowAlreadyStartedError:
+            await self._must_be_same(intent)
+        except WorkflowUpdateFailedError as error:
+            raise _domain_error(error.cause) from None
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            pass
+        except RPCError as error:
+            raise _unreachable(error) from None
+        return await OrderHandle(self, intent.order_id).now()
+
+    def _options(self, intent: OrderIntent) -> dict[str, Any]:
+        attributes = {
+            names.ACCOUNT: intent.account,
+            names.SYMBOL: intent.symbol,
+            names.STRATEGY: intent.strategy,
+            names.SIDE: intent.side.value,
+            names.STATUS: Status.PENDING.value,
+            names.MODE: intent.mode.value,
+        }
+        return {
+            "id": intent.order_id,
+            "task_queue": names.orders_queue(intent.account),
+            "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            "search_attributes": TypedSearchAttributes(
+                [SearchAttributePair(key, value) for key, value in attributes.items()]
+            ),
+            "memo": {FINGERPRINT: intent.fingerprint()},
+            "static_summary": intent.summary(),
+        }
+
+    async def _must_be_same(self, intent: OrderIntent) -> None:
+        description = await self.client.get_workflow_handle(intent.order_id).describe()
+        if await description.memo_value(FINGERPRINT, "", type_hint=str) != intent.fingerprint():
+            raise errors.DuplicateOrder(f"client_order_id: {intent.client_order_id} is the id of another order")
+
+    async def positions(self) -> list[Position]:
+        """The account's net positions."""
+        return await self.read(lambda connection: positions_of(connection, self.settings.account))
+
+    async def events(self, after: int = 0) -> list[FeedEvent]:
+        """The account's events that follow the feed id `after`, oldest first."""
+        return await self.read(lambda c: events_after(c, after, account=self.settings.account))
+
+    async def read(self, question: Callable[[sa.Connection], R]) -> R:
+        """Ask the ledger, off the event loop."""
+        return await asyncio.to_thread(self._ask, question)
+
+    def _ask(self, question: Callable[[sa.Connection], R]) -> R:
+        with self._database.read() as connection:
+            return question(connection)
+
+    async def list(self, *, open_only: bool = False, limit: int | None = None) -> list[Order]:
+        """The account's orders, newest first."""
+        account = self.settings.account
+        return await self.read(lambda c: list_orders(c, account, open_only=open_only, limit=limit))
+
+
+def _has(order: Order, change: Amendment) -> bool:
+    """Whether the order's terms are what the change asked for."""
+    return all(getattr(order, field) == value for field, value in change.model_dump(exclude_none=True).items())
+
+
+def _domain_error(cause: BaseException | None) -> errors.DurableOrdersError:
+    """The error that a workflow or an update gave as its answer, in the domain's own type."""
+    if isinstance(cause, ApplicationError):
+        family = getattr(errors, cause.type or "", None)
+        if isinstance(family, type) and issubclass(family, errors.DurableOrdersError):
+            return family(cause.message)
+        return errors.BrokenError(cause.message)
+    return errors.BrokenError(str(cause))
+
+
+def _unreachable(error: RPCError) -> errors.ServerUnreachable:
+    return errors.ServerUnreachable(f"the Temporal server did not answer: {error.message or error.status.name}")

@@ -1,0 +1,54 @@
+"""What the guardian answers, in a form that fits into a workflow's history."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from trading.order import Frozen, Order
+
+
+class Refusal(Frozen):
+    """One check that an order did not pass."""
+
+    code: str
+    """Stable, such as `LOT_SIZE`."""
+    message: str
+    """One sentence with the limit and the value."""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class Policy(Frozen):
+    """How an approved order is to be placed, settled and followed: the settings as they were at its approval."""
+
+    place_by: AwareDatetime
+    """Past this moment nothing is sent."""
+    max_retries: int
+    retry_delay: float
+    settle_window: float
+    settle_interval: float
+    resend_after_settle: bool
+    safety_interval: float
+
+
+class Approval(Frozen):
+    kind: Literal["approved"] = "approved"
+    policy: Policy
+
+
+class Refusals(Frozen):
+    """All the checks that failed, not only the first."""
+
+    kind: Literal["refused"] = "refused"
+    refusals: tuple[Refusal, ...]
+
+
+class Existing(Frozen):
+    """The id was used before; this is what became of it. Nothing is sent."""
+
+    kind: Literal["existing"] = "existing"
+    order: Order
+
+
+Verdict = Annotated[Approval | Refusals | Existing, Field(discriminator="kind")]

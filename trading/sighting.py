@@ -1,0 +1,71 @@
+"""What changed in the broker's book since it was last looked at. Pure; the account watch acts on it.
+
+A sighting is a row together with how much its trades add up to. It is new as long as it has not been settled: either
+delivered to the order's workflow, or found to be what the ledger already says.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from trading.brokers.book import BookReport, BookState, BrokerOrder
+from trading.ledger.reading import OpenView
+from trading.order import BrokerOrderId, Fill, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    row: BrokerOrder
+    fills: tuple[Fill, ...]
+
+    @property
+    def traded(self) -> int:
+        return sum(fill.quantity for fill in self.fills)
+
+    @property
+    def report(self) -> BookReport:
+        return BookReport(row=self.row, fills=self.fills)
+
+
+class Sight:
+    """Remembers what was settled. A book of n unchanged rows costs n dictionary look-ups and makes nothing."""
+
+    def __init__(self) -> None:
+        self._settled: dict[BrokerOrderId, tuple[BrokerOrder, int]] = {}
+        self._fills: dict[BrokerOrderId, list[Fill]] = {}
+        self._counted = 0
+
+    def changed(self, rows: Iterable[BrokerOrder], fills: Sequence[Fill]) -> list[Sighting]:
+        """The rows that are not settled, in the order of the book. `fills` are the whole day's, oldest first."""
+        if len(fills) != self._counted:
+            self._fills = {}
+            for fill in fills:
+                self._fills.setdefault(fill.broker_order_id, []).append(fill)
+            self._counted = len(fills)
+        return [self._sighting(row) for row in rows if not self._is_settled(row)]
+
+    def settle(self, sighting: Sighting) -> None:
+        """This sighting has been dealt with, until the row or its trades change."""
+        self._settled[sighting.row.broker_order_id] = (sighting.row, len(sighting.fills))
+
+    def _is_settled(self, row: BrokerOrder) -> bool:
+        known = self._settled.get(row.broker_order_id)
+        if known is None:
+            return False
+        seen, trades = known
+        return (seen is row or seen == row) and trades == len(self._fills.get(row.broker_order_id, ()))
+
+    def _sighting(self, row: BrokerOrder) -> Sighting:
+        return Sighting(row=row, fills=tuple(self._fills.get(row.broker_order_id, ())))
+
+
+def is_news(view: OpenView, sighting: Sighting) -> bool:
+    """Whether the book says something that the ledger's view of the order does not."""
+    row = sighting.row
+    if sighting.traded > view.filled_quantity:
+        return True
+    if view.status.terminal:
+        return False
+    if row.state is not BookState.WORKING or view.status in (Status.PENDING, Status.UNKNOWN):
+        return True
+    terms = (row.quantity, row.price, row.trigger_price, row.order_type)
+    return terms != (view.quantity, view.price, view.trigger_price, view.order_type)

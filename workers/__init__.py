@@ -1,0 +1,1 @@
+"""Processes: they build the real parts, run the workers, and keep the embedded server."""

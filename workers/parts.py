@@ -1,0 +1,112 @@
+"""Builds the real parts of one account out of its settings. Nothing else knows which class stands behind what."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+from temporalio.client import Client
+
+from activities.orders import OrderActivities
+from activities.paper_feed import PaperFeed
+from activities.watch import WatchActivities
+from trading.brokers.paper import PaperBroker
+from trading.brokers.paper_market import PaperMarket
+from trading.errors import InvalidSettings
+from trading.guardian.guardian import Guardian
+from trading.ledger.database import Database
+from trading.ledger.migrate import open_database
+from trading.ledger.tables import exchange_markets
+from trading.market.calendar import SessionCalendar, calendar_of
+from trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
+from trading.market.instruments import Instruments
+from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
+from trading.market.tick_files import read_ticks
+from trading.order import Account
+from trading.settings import Feed, Settings
+from workers.home import Home
+
+THREADS = 64
+"""Blocking calls at once: broker calls and ledger transactions of one account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that one account's worker needs, ready to run."""
+
+    settings: Settings
+    database: Database
+    instruments: Instruments
+    orders: OrderActivities
+    watch: WatchActivities
+    executor: ThreadPoolExecutor
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def build(home: Home, settings: Settings, client: Client) -> Parts:
+    """Raises what the files behind the settings are found to be worth: `InvalidTicks`, `LedgerUnusable` and so on."""
+    account = Account(settings.account)
+    calendar = calendar_of(settings.market.calendar)
+    instruments = read_instruments(settings)
+    ticks = tick_source(settings, instruments, calendar)
+    database = open_database(home.ledger_url(settings))
+    executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
+    broker = PaperBroker(database, account, settings.execution.paper, lambda symbol: tick_size(instruments, symbol))
+    guardian = Guardian(database, instruments, settings, session_end(account, calendar), now)
+    feed = PaperFeed(PaperMarket(broker, database, account), ticks, pace(settings), executor)
+    interval = settings.placing.reconciliation_interval
+    watch = WatchActivities(account, broker, database, client, feed, interval, executor)
+    orders = OrderActivities(broker, guardian, database, executor)
+    return Parts(settings, database, instruments, orders, watch, executor)
+
+
+def read_instruments(settings: Settings) -> Instruments:
+    path = settings.market.instruments
+    return Instruments.read(path) if path is not None else Instruments.shipped()
+
+
+def tick_size(instruments: Instruments, symbol: str) -> Decimal | None:
+    instrument = instruments.get(symbol)
+    return instrument.tick_size if instrument else None
+
+
+def pace(settings: Settings) -> float:
+    """Market seconds per second; a synthetic feed keeps the wall's time."""
+    return settings.market.speed if settings.market.feed is Feed.REPLAY else 1.0
+
+
+def tick_source(
+    settings: Settings, instruments: Instruments, calendar: SessionCalendar
+) -> Callable[[datetime | None], Iterator[Timed]]:
+    """The configured feed, from a moment of market time on. A ticks file is read once, here."""
+    market = settings.market
+    symbol = market.symbol or (SHIPPED_SYMBOL if market.ticks is None else None)
+    instrument = instruments.get(symbol) if symbol else None
+    if symbol and instrument is None:
+        raise InvalidSettings(f"market.symbol: {symbol} is not in the instrument master")
+    step = instrument.tick_size if instrument else Decimal("0.05")
+    if market.feed is Feed.SYNTHETIC:
+        prices = (
+            {instrument.symbol: Decimal(24_000) if instrument.lot_size > 1 else Decimal(1_500)} if instrument else {}
+        )
+        seed = settings.execution.paper.seed
+        return lambda after: iter(SyntheticFeed(prices, step, seed, 1.0, max(now(), after or now()), calendar))
+    ticks = read_ticks(market.ticks or shipped_day(), symbol, step)
+    return lambda after: iter(ReplayFeed(ticks, market.speed, calendar, start_after=after))
+
+
+def session_end(account: Account, calendar: SessionCalendar) -> Callable[[sa.Connection, datetime], datetime]:
+    """The close of the session at a moment: the replayed market's own if it is running, else the calendar's."""
+
+    def closes(connection: sa.Connection, moment: datetime) -> datetime:
+        own = connection.execute(
+            sa.select(exchange_markets.c.closes_at).where(exchange_markets.c.account == account)
+        ).scalar_one_or_none()
+        return own if own is not None and own > moment else calendar.session_at_or_after(moment).closes
+
+    return closes

@@ -1,0 +1,71 @@
+"""Everything in one process tree: the embedded server, the worker with its watch, and the paper market's feed."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+
+from trading.errors import ServerUnreachable
+from trading.settings import Settings
+from workers import server, worker
+from workers.connection import configured_server, connect
+from workers.home import Home, ServerAddress
+from workers.parts import build
+
+GUARD_SECONDS = 0.5
+"""How often `up` makes sure that its server is still there."""
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop = asyncio.Event()
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(kind, stop.set)
+    return stop
+
+
+async def up(
+    home: Home, settings: Settings, port: int | None, ui_port: int | None, ready: Callable[[ServerAddress | None], None]
+) -> None:
+    """Run until SIGINT or SIGTERM. Orders that were open go on from where they stood.
+
+    With a server named by Temporal's environment configuration no embedded one is started. Raises `HomeUnusable` if
+    the home is already up.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(home.make().locked())
+        stop = stop_on_signals()
+        embedded = configured_server() is None
+        address = await stack.enter_async_context(server.running(home, port, ui_port)) if embedded else None
+        client = await connect(home)
+        parts = build(home, settings, client)
+        await stack.enter_async_context(worker.running(client, parts))
+        ready(address)
+        if address is not None:
+            guard = asyncio.create_task(_keep_server(home, address))
+            stack.push_async_callback(_cancelled, guard)
+        await stop.wait()
+
+
+async def run_worker(home: Home, settings: Settings, ready: Callable[[], None]) -> None:
+    """Join a server that runs already, until SIGINT or SIGTERM."""
+    stop = stop_on_signals()
+    client = await connect(home)
+    parts = build(home.make(), settings, client)
+    async with worker.running(client, parts):
+        ready()
+        await stop.wait()
+
+
+async def _keep_server(home: Home, address: ServerAddress) -> None:
+    """Start the server again, on its file and its ports, whenever it is gone. Workers and orders wait meanwhile."""
+    while True:
+        await asyncio.sleep(GUARD_SECONDS)
+        if not server.is_our_server(address, home):
+            with suppress(ServerUnreachable):
+                address = await server.start(home, address.port, address.ui_port)
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,81 @@
+"""Runs one account's workers: its workflows, its broker calls, and the watch over its book."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from workers.parts import Parts
+from workflows.names import broker_queue, orders_queue, watch_id
+from workflows.order import OrderWorkflow
+from workflows.watch import AccountWatchWorkflow
+
+OUR_PACKAGES = ("activities", "trading", "workflows")
+GRACE = timedelta(seconds=40)
+"""Longer than the longest broker call, so that a deploy never interrupts one."""
+CACHED_WORKFLOWS = 20_000
+"""More than the open orders, so that none has to be replayed to hear a signal."""
+STICKY_TIMEOUT = timedelta(seconds=1)
+"""How long messages wait for a worker that was killed before another takes them."""
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox, without loading our own pure packages anew for each workflow."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*OUR_PACKAGES))
+
+
+def workers(client: Client, parts: Parts, interceptors: Sequence[Interceptor] = ()) -> tuple[Worker, Worker]:
+    """The account's two workers: workflows with their local activities and the watch; and what reaches the broker."""
+    account = parts.settings.account
+    orders = Worker(
+        client,
+        task_queue=orders_queue(account),
+        workflows=[OrderWorkflow, AccountWatchWorkflow],
+        activities=[*parts.orders.local(), parts.watch.watch],
+        activity_executor=parts.executor,
+        workflow_runner=workflow_runner(),
+        interceptors=interceptors,
+        max_cached_workflows=CACHED_WORKFLOWS,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        graceful_shutdown_timeout=GRACE,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+    )
+    broker = Worker(
+        client,
+        task_queue=broker_queue(account),
+        activities=list(parts.orders.at_the_broker()),
+        interceptors=interceptors,
+        graceful_shutdown_timeout=GRACE,
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+    )
+    return orders, broker
+
+
+async def ensure_watch(client: Client, account: str) -> None:
+    """Start the account's watch, unless it runs already."""
+    await client.start_workflow(
+        AccountWatchWorkflow.run,
+        account,
+        id=watch_id(account),
+        task_queue=orders_queue(account),
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        static_summary=f"Watch the order book of account {account}",
+    )
+
+
+@asynccontextmanager
+async def running(client: Client, parts: Parts, interceptors: Sequence[Interceptor] = ()) -> AsyncIterator[None]:
+    """The account's workers and its watch, for the length of a block."""
+    async with AsyncExitStack() as stack:
+        for worker in workers(client, parts, interceptors):
+            await stack.enter_async_context(worker)
+        await ensure_watch(client, parts.settings.account)
+        yield
+    parts.executor.shutdown(wait=True)
+    parts.database.close()

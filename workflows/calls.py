@@ -1,0 +1,162 @@
+"""How the order's workflow calls its activities: queues, timeouts, and the sentence that the Temporal UI shows.
+
+Guard and record are local activities: one event of history each. What reaches the broker is an ordinary activity on
+the account's own queue, where the server limits its rate, with a single attempt: its outcome is for `run` to judge.
+"""
+
+from datetime import datetime, timedelta
+
+from temporalio import exceptions, workflow
+from temporalio.common import Priority, RetryPolicy
+from temporalio.exceptions import ActivityError, TimeoutType
+
+with workflow.unsafe.imports_passed_through():
+    from activities.looks import Look, Unreadable
+    from activities.orders import OrderActivities
+    from trading.events import Entry
+    from trading.guardian.verdict import Policy, Refusal, Verdict
+    from trading.order import Amendment, Order
+    from trading.outcome import Evidence, NotSent, Outcome, Unknown
+    from workflows.names import broker_queue
+
+ONCE = RetryPolicy(maximum_attempts=1)
+UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=10))
+"""For what is safe to repeat: a locked or full database makes the order wait."""
+LOCAL_TIMEOUT = timedelta(minutes=1)
+BROKER_TIMEOUT = timedelta(seconds=30)
+HEARTBEAT_TIMEOUT = timedelta(seconds=5)
+CANCEL_FIRST = Priority(priority_key=1)
+READ_NEXT = Priority(priority_key=2)
+PLACE_LAST = Priority(priority_key=3)
+
+
+async def admit(order: Order, fingerprint: str, place_by: datetime | None) -> Verdict:
+    """The guardian's verdict on a new order."""
+    return await workflow.execute_local_activity_method(
+        OrderActivities.guard,
+        args=[order, workflow.info().first_execution_run_id, fingerprint, place_by],
+        start_to_close_timeout=LOCAL_TIMEOUT,
+        retry_policy=UNTIL_DONE,
+        local_retry_threshold=timedelta(seconds=1),
+        summary=f"check {order.summary()}",
+    )
+
+
+async def check_amendment(order: Order, change: Amendment) -> tuple[Refusal, ...]:
+    return await workflow.execute_local_activity_method(
+        OrderActivities.guard_amendment,
+        args=[order, change],
+        start_to_close_timeout=LOCAL_TIMEOUT,
+        retry_policy=UNTIL_DONE,
+        local_retry_threshold=timedelta(seconds=1),
+        summary=f"check the change: {change.summary()}",
+    )
+
+
+async def record(order: Order, entries: list[Entry], unsettled: bool) -> None:
+    await workflow.execute_local_activity_method(
+        OrderActivities.record,
+        args=[order, entries, unsettled],
+        start_to_close_timeout=LOCAL_TIMEOUT,
+        retry_policy=UNTIL_DONE,
+        local_retry_threshold=timedelta(seconds=1),
+        summary="; ".join(entry.message for entry in entries)[:200],
+    )
+
+
+async def book_age(account: str) -> float | None:
+    return await workflow.execute_local_activity_method(
+        OrderActivities.book_age,
+        account,
+        start_to_close_timeout=LOCAL_TIMEOUT,
+        retry_policy=UNTIL_DONE,
+        local_retry_threshold=timedelta(seconds=1),
+        summary="is the account's watch alive?",
+    )
+
+
+async def place(order: Order, policy: Policy) -> Outcome:
+    """One attempt at sending. What is not a plain answer is `Unknown`, unless no worker ever began with it."""
+    try:
+        return await workflow.execute_activity_method(
+            OrderActivities.place,
+            args=[order, policy.place_by],
+            task_queue=broker_queue(order.account),
+            schedule_to_start_timeout=max(policy.place_by - workflow.now(), timedelta(seconds=1)),
+            start_to_close_timeout=BROKER_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=ONCE,
+            priority=PLACE_LAST,
+            summary=f"place {order.summary()}",
+        )
+    except ActivityError as error:
+        return _without_answer(error)
+
+
+async def cancel(order: Order) -> Outcome:
+    try:
+        return await workflow.execute_activity_method(
+            OrderActivities.cancel,
+            order,
+            task_queue=broker_queue(order.account),
+            start_to_close_timeout=BROKER_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=ONCE,
+            priority=CANCEL_FIRST,
+            summary=f"cancel {order.broker_order_id}",
+        )
+    except ActivityError as error:
+        return _without_answer(error)
+
+
+async def modify(order: Order, change: Amendment) -> Outcome:
+    try:
+        return await workflow.execute_activity_method(
+            OrderActivities.modify,
+            args=[order, change],
+            task_queue=broker_queue(order.account),
+            start_to_close_timeout=BROKER_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=ONCE,
+            priority=READ_NEXT,
+            summary=f"amend {order.broker_order_id}: {change.summary()}",
+        )
+    except ActivityError as error:
+        return _without_answer(error)
+
+
+async def look(order: Order) -> Look:
+    """One reading of the book for this order. A reading that failed tells nothing."""
+    try:
+        return await workflow.execute_activity_method(
+            OrderActivities.look,
+            order,
+            task_queue=broker_queue(order.account),
+            start_to_close_timeout=BROKER_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=ONCE,
+            priority=READ_NEXT,
+            summary=f"look for {order.broker_order_id or f'tag {order.tag}'} in the order book",
+        )
+    except ActivityError as error:
+        return Unreadable(evidence=Evidence(message=_words(error)))
+
+
+def _without_answer(error: ActivityError) -> Outcome:
+    """Nothing was sent only if no worker ever began with it; everything else may have been."""
+    cause = error.cause
+    evidence = Evidence(message=_words(error))
+    if isinstance(cause, exceptions.TimeoutError) and cause.type is TimeoutType.SCHEDULE_TO_START:
+        return NotSent(evidence=evidence)
+    return Unknown(evidence=evidence)
+
+
+def _words(error: ActivityError) -> str:
+    cause = error.cause
+    if isinstance(cause, exceptions.TimeoutError):
+        words = {
+            TimeoutType.SCHEDULE_TO_START: "no worker took it in time",
+            TimeoutType.HEARTBEAT: "the worker died or lost its connection on the way",
+        }
+        return words.get(cause.type, "no answer in time") if cause.type else "no answer in time"
+    return f"no answer: {type(cause or error).__name__}"

@@ -1,0 +1,37 @@
+"""The order's card: Markdown that the Temporal UI shows as the workflow's current details."""
+
+from collections.abc import Sequence
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from trading.order import Order
+
+LAST_REASONS = 8
+
+
+def card(order: Order) -> str:
+    """A heading, the figures, and the latest reasons."""
+    average = f" at {order.average_price}" if order.average_price is not None else ""
+    rows = [
+        ("filled", f"{order.filled_quantity} of {order.quantity}{average}"),
+        ("broker order", order.broker_order_id or "none yet"),
+        ("tag", order.tag),
+        ("strategy", f"{order.strategy}{f': {order.reason}' if order.reason else ''}"),
+        ("account", f"{order.account} ({order.mode})"),
+        ("updated", order.updated_at.isoformat(timespec="milliseconds")),
+    ]
+    return f"### {order.status}: {order.summary()}\n\n{_table(rows)}\n{_list(order.reasons[-LAST_REASONS:])}"
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    body = "".join(f"| {name} | {_cell(value)} |\n" for name, value in rows)
+    return f"| | |\n| --- | --- |\n{body}"
+
+
+def _list(reasons: Sequence[str]) -> str:
+    return "".join(f"- {_cell(reason)}\n" for reason in reasons)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

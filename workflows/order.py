@@ -1,0 +1,370 @@
+"""The life of one order, from a strategy's intent to its proved end.
+
+Handlers record, `run` decides. What changes the order goes through the pure `step`; what reaches the world is an
+activity. The order ends when the broker's book proves it, or when it provably was never sent.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.looks import Absent, Found, Unreadable
+    from trading import lifecycle, outcome
+    from trading.brokers.book import BookReport
+    from trading.events import EVENT_OF, Entry, EventType
+    from trading.guardian.verdict import Approval, Existing, Policy, Refusals
+    from trading.narration import sentence
+    from trading.order import Amendment, Frozen, Order, OrderIntent, OrderType, Status
+    from workflows import calls
+    from workflows.card import card
+    from workflows.names import STATUS
+
+BACKOFF_LIMIT = timedelta(seconds=30)
+WATCH_SILENT_SECONDS = 30.0
+"""A book that the watch has not read for this long means that the order looks for itself."""
+
+
+ANY_CONTENT = ""
+"""For `placed`: whatever the order is, wait for it."""
+
+
+class Carried(Frozen):
+    """What a workflow that continues as new takes with it."""
+
+    intent: OrderIntent
+    order: Order
+    policy: Policy
+    sequence: int
+
+
+class AmendmentRequest:
+    """An amendment on its way: made by the update handler, answered by `run`."""
+
+    def __init__(self, change: Amendment) -> None:
+        self.change = change
+        self.answered = False
+        self.refusal: str | None = None
+
+    def answer(self, refusal: str | None) -> None:
+        self.answered, self.refusal = True, refusal
+
+
+@workflow.defn(name="Order", failure_exception_types=[ValidationError])
+class OrderWorkflow:
+    @workflow.init
+    def __init__(self, start: OrderIntent | Carried) -> None:
+        # Handlers may run before `run` does, so everything that they touch is made here.
+        carried = start if isinstance(start, Carried) else None
+        intent = start.intent if isinstance(start, Carried) else start
+        self._intent = intent
+        self._order = carried.order if carried else Order.from_intent(intent, workflow.now())
+        self._policy: Policy | None = carried.policy if carried else None
+        self._sequence = carried.sequence if carried else 0
+        self._entries: list[Entry] = []
+        self._reports: list[BookReport] = []
+        self._amendments: list[AmendmentRequest] = []
+        self._attempts = 0
+        self._pauses = 0
+        self._unsettled = False
+        self._recorded = self._order.status
+        self._cancel_tries = 0
+        self._next_cancel: datetime | None = None
+
+    @workflow.run
+    async def run(self, start: OrderIntent | Carried) -> Order:
+        """Ends with the order at its proved end. A cancelled workflow cancels the order and then ends the same way."""
+        life = asyncio.create_task(self._live())
+        while not life.done():
+            try:
+                await workflow.wait_condition(life.done)
+            except asyncio.CancelledError:
+                self._ask_cancel("cancel requested: the workflow was cancelled")
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return life.result()
+
+    # Handlers record.
+
+    @workflow.signal(description="What the account watch saw in the broker's book")
+    def report(self, report: BookReport) -> None:
+        self._reports.append(report)
+
+    @workflow.signal(name="cancel", description="Cancel the order; the broker's book decides")
+    def cancel_signal(self, reason: str = "by hand") -> None:
+        self._ask_cancel(f"cancel requested: {reason}")
+
+    @workflow.update(name="cancel_and_wait", description="Cancel the order and wait for its proved end")
+    async def cancel_update(self, reason: str = "by hand") -> Order:
+        self._ask_cancel(f"cancel requested: {reason}")
+        await workflow.wait_condition(lambda: self._ended_and_recorded)
+        return self._order
+
+    @workflow.update(description="Change a working order: quantity, price, trigger_price, order_type")
+    async def amend(self, change: Amendment) -> Order:
+        request = AmendmentRequest(change)
+        self._amendments.append(request)
+        await workflow.wait_condition(lambda: request.answered)
+        if request.refusal is not None:
+            raise ApplicationError(request.refusal, type="InvalidOrder", non_retryable=True)
+        return self._order
+
+    @amend.validator
+    def _may_amend(self, change: Amendment) -> None:
+        if self._order.status.terminal:
+            raise ApplicationError(f"the order has ended: {self._order.status}", type="InvalidOrder")
+
+    @workflow.update(description="Wait until the order is at the broker, or has ended")
+    async def placed(self, fingerprint: str) -> Order:
+        await workflow.wait_condition(lambda: self._recorded not in (Status.PENDING, Status.UNKNOWN))
+        return self._order
+
+    @placed.validator
+    def _same_content(self, fingerprint: str) -> None:
+        if fingerprint not in (ANY_CONTENT, self._intent.fingerprint()):
+            message = f"{self._order.client_order_id} is the id of another order: {self._order.summary()}"
+            raise ApplicationError(message, type="DuplicateOrder")
+
+    @workflow.query(description="The order as it stands")
+    def order(self) -> Order:
+        return self._order
+
+    # `run` decides.
+
+    async def _live(self) -> Order:
+        if self._policy is None:
+            await self._admit()
+        while not self._order.status.terminal:
+            if self._order.status is Status.PENDING:
+                await self._place()
+            elif self._order.status is Status.UNKNOWN:
+                await self._settle()
+            else:
+                await self._follow()
+            self._read_reports()
+            await self._record()
+            self._continue_as_new_if_long()
+        self._answer_amendments()
+        return self._order
+
+    async def _admit(self) -> None:
+        verdict = await calls.admit(self._order, self._intent.fingerprint(), self._intent.place_by)
+        if isinstance(verdict, Approval):
+            self._policy = verdict.policy
+        elif isinstance(verdict, Refusals):
+            self._apply(lifecycle.Refused(tuple(str(refusal) for refusal in verdict.refusals)))
+            await self._record()
+        elif isinstance(verdict, Existing):
+            self._order, self._recorded = verdict.order, verdict.order.status
+
+    async def _place(self) -> None:
+        """One attempt to send, or the reason why there is none any more."""
+        policy = self._approved
+        if self._order.cancel_requested:
+            self._apply(lifecycle.Withdrawn("cancelled before it was sent"))
+            return
+        if workflow.now() >= policy.place_by:
+            self._apply(lifecycle.Refused((f"TOO_LATE: not sent before {policy.place_by.isoformat()}",)))
+            return
+        answer = await calls.place(self._order, policy)
+        if isinstance(answer, outcome.Accepted):
+            self._apply(lifecycle.Receipt(answer.broker_order_id))
+            self._read(answer.report)
+        elif isinstance(answer, outcome.Refused):
+            self._apply(lifecycle.Refused((f"refused by the broker: {answer.evidence}",)))
+        elif isinstance(answer, outcome.Unknown):
+            self._apply(lifecycle.AnswerLost(f"answer lost after sending: {answer.evidence}"))
+        else:
+            await self._try_later(answer)
+
+    async def _try_later(self, answer: outcome.NotSent | outcome.SessionExpired) -> None:
+        """Provably not sent: wait and let `_place` decide again, or give up."""
+        self._pauses += 1
+        if isinstance(answer, outcome.NotSent):
+            self._attempts += 1
+        if self._attempts > self._approved.max_retries:
+            self._apply(lifecycle.Refused((f"not sent in {self._attempts} attempts: {answer.evidence}",)))
+            return
+        self._apply(lifecycle.Noted(f"not sent: {answer.evidence}"))
+        await self._record()
+        pause = self._backoff(self._approved.retry_delay, self._pauses)
+        await self._wait(lambda: self._order.cancel_requested or bool(self._reports), pause)
+
+    async def _settle(self) -> None:
+        """Read the book until it shows the order, or has not shown it through the whole settle window.
+
+        A reading that fails starts the window anew: only an unbroken row of whole books proves an absence.
+        """
+        await self._record()
+        began, absent_since, reads = workflow.now(), None, 0
+        while self._order.status is Status.UNKNOWN:
+            seen = await calls.look(self._order)
+            if isinstance(seen, Found):
+                took = (workflow.now() - began).total_seconds()
+                self._apply(lifecycle.Noted(f"found in the order book {took:.1f} s later"))
+                self._read(seen.report)
+            elif isinstance(seen, Unreadable):
+                absent_since, reads = None, 0
+                await self._alert_unreadable(seen)
+            elif isinstance(seen, Absent):
+                absent_since, reads = absent_since or workflow.now(), reads + 1
+                if workflow.now() - absent_since >= timedelta(seconds=self._approved.settle_window):
+                    self._prove_absent(reads, workflow.now() - absent_since)
+            self._read_reports()
+            if self._order.status is Status.UNKNOWN:
+                await self._wait(lambda: bool(self._reports), timedelta(seconds=self._approved.settle_interval))
+                self._read_reports()
+        self._unsettled = False
+
+    async def _alert_unreadable(self, seen: Unreadable) -> None:
+        if self._unsettled:
+            return
+        self._unsettled = True
+        words = f"the order book cannot be read ({seen.evidence}): the outcome stays unknown, and no new risk is taken"
+        self._note(words, EventType.ALERT)
+        await self._record()
+
+    def _prove_absent(self, reads: int, window: timedelta) -> None:
+        words = f"the order book did not show it in {reads} readings over {window.total_seconds():.1f} s"
+        self._apply(lifecycle.ProvedAbsent(words))
+        self._attempts += 1
+        may_rest = self._order.order_type in (OrderType.LIMIT, OrderType.SL)
+        if not (may_rest and self._approved.resend_after_settle and self._attempts <= self._approved.max_retries):
+            self._apply(lifecycle.Refused((f"not placed: {words}",)))
+
+    async def _follow(self) -> None:
+        """Do what is asked of a working order, or wait for the watch to report."""
+        if self._order.cancel_requested and workflow.now() >= (self._next_cancel or workflow.now()):
+            await self._cancel()
+        elif self._amendments:
+            await self._amend(self._amendments.pop(0))
+        else:
+            await self._wait_for_news()
+
+    async def _cancel(self) -> None:
+        """Ask the broker, then let its book tell. Asked again, ever more slowly, until the book shows an end."""
+        answer = await calls.cancel(self._order)
+        self._cancel_tries += 1
+        self._next_cancel = workflow.now() + self._backoff(1.0, self._cancel_tries)
+        if isinstance(answer, outcome.Accepted) and answer.report:
+            self._read(answer.report)
+            return
+        if not isinstance(answer, outcome.Accepted):
+            self._apply(lifecycle.Noted(f"the cancel was not taken: {answer.evidence}"))
+        await self._look()
+
+    async def _amend(self, request: AmendmentRequest) -> None:
+        refusals = await calls.check_amendment(self._order, request.change)
+        if refusals:
+            request.answer("; ".join(str(refusal) for refusal in refusals))
+            return
+        answer = await calls.modify(self._order, request.change)
+        if isinstance(answer, outcome.Accepted):
+            if answer.report:
+                self._read(answer.report)
+            else:
+                await self._look()
+            await self._record()
+            request.answer(None)
+            return
+        words = f"amendment ({request.change.summary()}) not done: {answer.evidence}"
+        self._apply(lifecycle.Noted(words))
+        await self._look()
+        await self._record()
+        request.answer(words)
+
+    async def _wait_for_news(self) -> None:
+        """Until the watch reports or somebody asks for something; after a long silence, look."""
+        due = self._next_cancel if self._order.cancel_requested else None
+        pause = timedelta(seconds=self._approved.safety_interval)
+        if due is not None:
+            pause = min(pause, due - workflow.now())
+        asked_before = self._order.cancel_requested
+        news = await self._wait(
+            lambda: bool(self._reports or self._amendments) or self._order.cancel_requested != asked_before, pause
+        )
+        if not news and due is None:
+            age = await calls.book_age(self._order.account)
+            if age is None or age > WATCH_SILENT_SECONDS:
+                await self._look()
+
+    async def _look(self) -> None:
+        seen = await calls.look(self._order)
+        if isinstance(seen, Found):
+            self._read(seen.report)
+
+    # Small things that the above are made of.
+
+    @property
+    def _approved(self) -> Policy:
+        if self._policy is None:
+            raise RuntimeError("the order has not been approved")
+        return self._policy
+
+    @property
+    def _ended_and_recorded(self) -> bool:
+        return self._recorded.terminal
+
+    def _ask_cancel(self, reason: str) -> None:
+        self._apply(lifecycle.CancelRequested(reason))
+
+    def _read(self, report: BookReport | None) -> None:
+        if report is not None:
+            self._apply(lifecycle.Reported(report))
+
+    def _read_reports(self) -> None:
+        reports, self._reports = self._reports, []
+        for report in reports:
+            self._read(report)
+
+    def _apply(self, event: lifecycle.Event) -> None:
+        before, self._order = self._order, lifecycle.step(self._order, event, workflow.now())
+        if self._order is before:
+            return
+        changed = self._order.status is not before.status
+        filled = self._order.filled_quantity > before.filled_quantity
+        kind = EVENT_OF[self._order.status] if changed or filled else EventType.ORDER_UPDATED
+        self._note(sentence(before, self._order), kind)
+
+    def _note(self, message: str, kind: EventType) -> None:
+        self._sequence += 1
+        entry = Entry(sequence=self._sequence, type=kind, at=workflow.now(), message=message, status=self._order.status)
+        self._entries.append(entry)
+
+    async def _record(self) -> None:
+        """Into the ledger, the search attribute and the card; returns when the ledger has it."""
+        if not self._entries:
+            return
+        order, entries = self._order, self._entries
+        self._entries = []
+        await calls.record(order, entries, self._unsettled)
+        workflow.set_current_details(card(order))
+        if order.status is not self._recorded:
+            workflow.upsert_search_attributes([STATUS.value_set(order.status.value)])
+        self._recorded = order.status
+
+    def _answer_amendments(self) -> None:
+        for request in self._amendments:
+            request.answer(f"the order has ended: {self._order.status}")
+        self._amendments = []
+
+    async def _wait(self, condition: Callable[[], bool], pause: timedelta) -> bool:
+        """Whether the condition came true within the pause."""
+        try:
+            await workflow.wait_condition(condition, timeout=max(pause, timedelta(milliseconds=1)))
+        except TimeoutError:
+            return False
+        return True
+
+    @staticmethod
+    def _backoff(first: float, tries: int) -> timedelta:
+        return min(timedelta(seconds=first * 2.0 ** min(tries - 1, 10)), BACKOFF_LIMIT)
+
+    def _continue_as_new_if_long(self) -> None:
+        quiet = not (self._reports or self._amendments or self._entries) and workflow.all_handlers_finished()
+        if workflow.info().is_continue_as_new_suggested() and quiet and not self._order.status.terminal:
+            carried = Carried(intent=self._intent, order=self._order, policy=self._approved, sequence=self._sequence)
+            workflow.continue_as_new(carried)

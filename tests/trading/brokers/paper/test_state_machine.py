@@ -1,0 +1,218 @@
+"""Random lives of two exchanges: one runs through, the other is restarted now and then. Nobody can tell them apart.
+
+After every step the machine checks what holds for any exchange: trades add up, no limit is passed, prices lie on the
+tick and within the stated slippage, ends are final, and nothing that should have been filled is left resting.
+"""
+
+import shutil
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.trading.brokers.paper.exchange import INFY, TCS, TICK_SIZE, Clock, Exchange, approved
+from trading.brokers import fill_models
+from trading.brokers.book import BookState, BrokerOrder
+from trading.order import Amendment, BrokerOrderId, Fill, OrderType, Product, Side, Validity
+from trading.outcome import Accepted, Outcome
+from trading.settings import Paper
+
+symbols = st.sampled_from([INFY, TCS])
+ticks = st.integers(min_value=1990, max_value=2010).map(lambda number: number * TICK_SIZE)
+"""Rupees 99.50 to 100.50, so that orders and prices often meet."""
+quantities = st.integers(min_value=1, max_value=30)
+models = st.builds(
+    Paper,
+    slippage_enabled=st.booleans(),
+    slippage_bps=st.sampled_from([Decimal(5), Decimal("17.5")]),
+    spread_enabled=st.booleans(),
+    spread_bps=st.sampled_from([Decimal(2), Decimal(12)]),
+    partial_fill_enabled=st.booleans(),
+    partial_fill_probability=st.sampled_from([0.3, 1.0]),
+    partial_fill_ratio=st.sampled_from([0.2, 0.5]),
+    seed=st.integers(min_value=0, max_value=9),
+)
+
+
+@st.composite
+def terms(draw: st.DrawFn) -> dict[str, Any]:
+    order_type, side = draw(st.sampled_from(OrderType)), draw(st.sampled_from(Side))
+    low, high = sorted([draw(ticks), draw(ticks)])
+    price, trigger = (high, low) if side is Side.BUY else (low, high)
+    return {
+        "symbol": draw(symbols),
+        "side": side,
+        "quantity": draw(quantities),
+        "order_type": order_type,
+        "price": price if order_type.has_price else None,
+        "trigger_price": trigger if order_type.has_trigger else None,
+        "product": draw(st.sampled_from([Product.MIS, Product.NRML])),
+        "validity": draw(st.sampled_from(Validity)),
+    }
+
+
+class PaperExchangeLife(RuleBasedStateMachine):
+    migrated: ClassVar[Path]
+    """A ledger with all tables, to be copied."""
+
+    @initialize(model=models)
+    def open(self, model: Paper) -> None:
+        self.directory = TemporaryDirectory()
+        self.steady = self.new("steady.db", model)
+        self.restarted = self.new("restarted.db", model)
+        self.model = model
+        self.numbers = iter(range(10_000))
+        self.last: dict[str, Decimal] = {}
+        self.rows: dict[BrokerOrderId, BrokerOrder] = {}
+        self.fills: list[Fill] = []
+
+    def new(self, name: str, model: Paper) -> Exchange:
+        shutil.copy(self.migrated, Path(self.directory.name) / name)
+        exchange = Exchange(f"sqlite:///{self.directory.name}/{name}", model, Clock())
+        exchange.market.take_over()
+        return exchange
+
+    def teardown(self) -> None:
+        if hasattr(self, "directory"):
+            self.steady.close()
+            self.restarted.close()
+            self.directory.cleanup()
+
+    @property
+    def exchanges(self) -> tuple[Exchange, Exchange]:
+        return self.steady, self.restarted
+
+    def both(self, outcomes: list[Outcome]) -> Outcome:
+        first, second = outcomes
+        assert first == second
+        return first
+
+    @rule(wanted=terms())
+    def place(self, wanted: dict[str, Any]) -> None:
+        order = approved(client_order_id=f"order-{next(self.numbers)}", **wanted)
+        outcome = self.both([exchange.broker.place(order) for exchange in self.exchanges])
+        refused = wanted["validity"] is Validity.IOC and wanted["order_type"].has_trigger
+        assert isinstance(outcome, Accepted) != refused
+        if isinstance(outcome, Accepted) and outcome.report and wanted["validity"] is Validity.IOC:
+            assert outcome.report.row.state in (BookState.COMPLETE, BookState.EXPIRED)
+
+    @rule(symbol=symbols, price=ticks)
+    def show(self, symbol: str, price: Decimal) -> None:
+        self.last[symbol] = price
+        changed, also = (exchange.show(price, symbol=symbol) for exchange in self.exchanges)
+        assert changed == also
+        self.everything_holds()
+        self.nothing_is_left_behind(symbol, price)
+
+    @precondition(lambda self: self.rows)
+    @rule(
+        data=st.data(),
+        quantity=st.none() | quantities,
+        price=st.none() | ticks,
+        kind=st.none() | st.sampled_from(OrderType),
+    )
+    def modify(self, data: st.DataObject, quantity: int | None, price: Decimal | None, kind: OrderType | None) -> None:
+        if quantity is None and price is None and kind is None:
+            return
+        before = self.rows[data.draw(st.sampled_from(sorted(self.rows)))]
+        change = Amendment(quantity=quantity, price=price, order_type=kind)
+        outcome = self.both([e.broker.modify(before.broker_order_id, change) for e in self.exchanges])
+        if before.state is not BookState.WORKING:
+            assert outcome.kind == "refused"
+        if outcome.kind == "refused":
+            assert self.steady.row(before.broker_order_id) == before
+
+    @precondition(lambda self: self.rows)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        before = self.rows[data.draw(st.sampled_from(sorted(self.rows)))]
+        outcome = self.both([exchange.broker.cancel(before.broker_order_id) for exchange in self.exchanges])
+        assert (outcome.kind == "accepted") == (before.state is BookState.WORKING)
+
+    @rule()
+    def let_the_ticks_go_stale(self) -> None:
+        for exchange in self.exchanges:
+            exchange.clock.advance(seconds=self.model.stale_tick_seconds + 1)
+        self.last.clear()
+
+    @rule()
+    def turn_the_session(self) -> None:
+        open_before = [row for row in self.rows.values() if row.state is BookState.WORKING]
+        for exchange in self.exchanges:
+            exchange.clock.now = (exchange.clock.now + timedelta(days=1)).replace(hour=10)
+        self.last.clear()
+        had_a_session = self.steady.market.resume_point() is not None
+        self.show(INFY, Decimal(100))
+        for row in open_before:
+            assert self.rows[row.broker_order_id].state is not BookState.WORKING or not had_a_session
+
+    @rule()
+    def restart(self) -> None:
+        clock, url = self.restarted.clock, self.restarted.url
+        self.restarted.close()
+        self.restarted = Exchange(url, self.model, clock)
+        self.restarted.market.take_over()
+
+    @invariant()
+    def everything_holds(self) -> None:
+        book = self.steady.broker.order_book()
+        fills = self.steady.broker.trades()
+        assert book == self.restarted.broker.order_book()
+        assert fills == self.restarted.broker.trades()
+        assert self.steady.broker.positions() == self.restarted.broker.positions()
+        for row in book:
+            self.row_holds(row, self.rows.get(row.broker_order_id), fills)
+        known = {fill.trade_id for fill in self.fills}
+        rows = {row.broker_order_id: row for row in book}
+        for fill in fills:
+            if fill.trade_id not in known:
+                self.fill_holds(fill, rows[fill.broker_order_id])
+        self.rows, self.fills = rows, fills
+
+    def row_holds(self, row: BrokerOrder, before: BrokerOrder | None, fills: list[Fill]) -> None:
+        traded = sum(fill.quantity for fill in fills if fill.broker_order_id == row.broker_order_id)
+        assert traded == row.filled_quantity <= row.quantity
+        assert (row.state is BookState.COMPLETE) == (row.filled_quantity == row.quantity)
+        if before is not None:
+            assert row.filled_quantity >= before.filled_quantity
+            assert before.state is BookState.WORKING or row == before
+
+    def fill_holds(self, fill: Fill, row: BrokerOrder) -> None:
+        """Against a tick that is there and not stale, never better than its price, and worse by no more than said."""
+        last, sign = self.last[row.symbol], row.side.sign
+        assert fill.price % TICK_SIZE == 0
+        assert (fill.price - last) * sign >= 0
+        bps = self.model.slippage_bps * self.model.slippage_enabled + self.model.spread_bps * self.model.spread_enabled
+        assert (fill.price - last) * sign <= last * bps / 10_000 + TICK_SIZE
+        assert row.price is None or (fill.price - row.price) * sign <= 0
+
+    def nothing_is_left_behind(self, symbol: str, price: Decimal) -> None:
+        """After a tick, whatever still rests does not meet it, unless it was filled in part."""
+        for row in self.rows.values():
+            if row.symbol != symbol or row.state is not BookState.WORKING:
+                continue
+            if row.status == "TRIGGER PENDING":
+                assert row.trigger_price is not None
+                assert (price - row.trigger_price) * row.side.sign < 0
+            elif fill_models.marketable(row.side, row.price, price, self.model):
+                assert self.model.partial_fill_enabled
+                assert row.filled_quantity > 0
+
+
+def test_random_lives(migrated_file: Path) -> None:
+    class Life(PaperExchangeLife):
+        migrated = migrated_file
+
+    run_state_machine_as_test(Life, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))

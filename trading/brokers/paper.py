@@ -1,0 +1,155 @@
+"""The paper exchange as a broker: orders meet the account's last tick, and rest in the ledger until the next.
+
+Any process may place, modify, cancel and read, at the same time; one process at a time owns the market and brings
+the ticks (`paper_market.py`). All times in the book are the wall's, as `clock` tells it.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError, StatementError
+
+from trading.brokers import paper_refusals, paper_rows, paper_store
+from trading.brokers.book import BrokerOrder, BrokerPosition
+from trading.brokers.paper_matching import Matcher
+from trading.brokers.paper_orders import Progress, received
+from trading.brokers.paper_reading import BookReader
+from trading.brokers.paper_store import Market
+from trading.guardian.approval import Approved
+from trading.ledger.database import Database
+from trading.ledger.last_ticks import last_tick
+from trading.market.calendar import IST
+from trading.order import Account, Amendment, BrokerOrderId, Fill, Order, Validity
+from trading.outcome import Accepted, Evidence, NotSent, Outcome, Refused, Unknown
+from trading.settings import Paper
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class PaperBroker:
+    """A `Broker` over the exchange's tables in the ledger database. Thread-safe."""
+
+    def __init__(
+        self,
+        database: Database,
+        account: Account,
+        settings: Paper,
+        tick_sizes: Callable[[str], Decimal | None],
+        clock: Callable[[], datetime] = _now,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """`tick_sizes` gives rupees by symbol, `None` for what is not traded; `sleep` waits, in seconds."""
+        self._database = database
+        self._account = account
+        self.matcher = Matcher(settings, tick_sizes)
+        self.clock = clock
+        self._sleep = sleep
+        self._reader = BookReader(database, account, clock)
+
+    def place(self, approved: Approved) -> Outcome:
+        """Send an order and try to fill it at once; the answer carries what became of it.
+
+        Like Kite, the exchange does not deduplicate: the same order placed twice is two orders with one tag.
+        """
+        order = approved.order
+        settings = self.matcher.settings
+        if settings.latency_enabled:
+            self._sleep(settings.latency_ms / 1000)
+        refusal = paper_refusals.placement_refusal(order, self.matcher.tick_sizes(order.symbol))
+        return refusal or self._transact(lambda connection: self._place(connection, order))
+
+    def modify(self, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
+        return self._transact(lambda connection: self._modify(connection, broker_order_id, change))
+
+    def cancel(self, broker_order_id: BrokerOrderId) -> Outcome:
+        return self._transact(lambda connection: self._cancel(connection, broker_order_id))
+
+    def order_book(self) -> list[BrokerOrder]:
+        return self._reader.order_book()
+
+    def trades(self) -> list[Fill]:
+        return self._reader.trades()
+
+    def positions(self) -> list[BrokerPosition]:
+        return self._reader.positions()
+
+    def order_history(self, broker_order_id: BrokerOrderId) -> list[BrokerOrder]:
+        return self._reader.order_history(broker_order_id)
+
+    def _transact(self, command: Callable[[sa.Connection], Outcome]) -> Outcome:
+        """One transaction. A failure before COMMIT is asked for has provably changed nothing: without a COMMIT
+        both databases undo, even if the connection is gone. From then on only the book can tell.
+        """
+        committing = False
+        try:
+            with self._database.write() as connection:
+                outcome = command(connection)
+                committing = True
+        except SQLAlchemyError as error:
+            evidence = _evidence(error)
+            return Unknown(evidence=evidence) if committing else NotSent(evidence=evidence)
+        return outcome
+
+    def _place(self, connection: sa.Connection, order: Order) -> Accepted:
+        now = self.clock()
+        market = paper_store.bump_market(connection, self._account)
+        broker_order_id = paper_store.new_broker_order_id(connection, now, market.version)
+        progress = received(order, broker_order_id, market.session or now.astimezone(IST).date(), now)
+        progress.open()
+        self._match_at_once(connection, progress, market)
+        if order.validity is Validity.IOC and progress.order.working:
+            progress.expire(f"IOC: {progress.order.remaining} of {order.quantity} could not be filled at once")
+        paper_store.insert_order(connection, self._account, progress, market.version)
+        return Accepted(broker_order_id=broker_order_id, report=progress.report)
+
+    def _modify(self, connection: sa.Connection, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
+        order = paper_rows.find_order(connection, self._account, broker_order_id)
+        if order is None:
+            return paper_refusals.unknown_order()
+        refusal = paper_refusals.modification_refusal(order, paper_rows.modifications(connection, broker_order_id))
+        if refusal is not None:
+            return refusal
+        terms = paper_refusals.terms_after(order, change, self.matcher.tick_sizes(order.row.symbol))
+        if isinstance(terms, Refused):
+            return terms
+        progress, market = Progress(order, self.clock()), paper_store.bump_market(connection, self._account)
+        progress.modify(terms)
+        if progress.order.working:
+            self._match_at_once(connection, progress, market)
+        return self._written(connection, progress, market)
+
+    def _cancel(self, connection: sa.Connection, broker_order_id: BrokerOrderId) -> Outcome:
+        order = paper_rows.find_order(connection, self._account, broker_order_id)
+        if order is None:
+            return paper_refusals.unknown_order()
+        refusal = paper_refusals.cancel_refusal(order)
+        if refusal is not None:
+            return refusal
+        progress = Progress(order, self.clock())
+        progress.cancel()
+        return self._written(connection, progress, paper_store.bump_market(connection, self._account))
+
+    def _written(self, connection: sa.Connection, progress: Progress, market: Market) -> Accepted:
+        paper_store.update_orders(connection, self._account, [progress], market.version)
+        report = paper_rows.report_of(connection, progress)
+        return Accepted(broker_order_id=report.row.broker_order_id, report=report)
+
+    def _match_at_once(self, connection: sa.Connection, progress: Progress, market: Market) -> None:
+        """One round against the last tick, if it is fresh and the session has not closed since."""
+        symbol = progress.order.row.symbol
+        tick = last_tick(connection, self._account, symbol)
+        stale = timedelta(seconds=self.matcher.settings.stale_tick_seconds)
+        if tick is None or progress.at - tick.received_at > stale or market.has_closed(progress.at):
+            return
+        self.matcher.match(progress, tick.last_price)
+
+
+def _evidence(error: SQLAlchemyError) -> Evidence:
+    """The driver's own words on one line, without the statement."""
+    cause = error.orig if isinstance(error, StatementError) else error
+    return Evidence(message=f"ledger: {' '.join(str(cause).split())}", error_type=type(error).__name__)

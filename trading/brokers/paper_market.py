@@ -1,0 +1,123 @@
+"""The owner's side of a paper market: it brings the ticks, and matches what rests against them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from trading.brokers import paper_rows, paper_store
+from trading.brokers.paper import PaperBroker
+from trading.brokers.paper_orders import ExchangeOrder, Progress
+from trading.brokers.paper_reading import reading
+from trading.brokers.paper_store import Market
+from trading.errors import MarketNotOwned
+from trading.ledger.database import Database
+from trading.ledger.last_ticks import save_ticks
+from trading.market.calendar import Session
+from trading.market.ticks import Tick
+from trading.order import Account, BrokerOrderId
+
+
+class PaperMarket:
+    """One account's market. One process at a time owns it: whoever took it over last.
+
+    Each method is one transaction. `on_ticks` and `close_session` raise `MarketNotOwned` if this process does not own
+    the market; whatever writes raises `SQLAlchemyError` if the database fails. Either way nothing has changed.
+    """
+
+    def __init__(self, broker: PaperBroker, database: Database, account: Account) -> None:
+        """`broker` is that of the same account on the same database: its fill model and its clock count here too."""
+        self._broker = broker
+        self._database = database
+        self._account = account
+        self._epoch: int | None = None
+
+    def take_over(self) -> int:
+        """Own the market from now on, and give the number of this ownership. The owner before is fenced off."""
+        with self._database.write() as connection:
+            epoch = paper_store.own_market(connection, self._account)
+        self._epoch = epoch
+        return epoch
+
+    def resume_point(self) -> datetime | None:
+        """The market time that was last shown, from which a restarted feed goes on. Raises `BookUnreadable`."""
+        with reading(self._database) as connection:
+            market = paper_store.read_market(connection, self._account)
+        return market.market_at if market is not None else None
+
+    def on_ticks(self, ticks: Sequence[Tick], session: Session, closes_at: datetime) -> list[BrokerOrderId]:
+        """Show the ticks to the market, one after the other, and give the orders that changed.
+
+        `session` is the one that the ticks belong to, `closes_at` its close on the wall's clock. If it is not the
+        session of the ticks before, the DAY orders of that one expire first; orders that were placed after its
+        close belong to the new one.
+        """
+        with self._database.write() as connection:
+            market, now = self._owned(connection), self._broker.clock()
+            changed = self._turn(connection, market, session, now)
+            save_ticks(connection, self._account, ticks, now)
+            for tick in ticks:
+                changed += self._match(connection, tick, now)
+            shown: dict[str, Any] = {"market_at": max(tick.at for tick in ticks), "wall_at": now} if ticks else {}
+            paper_store.update_market(connection, self._account, session=session.date, closes_at=closes_at, **shown)
+        return list(dict.fromkeys(changed))
+
+    def close_session(self) -> list[BrokerOrderId]:
+        """End the session without waiting for the next one's first tick, and give the orders that expired."""
+        with self._database.write() as connection:
+            market, now = self._owned(connection), self._broker.clock()
+            if not market.has_closed(now):
+                paper_store.update_market(connection, self._account, closes_at=now)
+            ended, _ = _by_session(market, paper_rows.working_orders(connection, self._account))
+            return self._expire(connection, market, ended, now)
+
+    def _owned(self, connection: sa.Connection) -> Market:
+        market = paper_store.read_market(connection, self._account)
+        if market is None or market.epoch != self._epoch:
+            raise MarketNotOwned(f"paper market {self._account}: not owned by this process, or no longer")
+        return market
+
+    def _turn(self, connection: sa.Connection, market: Market, session: Session, now: datetime) -> list[BrokerOrderId]:
+        if market.session == session.date:
+            return []
+        ended, kept = _by_session(market, paper_rows.working_orders(connection, self._account))
+        moved = [Progress(order, now) for order in kept]
+        for progress in moved:
+            progress.move_to(session.date)
+        self._write(connection, moved)
+        return self._expire(connection, market, ended, now)
+
+    def _expire(
+        self, connection: sa.Connection, market: Market, orders: Sequence[ExchangeOrder], now: datetime
+    ) -> list[BrokerOrderId]:
+        expired = [Progress(order, now) for order in orders]
+        for progress in expired:
+            progress.expire(f"DAY: the session of {market.session} has ended")
+        return self._write(connection, expired)
+
+    def _match(self, connection: sa.Connection, tick: Tick, now: datetime) -> list[BrokerOrderId]:
+        found = paper_rows.candidates(
+            connection, self._account, tick.symbol, tick.last_price, self._broker.matcher.settings
+        )
+        matched = [Progress(order, now) for order in found]
+        for progress in matched:
+            self._broker.matcher.match(progress, tick.last_price)
+        return self._write(connection, matched)
+
+    def _write(self, connection: sa.Connection, progresses: Sequence[Progress]) -> list[BrokerOrderId]:
+        if not progresses:
+            return []
+        market = paper_store.bump_market(connection, self._account)
+        paper_store.update_orders(connection, self._account, progresses, market.version)
+        return [progress.order.row.broker_order_id for progress in progresses]
+
+
+def _by_session(market: Market, orders: Sequence[ExchangeOrder]) -> tuple[list[ExchangeOrder], list[ExchangeOrder]]:
+    """Those of the market's session, and those placed before it ever had one or after its close."""
+    ended: list[ExchangeOrder] = []
+    kept: list[ExchangeOrder] = []
+    for order in orders:
+        outside = market.session is None or market.has_closed(order.row.placed_at)
+        (kept if outside else ended).append(order)
+    return ended, kept

@@ -1,0 +1,74 @@
+"""What the paper exchange refuses at once, as Kite does: with HTTP 400 and without a row in the book.
+
+The texts in constants are Kite's own, so that what reads them on a live account reads them here.
+"""
+
+from decimal import Decimal
+
+from pydantic import ValidationError
+
+from trading.brokers.paper_orders import ExchangeOrder, KiteStatus, terms_of
+from trading.order import Amendment, Terms, Validity
+from trading.outcome import Evidence, Refused
+
+MAX_MODIFICATIONS = 25
+"""Of one order (Kite staff)."""
+
+UNKNOWN_ORDER = "Couldn't find that `order_id`."
+NOT_MODIFIABLE = "Order cannot be modified as it is being processed. Try later."
+NOT_CANCELLABLE = "Order cannot be cancelled as it is being processed. Try later."
+TOO_MANY_MODIFICATIONS = "Maximum allowed order modifications exceeded."
+
+
+def refused(message: str, error_type: str = "InputException") -> Refused:
+    return Refused(evidence=Evidence(message=message, error_type=error_type, http_status=400))
+
+
+def unknown_order() -> Refused:
+    return refused(UNKNOWN_ORDER, "GeneralException")
+
+
+def placement_refusal(terms: Terms, tick_size: Decimal | None) -> Refused | None:
+    """Why an order is not taken, or `None`. `tick_size` is `None` for a symbol that the exchange does not know."""
+    if tick_size is None:
+        return refused(f"symbol: the exchange does not know {terms.symbol}")
+    if terms.validity is Validity.IOC and terms.order_type.has_trigger:
+        return refused(f"validity: a {terms.order_type} order cannot be IOC")
+    return _off_tick(terms, tick_size)
+
+
+def modification_refusal(order: ExchangeOrder, modifications: int) -> Refused | None:
+    """Why an order cannot be modified at all. Kite's type for the 26th modification is NetworkException."""
+    if not may_change(order):
+        return refused(NOT_MODIFIABLE)
+    if modifications >= MAX_MODIFICATIONS:
+        return refused(TOO_MANY_MODIFICATIONS, "NetworkException")
+    return None
+
+
+def cancel_refusal(order: ExchangeOrder) -> Refused | None:
+    return None if may_change(order) else refused(NOT_CANCELLABLE)
+
+
+def may_change(order: ExchangeOrder) -> bool:
+    return order.working and order.row.status in (KiteStatus.OPEN, KiteStatus.TRIGGER_PENDING)
+
+
+def terms_after(order: ExchangeOrder, change: Amendment, tick_size: Decimal | None) -> Terms | Refused:
+    """The order's terms after a change, or why they cannot be had."""
+    if order.triggered and change.trigger_price not in (None, order.row.trigger_price):
+        return refused("trigger_price: the order is triggered already")
+    try:
+        terms = change.applied_to(terms_of(order.row))
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        return refused(problem["msg"].removeprefix("Value error, "))
+    return placement_refusal(terms, tick_size) or terms
+
+
+def _off_tick(terms: Terms, tick_size: Decimal) -> Refused | None:
+    for field in ("price", "trigger_price"):
+        price = getattr(terms, field)
+        if price is not None and price % tick_size:
+            return refused(f"{field}: {price} is not a multiple of the tick size {tick_size} of {terms.symbol}")
+    return None

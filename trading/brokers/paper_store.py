@@ -1,0 +1,166 @@
+"""The paper exchange's tables, written within one transaction of the ledger database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from trading.brokers.book import BrokerOrder
+from trading.brokers.paper_orders import ExchangeOrder, Progress
+from trading.ledger.tables import exchange_history, exchange_markets, exchange_orders, exchange_trades
+from trading.order import Account, BrokerOrderId, Fill
+
+TWITTER_EPOCH_MS = 1_288_834_974_657
+"""Kite's 19-digit order ids are snowflakes from this moment on: (milliseconds << 22) | low bits."""
+LOW_BITS = 22
+
+_orders, _markets = exchange_orders.c, exchange_markets.c
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One account's market, as its row says."""
+
+    epoch: int
+    version: int
+    session: date | None
+    market_at: datetime | None
+    closes_at: datetime | None
+
+    def has_closed(self, moment: datetime) -> bool:
+        return self.closes_at is not None and moment >= self.closes_at
+
+
+_MARKET = (_markets.epoch, _markets.version, _markets.session, _markets.market_at, _markets.closes_at)
+_OF_ACCOUNT = _markets.account == sa.bindparam("of_account")
+_READ = sa.select(*_MARKET).where(_OF_ACCOUNT)
+_BUMP = sa.update(exchange_markets).where(_OF_ACCOUNT).values(version=_markets.version + 1).returning(*_MARKET)
+
+
+def read_market(connection: sa.Connection, account: Account) -> Market | None:
+    row = connection.execute(_READ, {"of_account": account}).one_or_none()
+    return None if row is None else Market(*row)
+
+
+def bump_market(connection: sa.Connection, account: Account) -> Market:
+    """The market with a new version, for this transaction's changes; made if an order comes before any owner.
+
+    Writers are alone, so no version ever becomes visible after a later one.
+    """
+    row = connection.execute(_BUMP, {"of_account": account}).one_or_none()
+    if row is not None:
+        return Market(*row)
+    return _insert_market(connection, account, epoch=0, version=1)
+
+
+def own_market(connection: sa.Connection, account: Account) -> int:
+    """The number of a new ownership. Changes nothing of the book, and so not its version."""
+    market = read_market(connection, account)
+    if market is None:
+        return _insert_market(connection, account, epoch=1, version=0).epoch
+    update_market(connection, account, epoch=market.epoch + 1)
+    return market.epoch + 1
+
+
+def _insert_market(connection: sa.Connection, account: Account, epoch: int, version: int) -> Market:
+    connection.execute(sa.insert(exchange_markets), {"account": account, "epoch": epoch, "version": version})
+    return Market(epoch=epoch, version=version, session=None, market_at=None, closes_at=None)
+
+
+def update_market(connection: sa.Connection, account: Account, **columns: Any) -> None:
+    connection.execute(sa.update(exchange_markets).where(_OF_ACCOUNT).values(**columns), {"of_account": account})
+
+
+_TAKEN = sa.select(_orders.broker_order_id).where(_orders.broker_order_id == sa.bindparam("id"))
+_UPDATE = sa.update(exchange_orders).where(_orders.broker_order_id == sa.bindparam("key"))
+
+
+def new_broker_order_id(connection: sa.Connection, at: datetime, version: int) -> BrokerOrderId:
+    """Rising with time and version. Another account's order of the same millisecond and version is stepped over."""
+    number = (int(at.timestamp() * 1000) - TWITTER_EPOCH_MS) << LOW_BITS | version % (1 << LOW_BITS)
+    while connection.execute(_TAKEN, {"id": f"{number:019d}"}).first() is not None:
+        number += 1
+    return BrokerOrderId(f"{number:019d}")
+
+
+def insert_order(connection: sa.Connection, account: Account, progress: Progress, version: int) -> None:
+    row = progress.order.row
+    fixed = {
+        "broker_order_id": row.broker_order_id,
+        "account": account,
+        "tag": row.tag,
+        "symbol": row.symbol,
+        "side": row.side,
+        "product": row.product,
+        "validity": row.validity,
+        "placed_at": row.placed_at,
+    }
+    connection.execute(sa.insert(exchange_orders), fixed | _changing_columns(progress.order, version))
+    _insert_trades_and_history(connection, account, [progress])
+
+
+def update_orders(connection: sa.Connection, account: Account, progresses: Sequence[Progress], version: int) -> None:
+    if not progresses:
+        return
+    changed = [
+        {"key": progress.order.row.broker_order_id} | _changing_columns(progress.order, version)
+        for progress in progresses
+    ]
+    connection.execute(_UPDATE, changed)
+    _insert_trades_and_history(connection, account, progresses)
+
+
+def _changing_columns(order: ExchangeOrder, version: int) -> dict[str, Any]:
+    row = order.row
+    return {
+        "order_type": row.order_type,
+        "quantity": row.quantity,
+        "filled_quantity": row.filled_quantity,
+        "price": row.price,
+        "trigger_price": row.trigger_price,
+        "triggered": order.triggered,
+        "status": row.status,
+        "state": row.state,
+        "message": row.message,
+        "session": order.session,
+        "version": version,
+        "updated_at": row.updated_at,
+    }
+
+
+def _insert_trades_and_history(connection: sa.Connection, account: Account, progresses: Sequence[Progress]) -> None:
+    trades = [_trade(account, progress.order.row, fill) for progress in progresses for fill in progress.fills]
+    if trades:
+        connection.execute(sa.insert(exchange_trades), trades)
+    history = [_snapshot(row) for progress in progresses for row in progress.history]
+    if history:
+        connection.execute(sa.insert(exchange_history), history)
+
+
+def _trade(account: Account, row: BrokerOrder, fill: Fill) -> dict[str, Any]:
+    return {
+        "account": account,
+        "broker_order_id": row.broker_order_id,
+        "trade_id": fill.trade_id,
+        "symbol": row.symbol,
+        "product": row.product,
+        "side": row.side,
+        "quantity": fill.quantity,
+        "price": fill.price,
+        "at": fill.at,
+    }
+
+
+def _snapshot(row: BrokerOrder) -> dict[str, Any]:
+    return {
+        "broker_order_id": row.broker_order_id,
+        "status": row.status,
+        "quantity": row.quantity,
+        "filled_quantity": row.filled_quantity,
+        "price": row.price,
+        "trigger_price": row.trigger_price,
+        "message": row.message,
+        "at": row.updated_at,
+    }

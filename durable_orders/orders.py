@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -39,6 +40,8 @@ from workflows.order import ANY_CONTENT, OrderWorkflow
 R = TypeVar("R")
 
 FINGERPRINT = "fingerprint"
+TASK_TIMEOUT = timedelta(seconds=5)
+"""How long an order's next step waits for a worker that was killed with it in its hands."""
 PLACED_SECONDS = 10.0
 """How long `placed` waits by default. The order goes on without the one who waits."""
 
@@ -218,6 +221,7 @@ class Orders:
             "search_attributes": TypedSearchAttributes(
                 [SearchAttributePair(key, value) for key, value in attributes.items()]
             ),
+            "task_timeout": TASK_TIMEOUT,
             "memo": {FINGERPRINT: intent.fingerprint()},
             "static_summary": intent.summary(),
         }

@@ -62,7 +62,7 @@ class OrderWorkflow:
         carried = start if isinstance(start, Carried) else None
         intent = start.intent if isinstance(start, Carried) else start
         self._intent = intent
-        self._order = carried.order if carried else Order.from_intent(intent, workflow.now())
+        self._order = carried.order if carried else Order.from_intent(intent, workflow.info().workflow_start_time)
         self._policy: Policy | None = carried.policy if carried else None
         self._sequence = carried.sequence if carried else 0
         self._entries: list[Entry] = []

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-demonstration: Any = None
+from durable_orders import demo as demonstration
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, print_json
 from durable_orders.doctor import examine
 from trading.settings import Settings

@@ -1,6 +1,8 @@
 """One engine over SQLite (WAL) or PostgreSQL, with one writer at a time on both."""
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -11,50 +13,82 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trading.errors import LedgerUnusable
 
-BUSY_SECONDS = 30
+BUSY_SECONDS = 30.0
 """How long a writer waits for another process's transaction before it fails and is tried again."""
+CONNECT_SECONDS = 10
+"""How long a PostgreSQL server may take to answer before it counts as not reachable."""
 WRITER_LOCK = 0x0D0E
 """PostgreSQL advisory lock: writers queue up, so event ids become visible in their order, without gaps."""
+TAKE_TURN = "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)"
+POOL = 16
+"""Connections that are kept open."""
+DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
 
 
 class Database:
-    """Short transactions over the ledger. Thread-safe.
+    """Short transactions over the ledger. Thread-safe, but `write` must not be entered twice by one thread.
 
     A transaction either commits whole or leaves nothing: a killed process, a full disk or a lost connection
     in the middle of it changes nothing.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
         """Raises `LedgerUnusable` for a URL that is not one. Connects only when used."""
-        try:
-            self.url = sa.make_url(url)
-            self.is_sqlite = self.url.get_backend_name() == "sqlite"
-            connect: dict[str, Any] = {"timeout": BUSY_SECONDS} if self.is_sqlite else {}
-            self.engine = sa.create_engine(
-                self.url, connect_args=connect, pool_pre_ping=not self.is_sqlite, pool_size=16
-            )
-        except (SQLAlchemyError, ImportError) as error:
-            raise LedgerUnusable(f"ledger.url: not a usable database URL ({type(error).__name__})") from None
+        self.url = _checked(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._busy_seconds = busy_seconds
         self._writing = threading.Lock()
+        self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
+        self._reader = self.engine
+        if not self.is_sqlite:
+            self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ")
+
+    def _sqlite_engine(self) -> sa.Engine:
+        engine = sa.create_engine(self.url, connect_args={"timeout": self._busy_seconds}, pool_size=POOL)
+        sa.event.listen(engine, "connect", self._prepare_sqlite)
+        return engine
+
+    def _postgresql_engine(self) -> sa.Engine:
+        """READ COMMITTED whatever the server's default: a writer must see what was committed before its turn."""
+        connect = {} if "connect_timeout" in self.url.query else {"connect_timeout": CONNECT_SECONDS}
+        return sa.create_engine(
+            self.url, connect_args=connect, pool_pre_ping=True, pool_size=POOL, isolation_level="READ COMMITTED"
+        )
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages: a file, or user, host and database. Never holds a password."""
         if self.is_sqlite:
-            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            return str(self.url.database)
+        shown = sa.URL.create("postgresql", self.url.username, None, self.url.host, self.url.port, self.url.database)
+        return shown.render_as_string()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A consistent view; what other transactions do meanwhile is not seen."""
-        with self.engine.connect() as connection:
+        with self._reader.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN")
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that is alone in writing; committed at the end of the block, undone by any exception."""
+        """A transaction that is alone in writing; committed at the end of the block, undone by any exception.
+
+        Raises SQLAlchemy's `OperationalError` if another process writes for longer than `busy_seconds`.
+        """
         with self._writing, self.engine.begin() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITER_LOCK)))
+                milliseconds = max(1, round(self._busy_seconds * 1000))
+                connection.exec_driver_sql(TAKE_TURN, (str(milliseconds), WRITER_LOCK))
             yield connection
 
     def close(self) -> None:
@@ -66,9 +100,40 @@ class Database:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def _prepare_sqlite(self, connection: sqlite3.Connection, _record: Any) -> None:
+        """WAL with synchronous=NORMAL survives a killed process whole; power loss may take the last commits."""
+        connection.isolation_level = None  # transactions begin where `read` and `write` say so
+        _switch_to_wal(connection, time.monotonic() + self._busy_seconds)
+        connection.execute("PRAGMA synchronous=NORMAL")
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """WAL with synchronous=NORMAL survives a killed process whole; power loss may take the last commits."""
-    connection.isolation_level = None  # transactions begin where `read` and `write` say so
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+
+def _checked(url: str) -> sa.URL:
+    """The URL with its driver. The text of a bad one is not shown: it may hold a password."""
+    try:
+        parsed = sa.make_url(url)
+        url.encode()
+    except (SQLAlchemyError, ValueError):
+        raise LedgerUnusable("ledger.url: not a database URL") from None
+    if "\0" in url or "\n" in url:
+        raise LedgerUnusable("ledger.url: must be one line of text")
+    if parsed.drivername not in DRIVERS:
+        raise LedgerUnusable("ledger.url: must begin with sqlite:/// or postgresql://")
+    parsed = parsed.set(drivername=DRIVERS[parsed.drivername])
+    if parsed.drivername == "sqlite":
+        if not parsed.database or parsed.database.startswith(("file:", ":memory:")) or parsed.host or parsed.query:
+            raise LedgerUnusable("ledger.url: SQLite takes a file's path and nothing else, as in sqlite:///ledger.db")
+    elif "@" in (parsed.host or ""):
+        raise LedgerUnusable("ledger.url: an @ in the password must be written as %40")
+    return parsed
+
+
+def _switch_to_wal(connection: sqlite3.Connection, until: float) -> None:
+    """SQLite does not wait its turn at this one switch, so two processes that make the file at once try again."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)

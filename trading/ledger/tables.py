@@ -13,6 +13,7 @@ metadata = sa.MetaData(
 )
 
 SCALE = Decimal(10_000)
+LARGEST = 2**63 - 1
 BIG_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """SQLite numbers rows by itself only in a column that is called INTEGER."""
 
@@ -29,6 +30,8 @@ class Money(TypeDecorator[Decimal]):
         scaled = value * SCALE
         if scaled != scaled.to_integral_value():
             raise ValueError(f"money with more than four places, was {value}")
+        if abs(scaled) > LARGEST:
+            raise ValueError(f"money beyond 922 trillion rupees, was {value}")
         return int(scaled)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
@@ -54,6 +57,17 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Words(TypeDecorator[str]):
+    """Free text, such as a broker's. What a database cannot hold must not stop a recording: a NUL is stored
+    as U+FFFD, a lone surrogate as a question mark."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
 def _text(name: str, **kwargs: Any) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=kwargs.pop("nullable", False), **kwargs)
 
@@ -63,7 +77,7 @@ accounts = sa.Table(
     metadata,
     _text("account", primary_key=True),
     sa.Column("halted", sa.Boolean, nullable=False),
-    _text("halt_reason"),
+    sa.Column("halt_reason", Words, nullable=False),
     sa.Column("book_read_at", Moment),
     sa.Column("updated_at", Moment, nullable=False),
 )
@@ -75,8 +89,8 @@ orders = sa.Table(
     _text("order_id", primary_key=True),
     _text("account"),
     _text("client_order_id"),
-    _text("run_id"),
-    _text("fingerprint"),
+    _text("run_id", nullable=True),
+    _text("fingerprint", nullable=True),
     _text("tag"),
     _text("broker_order_id", nullable=True),
     _text("mode"),
@@ -100,11 +114,14 @@ orders = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
     sa.Index(None, "account", "status"),
+    sa.Index(None, "account", "unsettled"),
     sa.Index(None, "account", "created_at"),
+    sa.Index(None, "account", "updated_at"),
     sa.Index(None, "account", "tag", unique=True),
     sa.Index(None, "account", "broker_order_id"),
 )
-"""The order as its workflow last recorded it. `sequence` is that of the last event; `unsettled` blocks new risk."""
+"""The order as its workflow last recorded it. `sequence` is that of the last event; `unsettled` blocks new risk.
+Without a `run_id`, it was recorded before any guard received it."""
 
 events = sa.Table(
     "events",
@@ -115,7 +132,7 @@ events = sa.Table(
     sa.Column("sequence", sa.Integer, nullable=False),
     _text("type"),
     _text("status"),
-    _text("message"),
+    sa.Column("message", Words, nullable=False),
     sa.Column("at", Moment, nullable=False),
     sa.Index(None, "order_id", "sequence", unique=True),
     sa.Index(None, "account", "feed_id"),
@@ -127,6 +144,7 @@ fills = sa.Table(
     metadata,
     _text("order_id", primary_key=True),
     _text("trade_id", primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
     _text("account"),
     _text("broker_order_id"),
     _text("symbol"),
@@ -137,6 +155,7 @@ fills = sa.Table(
     sa.Column("at", Moment, nullable=False),
     sa.Index(None, "account", "at"),
 )
+"""The trades. `number` counts those of one order, from 0, in the order in which they became known."""
 
 positions = sa.Table(
     "positions",
@@ -218,6 +237,7 @@ exchange_orders = sa.Table(
     sa.Index(None, "account", "version"),
     sa.Index(None, "account", "tag"),
     sa.Index("ix_exchange_orders_matching", "account", "symbol", "state", "status", "side", "price"),
+    sa.Index("ix_exchange_orders_triggers", "account", "symbol", "state", "status", "side", "trigger_price"),
 )
 """The paper exchange's own order book, in the broker's terms."""
 

@@ -1,0 +1,8 @@
+"""Run by Alembic, within the transaction of the connection that `migrate.py` hands over."""
+
+from alembic import context
+
+from trading.ledger.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

@@ -1,0 +1,177 @@
+"""What the ledger answers: orders, their events, positions, and a light view of them for the account's watch."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import AwareDatetime
+
+from trading.events import EventType
+from trading.ledger.positions import Position
+from trading.ledger.rows import OPEN, order_of, position_of
+from trading.ledger.tables import events, fills, orders, positions
+from trading.order import Frozen, Order, OrderType, Status
+
+CHUNK = 500
+"""Values in one IN list: SQLite allows 32,766 parameters in a statement, and 999 where it is old."""
+DAY = timedelta(hours=24)
+
+
+class FeedEvent(Frozen):
+    """One row of the feed. `feed_id` goes up in the order in which readers see the rows."""
+
+    feed_id: int
+    account: str
+    order_id: str
+    sequence: int
+    type: EventType
+    status: Status
+    message: str
+    at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenView:
+    """What the account's watch compares with a row of the broker's book. No model: it reads thousands at once."""
+
+    order_id: str
+    tag: str
+    broker_order_id: str | None
+    status: Status
+    quantity: int
+    filled_quantity: int
+    price: Decimal | None
+    trigger_price: Decimal | None
+    order_type: OrderType
+    created_at: datetime
+    sequence: int
+    """That of the order's last recorded event."""
+
+
+def find_order(connection: sa.Connection, order_id: str) -> Order | None:
+    """The order as last recorded, with its fills."""
+    return next(iter(_orders(connection, sa.select(orders).where(orders.c.order_id == order_id))), None)
+
+
+def find_by_tag(connection: sa.Connection, account: str, tag: str) -> Order | None:
+    """The account's order with that broker tag."""
+    asked = sa.select(orders).where(orders.c.account == account, orders.c.tag == tag)
+    return next(iter(_orders(connection, asked)), None)
+
+
+def fingerprint_of(connection: sa.Connection, order_id: str) -> str | None:
+    """The fingerprint of the intent that the guard received under this id; `None` if it received none."""
+    return connection.execute(sa.select(orders.c.fingerprint).where(orders.c.order_id == order_id)).scalar()
+
+
+def list_orders(
+    connection: sa.Connection,
+    account: str | None = None,
+    *,
+    statuses: Collection[Status] | None = None,
+    symbol: str | None = None,
+    strategy: str | None = None,
+    open_only: bool = False,
+    limit: int | None = None,
+    newest_first: bool = True,
+) -> list[Order]:
+    """The orders to which everything given applies, by their creation. Two queries, however many they are."""
+    asked = sa.select(orders)
+    for column, wanted in ((orders.c.account, account), (orders.c.symbol, symbol), (orders.c.strategy, strategy)):
+        if wanted is not None:
+            asked = asked.where(column == wanted)
+    if statuses is not None:
+        asked = asked.where(orders.c.status.in_([status.value for status in statuses]))
+    if open_only:
+        asked = asked.where(orders.c.status.in_(OPEN))
+    by = (orders.c.created_at, orders.c.order_id)
+    asked = asked.order_by(*(column.desc() if newest_first else column for column in by)).limit(limit)
+    return _orders(connection, asked)
+
+
+def unsettled_orders(connection: sa.Connection, account: str) -> list[str]:
+    """The ids of the orders whose placing is not settled, oldest first. They block new risk."""
+    asked = sa.select(orders.c.created_at, orders.c.order_id)
+    found = connection.execute(asked.where(orders.c.account == account, orders.c.unsettled == sa.true()))
+    # sorted here: for an ORDER BY, SQLite would walk through all of the account's orders
+    return [order_id for _, order_id in sorted(tuple(row) for row in found)]
+
+
+def events_of(connection: sa.Connection, order_id: str) -> list[FeedEvent]:
+    """The order's events, by their sequence."""
+    return _events(connection, sa.select(events).where(events.c.order_id == order_id).order_by(events.c.sequence))
+
+
+def events_after(
+    connection: sa.Connection, feed_id: int, *, account: str | None = None, limit: int = 1000
+) -> list[FeedEvent]:
+    """The next events of the feed. Asking again after the last one seen shows every event once, in order."""
+    asked = sa.select(events).where(events.c.feed_id > feed_id)
+    if account is not None:
+        asked = asked.where(events.c.account == account)
+    return _events(connection, asked.order_by(events.c.feed_id).limit(limit))
+
+
+def positions_of(connection: sa.Connection, account: str | None = None) -> list[Position]:
+    """Net positions, flat ones with their realized profit included, by account, symbol and product."""
+    asked = sa.select(positions).order_by(*positions.primary_key)
+    if account is not None:
+        asked = asked.where(positions.c.account == account)
+    return [position_of(row) for row in connection.execute(asked).mappings()]
+
+
+def open_views(connection: sa.Connection, account: str, *, ended_since: datetime | None = None) -> list[OpenView]:
+    """The account's open orders, and those that changed since then (24 hours ago if not given) and are over."""
+    since = ended_since or datetime.now(UTC) - DAY
+    own = orders.c.account == account
+    return _views(connection, sa.or_(own & orders.c.status.in_(OPEN), own & (orders.c.updated_at >= since)))
+
+
+def views_for(
+    connection: sa.Connection, account: str, *, tags: Collection[str], broker_order_ids: Collection[str]
+) -> list[OpenView]:
+    """The account's orders with one of these tags or broker order ids, each once, open or not."""
+    found: dict[str, OpenView] = {}
+    for column, values in ((orders.c.tag, tags), (orders.c.broker_order_id, broker_order_ids)):
+        for chunk in _chunks(sorted(set(values))):
+            chosen = (orders.c.account == account) & column.in_(chunk)
+            found |= {view.order_id: view for view in _views(connection, chosen)}
+    return list(found.values())
+
+
+def _orders(connection: sa.Connection, asked: sa.Select[Any]) -> list[Order]:
+    rows = connection.execute(asked).mappings().all()
+    if not rows:
+        return []
+    theirs = fills.c.order_id.in_(asked.with_only_columns(orders.c.order_id))
+    trades = connection.execute(
+        sa.select(fills).where(theirs).order_by(fills.c.order_id, fills.c.number, fills.c.trade_id)
+    ).mappings()
+    of_order = {order_id: list(group) for order_id, group in groupby(trades, itemgetter("order_id"))}
+    return [order_of(row, of_order.get(row["order_id"], [])) for row in rows]
+
+
+def _events(connection: sa.Connection, asked: sa.Select[Any]) -> list[FeedEvent]:
+    return [FeedEvent(**row) for row in connection.execute(asked).mappings()]
+
+
+VIEWED = [orders.c[name] for name in OpenView.__dataclass_fields__]
+
+
+def _views(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> list[OpenView]:
+    views = []
+    for row in connection.execute(sa.select(*VIEWED).where(chosen)):
+        order_id, tag, own_id, status, quantity, filled, price, trigger, kind, *rest = row
+        status, kind = Status(status), OrderType(kind)
+        views.append(OpenView(order_id, tag, own_id, status, quantity, filled, price, trigger, kind, *rest))
+    return views
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]

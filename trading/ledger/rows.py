@@ -1,0 +1,67 @@
+"""Orders, fills and positions as rows of the ledger, and back."""
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from trading.ledger.positions import Position
+from trading.ledger.tables import fills, orders
+from trading.order import Fill, Order, Product, Status
+
+Row = Mapping[Any, Any]
+
+OVER = tuple(status.value for status in Status if status.terminal)
+OPEN = tuple(status.value for status in Status if not status.terminal)
+SHARED = tuple(column.name for column in orders.columns if column.name in Order.model_fields)
+"""The columns that are an order's fields, under the same name."""
+OF_FILL = tuple(column.name for column in fills.columns if column.name in Fill.model_fields)
+
+
+def order_row(order: Order) -> dict[str, Any]:
+    """All columns but those that only the ledger knows: `run_id`, `fingerprint`, `unsettled` and `sequence`."""
+    row = {name: _plain(getattr(order, name)) for name in SHARED}
+    return row | {
+        "reasons": list(order.reasons),
+        "filled_quantity": order.filled_quantity,
+        "filled_value": order.filled_value,
+    }
+
+
+def order_of(row: Row, trades: Sequence[Row]) -> Order:
+    """The order as it was recorded. `trades` are its rows in `fills`, in the order of their number."""
+    content = {name: row[name] for name in SHARED}
+    return Order(**content, fills=tuple(Fill(**{name: trade[name] for name in OF_FILL}) for trade in trades))
+
+
+def fill_row(order: Order, number: int) -> dict[str, Any]:
+    """The row of the order's fill of that number, counted from 0."""
+    fill = order.fills[number]
+    return {name: getattr(fill, name) for name in OF_FILL} | {
+        "order_id": order.order_id,
+        "number": number,
+        "account": order.account,
+        "symbol": order.symbol,
+        "product": order.product.value,
+        "side": order.side.value,
+    }
+
+
+def position_of(row: Row) -> Position:
+    names = ("account", "symbol", "quantity", "open_value", "realized_pnl")
+    return Position(**{name: row[name] for name in names}, product=Product(row["product"]))
+
+
+def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    """Insert the rows, or bring those with the same primary key up to date. All rows have the same columns."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement: Any = insert(table)
+    keys = [column.name for column in table.primary_key]
+    changes = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), list(rows))
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value

@@ -22,7 +22,7 @@ from trading.guardian.approval import Approved
 from trading.ledger.database import Database
 from trading.ledger.last_ticks import last_tick
 from trading.market.calendar import IST
-from trading.order import Account, Amendment, BrokerOrderId, Fill, Order, Validity
+from trading.order import Account, Amendment, BrokerOrderId, Fill, Tag, Terms, Validity
 from trading.outcome import Accepted, Evidence, NotSent, Outcome, Refused, Unknown
 from trading.settings import Paper
 
@@ -60,8 +60,7 @@ class PaperBroker:
         settings = self.matcher.settings
         if settings.latency_enabled:
             self._sleep(settings.latency_ms / 1000)
-        refusal = paper_refusals.placement_refusal(order, self.matcher.tick_sizes(order.symbol))
-        return refusal or self._transact(lambda connection: self._place(connection, order))
+        return self._receive(order, order.tag, Progress.open)
 
     def modify(self, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
         return self._transact(lambda connection: self._modify(connection, broker_order_id, change))
@@ -81,6 +80,11 @@ class PaperBroker:
     def order_history(self, broker_order_id: BrokerOrderId) -> list[BrokerOrder]:
         return self._reader.order_history(broker_order_id)
 
+    def _receive(self, terms: Terms, tag: Tag | None, way_in: Callable[[Progress], None]) -> Outcome:
+        """`way_in` says how far the order gets on its way to the exchange."""
+        refusal = paper_refusals.placement_refusal(terms, self.matcher.tick_sizes(terms.symbol))
+        return refusal or self._transact(lambda connection: self._place(connection, terms, tag, way_in))
+
     def _transact(self, command: Callable[[sa.Connection], Outcome]) -> Outcome:
         """One transaction. A failure before COMMIT is asked for has provably changed nothing: without a COMMIT
         both databases undo, even if the connection is gone. From then on only the book can tell.
@@ -95,15 +99,16 @@ class PaperBroker:
             return Unknown(evidence=evidence) if committing else NotSent(evidence=evidence)
         return outcome
 
-    def _place(self, connection: sa.Connection, order: Order) -> Accepted:
+    def _place(
+        self, connection: sa.Connection, terms: Terms, tag: Tag | None, way_in: Callable[[Progress], None]
+    ) -> Accepted:
         now = self.clock()
         market = paper_store.bump_market(connection, self._account)
         broker_order_id = paper_store.new_broker_order_id(connection, now, market.version)
-        progress = received(order, broker_order_id, market.session or now.astimezone(IST).date(), now)
-        progress.open()
-        self._match_at_once(connection, progress, market)
-        if order.validity is Validity.IOC and progress.order.working:
-            progress.expire(f"IOC: {progress.order.remaining} of {order.quantity} could not be filled at once")
+        session = market.session or now.astimezone(IST).date()
+        progress = received(terms, tag, broker_order_id, session, now)
+        way_in(progress)
+        self._meet_market(connection, progress, market)
         paper_store.insert_order(connection, self._account, progress, market.version)
         return Accepted(broker_order_id=broker_order_id, report=progress.report)
 
@@ -119,8 +124,7 @@ class PaperBroker:
             return terms
         progress, market = Progress(order, self.clock()), paper_store.bump_market(connection, self._account)
         progress.modify(terms)
-        if progress.order.working:
-            self._match_at_once(connection, progress, market)
+        self._match_at_once(connection, progress, market)
         return self._written(connection, progress, market)
 
     def _cancel(self, connection: sa.Connection, broker_order_id: BrokerOrderId) -> Outcome:
@@ -139,8 +143,17 @@ class PaperBroker:
         report = paper_rows.report_of(connection, progress)
         return Accepted(broker_order_id=report.row.broker_order_id, report=report)
 
+    def _meet_market(self, connection: sa.Connection, progress: Progress, market: Market) -> None:
+        """What an order does when it has come to the exchange: it trades, and an IOC order ends."""
+        self._match_at_once(connection, progress, market)
+        order = progress.order
+        if order.row.validity is Validity.IOC and order.at_exchange:
+            progress.expire(f"IOC: {order.remaining} of {order.row.quantity} could not be filled at once")
+
     def _match_at_once(self, connection: sa.Connection, progress: Progress, market: Market) -> None:
         """One round against the last tick, if it is fresh and the session has not closed since."""
+        if not progress.order.at_exchange:
+            return
         symbol = progress.order.row.symbol
         tick = last_tick(connection, self._account, symbol)
         stale = timedelta(seconds=self.matcher.settings.stale_tick_seconds)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from trading.brokers.book import BookReport, BookState, BrokerOrder
-from trading.order import BrokerOrderId, Fill, Order, Terms, TradeId
+from trading.order import BrokerOrderId, Fill, Tag, Terms, TradeId
 
 
 class KiteStatus(StrEnum):
@@ -24,6 +24,8 @@ class KiteStatus(StrEnum):
     CANCEL_PENDING = "CANCEL PENDING"
     CANCELLED = "CANCELLED"
     COMPLETE = "COMPLETE"
+    REJECTED = "REJECTED"
+    AMO_REQ_RECEIVED = "AMO REQ RECEIVED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,16 @@ class ExchangeOrder:
     @property
     def working(self) -> bool:
         return self.row.state is BookState.WORKING
+
+    @property
+    def at_exchange(self) -> bool:
+        """Whether it can trade, and be changed: not on its way in, nor waiting for a session."""
+        return self.working and self.row.status in (KiteStatus.OPEN, KiteStatus.TRIGGER_PENDING)
+
+    @property
+    def after_market(self) -> bool:
+        """Whether it was placed for the next session and waits for it."""
+        return self.working and self.row.status == KiteStatus.AMO_REQ_RECEIVED
 
     @property
     def waits_for_trigger(self) -> bool:
@@ -69,8 +81,26 @@ class Progress:
 
     def open(self) -> None:
         """Through Kite's checks to the exchange, where it is OPEN or waits for its trigger."""
+        self.hold()
+        self.release()
+
+    def hold(self) -> None:
+        """Through Kite's checks to the exchange, which does not answer: OPEN PENDING until `release`."""
         self._pass(KiteStatus.PUT_ORDER_REQ_RECEIVED, KiteStatus.VALIDATION_PENDING, KiteStatus.OPEN_PENDING)
+
+    def queue(self) -> None:
+        """Kept for the next session, until `release`."""
+        self._pass(KiteStatus.AMO_REQ_RECEIVED)
+
+    def release(self) -> None:
+        if self.order.after_market:
+            self.hold()
         self._pass(self._resting_status())
+
+    def reject(self, message: str) -> None:
+        """Received, and turned down by Kite's checks: no exchange has seen it."""
+        self._pass(KiteStatus.PUT_ORDER_REQ_RECEIVED, KiteStatus.VALIDATION_PENDING)
+        self._end(KiteStatus.REJECTED, BookState.REJECTED, message)
 
     def trigger(self) -> None:
         self.order = replace(self.order, triggered=True)
@@ -93,7 +123,7 @@ class Progress:
 
     def modify(self, terms: Terms) -> None:
         """To new terms. A total at or below what is filled completes the order at what is filled (FIX D12)."""
-        row = self.order.row
+        row, queued = self.order.row, self.order.after_market
         self._pass(KiteStatus.MODIFY_VALIDATION_PENDING, KiteStatus.MODIFY_PENDING)
         self.order = replace(self.order, triggered=self.order.triggered and terms.order_type.has_trigger)
         self._change(
@@ -104,7 +134,7 @@ class Progress:
         )
         self._pass(KiteStatus.MODIFIED)
         if self.order.remaining:
-            self._pass(self._resting_status())
+            self._pass(KiteStatus.AMO_REQ_RECEIVED if queued else self._resting_status())
         else:
             self._end(KiteStatus.COMPLETE, BookState.COMPLETE)
 
@@ -134,20 +164,20 @@ class Progress:
         self.order = replace(self.order, row=replace(self.order.row, updated_at=self.at, **changes))
 
 
-def received(order: Order, broker_order_id: BrokerOrderId, session: date, at: datetime) -> Progress:
+def received(terms: Terms, tag: Tag | None, broker_order_id: BrokerOrderId, session: date, at: datetime) -> Progress:
     """A new order on its way in."""
     row = BrokerOrder(
         broker_order_id=broker_order_id,
-        tag=order.tag,
-        symbol=order.symbol,
-        side=order.side,
-        product=order.product,
-        order_type=order.order_type,
-        validity=order.validity,
-        quantity=order.quantity,
+        tag=tag,
+        symbol=terms.symbol,
+        side=terms.side,
+        product=terms.product,
+        order_type=terms.order_type,
+        validity=terms.validity,
+        quantity=terms.quantity,
         filled_quantity=0,
-        price=order.price,
-        trigger_price=order.trigger_price,
+        price=terms.price,
+        trigger_price=terms.trigger_price,
         status=KiteStatus.PUT_ORDER_REQ_RECEIVED,
         state=BookState.WORKING,
         message=None,

@@ -141,7 +141,7 @@ class BookReader:
 
 def _as_it_was(row: BrokerOrder, snapshot: Any) -> BrokerOrder:
     """The order at one line of its history. What a modification cannot change is taken from the order."""
-    ended = snapshot.status in (KiteStatus.COMPLETE, KiteStatus.CANCELLED)
+    ended = snapshot.status in (KiteStatus.COMPLETE, KiteStatus.CANCELLED, KiteStatus.REJECTED)
     return replace(
         row,
         quantity=snapshot.quantity,

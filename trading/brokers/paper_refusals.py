@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pydantic import ValidationError
 
-from trading.brokers.paper_orders import ExchangeOrder, KiteStatus, terms_of
+from trading.brokers.paper_orders import ExchangeOrder, terms_of
 from trading.order import Amendment, Terms, Validity
 from trading.outcome import Evidence, Refused
 
@@ -51,7 +51,7 @@ def cancel_refusal(order: ExchangeOrder) -> Refused | None:
 
 
 def may_change(order: ExchangeOrder) -> bool:
-    return order.working and order.row.status in (KiteStatus.OPEN, KiteStatus.TRIGGER_PENDING)
+    return order.at_exchange or order.after_market
 
 
 def terms_after(order: ExchangeOrder, change: Amendment, tick_size: Decimal | None) -> Terms | Refused:

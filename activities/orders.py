@@ -1,8 +1,10 @@
 """The activities of one order: check it, place it, look for it, change it, cancel it, record it."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -14,10 +16,12 @@ from trading.brokers.book import BookReport
 from trading.brokers.broker import Broker
 from trading.errors import BookUnreadable, NotApproved
 from trading.events import Entry
+from trading.guardian.breaker import RefusalBreaker
 from trading.guardian.guardian import Guardian
 from trading.guardian.verdict import Refusal, Verdict
 from trading.ledger.accounts import last_book_read
 from trading.ledger.database import Database
+from trading.ledger.pacing import Pacer
 from trading.ledger.recording import record
 from trading.order import Amendment, BrokerOrderId, Order
 from trading.outcome import Evidence, NotSent, Outcome, Refused
@@ -25,23 +29,42 @@ from trading.outcome import Evidence, NotSent, Outcome, Refused
 R = TypeVar("R")
 
 HEARTBEAT_SECONDS = 1.0
-FRESH_START = timedelta(seconds=2)
-"""A placement that has been under way for longer than this without having been sent is not sent any more: the machine
-slept, and the workflow may already have given this attempt up. Shorter than the heartbeat timeout of `place`."""
+FRESH_BEAT = timedelta(seconds=2)
+"""A placement whose last heartbeat is older than this is not sent any more: the machine slept, and the workflow may
+have given this attempt up. Shorter than the heartbeat timeout of `place` and any settle window together."""
+
+log = logging.getLogger(__name__)
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-class OrderActivities:
-    """One account's effects. `executor` runs what blocks."""
+@dataclass
+class Beat:
+    """When an activity last said that it is alive."""
 
-    def __init__(self, broker: Broker, guardian: Guardian, database: Database, executor: Executor) -> None:
+    at: datetime
+
+
+class OrderActivities:
+    """One account's effects. `executor` runs what blocks; `pacer` and `breaker` stand at a live broker's edge."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        guardian: Guardian,
+        database: Database,
+        executor: Executor,
+        pacer: Pacer | None = None,
+        breaker: RefusalBreaker | None = None,
+    ) -> None:
         self._broker = broker
         self._guardian = guardian
         self._database = database
         self._executor = executor
+        self._pacer = pacer
+        self._breaker = breaker
 
     @activity.defn
     def guard(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
@@ -68,21 +91,34 @@ class OrderActivities:
     @activity.defn
     async def place(self, order: Order, place_by: datetime) -> Outcome:
         """Send the order to the broker, once. Never repeated by a retry policy: an answer that is lost is settled."""
-        started = activity.info().started_time
-        return await self._beating(lambda: self._place(order, place_by, started))
+        beat = Beat(activity.info().started_time)
+        return await self._beating(lambda: self._place(order, place_by, beat), beat)
 
-    def _place(self, order: Order, place_by: datetime, started: datetime) -> Outcome:
+    def _place(self, order: Order, place_by: datetime, beat: Beat) -> Outcome:
+        """Everything that can hold a placement up comes first; the checks of its time come last, then it is sent."""
         try:
             approved = self._guardian.redeem(order)
+            in_turn = self._pacer is None or self._pacer.wait()
         except NotApproved as error:
             return Refused(evidence=Evidence(message=str(error), error_type="NotApproved"))
         except SQLAlchemyError as error:
-            return NotSent(evidence=Evidence(message="the ledger could not be read", error_type=type(error).__name__))
+            return NotSent(evidence=Evidence(message="the ledger could not be used", error_type=type(error).__name__))
+        if not in_turn:
+            return NotSent(evidence=Evidence(message="the account's order requests are at their limit"))
         if now() > place_by:
             return NotSent(evidence=Evidence(message=f"its deadline {place_by.isoformat()} has passed"))
-        if now() - started > FRESH_START:
+        if now() - beat.at > FRESH_BEAT:
             return NotSent(evidence=Evidence(message="the worker was held up before it could send"))
-        return self._broker.place(approved)
+        return self._sent(self._broker.place(approved))
+
+    def _sent(self, outcome: Outcome) -> Outcome:
+        """The answer, noted by the breaker. A breaker that cannot write must not lose an answer."""
+        try:
+            if self._breaker is not None:
+                self._breaker.note(outcome, now())
+        except SQLAlchemyError:
+            log.exception("an answer of the broker could not be counted")
+        return outcome
 
     @activity.defn
     async def look(self, order: Order) -> Look:
@@ -105,19 +141,26 @@ class OrderActivities:
     @activity.defn
     async def cancel(self, order: Order) -> Outcome:
         """Ask the broker to cancel a working order."""
-        return await self._beating(lambda: self._broker.cancel(_known(order)))
+        return await self._beating(lambda: self._in_turn(lambda: self._broker.cancel(_known(order)), urgent=True))
 
     @activity.defn
     async def modify(self, order: Order, change: Amendment) -> Outcome:
         """Ask the broker to change a working order."""
-        return await self._beating(lambda: self._broker.modify(_known(order), change))
+        return await self._beating(lambda: self._in_turn(lambda: self._broker.modify(_known(order), change)))
 
-    async def _beating(self, call: Callable[[], R]) -> R:
+    def _in_turn(self, call: Callable[[], Outcome], *, urgent: bool = False) -> Outcome:
+        if self._pacer is None or self._pacer.wait(urgent=urgent):
+            return call()
+        return NotSent(evidence=Evidence(message="the account's order requests are at their limit"))
+
+    async def _beating(self, call: Callable[[], R], beat: Beat | None = None) -> R:
         """The call on a thread, with heartbeats while it runs, so that a dead worker is noticed in seconds."""
         running = asyncio.get_running_loop().run_in_executor(self._executor, call)
         while not running.done():
             await asyncio.wait({running}, timeout=HEARTBEAT_SECONDS)
             activity.heartbeat()
+            if beat is not None:
+                beat.at = now()
         return running.result()
 
     def at_the_broker(self) -> Sequence[Callable[..., object]]:

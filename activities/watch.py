@@ -12,17 +12,16 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.concerns import Concerns
+from activities.strangers import Strangers
+from trading.adoption import is_adopted, is_unwanted
 from trading.brokers.broker import Broker
 from trading.errors import BookUnreadable
-from trading.events import EVENT_OF, Entry
 from trading.ledger.accounts import book_read
 from trading.ledger.database import Database
-from trading.ledger.reading import OpenView, find_order, open_views, views_for
-from trading.ledger.recording import record
-from trading.lifecycle import Reported, step
-from trading.narration import sentence
-from trading.order import Account, Status
-from trading.sighting import Sight, Sighting, is_news
+from trading.ledger.reading import OpenView, open_views, views_for
+from trading.order import Account, Mode, Status
+from trading.sighting import Sight, Sighting, Views, is_news
 
 R = TypeVar("R")
 
@@ -49,6 +48,7 @@ class WatchActivities:
     def __init__(
         self,
         account: Account,
+        mode: Mode,
         broker: Broker,
         database: Database,
         client: Client,
@@ -58,6 +58,8 @@ class WatchActivities:
     ) -> None:
         """`interval` is in seconds."""
         self._account = account
+        self._strangers = Strangers(account, mode, broker, database)
+        self._concerns = Concerns(account, broker, database)
         self._broker = broker
         self._database = database
         self._client = client
@@ -97,8 +99,9 @@ class WatchActivities:
             pushed.clear()
             try:
                 await self.look(sight)
+                await self._run(self._concerns.book_was_read)
             except BookUnreadable as error:
-                log.warning("the order book of %s cannot be read: %s", self._account, error)
+                await self._run(lambda reason=error: self._concerns.book_was_not_read(reason))  # type: ignore[misc]
             try:
                 await asyncio.wait_for(pushed.wait(), self._interval)
             except TimeoutError:
@@ -116,60 +119,46 @@ class WatchActivities:
         told = await asyncio.gather(*(self._tell(sight, sighting, views, limit) for sighting in changed))
         return sum(told)
 
-    def _views(self, changed: list[Sighting]) -> dict[str, OpenView]:
-        """The ledger's views of the changed orders, by tag."""
+    def _views(self, changed: list[Sighting]) -> Views:
+        """What the ledger knows of the changed rows."""
+        rows = [sighting.row for sighting in changed]
         with self._database.read() as connection:
             if len(changed) > MANY:
-                found = open_views(connection, self._account)
-            else:
-                tags = {sighting.row.tag for sighting in changed if sighting.row.tag}
-                found = views_for(connection, self._account, tags=tags, broker_order_ids=())
-        return {view.tag: view for view in found}
+                return Views(open_views(connection, self._account))
+            tags = {row.tag for row in rows if row.tag}
+            ids = {row.broker_order_id for row in rows}
+            return Views(views_for(connection, self._account, tags=tags, broker_order_ids=ids))
 
-    async def _tell(
-        self, sight: Sight, sighting: Sighting, views: dict[str, OpenView], limit: asyncio.Semaphore
-    ) -> bool:
-        view = views.get(sighting.row.tag or "")
-        if view is None or view.broker_order_id not in (None, sighting.row.broker_order_id):
-            sight.settle(sighting)
+    async def _tell(self, sight: Sight, sighting: Sighting, views: Views, limit: asyncio.Semaphore) -> bool:
+        """Deal with one changed row; it counts as settled only when nothing about it is left to do."""
+        row, view = sighting.row, views.owner(sighting.row)
+        if view is None:
+            await self._run(lambda: self._strangers.adopt(sighting, views.with_tag(row)))
             return False
-        if view.status is Status.PENDING and datetime.now(UTC) - sighting.row.placed_at < GRACE:
+        if view.status is Status.PENDING and datetime.now(UTC) - row.placed_at < GRACE:
             return False
-        if is_news(view, sighting):
+        if is_unwanted(row, view) and not await self._run(lambda: self._strangers.dismiss(row, view)):
+            return False
+        news = is_news(view, sighting)
+        if news:
             async with limit:
                 if not await self._deliver(view, sighting):
                     return False
-        sight.settle(sighting)
-        return True
+        if view.broker_order_id is not None:  # until then a second row with the same tag may still turn up
+            sight.settle(sighting)
+        return news
 
     async def _deliver(self, view: OpenView, sighting: Sighting) -> bool:
         try:
-            await self._client.get_workflow_handle(view.order_id).signal("report", sighting.report)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                await self._run(lambda: self._book_late(view, sighting))
+            if not is_adopted(view):
+                await self._client.get_workflow_handle(view.order_id).signal("report", sighting.report)
                 return True
-            log.warning("%s could not be told of a change, and will be: %s", view.order_id, error.message)
-            return False
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                log.warning("%s could not be told of a change, and will be: %s", view.order_id, error.message)
+                return False
+        await self._run(lambda: self._strangers.book(view, sighting))
         return True
-
-    def _book_late(self, view: OpenView, sighting: Sighting) -> None:
-        """A trade that turns up after the order's workflow has ended is still booked (lifecycle, rule 3)."""
-        with self._database.read() as connection:
-            order = find_order(connection, view.order_id)
-            if order is None:
-                return
-        at = datetime.now(UTC)
-        after = step(order, Reported(sighting.report), at)
-        if after is not order:
-            entry = Entry(
-                sequence=view.sequence + 1,
-                type=EVENT_OF[after.status],
-                at=at,
-                message=sentence(order, after),
-                status=after.status,
-            )
-            record(self._database, after, [entry])
 
     async def _run(self, call: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)

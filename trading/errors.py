@@ -52,6 +52,10 @@ class BookUnreadable(UnknownError):
     """The broker's book could not be read. Orders that depend on it stay as they are; the read is repeated."""
 
 
+class LoginNeeded(BookUnreadable):
+    """The broker's session has ended. Everything waits for `durable-orders login`, up to each order's deadline."""
+
+
 class MarketNotOwned(BrokenError):
     """Another process has taken over this paper market. This one stops matching at once."""
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Annotated, Any, NewType, Self
 
 import uuid_utils
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field, field_validator, model_validator
 
 Account = NewType("Account", str)
 ClientOrderId = NewType("ClientOrderId", str)
@@ -23,6 +23,8 @@ PRICE_PLACES = Decimal("0.0001")
 """Kite quotes currencies to four places and everything else to two."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+RESERVED_NAMES = ("external-", "twin-")
+"""How the orders are named that the ledger keeps for rows of the broker's book which no workflow of ours follows."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 """Accounts, strategies and client order ids: 1 to 64 letters, digits, dots, dashes and underscores."""
 Symbol = Annotated[str, Field(pattern=r"^[A-Z]{2,5}:[A-Z0-9&_ .-]{1,40}$")]
@@ -153,6 +155,13 @@ class OrderIntent(Terms):
     """Why, in the strategy's words. Kept in the history and the journal. No NUL: PostgreSQL stores none in a text."""
     place_by: AwareDatetime | None = None
     """After this moment nothing is sent. Without one: 30 s for MARKET and SL-M, end of session for the rest."""
+
+    @field_validator("client_order_id")
+    @classmethod
+    def _name_is_free(cls, name: str) -> str:
+        if name.startswith(RESERVED_NAMES):
+            raise ValueError(f"names that begin with {' or '.join(RESERVED_NAMES)} are for orders found at the broker")
+        return name
 
     @property
     def order_id(self) -> OrderId:

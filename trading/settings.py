@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from trading.errors import InvalidSettings
 from trading.order import Mode, Name
@@ -72,9 +72,43 @@ class Paper(Placing):
     """A last price received longer ago than this fills nothing; the order waits for the next tick."""
 
 
+class Live(Placing):
+    """Kite. Its limits are 10 order requests a second and 400 a minute (Kite documentation, rate limits)."""
+
+    orders_per_second: Annotated[int, Field(ge=1, le=10)] = 10
+    """Order requests (place, modify, cancel) of the account in any second, over all workers."""
+    orders_per_minute: Annotated[int, Field(ge=1, le=400)] = 400
+    market_protection: Annotated[Decimal, Field(ge=-1, le=100)] = Decimal(-1)
+    """Percent for MARKET and SL-M; -1 lets Kite choose. Kite refuses such orders without it since 1 April 2026."""
+    identical_refusals: Annotated[int, Field(ge=1)] = 3
+    """So many refusals in a row with the same words, other than for the order itself, halt the account."""
+
+
 class Execution(Section):
     mode: Mode = Mode.PAPER
+    dry_run: bool = False
+    """Check and record everything, and send nothing: every order ends REJECTED, marked as a dry run."""
     paper: Paper = Paper()
+    live: Live = Live()
+
+
+class Kite(Section):
+    """Kite Connect. Zerodha's production, Zerodha's sandbox and ours differ only in these keys."""
+
+    api_key: str | None = None
+    api_secret: SecretStr | None = None
+    access_token: SecretStr | None = None
+    """Without one, that of the last `durable-orders login`."""
+    root: Annotated[str, Field(pattern=r"^https?://[^/]+$")] = "https://api.kite.trade"
+    """No path: the client would drop it. See `route_prefix`."""
+    ws_root: Annotated[str, Field(pattern=r"^wss?://[^/]+$")] = "wss://ws.kite.trade"
+    login_root: Annotated[str, Field(pattern=r"^https?://.+$")] = "https://kite.zerodha.com/connect/login"
+    route_prefix: Annotated[str, Field(pattern=r"^(/[a-z]+)?$")] = ""
+    """`/oms` for Zerodha's own sandbox."""
+    timeout: Annotated[float, Field(ge=0.1, le=25)] = 7.0
+    """Seconds for a connection and for an answer; shorter than the broker call's own limit of 30 s."""
+    postback_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Listen there on loopback for Kite's postbacks, checked by their checksum; without one, do not."""
 
 
 class Guardian(Section):
@@ -109,11 +143,13 @@ class Settings(Section):
     execution: Execution = Execution()
     guardian: Guardian = Guardian()
     market: Market = Market()
+    kite: Kite = Kite()
     ledger: Ledger = Ledger()
 
     @property
     def placing(self) -> Placing:
-        return self.execution.paper
+        """How orders of the mode that is set are sent and settled."""
+        return self.execution.live if self.execution.mode is Mode.LIVE else self.execution.paper
 
     @classmethod
     def load(cls, file: Path | None = None, environment: dict[str, str] | None = None) -> "Settings":

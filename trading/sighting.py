@@ -7,6 +7,7 @@ delivered to the order's workflow, or found to be what the ledger already says.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from trading.adoption import kind_of
 from trading.brokers.book import BookReport, BookState, BrokerOrder
 from trading.ledger.reading import OpenView
 from trading.order import BrokerOrderId, Fill, Status
@@ -24,6 +25,25 @@ class Sighting:
     @property
     def report(self) -> BookReport:
         return BookReport(row=self.row, fills=self.fills)
+
+
+class Views:
+    """What the ledger knows of some rows of the book."""
+
+    def __init__(self, views: Iterable[OpenView]) -> None:
+        known = list(views)
+        self._by_id = {view.broker_order_id: view for view in known if view.broker_order_id is not None}
+        self._by_tag = {view.tag: view for view in known}
+
+    def with_tag(self, row: BrokerOrder) -> OpenView | None:
+        """The order that the row's tag was made for, whether or not the row is its own."""
+        return self._by_tag.get(row.tag or "")
+
+    def owner(self, row: BrokerOrder) -> OpenView | None:
+        """The order that the row belongs to: by the broker's id, else by the tag of one that has no id yet."""
+        own = self._by_id.get(row.broker_order_id)
+        same_tag = self.with_tag(row)
+        return own or (same_tag if kind_of(row, same_tag) is None else None)
 
 
 class Sight:
@@ -61,7 +81,7 @@ class Sight:
 def is_news(view: OpenView, sighting: Sighting) -> bool:
     """Whether the book says something that the ledger's view of the order does not."""
     row = sighting.row
-    if sighting.traded > view.filled_quantity:
+    if sighting.traded > view.filled_quantity or view.broker_order_id is None:
         return True
     if view.status.terminal:
         return False

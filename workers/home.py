@@ -52,6 +52,11 @@ class Home:
         return self.path / "temporal.log"
 
     @property
+    def session_file(self) -> Path:
+        """Today's access token, readable by its owner only."""
+        return self.path / "kite-session.json"
+
+    @property
     def address_file(self) -> Path:
         return self.path / "server.json"
 

@@ -1,7 +1,7 @@
 """Builds the real parts of one account out of its settings. Nothing else knows which class stands behind what."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,22 +9,29 @@ from decimal import Decimal
 import sqlalchemy as sa
 from temporalio.client import Client
 
+from activities.kite_stream import KiteStream
 from activities.orders import OrderActivities
 from activities.paper_feed import PaperFeed
-from activities.watch import WatchActivities
+from activities.watch import Stream, WatchActivities
+from trading.brokers.broker import Broker
+from trading.brokers.dry_run import DryRun
+from trading.brokers.kite import KiteBroker
+from trading.brokers.kite_session import SessionFile
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_market import PaperMarket
 from trading.errors import InvalidSettings
+from trading.guardian.breaker import RefusalBreaker
 from trading.guardian.guardian import Guardian
 from trading.ledger.database import Database
 from trading.ledger.migrate import open_database
+from trading.ledger.pacing import Pacer
 from trading.ledger.tables import exchange_markets
 from trading.market.calendar import SessionCalendar, calendar_of
 from trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
 from trading.market.instruments import Instruments
 from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
 from trading.market.tick_files import read_ticks
-from trading.order import Account
+from trading.order import Account, Mode
 from trading.settings import Feed, Settings
 from workers.home import Home
 
@@ -48,21 +55,62 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(home: Home, settings: Settings, client: Client) -> Parts:
-    """Raises what the files behind the settings are found to be worth: `InvalidTicks`, `LedgerUnusable` and so on."""
-    account = Account(settings.account)
+def build(home: Home, settings: Settings, client: Client, *, live: bool = False) -> Parts:
+    """Raises what the files behind the settings are found to be worth: `InvalidTicks`, `LedgerUnusable` and so on.
+
+    A live account is only built where both its settings and the caller say so: `InvalidSettings` otherwise.
+    """
+    must_agree(settings, live)
     calendar = calendar_of(settings.market.calendar)
     instruments = read_instruments(settings)
+    executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
+    edge = _live_edge if live else _paper_edge
+    database, broker, stream = edge(home, settings, calendar, instruments, executor)
+    account = Account(settings.account)
+    guardian = Guardian(database, instruments, settings, session_end(account, calendar), now)
+    commands: Broker = DryRun(broker) if settings.execution.dry_run else broker
+    interval = settings.placing.reconciliation_interval
+    watch = WatchActivities(account, settings.execution.mode, commands, database, client, stream, interval, executor)
+    limits = settings.execution.live
+    pacer = Pacer(database, account, limits.orders_per_second, limits.orders_per_minute) if live else None
+    breaker = RefusalBreaker(database, account, limits.identical_refusals) if live else None
+    orders = OrderActivities(commands, guardian, database, executor, pacer, breaker)
+    return Parts(settings, database, instruments, orders, watch, executor)
+
+
+def must_agree(settings: Settings, live: bool) -> None:
+    """Real money takes two decisions: `execution.mode: live` and `--live`. Raises `InvalidSettings` for one alone."""
+    mode = settings.execution.mode
+    if live and mode is not Mode.LIVE:
+        raise InvalidSettings(f"execution.mode: is {mode}, and --live was given; live trading needs both")
+    if mode is Mode.LIVE and not live:
+        raise InvalidSettings("execution.mode: is live, and --live was not given; live trading needs both")
+
+
+Edge = tuple[Database, Broker, Stream]
+
+
+def _paper_edge(
+    home: Home, settings: Settings, calendar: SessionCalendar, instruments: Instruments, executor: Executor
+) -> Edge:
+    """The paper exchange and its feed. Files are read before the ledger is opened."""
+    account = Account(settings.account)
     ticks = tick_source(settings, instruments, calendar)
     database = open_database(home.ledger_url(settings))
-    executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
     broker = PaperBroker(database, account, settings.execution.paper, lambda symbol: tick_size(instruments, symbol))
-    guardian = Guardian(database, instruments, settings, session_end(account, calendar), now)
-    feed = PaperFeed(PaperMarket(broker, database, account), ticks, pace(settings), executor)
-    interval = settings.placing.reconciliation_interval
-    watch = WatchActivities(account, broker, database, client, feed, interval, executor)
-    orders = OrderActivities(broker, guardian, database, executor)
-    return Parts(settings, database, instruments, orders, watch, executor)
+    return database, broker, PaperFeed(PaperMarket(broker, database, account), ticks, pace(settings), executor)
+
+
+def _live_edge(
+    home: Home, settings: Settings, calendar: SessionCalendar, _instruments: Instruments, _executor: Executor
+) -> Edge:
+    """Kite and its order updates."""
+    if settings.kite.api_key is None:
+        raise InvalidSettings("kite.api_key: live trading needs one")
+    database = open_database(home.ledger_url(settings))
+    login = SessionFile(home.session_file, settings.kite)
+    broker = KiteBroker(settings.kite, settings.execution.live, login.token, calendar, now)
+    return database, broker, KiteStream(settings.kite, login.token)
 
 
 def read_instruments(settings: Settings) -> Instruments:

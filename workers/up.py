@@ -10,7 +10,7 @@ from trading.settings import Settings
 from workers import server, worker
 from workers.connection import configured_server, connect
 from workers.home import Home, ServerAddress
-from workers.parts import build
+from workers.parts import build, must_agree
 
 GUARD_SECONDS = 0.5
 """How often `up` makes sure that its server is still there."""
@@ -25,20 +25,27 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def up(
-    home: Home, settings: Settings, port: int | None, ui_port: int | None, ready: Callable[[ServerAddress | None], None]
+    home: Home,
+    settings: Settings,
+    port: int | None,
+    ui_port: int | None,
+    ready: Callable[[ServerAddress | None], None],
+    *,
+    live: bool = False,
 ) -> None:
     """Run until SIGINT or SIGTERM. Orders that were open go on from where they stood.
 
     With a server named by Temporal's environment configuration no embedded one is started. Raises `HomeUnusable` if
     the home is already up.
     """
+    must_agree(settings, live)
     async with AsyncExitStack() as stack:
         stack.enter_context(home.make().locked())
         stop = stop_on_signals()
         embedded = configured_server() is None
         address = await stack.enter_async_context(server.running(home, port, ui_port)) if embedded else None
         client = await connect(home)
-        parts = build(home, settings, client)
+        parts = build(home, settings, client, live=live)
         await stack.enter_async_context(worker.running(client, parts))
         ready(address)
         if address is not None:
@@ -47,11 +54,12 @@ async def up(
         await stop.wait()
 
 
-async def run_worker(home: Home, settings: Settings, ready: Callable[[], None]) -> None:
+async def run_worker(home: Home, settings: Settings, ready: Callable[[], None], *, live: bool = False) -> None:
     """Join a server that runs already, until SIGINT or SIGTERM."""
+    must_agree(settings, live)
     stop = stop_on_signals()
     client = await connect(home)
-    parts = build(home.make(), settings, client)
+    parts = build(home.make(), settings, client, live=live)
     async with worker.running(client, parts):
         ready()
         await stop.wait()

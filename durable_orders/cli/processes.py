@@ -20,6 +20,7 @@ from workers.up import up as run_up
 TicksOption = Annotated[Path | None, typer.Option("--ticks", help="CSV or Parquet to replay, instead of the setting.")]
 SpeedOption = Annotated[float | None, typer.Option("--speed", help="Market seconds per second.")]
 SymbolOption = Annotated[str | None, typer.Option("--symbol", help="Whose ticks those are, if the file does not say.")]
+LiveOption = Annotated[bool, typer.Option("--live", help="Real money. The settings must say execution.mode: live too.")]
 Port = typer.Option(min=1, max=65535, help="Port of the Temporal server.")
 UiPort = typer.Option(min=1, max=65535, help="Port of the Temporal UI.")
 
@@ -37,6 +38,7 @@ def up(
     ticks: TicksOption = None,
     speed: SpeedOption = None,
     symbol: SymbolOption = None,
+    live: LiveOption = False,
     home: HomeOption = HOME,
     config: ConfigOption = None,
 ) -> None:
@@ -54,7 +56,7 @@ def up(
             console.print(f"Temporal server on {address.target}, its UI on {address.ui}")
         console.print("Ctrl-C stops it; open orders wait for the next start.")
 
-    asyncio.run(run_up(place, settings, port, ui_port, ready))
+    asyncio.run(run_up(place, settings, port, ui_port, ready, live=live))
     console.print("Stopped.")
 
 
@@ -63,6 +65,7 @@ def worker(
     ticks: TicksOption = None,
     speed: SpeedOption = None,
     symbol: SymbolOption = None,
+    live: LiveOption = False,
     home: HomeOption = HOME,
     config: ConfigOption = None,
 ) -> None:
@@ -70,9 +73,8 @@ def worker(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     place = Home(home)
     settings = _settings(place, config, ticks, speed, symbol)
-    asyncio.run(
-        run_worker(place, settings, lambda: console.print(f"Worker for account {settings.account} is running."))
-    )
+    said = f"Worker for account {settings.account} ({settings.execution.mode}) is running."
+    asyncio.run(run_worker(place, settings, lambda: console.print(said), live=live))
 
 
 @app.command()

@@ -46,6 +46,8 @@ class BrokerOrder:
     message: str | None
     placed_at: datetime
     updated_at: datetime
+    variety: str = "regular"
+    """Kite's path component: a change or a cancel must name the one that the order was placed with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from typing import ClassVar, Protocol
 from trading.market.instruments import Instrument
 from trading.order import Terms
 
+LARGEST_VALUE = Decimal(10) ** 14
+"""Rupees, a hundred trillion: no order is worth as much."""
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -110,6 +113,16 @@ class MaxOrderValue:
         return f"value may be at most {self.limit} rupees, was {value}" if value > self.limit else None
 
 
+class Expressible:
+    """The order's value fits the ledger, which counts to some 9e14 rupees."""
+
+    code: ClassVar[str] = "VALUE_TOO_LARGE"
+
+    def __call__(self, terms: Terms, situation: Situation) -> str | None:
+        value = (order_price(terms, situation.last_price) or Decimal(0)) * terms.quantity
+        return f"value may be at most {LARGEST_VALUE} rupees, was {value}" if value > LARGEST_VALUE else None
+
+
 class NotHalted:
     """The account is not halted."""
 
@@ -147,7 +160,7 @@ def order_price(terms: Terms, last_price: Decimal | None) -> Decimal | None:
     return terms.price or terms.trigger_price or last_price
 
 
-VALIDATION: tuple[Check, ...] = (SymbolKnown(), Tradable(), LotMultiple(), PricesOnTick())
+VALIDATION: tuple[Check, ...] = (SymbolKnown(), Tradable(), LotMultiple(), PricesOnTick(), Expressible())
 """What also holds for an amendment."""
 ADMISSION: tuple[Check, ...] = (NotHalted(), NothingUnsettled(), NotLate())
 """What only matters for new risk."""

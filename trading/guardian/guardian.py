@@ -58,7 +58,7 @@ class Guardian:
                 return Existing(order=existing)
             deadline = place_by or self._deadline(connection, order)
             situation = self._situation(connection, order, order.account, deadline)
-            refusals = _failed((*self._validation, *checks.ADMISSION), order, situation)
+            refusals = (*self._not_mine(order), *_failed((*self._validation, *checks.ADMISSION), order, situation))
             if refusals:
                 return Refusals(refusals=refusals)
             price = checks.order_price(order, situation.last_price) or Decimal(0)
@@ -81,6 +81,14 @@ class Guardian:
             if not is_reserved(connection, order.order_id):
                 raise NotApproved(f"{order.order_id}: no reservation stands for it")
         return approve(order)
+
+    def _not_mine(self, order: Order) -> tuple[Refusal, ...]:
+        """An order that was meant for another account or for another kind of money than this worker's."""
+        here = (self._settings.account, self._settings.execution.mode)
+        if (order.account, order.mode) == here:
+            return ()
+        message = f"the order is for {order.account} ({order.mode}), this worker serves {here[0]} ({here[1]})"
+        return (Refusal(code="WRONG_ACCOUNT", message=message),)
 
     def _situation(self, connection: sa.Connection, terms: Terms, account: str, place_by: datetime) -> Situation:
         instrument = self._instruments.get(terms.symbol)

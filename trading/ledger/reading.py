@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from pydantic import AwareDatetime
@@ -30,7 +30,8 @@ class FeedEvent(Frozen):
     order_id: str
     sequence: int
     type: EventType
-    status: Status
+    status: Status | Literal[""]
+    """The order's status after it; empty for an event of the whole account."""
     message: str
     at: AwareDatetime
 

@@ -273,3 +273,23 @@ exchange_trades = sa.Table(
     sa.Index(None, "account", "number"),
     sa.Index(None, "broker_order_id"),
 )
+
+order_requests = sa.Table(
+    "order_requests",
+    metadata,
+    sa.Column("number", BIG_ID, primary_key=True, autoincrement=True),
+    _text("account"),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index(None, "account", "number"),
+    sa.Index(None, "account", "at"),
+)
+"""When order requests left for the broker, of the last two minutes: what the pacer counts."""
+
+refusals = sa.Table(
+    "refusals",
+    metadata,
+    _text("account", primary_key=True),
+    sa.Column("words", Words, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),
+)
+"""The broker's last refusal of each account, and how often in a row it was given in the same words."""

@@ -1,0 +1,79 @@
+"""What is wrong with a whole account, said once when it begins and once when it is over."""
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from trading.brokers.book import BrokerPosition
+from trading.brokers.broker import Broker
+from trading.errors import BookUnreadable, LoginNeeded
+from trading.ledger.alerts import alert
+from trading.ledger.database import Database
+from trading.ledger.positions import Position
+from trading.ledger.reading import positions_of
+from trading.order import Account
+
+COMPARE_EVERY = timedelta(seconds=60)
+"""Positions are compared this often; a difference counts only when it is seen twice, for they lag behind fills."""
+
+log = logging.getLogger(__name__)
+
+Net = dict[tuple[str, str], int]
+"""Signed quantity by symbol and product."""
+
+
+class Concerns:
+    """One account's. Its methods block."""
+
+    def __init__(self, account: Account, broker: Broker, database: Database) -> None:
+        self._account = account
+        self._broker = broker
+        self._database = database
+        self._unreadable: type[BookUnreadable] | None = None
+        self._compared_at: datetime | None = None
+        self._difference: Net = {}
+        self._reported: Net = {}
+
+    def book_was_not_read(self, error: BookUnreadable) -> None:
+        """Say it once for each kind of trouble."""
+        log.warning("the order book of %s cannot be read: %s", self._account, error)
+        if self._unreadable is type(error):
+            return
+        self._unreadable = type(error)
+        words = "the broker's session has ended: orders wait for `durable-orders login`, up to their deadlines"
+        self._alert(words if isinstance(error, LoginNeeded) else f"the order book cannot be read: {error}")
+
+    def book_was_read(self) -> None:
+        """Trouble is over; and now and then the positions are compared."""
+        if self._unreadable is not None:
+            self._unreadable = None
+            self._alert("the order book can be read again")
+        now = datetime.now(UTC)
+        if self._compared_at is None or now - self._compared_at >= COMPARE_EVERY:
+            self._compared_at = now
+            self.compare_positions()
+
+    def compare_positions(self) -> None:
+        """The broker's net positions against the ledger's. Raises `BookUnreadable`."""
+        theirs = {(p.symbol, p.product.value): p.quantity for p in self._broker.positions() if p.quantity}
+        with self._database.read() as connection:
+            ours = {
+                (p.symbol, p.product.value): p.quantity for p in positions_of(connection, self._account) if p.quantity
+            }
+        difference = {
+            key: theirs.get(key, 0) - ours.get(key, 0)
+            for key in sorted(theirs.keys() | ours.keys())
+            if theirs.get(key, 0) != ours.get(key, 0)
+        }
+        if difference and difference == self._difference and difference != self._reported:
+            said = ", ".join(f"{symbol} {product} by {by:+}" for (symbol, product), by in difference.items())
+            self._alert(f"the broker's positions differ from the ledger's: {said}")
+            self._reported = difference
+        self._difference = difference
+
+    def _alert(self, words: str) -> None:
+        alert(self._database, self._account, words, datetime.now(UTC))
+
+
+def _net(positions: Iterable[BrokerPosition | Position]) -> Net:
+    return {(held.symbol, held.product.value): held.quantity for held in positions if held.quantity}

@@ -1,0 +1,163 @@
+"""Zerodha Kite as a `Broker`, through the official client. Production and both sandboxes are settings of this one."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from kiteconnect import KiteConnect
+
+from trading.brokers import kite_rows
+from trading.brokers.book import BrokerOrder, BrokerPosition
+from trading.brokers.kite_http import Replies
+from trading.brokers.kite_outcomes import outcome_of
+from trading.errors import BookUnreadable, LoginNeeded
+from trading.guardian.approval import Approved
+from trading.market.calendar import SessionCalendar
+from trading.order import Amendment, BrokerOrderId, Fill, Order, OrderType
+from trading.outcome import Accepted, Evidence, Outcome, SessionExpired
+from trading.settings import Kite, Live
+
+INSTRUMENT_ROUTES = ("market.instruments", "market.instruments.all")
+"""The routes that Zerodha's own sandbox serves without its prefix."""
+
+Token = Callable[[], str | None]
+
+
+class KiteBroker:
+    """Thread-safe. Asks `token()` for the access token at every call, so that a new login counts at once."""
+
+    def __init__(
+        self, settings: Kite, live: Live, token: Token, calendar: SessionCalendar, clock: Callable[[], datetime]
+    ) -> None:
+        self._settings = settings
+        self._live = live
+        self._token = token
+        self._calendar = calendar
+        self._clock = clock
+        self._replies = Replies()
+        self._clients = threading.local()
+        self._varieties: dict[BrokerOrderId, str] = {}
+
+    def place(self, approved: Approved) -> Outcome:
+        """One POST, with prices by their digits. Outside the session it is an after-market order (variety `amo`)."""
+        order = approved.order
+        variety = "regular" if self._calendar.is_open(self._clock()) else "amo"
+        return self._command(lambda kite: kite.place_order(variety=variety, **self._parameters(order)), variety)
+
+    def modify(self, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
+        parameters: dict[str, Any] = {
+            "quantity": change.quantity,
+            "price": change.price,
+            "trigger_price": change.trigger_price,
+            "order_type": change.order_type.value if change.order_type else None,
+        }
+        variety = self._variety(broker_order_id)
+        return self._command(lambda kite: kite.modify_order(variety, broker_order_id, **parameters), variety)
+
+    def cancel(self, broker_order_id: BrokerOrderId) -> Outcome:
+        variety = self._variety(broker_order_id)
+        return self._command(lambda kite: kite.cancel_order(variety, broker_order_id), variety)
+
+    def order_book(self) -> list[BrokerOrder]:
+        rows = [kite_rows.order_from(row, self._calendar) for row in self._read(lambda kite: kite.orders())]
+        book = [row for row in rows if row is not None]
+        self._varieties.update({row.broker_order_id: row.variety for row in book})
+        return book
+
+    def trades(self) -> list[Fill]:
+        return [_understood(kite_rows.fill_from, row) for row in self._read(lambda kite: kite.trades())]
+
+    def positions(self) -> list[BrokerPosition]:
+        rows = self._read(lambda kite: kite.positions()["net"])
+        return [_understood(kite_rows.position_from, row) for row in rows]
+
+    def _parameters(self, order: Order) -> dict[str, Any]:
+        exchange, tradingsymbol = order.symbol.split(":", 1)
+        at_market = order.order_type in (OrderType.MARKET, OrderType.SL_M)
+        return {
+            "exchange": exchange,
+            "tradingsymbol": tradingsymbol,
+            "transaction_type": order.side.value,
+            "quantity": order.quantity,
+            "product": order.product.value,
+            "order_type": order.order_type.value,
+            "price": order.price,
+            "trigger_price": order.trigger_price,
+            "validity": order.validity.value,
+            "tag": order.tag,
+            "market_protection": self._live.market_protection if at_market else None,
+        }
+
+    def _variety(self, broker_order_id: BrokerOrderId) -> str:
+        """The variety that the order was placed with; read from the book if this process did not place it."""
+        if broker_order_id not in self._varieties:
+            try:
+                self.order_book()
+            except BookUnreadable:
+                return "regular"
+        return self._varieties.get(broker_order_id, "regular")
+
+    def _command(self, call: Callable[[Any], Any], variety: str) -> Outcome:
+        """A receipt is an order id under HTTP 200; everything else is what the table makes of it."""
+        client = self._client()
+        if client is None:
+            return SessionExpired(evidence=Evidence(message="nobody is logged in"))
+        error: Exception | None = None
+        try:
+            receipt = call(client)
+        except Exception as raised:  # whatever the client makes of a reply, the reply itself decides
+            receipt, error = None, raised
+        ending = self._replies.ending(error)
+        if ending.http_status == 200 and isinstance(receipt, str) and receipt.isalnum():
+            self._varieties[BrokerOrderId(receipt)] = variety
+            return Accepted(broker_order_id=BrokerOrderId(receipt))
+        return outcome_of(ending)
+
+    def _read(self, call: Callable[[Any], Any]) -> list[Any]:
+        """The rows of a whole, plain reply. Raises `LoginNeeded` or `BookUnreadable` for anything else."""
+        client = self._client()
+        if client is None:
+            raise LoginNeeded("nobody is logged in")
+        error: Exception | None = None
+        rows: Any = None
+        try:
+            rows = call(client)
+        except Exception as raised:  # as above
+            error = raised
+        ending = self._replies.ending(error)
+        if error is None and ending.http_status == 200 and isinstance(rows, list):
+            return rows
+        if isinstance(outcome_of(ending), SessionExpired):
+            raise LoginNeeded(str(ending.evidence))
+        raise BookUnreadable(str(ending.evidence))
+
+    def _client(self) -> Any | None:
+        """This thread's client, with today's token; `None` if nobody is logged in."""
+        token = self._token()
+        if token is None or self._settings.api_key is None:
+            return None
+        client = getattr(self._clients, "kite", None)
+        if client is None:
+            client = kite_client(self._settings, self._replies)
+            self._clients.kite = client
+        client.set_access_token(token)
+        return client
+
+
+def kite_client(settings: Kite, session: Replies | None = None) -> Any:
+    """The official client for these settings."""
+    client = KiteConnect(api_key=settings.api_key, root=settings.root, timeout=settings.timeout)
+    client.reqsession = session or Replies()
+    client._routes = {  # the client has no other way to say where its routes begin
+        name: path if name in INSTRUMENT_ROUTES else settings.route_prefix + path
+        for name, path in client._routes.items()
+    }
+    return client
+
+
+def _understood(parse: Callable[[Any], Any], row: Any) -> Any:
+    try:
+        return parse(row)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise BookUnreadable(f"a row of the reply cannot be understood ({type(error).__name__})") from None

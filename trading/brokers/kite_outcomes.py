@@ -1,0 +1,108 @@
+"""How a call to Kite can end, and what each ending proves: one table, first match wins.
+
+What decides is the HTTP reply itself, kept by `kite_http.Replies`: the client loses parts of it (an HTML page of a 504
+becomes `DataException` 502, `MarginException` becomes `GeneralException`, a success envelope under HTTP 500 becomes a
+success, a missing key becomes a `KeyError`). Sources: Kite documentation, exceptions; kiteconnect 5.2.2.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from trading.outcome import Evidence, NotSent, Outcome, Refused, SessionExpired, Unknown
+
+REFUSALS = frozenset(
+    {
+        "InputException",
+        "OrderException",
+        "MarginException",
+        "HoldingException",
+        "PermissionException",
+        "PermissionError",
+        "UserException",
+        "TwoFAException",
+        "TokenException",
+        "GeneralException",
+    }
+)
+"""Kite's error types that, under HTTP 4xx, are a plain no. NetworkException and DataException never are."""
+
+ACCOUNT_WIDE = ("IP (", "allowed IPs", "No IPs configured", "not allowed to place orders", "PermissionException")
+"""Marks of a refusal that the next order would meet too: the static-IP rule of 2025, and permissions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One call's end: what the wire showed, and what the client raised, if anything."""
+
+    error: BaseException | None
+    http_status: int | None = None
+    error_type: str | None = None
+    """From the error envelope, where the reply was one."""
+    message: str | None = None
+
+    @property
+    def evidence(self) -> Evidence:
+        message = self.message or (_words(self.error) if self.error else "the reply cannot be read")
+        kind = self.error_type or (type(self.error).__name__ if self.error else None)
+        return Evidence(message=message, error_type=kind, http_status=self.http_status)
+
+
+def never_connected(ending: Ending) -> bool:
+    """The connection itself failed (refused, no route, no such name), so no byte of the request left."""
+    cause: BaseException | None = ending.error
+    while cause is not None:
+        if isinstance(cause, NewConnectionError | ConnectTimeoutError | requests.ConnectTimeout):
+            return True
+        reason = getattr(cause, "reason", None) or (cause.args[0] if cause.args else None)
+        cause = reason if isinstance(reason, BaseException) else cause.__cause__
+    return False
+
+
+def too_many(ending: Ending) -> bool:
+    """429 is answered by the gateway, before the order system."""
+    return ending.http_status == 429
+
+
+def logged_out(ending: Ending) -> bool:
+    return ending.http_status == 403 and ending.error_type == "TokenException"
+
+
+def said_no(ending: Ending) -> bool:
+    """A whole error envelope, of a type that means no, under a status that means no."""
+    status = ending.http_status or 0
+    return 400 <= status < 500 and ending.error_type in REFUSALS and ending.message is not None
+
+
+ENDINGS: tuple[tuple[Callable[[Ending], bool], Callable[[Evidence], Outcome]], ...] = (
+    (lambda ending: ending.http_status is None and never_connected(ending), lambda e: NotSent(evidence=e)),
+    (too_many, lambda e: NotSent(evidence=e)),
+    (logged_out, lambda e: SessionExpired(evidence=e)),
+    (said_no, lambda e: Refused(evidence=e)),
+)
+"""Anything that no row matches is unknown: time-outs, resets, 5xx, HTML, half a reply, a surprise in the client."""
+
+
+def outcome_of(ending: Ending) -> Outcome:
+    """What a call that gave no receipt has proved."""
+    for matches, outcome in ENDINGS:
+        if matches(ending):
+            return outcome(ending.evidence)
+    return Unknown(evidence=ending.evidence)
+
+
+def concerns_the_account(evidence: Evidence) -> bool:
+    """Whether the refusal is of the account or the machine rather than of the order: nothing may be tried again."""
+    return any(mark in f"{evidence.message} {evidence.error_type}" for mark in ACCOUNT_WIDE)
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong, without the request: a URL may carry a token, a reply may repeat one."""
+    words: dict[type[BaseException], str] = {
+        requests.ReadTimeout: "no answer within the time limit",
+        requests.ConnectTimeout: "no connection within the time limit",
+        requests.ConnectionError: "the connection failed or was dropped",
+    }
+    return next((said for kind, said in words.items() if isinstance(error, kind)), "the reply cannot be understood")

@@ -1,13 +1,14 @@
 """What is installed, reachable and healthy."""
 
+import asyncio
 import platform
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -18,13 +19,16 @@ from trading.ledger.migrate import open_database
 from trading.ledger.reading import unsettled_orders
 from trading.order import Account, Frozen
 from trading.settings import Settings
-from workers.connection import connect
-from workers.home import Home
+from workers.connection import configured_server, connect
+from workers.home import Home, ServerAddress
 from workers.parts import read_instruments
 from workers.server import temporal_program
 from workflows.names import broker_queue, orders_queue
 
 FRESH_BOOK_SECONDS = 30.0
+UI_SECONDS = 2.0
+POLL = timedelta(seconds=70)
+"""A worker asks anew at least once a minute; the server remembers one that is gone for five."""
 
 
 class Finding(Frozen):
@@ -37,9 +41,9 @@ class Finding(Frozen):
 
 async def examine(home: Home, config: Path | None) -> list[Finding]:
     """Look at everything; what cannot be looked at is a finding, not an error."""
-    findings = [_installed()]
+    findings = [_installed(), _home(home)]
     try:
-        settings = home.make().settings(config)
+        settings = home.settings(config)
     except DurableOrdersError as error:
         return [*findings, Finding(name="settings", healthy=False, detail=str(error))]
     findings.append(
@@ -52,6 +56,14 @@ async def examine(home: Home, config: Path | None) -> list[Finding]:
 def _installed() -> Finding:
     parts = ", ".join(f"{name} {version(name)}" for name in ("durable-orders", "temporalio", "sqlalchemy", "pydantic"))
     return Finding(name="installed", healthy=True, detail=f"Python {platform.python_version()}, {parts}")
+
+
+def _home(home: Home) -> Finding:
+    try:
+        home.make()
+    except DurableOrdersError as error:
+        return Finding(name="home", healthy=False, detail=str(error))
+    return Finding(name="home", healthy=True, detail=str(home.path.resolve()))
 
 
 def _program() -> Finding:
@@ -106,10 +118,20 @@ async def _server(home: Home, settings: Settings) -> list[Finding]:
         return [Finding(name="server", healthy=False, detail=str(error))]
     found = [Finding(name="server", healthy=True, detail=f"answers on {client.service_client.config.target_host}")]
     address = home.address()
-    found += [Finding(name="ui", healthy=True, detail=address.ui)] if address else []
+    found += [await _ui(address)] if address is not None and configured_server() is None else []
     queues = {orders_queue(settings.account): TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW}
     queues[broker_queue(settings.account)] = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
     return found + [await _pollers(client, queue, kind) for queue, kind in queues.items()]
+
+
+async def _ui(address: ServerAddress) -> Finding:
+    try:
+        async with asyncio.timeout(UI_SECONDS):
+            _, writer = await asyncio.open_connection(address.host, address.ui_port)
+    except (OSError, TimeoutError):
+        return Finding(name="ui", healthy=False, detail=f"{address.ui} does not answer")
+    writer.close()
+    return Finding(name="ui", healthy=True, detail=address.ui)
 
 
 async def _pollers(client: Client, queue: str, kind: "TaskQueueType.ValueType") -> Finding:
@@ -120,6 +142,11 @@ async def _pollers(client: Client, queue: str, kind: "TaskQueueType.ValueType") 
         answer = await client.workflow_service.describe_task_queue(request)
     except RPCError as error:
         return Finding(name=f"worker {queue}", healthy=False, detail=error.message)
-    workers = len({poller.identity for poller in answer.pollers})
+    since = datetime.now(UTC) - POLL
+    workers = len({poller.identity for poller in answer.pollers if _last_seen(poller) > since})
     detail = f"{workers} polling" if workers else "no worker polls this queue: start `durable-orders worker`"
     return Finding(name=f"worker {queue}", healthy=workers > 0, detail=detail)
+
+
+def _last_seen(poller: PollerInfo) -> datetime:
+    return poller.last_access_time.ToDatetime(UTC)

@@ -1,6 +1,8 @@
 """The client that strategies and the command line use: start orders, wait for them, cancel and amend them."""
 
 import asyncio
+import contextlib
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -44,6 +46,9 @@ TASK_TIMEOUT = timedelta(seconds=5)
 """How long an order's next step waits for a worker that was killed with it in its hands."""
 PLACED_SECONDS = 10.0
 """How long `placed` waits by default. The order goes on without the one who waits."""
+UNTAKEN = 200
+"""How many orders without a worker are looked up at most: each is one more question to the server."""
+ORDER_ID = re.compile(r"order:[A-Za-z0-9._-]{1,64}:[A-Za-z0-9._-]{1,64}")
 
 
 class OrderHandle:
@@ -58,7 +63,8 @@ class OrderHandle:
 
     async def placed(self, timeout: float = PLACED_SECONDS) -> Order:
         """The order once it is at the broker or has ended; as it stands if that takes longer than `timeout` seconds."""
-        return await self._update(lambda: self._workflow.execute_update(OrderWorkflow.placed, ANY_CONTENT), timeout)
+        answer = await self._update(lambda: self._workflow.execute_update(OrderWorkflow.placed, ANY_CONTENT), timeout)
+        return answer or await self.now()
 
     async def result(self) -> Order:
         """The order at its proved end, however long that takes."""
@@ -99,25 +105,41 @@ class OrderHandle:
     async def cancel(self, reason: str = "by the strategy", timeout: float = 30.0) -> Order:
         """Cancel and wait for the proved end: the book decides between the cancel and a fill.
 
-        Returns the order as it stands if that takes longer than `timeout` seconds. Raises `OrderNotFound`.
+        The request is a signal, so it stands from the moment the server has it, even while no worker runs. Returns
+        the order as it stands if the end takes longer than `timeout` seconds. Raises `OrderNotFound`.
         """
-        return await self._update(lambda: self._workflow.execute_update(OrderWorkflow.cancel_update, reason), timeout)
+        try:
+            await self._workflow.signal(OrderWorkflow.cancel_signal, reason)
+            async with asyncio.timeout(timeout):
+                return await self.result()
+        except TimeoutError:
+            return await self.now()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return await self._ended()
+            raise _unreachable(error) from None
 
     async def amend(self, change: Amendment, timeout: float = 30.0) -> Order:
-        """Change a working order. Raises `InvalidOrder` with the reason where that is not possible."""
+        """Change a working order. Raises `InvalidOrder` with the reason where that is not possible, and `UnknownError`
+        if there is no answer within `timeout` seconds: then the change may still be made.
+        """
         order = await self._update(lambda: self._workflow.execute_update(OrderWorkflow.amend, change), timeout)
+        own_id = self.order_id.split(":", 2)[-1]
+        if order is None:
+            raise errors.UnknownError(f"{own_id}: no answer to the change within {timeout:.0f} s; it may still be made")
         if order.status.terminal and not _has(order, change):
-            raise errors.InvalidOrder(f"{order.client_order_id} cannot be amended, it has ended: {order.status}")
+            raise errors.InvalidOrder(f"{own_id} cannot be amended, it has ended: {order.status}")
         return order
 
-    async def _update(self, call: Callable[[], Any], timeout: float) -> Order:
+    async def _update(self, call: Callable[[], Any], timeout: float) -> Order | None:
+        """The answer of the workflow, or of the ledger once the workflow is over; `None` without one in time."""
         try:
             async with asyncio.timeout(timeout):
                 updated: Order = await call()
         except WorkflowUpdateFailedError as error:
             raise _domain_error(error.cause) from None
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            return await self.now()
+            return None
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return await self._ended()
@@ -159,11 +181,11 @@ class Orders:
         self._database.close()
 
     def handle(self, client_order_id: str) -> OrderHandle:
-        """The handle of an order by its client order id, or by its whole order id."""
-        whole = client_order_id.startswith("order:")
-        return OrderHandle(
-            self, OrderId(client_order_id) if whole else order_id(self.settings.account, client_order_id)
-        )
+        """The handle of an order by its client order id, or by its whole order id.
+
+        Raises `OrderNotFound` for what cannot be the id of an order.
+        """
+        return OrderHandle(self, whole_id(self.settings.account, client_order_id))
 
     async def place(self, intent: OrderIntent) -> OrderHandle:
         """Start the order. From the moment this returns it is durable, whatever happens to this process.
@@ -200,7 +222,7 @@ class Orders:
         except WorkflowUpdateFailedError as error:
             raise _domain_error(error.cause) from None
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            pass
+            await _take_back(start)
         except RPCError as error:
             raise _unreachable(error) from None
         return await OrderHandle(self, intent.order_id).now()
@@ -247,10 +269,40 @@ class Orders:
         with self._database.read() as connection:
             return question(connection)
 
+    async def untaken(self, limit: int = UNTAKEN) -> list[Order]:
+        """Orders that the server has and no worker has taken yet, newest first: PENDING, and not in the ledger."""
+        wanted = {"WorkflowType": names.ORDER_WORKFLOW, "ExecutionStatus": "Running"}
+        wanted |= {names.ACCOUNT.name: self.settings.account, names.STATUS.name: Status.PENDING.value}
+        query = " AND ".join(f'{name}="{value}"' for name, value in wanted.items())
+        try:
+            running = [OrderId(found.id) async for found in self.client.list_workflows(query, limit=limit)]
+            recorded = await self.read(lambda c: [find_order(c, own_id) for own_id in running])
+            fresh = [own_id for own_id, order in zip(running, recorded, strict=True) if order is None]
+            return list(await asyncio.gather(*(OrderHandle(self, own_id).now() for own_id in fresh)))
+        except RPCError as error:
+            raise _unreachable(error) from None
+
     async def list(self, *, open_only: bool = False, limit: int | None = None) -> list[Order]:
         """The account's orders, newest first."""
         account = self.settings.account
         return await self.read(lambda c: list_orders(c, account, open_only=open_only, limit=limit))
+
+
+async def _take_back(start: WithStartWorkflowOperation[Any, Any]) -> None:
+    """The SDK leaves the error of an interrupted call in here, and asyncio prints a traceback if nobody takes it."""
+    with contextlib.suppress(asyncio.CancelledError, RPCError):
+        await start.workflow_handle()
+
+
+def whole_id(account: str, text: str) -> OrderId:
+    """The order id that a client order id of this account, or a whole order id, stands for.
+
+    Raises `OrderNotFound` for what cannot be the id of an order.
+    """
+    own_id = text if text.startswith("order:") else order_id(account, text)
+    if not ORDER_ID.fullmatch(own_id):
+        raise errors.OrderNotFound(f"no order {text[:64]!r}: it cannot be the id of one")
+    return OrderId(own_id)
 
 
 def _has(order: Order, change: Amendment) -> bool:

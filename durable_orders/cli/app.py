@@ -1,26 +1,34 @@
 """The application object, the options that every command shares, and how things are said."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 from rich.console import Console
 
 from durable_orders.orders import Orders
-from trading.errors import InvalidOrder
-from workers.home import DEFAULT_HOME
+from workers.connection import configured_server, ui_link
+from workers.home import DEFAULT_HOME, Home
+
+WIDE = 1000
+"""Columns of what is not a terminal: a file or a pipe wants one line an order, and links whole."""
+
+
+def _width() -> int | None:
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
+
 
 app = typer.Typer(
     name="durable-orders",
-    help="Durable order execution for Zerodha Kite: every order is a Temporal workflow.",
-    no_args_is_help=True,
+    help="Durable order execution for Zerodha Kite: every order is a Temporal workflow, and no outcome is guessed.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(highlight=False)
+console = Console(highlight=False, width=_width())
 errors = Console(stderr=True, highlight=False)
 
 HomeOption = Annotated[
@@ -36,7 +44,16 @@ HOME = DEFAULT_HOME
 
 def complain(message: str) -> None:
     """One line on stderr, however the message was broken."""
-    errors.print(f"error: {' '.join(message.split())}", markup=False, soft_wrap=True)
+    _say(f"error: {message}")
+
+
+def note(message: str) -> None:
+    """One line on stderr that is no error."""
+    _say(f"note: {message}")
+
+
+def _say(message: str) -> None:
+    errors.print(" ".join(message.split()), markup=False, soft_wrap=True)
 
 
 def fail(message: str) -> NoReturn:
@@ -48,19 +65,14 @@ async def connected(home: Path, config: Path | None) -> Orders:
     return await Orders.connect(home, config)
 
 
+def link(home: Path, order_id: str) -> str | None:
+    """The order's page in the Temporal UI, where that is the embedded server's."""
+    return None if configured_server() else ui_link(Home(home), order_id)
+
+
 def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, object], indent: int | None = 2) -> None:
     """Exactly one JSON value on stdout; decimals are strings, so that no paisa is lost."""
     adapter = TypeAdapter(type(value)) if not isinstance(value, list | tuple) else TypeAdapter(list[BaseModel])
     text = adapter.dump_json(value, indent=indent, serialize_as_any=True)  # type: ignore[arg-type]
     sys.stdout.write(text.decode() + "\n")
     sys.stdout.flush()
-
-
-def explained(error: ValidationError) -> InvalidOrder:
-    """Every field that is wrong, and the rule it breaks, on one line."""
-    problems = []
-    for problem in error.errors(include_url=False, include_input=False):
-        message = problem["msg"].removeprefix("Value error, ")
-        field = ".".join(str(part) for part in problem["loc"])
-        problems.append(f"{field}: {message}" if field else message)
-    return InvalidOrder("; ".join(problems))

@@ -2,27 +2,31 @@
 
 import asyncio
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from durable_orders.cli import render
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, console, print_json
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, console, link, print_json
+from durable_orders.orders import whole_id
 from durable_orders.portfolio import PositionLine, position_lines
+from trading.errors import ServerUnreachable
 from trading.ledger.migrate import open_database
-from trading.ledger.reading import FeedEvent, events_after, list_orders
+from trading.ledger.reading import FeedEvent, events_after, events_of, find_order, list_orders
 from trading.order import Account, Order, Status
-from workers.connection import ui_link
 from workers.home import Home
 
 FOLLOW_SECONDS = 0.3
 """How often `events --follow` asks the ledger."""
+SERVER_SECONDS = 3.0
+"""How long `list` waits for the server to name the orders that no worker has taken yet."""
 
 
 @app.command()
 def show(
-    client_order_id: Annotated[str, typer.Argument(metavar="ID")],
+    client_order_id: Annotated[str, typer.Argument(metavar="ID", help="The client order id, or the whole order id.")],
     home: HomeOption = HOME,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -32,15 +36,22 @@ def show(
     if as_json:
         print_json({"order": order, "events": events})
         return
-    console.print(render.order_lines(order, ui_link(Home(home), order.order_id)))
+    console.print(render.order_text(order, link(home, order.order_id)), soft_wrap=True)
     console.print()
-    console.print(render.events_table(events, with_order=False))
+    console.print(render.events_table(events) if events else "Recorded, and no worker has taken it yet.")
 
 
 async def _show(home: Path, config: Path | None, client_order_id: str) -> tuple[Order, list[FeedEvent]]:
+    """From the ledger, so that it works without a server too; from the server what the ledger does not know."""
+    place = Home(home)
+    settings = place.settings(config)
+    own_id = whole_id(settings.account, client_order_id)
+    with open_database(place.ledger_url(settings)) as database, database.read() as connection:
+        order, found = find_order(connection, own_id), events_of(connection, own_id)
+    if order is not None:
+        return order, found
     async with await connected(home, config) as orders:
-        handle = orders.handle(client_order_id)
-        return await handle.now(), await handle.events()
+        return await orders.handle(own_id).now(), []
 
 
 @app.command(name="list")
@@ -49,30 +60,59 @@ def list_command(
     status: Annotated[list[Status] | None, typer.Option(case_sensitive=False, help="Only these.")] = None,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Only this strategy.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 200,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = 200,
     home: HomeOption = HOME,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the account's orders, newest first."""
-    place = Home(home)
-    settings = place.settings(config)
-    with open_database(place.ledger_url(settings)) as database, database.read() as connection:
-        found = list_orders(
-            connection,
-            Account(settings.account),
-            statuses=status or None,
-            symbol=symbol,
-            strategy=strategy,
-            open_only=open_only,
-            limit=limit,
-        )
+    wanted = Wanted(open_only, status or None, symbol.upper() if symbol else None, strategy, limit)
+    found = asyncio.run(_listed(home, config, wanted))
     if as_json:
         print_json(found)
     elif found:
-        console.print(render.orders_table(found))
+        console.print(render.orders_table(found, console.width))
     else:
         console.print("No orders.")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which orders to list."""
+
+    open_only: bool
+    statuses: list[Status] | None
+    symbol: str | None
+    strategy: str | None
+    limit: int
+
+    def include(self, order: Order) -> bool:
+        """Whether an open order is among them."""
+        return (
+            (self.statuses is None or order.status in self.statuses)
+            and self.symbol in (None, order.symbol)
+            and self.strategy in (None, order.strategy)
+        )
+
+
+async def _listed(home: Path, config: Path | None, wanted: Wanted) -> list[Order]:
+    """What the ledger has, and before it what waits for a worker, if there is a server to ask."""
+    fresh = [order for order in await _untaken(home, config) if wanted.include(order)]
+    place = Home(home)
+    settings = place.settings(config)
+    with open_database(place.ledger_url(settings)) as database, database.read() as connection:
+        recorded = list_orders(connection, Account(settings.account), **asdict(wanted))
+    known = {order.order_id for order in recorded}
+    every = [*recorded, *(order for order in fresh if order.order_id not in known)]
+    return sorted(every, key=lambda order: order.created_at, reverse=True)[: wanted.limit]
+
+
+async def _untaken(home: Path, config: Path | None) -> list[Order]:
+    try:
+        async with asyncio.timeout(SERVER_SECONDS), await connected(home, config) as orders:
+            return await orders.untaken()
+    except (ServerUnreachable, TimeoutError):
+        return []
 
 
 @app.command()
@@ -87,18 +127,19 @@ def events(
     try:
         asyncio.run(_events(home, config, after, follow, as_json))
     except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+        raise typer.Exit(0) from None  # the way to end --follow
 
 
 async def _events(home: Path, config: Path | None, after: int, follow: bool, as_json: bool) -> None:
     place = Home(home)
     settings = place.settings(config)
+    printer = EventPrinter(as_json)
     with open_database(place.ledger_url(settings)) as database:
         while True:
             with database.read() as connection:
                 found = events_after(connection, after, account=Account(settings.account))
             if found:
-                _print_events(found, as_json)
+                printer.print(found)
                 after = found[-1].feed_id
             elif not follow:
                 return
@@ -106,13 +147,21 @@ async def _events(home: Path, config: Path | None, after: int, follow: bool, as_
                 await asyncio.sleep(FOLLOW_SECONDS)
 
 
-def _print_events(found: list[FeedEvent], as_json: bool) -> None:
-    if not as_json:
-        console.print(render.events_table(found))
-        return
-    for event in found:
-        sys.stdout.write(event.model_dump_json() + "\n")
-    sys.stdout.flush()
+class EventPrinter:
+    """Prints batches of events as one table, or as one JSON object a line."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._ids = 0
+        """The width of the longest id so far; 0 before the header has been printed."""
+
+    def print(self, found: list[FeedEvent]) -> None:
+        if self._as_json:
+            sys.stdout.write("".join(f"{event.model_dump_json()}\n" for event in found))
+        else:
+            first, self._ids = not self._ids, max(self._ids, *(len(render.client_id(event)) for event in found))
+            console.print(render.events_table(found, ids=self._ids, header=first, width=console.width))
+        sys.stdout.flush()
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Commands that change something: place, cancel, amend, halt, resume."""
+"""The command that places an order, and what it shares with those that change one."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -16,22 +16,22 @@ from durable_orders.cli.app import (
     HomeOption,
     JsonOption,
     app,
-    complain,
     connected,
     console,
-    explained,
+    fail,
+    link,
+    note,
     print_json,
 )
-from durable_orders.orders import PLACED_SECONDS
+from durable_orders.cli.explained import explained
+from durable_orders.orders import PLACED_SECONDS, OrderHandle
 from trading.errors import InvalidOrder
-from trading.ledger.accounts import set_halt
-from trading.ledger.migrate import open_database
-from trading.order import Amendment, Order, OrderIntent, OrderType, Product, Side, Status, Validity
-from workers.connection import ui_link
+from trading.order import Order, OrderIntent, OrderType, Product, Side, Status, Validity
 from workers.home import Home
 
 
-def _money(field: str, text: str | None) -> Decimal | None:
+def money(field: str, text: str | None) -> Decimal | None:
+    """Rupees as they were typed. Raises `InvalidOrder`."""
     if text is None:
         return None
     try:
@@ -40,27 +40,32 @@ def _money(field: str, text: str | None) -> Decimal | None:
         raise InvalidOrder(f"{field}: not a number of rupees, was {text[:40]!r}") from None
 
 
-PriceOption = Annotated[str | None, typer.Option("--price", help="Rupees; for LIMIT and SL.")]
-TriggerOption = Annotated[str | None, typer.Option("--trigger", help="Trigger price in rupees; for SL and SL-M.")]
+TypeOption = typer.Option("--type", case_sensitive=False, help="What kind of order.")
+PriceOption = Annotated[str | None, typer.Option("--price", metavar="RUPEES", help="Limit price; for LIMIT and SL.")]
+TriggerOption = Annotated[
+    str | None, typer.Option("--trigger", metavar="RUPEES", help="Trigger price; for SL and SL-M.")
+]
 
 
 @app.command()
 def place(
-    side: Annotated[Side, typer.Argument(case_sensitive=False)],
+    side: Annotated[Side, typer.Argument(case_sensitive=False, help="What to do.")],
     symbol: Annotated[str, typer.Argument(help="Exchange and tradingsymbol, as in NSE:INFY.")],
     quantity: Annotated[int, typer.Argument(help="Shares or units, not lots.")],
-    order_type: Annotated[OrderType, typer.Option("--type", case_sensitive=False)] = OrderType.MARKET,
+    order_type: Annotated[OrderType, TypeOption] = OrderType.MARKET,
     price: PriceOption = None,
     trigger: TriggerOption = None,
-    product: Annotated[Product, typer.Option(case_sensitive=False)] = Product.MIS,
-    validity: Annotated[Validity, typer.Option(case_sensitive=False)] = Validity.DAY,
+    product: Annotated[Product, typer.Option(case_sensitive=False, help="Kite's product.")] = Product.MIS,
+    validity: Annotated[Validity, typer.Option(case_sensitive=False, help="For the day, or now or never.")] = (
+        Validity.DAY
+    ),
     strategy: Annotated[str, typer.Option(help="Who wants it.")] = "manual",
     client_order_id: Annotated[
         str | None, typer.Option("--id", help="Your name for the order; the same one again is the same order.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; kept with the order.")] = "",
     within: Annotated[
-        float | None, typer.Option(min=0.1, help="Send it within this many seconds or not at all.")
+        float | None, typer.Option(min=0.1, max=86_400, help="Send it within this many seconds or not at all.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the proved end.")] = False,
     home: HomeOption = HOME,
@@ -75,12 +80,12 @@ def place(
     content: dict[str, Any] = {
         "account": settings.account,
         "mode": settings.execution.mode,
-        "symbol": symbol,
+        "symbol": symbol.upper(),
         "side": side,
         "quantity": quantity,
         "order_type": order_type,
-        "price": _money("price", price),
-        "trigger_price": _money("trigger_price", trigger),
+        "price": money("price", price),
+        "trigger_price": money("trigger_price", trigger),
         "product": product,
         "validity": validity,
         "strategy": strategy,
@@ -92,97 +97,53 @@ def place(
         intent = OrderIntent(**content)
     except ValidationError as error:
         raise explained(error) from None
-    _show(asyncio.run(_place(home, config, intent, wait)), home, as_json)
+    try:
+        order = asyncio.run(_place(home, config, intent, wait))
+    except KeyboardInterrupt:
+        note(f"interrupted; `durable-orders show {intent.client_order_id}` tells what became of the order")
+        raise
+    show_order(order, home, as_json)
 
 
 async def _place(home: Path, config: Path | None, intent: OrderIntent, wait: bool) -> Order:
     async with await connected(home, config) as orders:
-        if not wait:
-            return await orders.place_and_wait(intent, PLACED_SECONDS)
-        return await (await orders.place(intent)).result()
+        if wait:
+            return await _ended(await orders.place(intent))
+        order = await orders.place_and_wait(intent)
+        await _explain_delay(orders.handle(order.order_id), order)
+        return order
 
 
-def _show(order: Order, home: Path, as_json: bool) -> None:
+async def _ended(handle: OrderHandle) -> Order:
+    """The order at its end; says what is wrong if it has not come as far as the broker for a while."""
+    ending = asyncio.ensure_future(handle.result())
+    await asyncio.wait({ending}, timeout=PLACED_SECONDS)
+    if not ending.done():
+        await _explain_delay(handle, await handle.now())
+    return await ending
+
+
+async def _explain_delay(handle: OrderHandle, order: Order) -> None:
+    """Why an order is not at the broker yet."""
+    if order.status not in (Status.PENDING, Status.UNKNOWN):
+        return
+    said = await handle.events()
+    if said:
+        note(f"{order.client_order_id} is {order.status}: {said[-1].message}")
+    else:
+        note(f"{order.client_order_id} is recorded, but no worker has taken it yet; `durable-orders doctor` shows more")
+
+
+def print_order(order: Order, home: Path, as_json: bool) -> None:
+    """On stdout, with the link to its page in the Temporal UI, or as JSON."""
     if as_json:
         print_json(order)
     else:
-        console.print(render.order_lines(order, ui_link(Home(home), order.order_id)))
+        console.print(render.order_text(order, link(home, order.order_id)), soft_wrap=True)
+
+
+def show_order(order: Order, home: Path, as_json: bool) -> None:
+    """Print it. A rejected one is a failure, with every reason."""
+    print_order(order, home, as_json)
     if order.status is Status.REJECTED:
-        complain(f"{order.client_order_id} was rejected: {'; '.join(order.reasons)}")
-        raise typer.Exit(1)
-
-
-@app.command()
-def cancel(
-    client_order_id: Annotated[str, typer.Argument(metavar="ID")],
-    reason: Annotated[str, typer.Option(help="Why; kept with the order.")] = "by hand",
-    home: HomeOption = HOME,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Cancel an order and wait for its end, which the broker's book decides.
-
-    Exit code 1 if it ended otherwise.
-    """
-    order = asyncio.run(_cancel(home, config, client_order_id, reason))
-    if as_json:
-        print_json(order)
-    else:
-        console.print(render.order_lines(order, ui_link(Home(home), order.order_id)))
-    if order.status is not Status.CANCELLED:
-        complain(f"{order.client_order_id} was not cancelled: it is {order.status}")
-        raise typer.Exit(1)
-
-
-async def _cancel(home: Path, config: Path | None, client_order_id: str, reason: str) -> Order:
-    async with await connected(home, config) as orders:
-        return await orders.handle(client_order_id).cancel(reason)
-
-
-@app.command()
-def amend(
-    client_order_id: Annotated[str, typer.Argument(metavar="ID")],
-    price: PriceOption = None,
-    quantity: Annotated[int | None, typer.Option(help="The new total, filled part included.")] = None,
-    trigger: TriggerOption = None,
-    order_type: Annotated[OrderType | None, typer.Option("--type", case_sensitive=False)] = None,
-    home: HomeOption = HOME,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Change a working order: price, quantity, trigger price or type."""
-    content = {"price": _money("price", price), "trigger_price": _money("trigger_price", trigger)}
-    try:
-        change = Amendment(quantity=quantity, order_type=order_type, **content)
-    except ValidationError as error:
-        raise explained(error) from None
-    _show(asyncio.run(_amend(home, config, client_order_id, change)), home, as_json)
-
-
-async def _amend(home: Path, config: Path | None, client_order_id: str, change: Amendment) -> Order:
-    async with await connected(home, config) as orders:
-        return await orders.handle(client_order_id).amend(change)
-
-
-@app.command()
-def halt(
-    reason: Annotated[str, typer.Option(help="Why; shown with every order that is refused.")] = "halted by hand",
-    home: HomeOption = HOME,
-    config: ConfigOption = None,
-) -> None:
-    """Take no new orders for the account. What is already working goes on."""
-    _set_halt(home, config, reason)
-
-
-@app.command()
-def resume(home: HomeOption = HOME, config: ConfigOption = None) -> None:
-    """Take new orders again."""
-    _set_halt(home, config, None)
-
-
-def _set_halt(home: Path, config: Path | None, reason: str | None) -> None:
-    place = Home(home)
-    settings = place.settings(config)
-    with open_database(place.ledger_url(settings)) as database:
-        set_halt(database, settings.account, reason, datetime.now(UTC))
-    console.print(f"account {settings.account} is {'active' if reason is None else f'halted: {reason}'}")
+        fail(f"{order.client_order_id} was rejected: {'; '.join(order.reasons)}")

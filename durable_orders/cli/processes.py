@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from durable_orders import demo as demonstration
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, print_json
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, fail, print_json
+from durable_orders.cli.render import findings_table
 from durable_orders.doctor import examine
 from trading.settings import Settings
 from workers.home import Home, ServerAddress
@@ -84,13 +83,10 @@ def doctor(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOp
     if as_json:
         print_json(findings)
     else:
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for finding in findings:
-            mark = Text("ok", style="green") if finding.healthy else Text("NOT OK", style="bold red")
-            table.add_row(mark, finding.name, finding.detail)
-        console.print(table)
-    if not all(finding.healthy for finding in findings):
-        raise typer.Exit(1)
+        console.print(findings_table(findings))
+    unhealthy = [finding.name for finding in findings if not finding.healthy]
+    if unhealthy:
+        fail(f"not healthy: {', '.join(unhealthy)}")
 
 
 @app.command()

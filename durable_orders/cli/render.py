@@ -1,11 +1,14 @@
-"""Orders, events and positions as a terminal shows them."""
+"""Orders, events and positions as a terminal shows them. Ids and links stay whole; the last column takes the wrap."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from rich.table import Table
 from rich.text import Text
 
+from durable_orders.doctor import Finding
 from durable_orders.portfolio import PositionLine
 from trading.ledger.reading import FeedEvent
 from trading.order import Order, Status
@@ -18,82 +21,121 @@ COLOURS = {
     Status.CANCELLED: "yellow",
     Status.EXPIRED: "yellow",
 }
+LONGEST_EVENT = len("order_partially_filled")
+STAMP = len("09:15:00.000") + LONGEST_EVENT + 4
+"""Columns in front of what an event says."""
+ORDER_FIGURES = 42
+"""Columns in front of an order in a list, about."""
+LABEL = 15
+"""Columns of the names in front of an order's figures."""
 
 
 def _table(*columns: str, right: Sequence[str] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        last = column == columns[-1]
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=not last, overflow="fold")
     return table
+
+
+def _plain(text: str) -> Text:
+    """What brokers and strategies wrote, without what would break a line or steer a terminal."""
+    return Text("".join(character if character.isprintable() else " " for character in text))
 
 
 def status_text(status: Status) -> Text:
     return Text(status.value, style=COLOURS.get(status, "cyan"))
 
 
-def orders_table(orders: Sequence[Order]) -> Table:
-    """One line an order, in the order given."""
-    table = _table("time", "id", "order", "status", "filled", "average", "why", right=("filled", "average"))
+def rupees(amount: Decimal | None) -> str:
+    """To the paisa, and to four places where there is more to tell."""
+    if amount is None:
+        return ""
+    return f"{amount:.2f}" if amount == round(amount, 2) else f"{amount:.4f}"
+
+
+def moment(at: datetime, *, milliseconds: bool = False) -> str:
+    """In IST: today's by the second or finer, another day's by its date."""
+    local = at.astimezone(IST)
+    if local.date() != datetime.now(IST).date():
+        return f"{local:%d %b %H:%M}"
+    return f"{local:%H:%M:%S.%f}"[:-3] if milliseconds else f"{local:%H:%M:%S}"
+
+
+def exact(at: datetime) -> str:
+    return f"{at.astimezone(IST):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " IST"
+
+
+def orders_table(orders: Sequence[Order], width: int = 80) -> Table:
+    """One line an order, in the order given; on a narrow terminal a long id stands above what it is the id of."""
+    table = _table("time", "status", "filled", "average", "order", right=("filled", "average"))
+    longest = max((len(order.client_order_id) for order in orders), default=0)
     for order in orders:
+        last = f"  {order.reasons[-1]}" if order.reasons else ""
         table.add_row(
-            f"{order.created_at.astimezone(IST):%H:%M:%S}",
-            order.client_order_id,
-            order.summary(),
+            moment(order.created_at),
             status_text(order.status),
             f"{order.filled_quantity}/{order.quantity}",
-            str(order.average_price or ""),
-            order.reasons[-1] if order.reasons else "",
+            rupees(order.average_price),
+            _after_id(order.client_order_id, longest, f"{order.summary()}{last}", width - ORDER_FIGURES),
         )
     return table
 
 
-def order_lines(order: Order, link: str | None) -> Table:
-    """All about one order."""
+def order_text(order: Order, link: str | None) -> Text:
+    """All about one order. To be printed with `soft_wrap`, so that the link can be clicked and copied."""
+    asked = "  (cancel requested)" if order.cancel_requested and not order.status.terminal else ""
+    average = f" at {rupees(order.average_price)}" if order.fills else ""
     rows: dict[str, str | Text] = {
         "order": order.summary(),
-        "status": status_text(order.status),
-        "filled": f"{order.filled_quantity} of {order.quantity}",
-        "average price": str(order.average_price or "-"),
+        "status": status_text(order.status).append(asked, style="yellow"),
+        "filled": f"{order.filled_quantity} of {order.quantity}{average}",
         "id": order.client_order_id,
         "order id": order.order_id,
         "account": f"{order.account} ({order.mode})",
-        "strategy": order.strategy + (f": {order.reason}" if order.reason else ""),
-        "broker order": order.broker_order_id or "-",
+        "strategy": _plain(order.strategy + (f": {order.reason}" if order.reason else "")),
+        "broker order": order.broker_order_id or "none yet",
         "tag": order.tag,
-        "created": f"{order.created_at.astimezone(IST):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " IST",
-        "updated": f"{order.updated_at.astimezone(IST):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " IST",
+        "created": exact(order.created_at),
+        "updated": exact(order.updated_at),
     }
-    rows |= {"workflow": link} if link else {}
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
+    rows |= {"Temporal UI": link} if link else {}
+    return Text("\n").join(Text(f"{name:<{LABEL}}", style="bold").append(value) for name, value in rows.items())
 
 
-def events_table(events: Sequence[FeedEvent], with_order: bool = True) -> Table:
-    columns = ["time", "order", "event", "what happened"]
-    table = _table(*(columns if with_order else [c for c in columns if c != "order"]))
+def _after_id(own_id: str, longest: int, text: str, room: int) -> Text:
+    """The text beside its id, or below it where the ids take more than half of the room."""
+    return _plain(own_id.ljust(longest)).append("  " if longest <= room // 2 else "\n").append(_plain(text))
+
+
+def events_table(events: Sequence[FeedEvent], *, ids: int | None = None, header: bool = True, width: int = 80) -> Table:
+    """One line an event. `ids` is the width of the order ids in front of what happened; `None` leaves them out."""
+    table = _table("time (IST)", "event", "what happened" if ids is None else "order, and what happened")
+    table.show_header = header
+    table.columns[1].min_width = LONGEST_EVENT
     for event in events:
-        own = event.order_id.split(":", 2)[-1]
-        cells = [f"{event.at.astimezone(IST):%H:%M:%S.%f}"[:-3], own, event.type.value, event.message]
-        table.add_row(*(cells if with_order else [cells[0], *cells[2:]]))
+        said = _plain(event.message) if ids is None else _after_id(client_id(event), ids, event.message, width - STAMP)
+        table.add_row(moment(event.at, milliseconds=True), event.type.value, said)
     return table
+
+
+def client_id(event: FeedEvent) -> str:
+    return event.order_id.split(":", 2)[-1]
 
 
 def positions_table(lines: Sequence[PositionLine]) -> Table:
     figures = ("quantity", "average", "last", "realized", "unrealized")
-    table = _table("account", "symbol", "product", *figures, right=figures)
+    table = _table("symbol", "product", *figures, right=figures)
     for line in lines:
-        table.add_row(
-            line.account,
-            line.symbol,
-            line.product,
-            str(line.quantity),
-            str(line.average_price if line.average_price is not None else ""),
-            str(line.last_price if line.last_price is not None else ""),
-            str(line.realized_pnl),
-            str(line.unrealized_pnl if line.unrealized_pnl is not None else ""),
-        )
+        amounts = (line.average_price, line.last_price, line.realized_pnl, line.unrealized_pnl)
+        table.add_row(line.symbol, line.product, str(line.quantity), *(rupees(amount) for amount in amounts))
+    return table
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    table = _table("", "what", "how it is")
+    table.show_header = False
+    for finding in findings:
+        mark = Text("ok", style="green") if finding.healthy else Text("NOT OK", style="bold red")
+        table.add_row(mark, finding.name, _plain(finding.detail))
     return table

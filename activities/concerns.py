@@ -43,15 +43,16 @@ class Concerns:
         words = "the broker's session has ended: orders wait for `durable-orders login`, up to their deadlines"
         self._alert(words if isinstance(error, LoginNeeded) else f"the order book cannot be read: {error}")
 
-    def book_was_read(self) -> None:
-        """Trouble is over; and now and then the positions are compared."""
-        if self._unreadable is not None:
-            self._unreadable = None
+    def book_was_read(self) -> bool:
+        """Whether trouble is over with this reading. Now and then the positions are compared."""
+        over, self._unreadable = self._unreadable is not None, None
+        if over:
             self._alert("the order book can be read again")
         now = datetime.now(UTC)
         if self._compared_at is None or now - self._compared_at >= COMPARE_EVERY:
             self._compared_at = now
             self.compare_positions()
+        return over
 
     def compare_positions(self) -> None:
         """The broker's net positions against the ledger's. Raises `BookUnreadable`."""

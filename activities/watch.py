@@ -99,7 +99,8 @@ class WatchActivities:
             pushed.clear()
             try:
                 await self.look(sight)
-                await self._run(self._concerns.book_was_read)
+                if await self._run(self._concerns.book_was_read):
+                    await self._wake_all()
             except BookUnreadable as error:
                 await self._run(lambda reason=error: self._concerns.book_was_not_read(reason))  # type: ignore[misc]
             try:
@@ -118,6 +119,17 @@ class WatchActivities:
         limit = asyncio.Semaphore(SIGNALS_AT_ONCE)
         told = await asyncio.gather(*(self._tell(sight, sighting, views, limit) for sighting in changed))
         return sum(told)
+
+    async def _wake_all(self) -> None:
+        """Trouble is over: orders that wait to be sent, or for the book, need not wait for their next attempt."""
+        views = await self._run(self._open)
+        waiting = [view for view in views if view.status in (Status.PENDING, Status.UNKNOWN)]
+        handles = [self._client.get_workflow_handle(view.order_id) for view in waiting]
+        await asyncio.gather(*(handle.signal("wake") for handle in handles), return_exceptions=True)
+
+    def _open(self) -> list[OpenView]:
+        with self._database.read() as connection:
+            return open_views(connection, self._account)
 
     def _views(self, changed: list[Sighting]) -> Views:
         """What the ledger knows of the changed rows."""

@@ -4,11 +4,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import RateLimit
+from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from trading.order import Mode
 from workers.parts import Parts
 from workflows.names import broker_queue, orders_queue, watch_id
 from workflows.order import OrderWorkflow
@@ -69,12 +73,35 @@ async def ensure_watch(client: Client, account: str) -> None:
     )
 
 
+async def limit_broker_queue(client: Client, parts: Parts) -> None:
+    """Let the server hand out no more broker calls a second than the broker takes, over all workers.
+
+    It overrides what workers say, and lets a burst of twice the rate through: the pacer is the strict one.
+    """
+    settings = parts.settings
+    if settings.execution.mode is not Mode.LIVE:
+        return
+    limit = RateLimit(requests_per_second=float(settings.execution.live.orders_per_second))
+    await client.workflow_service.update_task_queue_config(
+        UpdateTaskQueueConfigRequest(
+            namespace=client.namespace,
+            identity="durable-orders",
+            task_queue=broker_queue(settings.account),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+            update_queue_rate_limit=UpdateTaskQueueConfigRequest.RateLimitUpdate(
+                rate_limit=limit, reason="the broker's limit on order requests"
+            ),
+        )
+    )
+
+
 @asynccontextmanager
 async def running(client: Client, parts: Parts, interceptors: Sequence[Interceptor] = ()) -> AsyncIterator[None]:
     """The account's workers and its watch, for the length of a block."""
     async with AsyncExitStack() as stack:
         for worker in workers(client, parts, interceptors):
             await stack.enter_async_context(worker)
+        await limit_broker_queue(client, parts)
         await ensure_watch(client, parts.settings.account)
         yield
     parts.executor.shutdown(wait=True)

@@ -40,6 +40,8 @@ class Carried(Frozen):
     order: Order
     policy: Policy
     sequence: int
+    attempts: int
+    pauses: int
 
 
 class AmendmentRequest:
@@ -48,10 +50,22 @@ class AmendmentRequest:
     def __init__(self, change: Amendment) -> None:
         self.change = change
         self.answered = False
-        self.refusal: str | None = None
+        self.refusal: ApplicationError | None = None
 
-    def answer(self, refusal: str | None) -> None:
-        self.answered, self.refusal = True, refusal
+    def accept(self) -> None:
+        self.answered = True
+
+    def refuse(self, words: str, family: str = "InvalidOrder") -> None:
+        self.answered, self.refusal = True, ApplicationError(words, type=family, non_retryable=True)
+
+
+def _duplicate(existing: Order) -> ApplicationError:
+    message = f"{existing.client_order_id} is the id of another order: {existing.summary()}"
+    return ApplicationError(message, type="DuplicateOrder", non_retryable=True)
+
+
+def _shows(order: Order, change: Amendment) -> bool:
+    return all(getattr(order, field) == value for field, value in change.model_dump(exclude_none=True).items())
 
 
 @workflow.defn(name="Order", failure_exception_types=[ValidationError])
@@ -68,23 +82,24 @@ class OrderWorkflow:
         self._entries: list[Entry] = []
         self._reports: list[BookReport] = []
         self._amendments: list[AmendmentRequest] = []
-        self._attempts = 0
-        self._pauses = 0
+        self._attempts = carried.attempts if carried else 0
+        self._pauses = carried.pauses if carried else 0
+        self._woken = False
         self._unsettled = False
         self._recorded = self._order.status
         self._cancel_tries = 0
         self._next_cancel: datetime | None = None
+        self._life: asyncio.Task[Order] | None = None
 
     @workflow.run
     async def run(self, start: OrderIntent | Carried) -> Order:
         """Ends with the order at its proved end. A cancelled workflow cancels the order and then ends the same way."""
-        life = asyncio.create_task(self._live())
-        while not life.done():
+        self._life = life = asyncio.create_task(self._live())
+        while not (life.done() and workflow.all_handlers_finished()):
             try:
-                await workflow.wait_condition(life.done)
+                await workflow.wait_condition(lambda: life.done() and workflow.all_handlers_finished())
             except asyncio.CancelledError:
                 self._ask_cancel("cancel requested: the workflow was cancelled")
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return life.result()
 
     # Handlers record.
@@ -93,6 +108,10 @@ class OrderWorkflow:
     def report(self, report: BookReport) -> None:
         self._reports.append(report)
 
+    @workflow.signal(description="What the order waits for may have come, such as a new login")
+    def wake(self) -> None:
+        self._woken = True
+
     @workflow.signal(name="cancel", description="Cancel the order; the broker's book decides")
     def cancel_signal(self, reason: str = "by hand") -> None:
         self._ask_cancel(f"cancel requested: {reason}")
@@ -100,16 +119,16 @@ class OrderWorkflow:
     @workflow.update(name="cancel_and_wait", description="Cancel the order and wait for its proved end")
     async def cancel_update(self, reason: str = "by hand") -> Order:
         self._ask_cancel(f"cancel requested: {reason}")
-        await workflow.wait_condition(lambda: self._ended_and_recorded)
+        await self._until(lambda: self._recorded.terminal)
         return self._order
 
     @workflow.update(description="Change a working order: quantity, price, trigger_price, order_type")
     async def amend(self, change: Amendment) -> Order:
         request = AmendmentRequest(change)
         self._amendments.append(request)
-        await workflow.wait_condition(lambda: request.answered)
+        await self._until(lambda: request.answered)
         if request.refusal is not None:
-            raise ApplicationError(request.refusal, type="InvalidOrder", non_retryable=True)
+            raise request.refusal
         return self._order
 
     @amend.validator
@@ -119,18 +138,23 @@ class OrderWorkflow:
 
     @workflow.update(description="Wait until the order is at the broker, or has ended")
     async def placed(self, fingerprint: str) -> Order:
-        await workflow.wait_condition(lambda: self._recorded not in (Status.PENDING, Status.UNKNOWN))
+        await self._until(lambda: self._recorded not in (Status.PENDING, Status.UNKNOWN))
         return self._order
 
     @placed.validator
     def _same_content(self, fingerprint: str) -> None:
         if fingerprint not in (ANY_CONTENT, self._intent.fingerprint()):
-            message = f"{self._order.client_order_id} is the id of another order: {self._order.summary()}"
-            raise ApplicationError(message, type="DuplicateOrder")
+            raise _duplicate(self._order)
 
     @workflow.query(description="The order as it stands")
     def order(self) -> Order:
         return self._order
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """For handlers: until the condition holds. A life that failed fails those who wait for it, too."""
+        await workflow.wait_condition(lambda: condition() or (self._life is not None and self._life.done()))
+        if self._life is not None and self._life.done():
+            self._life.result()
 
     # `run` decides.
 
@@ -158,7 +182,20 @@ class OrderWorkflow:
             self._apply(lifecycle.Refused(tuple(str(refusal) for refusal in verdict.refusals)))
             await self._record()
         elif isinstance(verdict, Existing):
-            self._order, self._recorded = verdict.order, verdict.order.status
+            self._take_up(verdict)
+
+    def _take_up(self, existing: Existing) -> None:
+        """An earlier workflow had this id, and its history is gone. Its order goes on from what was recorded; one that
+        was not seen at the broker by then may have been sent since.
+        """
+        if not existing.same_content:
+            raise _duplicate(existing.order)
+        cancelled, self._entries = self._order.cancel_requested, []
+        self._order, self._policy, self._sequence = existing.order, existing.policy, existing.sequence
+        self._apply(lifecycle.AnswerLost("its earlier workflow is gone"))
+        if cancelled:
+            self._ask_cancel("cancel requested")
+        self._show(self._order)
 
     async def _place(self) -> None:
         """One attempt to send, or the reason why there is none any more."""
@@ -191,7 +228,8 @@ class OrderWorkflow:
         self._apply(lifecycle.Noted(f"not sent: {answer.evidence}"))
         await self._record()
         pause = self._backoff(self._approved.retry_delay, self._pauses)
-        await self._wait(lambda: self._order.cancel_requested or bool(self._reports), pause)
+        self._woken = False
+        await self._wait(lambda: self._woken or self._order.cancel_requested or bool(self._reports), pause)
 
     async def _settle(self) -> None:
         """Read the book until it shows the order, or has not shown it through the whole settle window.
@@ -199,7 +237,7 @@ class OrderWorkflow:
         A reading that fails starts the window anew: only an unbroken row of whole books proves an absence.
         """
         await self._record()
-        began, absent_since, reads = workflow.now(), None, 0
+        began, absent_since, reads, misses = workflow.now(), None, 0, 0
         while self._order.status is Status.UNKNOWN:
             seen = await calls.look(self._order)
             if isinstance(seen, Found):
@@ -207,15 +245,18 @@ class OrderWorkflow:
                 self._apply(lifecycle.Noted(f"found in the order book {took:.1f} s later"))
                 self._read(seen.report)
             elif isinstance(seen, Unreadable):
-                absent_since, reads = None, 0
+                absent_since, reads, misses = None, 0, misses + 1
                 await self._alert_unreadable(seen)
             elif isinstance(seen, Absent):
-                absent_since, reads = absent_since or workflow.now(), reads + 1
+                absent_since, reads, misses = absent_since or workflow.now(), reads + 1, 0
                 if workflow.now() - absent_since >= timedelta(seconds=self._approved.settle_window):
                     self._prove_absent(reads, workflow.now() - absent_since)
             self._read_reports()
             if self._order.status is Status.UNKNOWN:
-                await self._wait(lambda: bool(self._reports), timedelta(seconds=self._approved.settle_interval))
+                await self._record()
+                self._woken = False
+                pause = self._backoff(self._approved.settle_interval, max(misses, 1))
+                await self._wait(lambda: self._woken or bool(self._reports), pause)
                 self._read_reports()
         self._unsettled = False
 
@@ -257,24 +298,26 @@ class OrderWorkflow:
         await self._look()
 
     async def _amend(self, request: AmendmentRequest) -> None:
-        refusals = await calls.check_amendment(self._order, request.change)
+        change = request.change
+        refusals = await calls.check_amendment(self._order, change)
         if refusals:
-            request.answer("; ".join(str(refusal) for refusal in refusals))
+            request.refuse("; ".join(str(refusal) for refusal in refusals))
             return
-        answer = await calls.modify(self._order, request.change)
-        if isinstance(answer, outcome.Accepted):
-            if answer.report:
-                self._read(answer.report)
-            else:
-                await self._look()
+        answer = await calls.modify(self._order, change)
+        if isinstance(answer, outcome.Accepted) and answer.report:
+            self._read(answer.report)
+        else:
+            await self._look()
+        if isinstance(answer, outcome.Accepted) or _shows(self._order, change):
             await self._record()
-            request.answer(None)
+            request.accept()
             return
-        words = f"amendment ({request.change.summary()}) not done: {answer.evidence}"
+        lost = isinstance(answer, outcome.Unknown)
+        fate = "may still be made, its answer was lost" if lost else "not done"
+        words = f"amendment ({change.summary()}) {fate}: {answer.evidence}"
         self._apply(lifecycle.Noted(words))
-        await self._look()
         await self._record()
-        request.answer(words)
+        request.refuse(words, "UnknownError" if lost else "InvalidOrder")
 
     async def _wait_for_news(self) -> None:
         """Until the watch reports or somebody asks for something; after a long silence, look."""
@@ -303,10 +346,6 @@ class OrderWorkflow:
         if self._policy is None:
             raise RuntimeError("the order has not been approved")
         return self._policy
-
-    @property
-    def _ended_and_recorded(self) -> bool:
-        return self._recorded.terminal
 
     def _ask_cancel(self, reason: str) -> None:
         self._apply(lifecycle.CancelRequested(reason))
@@ -341,6 +380,9 @@ class OrderWorkflow:
         order, entries = self._order, self._entries
         self._entries = []
         await calls.record(order, entries, self._unsettled)
+        self._show(order)
+
+    def _show(self, order: Order) -> None:
         workflow.set_current_details(card(order))
         if order.status is not self._recorded:
             workflow.upsert_search_attributes([STATUS.value_set(order.status.value)])
@@ -348,7 +390,7 @@ class OrderWorkflow:
 
     def _answer_amendments(self) -> None:
         for request in self._amendments:
-            request.answer(f"the order has ended: {self._order.status}")
+            request.refuse(f"the order has ended: {self._order.status}")
         self._amendments = []
 
     async def _wait(self, condition: Callable[[], bool], pause: timedelta) -> bool:
@@ -366,5 +408,13 @@ class OrderWorkflow:
     def _continue_as_new_if_long(self) -> None:
         quiet = not (self._reports or self._amendments or self._entries) and workflow.all_handlers_finished()
         if workflow.info().is_continue_as_new_suggested() and quiet and not self._order.status.terminal:
-            carried = Carried(intent=self._intent, order=self._order, policy=self._approved, sequence=self._sequence)
-            workflow.continue_as_new(carried)
+            workflow.continue_as_new(
+                Carried(
+                    intent=self._intent,
+                    order=self._order,
+                    policy=self._approved,
+                    sequence=self._sequence,
+                    attempts=self._attempts,
+                    pauses=self._pauses,
+                )
+            )

@@ -11,6 +11,9 @@ from temporalio.service import RPCError
 from durable_orders.cli import processes  # noqa: F401
 
 # isort: split
+from durable_orders.cli import live  # noqa: F401
+
+# isort: split
 from durable_orders.cli import ordering  # noqa: F401
 
 # isort: split

@@ -31,7 +31,15 @@ from trading import errors
 from trading.ledger.database import Database
 from trading.ledger.migrate import open_database
 from trading.ledger.positions import Position
-from trading.ledger.reading import FeedEvent, events_after, events_of, find_order, list_orders, positions_of
+from trading.ledger.reading import (
+    FeedEvent,
+    events_after,
+    events_of,
+    find_order,
+    fingerprint_of,
+    list_orders,
+    positions_of,
+)
 from trading.order import Amendment, Order, OrderId, OrderIntent, Status, order_id
 from trading.settings import Settings
 from workers.connection import connect
@@ -190,7 +198,8 @@ class Orders:
     async def place(self, intent: OrderIntent) -> OrderHandle:
         """Start the order. From the moment this returns it is durable, whatever happens to this process.
 
-        The same intent again gives the same order; another content under its id raises `DuplicateOrder`.
+        The same intent again gives the same order; another content under its id raises `DuplicateOrder`. If the
+        history of that order is gone from the server, waiting for the order raises it.
         """
         try:
             await self.client.start_workflow(
@@ -239,7 +248,8 @@ class Orders:
         return {
             "id": intent.order_id,
             "task_queue": names.orders_queue(intent.account),
-            "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            # One that failed or was terminated may be started again: it goes on from what the ledger has.
+            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             "search_attributes": TypedSearchAttributes(
                 [SearchAttributePair(key, value) for key, value in attributes.items()]
             ),
@@ -249,8 +259,12 @@ class Orders:
         }
 
     async def _must_be_same(self, intent: OrderIntent) -> None:
-        description = await self.client.get_workflow_handle(intent.order_id).describe()
-        if await description.memo_value(FINGERPRINT, "", type_hint=str) != intent.fingerprint():
+        """The ledger knows best: a workflow that failed as a duplicate may have the id meanwhile."""
+        known = await self.read(lambda connection: fingerprint_of(connection, intent.order_id))
+        if known is None:
+            description = await self.client.get_workflow_handle(intent.order_id).describe()
+            known = await description.memo_value(FINGERPRINT, "", type_hint=str)
+        if known != intent.fingerprint():
             raise errors.DuplicateOrder(f"client_order_id: {intent.client_order_id} is the id of another order")
 
     async def positions(self) -> list[Position]:

@@ -15,7 +15,7 @@ from trading.guardian.verdict import Approval, Existing, Policy, Refusal, Refusa
 from trading.ledger.accounts import halt_reason
 from trading.ledger.database import Database
 from trading.ledger.last_ticks import last_tick
-from trading.ledger.reading import unsettled_orders
+from trading.ledger.reading import events_of, fingerprint_of, unsettled_orders
 from trading.ledger.recording import receive
 from trading.ledger.reservations import is_reserved, reserve
 from trading.market.instruments import Instruments
@@ -55,7 +55,7 @@ class Guardian:
         with self._database.write() as connection:
             existing = receive(connection, order, run_id, fingerprint)
             if existing is not None:
-                return Existing(order=existing)
+                return self._known(connection, existing, fingerprint, place_by)
             deadline = place_by or self._deadline(connection, order)
             situation = self._situation(connection, order, order.account, deadline)
             refusals = (*self._not_mine(order), *_failed((*self._validation, *checks.ADMISSION), order, situation))
@@ -89,6 +89,16 @@ class Guardian:
             return ()
         message = f"the order is for {order.account} ({order.mode}), this worker serves {here[0]} ({here[1]})"
         return (Refusal(code="WRONG_ACCOUNT", message=message),)
+
+    def _known(
+        self, connection: sa.Connection, existing: Order, fingerprint: str, place_by: datetime | None
+    ) -> Existing:
+        return Existing(
+            order=existing,
+            same_content=fingerprint_of(connection, existing.order_id) == fingerprint,
+            sequence=max((event.sequence for event in events_of(connection, existing.order_id)), default=0),
+            policy=self._policy(place_by or self._deadline(connection, existing)),
+        )
 
     def _situation(self, connection: sa.Connection, terms: Terms, account: str, place_by: datetime) -> Situation:
         instrument = self._instruments.get(terms.symbol)

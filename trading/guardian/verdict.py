@@ -45,10 +45,16 @@ class Refusals(Frozen):
 
 
 class Existing(Frozen):
-    """The id was used before; this is what became of it. Nothing is sent."""
+    """The id was used before; this is what the ledger knows of it."""
 
     kind: Literal["existing"] = "existing"
     order: Order
+    same_content: bool
+    """Whether the earlier intent had the same fingerprint."""
+    sequence: int
+    """Of the order's last recorded event."""
+    policy: Policy
+    """For what is still open of it."""
 
 
 Verdict = Annotated[Approval | Refusals | Existing, Field(discriminator="kind")]

@@ -1,6 +1,6 @@
 """Orders, fills and their ids. Money is `Decimal` rupees, quantities are whole shares, times are aware."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
@@ -21,7 +21,6 @@ Tag = NewType("Tag", str)
 MAX_QUANTITY = 10**9
 PRICE_PLACES = Decimal("0.0001")
 """Kite quotes currencies to four places and everything else to two."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 RESERVED_NAMES = ("external-", "twin-")
 """How the orders are named that the ledger keeps for rows of the broker's book which no workflow of ours follows."""
@@ -72,6 +71,8 @@ class Product(StrEnum):
 class Validity(StrEnum):
     DAY = "DAY"
     IOC = "IOC"
+    TTL = "TTL"
+    """For some minutes; `Instructions.validity_ttl` says how many."""
 
 
 class Status(StrEnum):
@@ -135,8 +136,25 @@ class Terms(Frozen):
         """One line a trader reads: `BUY 75 NFO:NIFTY25MAYFUT LIMIT 24000.05 MIS`."""
         prices = [str(self.price)] if self.price is not None else []
         prices += [f"trigger {self.trigger_price}"] if self.trigger_price is not None else []
-        ioc = ["IOC"] if self.validity is Validity.IOC else []
-        return " ".join([self.side, str(self.quantity), self.symbol, self.order_type, *prices, self.product, *ioc])
+        validity = [] if self.validity is Validity.DAY else [self.validity]
+        return " ".join([self.side, str(self.quantity), self.symbol, self.order_type, *prices, self.product, *validity])
+
+
+class Instructions(Frozen):
+    """How Kite is to handle an order beyond its terms (Kite documentation, place order). Live accounts only."""
+
+    validity_ttl: Annotated[int, Field(strict=True, ge=1, le=120)] | None = None
+    """Minutes, with validity TTL. Kite's own screen takes 1 to 120; for the API no limits are documented."""
+    disclosed_quantity: Quantity | None = None
+    """Shares of the order that the market sees; equities only."""
+    market_protection: Annotated[Decimal, Field(gt=0, le=100, decimal_places=2)] | None = None
+    """Percent, for MARKET and SL-M, instead of the account's setting."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("instructions: give at least one")
+        return self
 
 
 def new_client_order_id() -> ClientOrderId:
@@ -153,8 +171,22 @@ class OrderIntent(Terms):
     strategy: Name = "manual"
     reason: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
     """Why, in the strategy's words. Kept in the history and the journal. No NUL: PostgreSQL stores none in a text."""
+    instructions: Instructions | None = None
     place_by: AwareDatetime | None = None
     """After this moment nothing is sent. Without one: 30 s for MARKET and SL-M, end of session for the rest."""
+
+    @model_validator(mode="after")
+    def _instructions_fit(self) -> Self:
+        if self.instructions is not None and self.mode is Mode.PAPER:
+            raise ValueError("instructions: the paper exchange takes none")
+        given = self.instructions or Instructions.model_construct()
+        if (given.validity_ttl is not None) != (self.validity is Validity.TTL):
+            raise ValueError("validity_ttl: belongs to an order of validity TTL, and such an order needs it")
+        if given.disclosed_quantity is not None and given.disclosed_quantity > self.quantity:
+            raise ValueError("disclosed_quantity: may be at most the quantity")
+        if given.market_protection is not None and self.order_type not in (OrderType.MARKET, OrderType.SL_M):
+            raise ValueError("market_protection: is for MARKET and SL-M orders")
+        return self
 
     @field_validator("client_order_id")
     @classmethod
@@ -168,13 +200,12 @@ class OrderIntent(Terms):
         return order_id(self.account, self.client_order_id)
 
     def fingerprint(self) -> str:
-        """Equal for equal content, however it was written: 1500 and 1500.00 are one price, and 09:15 IST is one moment
-        in every zone. An id may be started again only with the same fingerprint.
+        """Equal for equal content, however it was written: 1500 and 1500.00 are one price. The deadline does not count:
+        a strategy that asks again later asks for the same order. An id may be started again only with the same one.
         """
         prices = [price and str(price.normalize()) for price in (self.price, self.trigger_price)]
-        place_by = self.place_by and str(self.place_by - EPOCH)
         rest = self.model_dump_json(exclude={"price", "trigger_price", "place_by"})
-        return sha256(f"{rest} {prices} {place_by}".encode()).hexdigest()[:32]
+        return sha256(f"{rest} {prices}".encode()).hexdigest()[:32]
 
 
 def order_id(account: str, client_order_id: str) -> OrderId:
@@ -209,6 +240,7 @@ class Order(Terms):
     mode: Mode
     strategy: Name
     reason: str = ""
+    instructions: Instructions | None = None
     tag: Tag
     status: Status = Status.PENDING
     broker_order_id: BrokerOrderId | None = None

@@ -22,6 +22,7 @@ from trading.lifecycle import (
 from trading.order import (
     BrokerOrderId,
     Fill,
+    Instructions,
     Mode,
     OrderIntent,
     OrderType,
@@ -51,7 +52,12 @@ moments = st.builds(
 
 @st.composite
 def intents(draw: st.DrawFn) -> OrderIntent:
-    """Valid intents of every type, side, product and validity."""
+    """Valid intents of every type, side, product and validity; those for live accounts may carry instructions."""
+    mode = draw(st.sampled_from(Mode))
+    validity = draw(st.sampled_from(Validity if mode is Mode.LIVE else [Validity.DAY, Validity.IOC]))
+    minutes = draw(st.integers(1, 120)) if validity is Validity.TTL else None
+    disclosed = draw(st.none() | st.just(1)) if mode is Mode.LIVE else None
+    special = None if minutes is disclosed is None else Instructions(validity_ttl=minutes, disclosed_quantity=disclosed)
     order_type, side = draw(st.sampled_from(OrderType)), draw(st.sampled_from(Side))
     low, high = sorted([draw(prices), draw(prices)])
     price, trigger = (high, low) if side is Side.BUY else (low, high)
@@ -63,9 +69,10 @@ def intents(draw: st.DrawFn) -> OrderIntent:
         price=price if order_type.has_price else None,
         trigger_price=trigger if order_type.has_trigger else None,
         product=draw(st.sampled_from(Product)),
-        validity=draw(st.sampled_from(Validity)),
+        validity=validity,
+        instructions=special,
         account=draw(names),
-        mode=draw(st.sampled_from(Mode)),
+        mode=mode,
         client_order_id=draw(names),
         strategy=draw(names),
         reason=draw(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)),

@@ -266,8 +266,11 @@ def pairs(draw: st.DrawFn) -> tuple[OrderIntent, OrderIntent]:
 @PROVE
 @given(pairs())
 def test_fingerprints_are_equal_for_equal_content_only(pair: tuple[OrderIntent, OrderIntent]) -> None:
-    one, other = pair
+    one, other = (intent.model_copy(update={"place_by": None}) for intent in pair)
     assert (one.fingerprint() == other.fingerprint()) == (one == other)
+    assert [one.fingerprint(), other.fingerprint()] == [intent.fingerprint() for intent in pair], (
+        "whatever the deadline"
+    )
 
 
 @pytest.mark.parametrize(
@@ -275,7 +278,7 @@ def test_fingerprints_are_equal_for_equal_content_only(pair: tuple[OrderIntent, 
     [
         ({"price": 1500}, {"price": "1500.00"}),
         ({"price": 1500.0}, {"price": Decimal("1.5E+3")}),
-        ({"price": 1, "place_by": "2026-01-05T09:15:00+05:30"}, {"price": 1, "place_by": "2026-01-05T03:45:00Z"}),
+        ({"price": 1, "place_by": "2026-01-05T09:15:00+05:30"}, {"price": 1, "place_by": "2026-01-06T09:15:00+05:30"}),
     ],
 )
 def test_the_same_content_in_other_words_has_the_same_fingerprint(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -394,3 +397,30 @@ def test_an_amended_order_keeps_its_identity_and_takes_the_new_total(
     after = Amendment(quantity=total).applied_to(before)
     assert after.quantity == total
     assert after.model_dump(exclude={"quantity"}) == before.model_dump(include=set(Terms.model_fields) - {"quantity"})
+
+
+LIVE = {"mode": "live", "client_order_id": "one"}
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({"mode": "paper", "instructions": {"disclosed_quantity": 1}}, "the paper exchange takes none"),
+        ({"instructions": {}}, "give at least one"),
+        ({"validity": "TTL"}, "validity_ttl"),
+        ({"instructions": {"validity_ttl": 5}}, "validity_ttl"),
+        ({"validity": "TTL", "instructions": {"validity_ttl": 121}}, "validity_ttl"),
+        ({"quantity": 10, "instructions": {"disclosed_quantity": 11}}, "disclosed_quantity"),
+        ({"order_type": "LIMIT", "price": 1, "instructions": {"market_protection": 2}}, "market_protection"),
+        ({"instructions": {"market_protection": 0}}, "market_protection"),
+    ],
+)
+def test_instructions_that_do_not_fit_are_refused(terms: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        intent(**LIVE | terms)
+
+
+def test_instructions_travel_with_the_order() -> None:
+    given = intent(**LIVE, validity="TTL", instructions={"validity_ttl": 5, "market_protection": "2.5"})
+    kept = Order.from_intent(given, START)
+    assert Order.model_validate_json(kept.model_dump_json()).instructions == given.instructions

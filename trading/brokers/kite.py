@@ -75,6 +75,7 @@ class KiteBroker:
     def _parameters(self, order: Order) -> dict[str, Any]:
         exchange, tradingsymbol = order.symbol.split(":", 1)
         at_market = order.order_type in (OrderType.MARKET, OrderType.SL_M)
+        special = order.instructions.model_dump(exclude_none=True) if order.instructions else {}
         return {
             "exchange": exchange,
             "tradingsymbol": tradingsymbol,
@@ -87,6 +88,7 @@ class KiteBroker:
             "validity": order.validity.value,
             "tag": order.tag,
             "market_protection": self._live.market_protection if at_market else None,
+            **special,
         }
 
     def _variety(self, broker_order_id: BrokerOrderId) -> str:

@@ -23,7 +23,7 @@ def order_from(row: Row, calendar: SessionCalendar) -> BrokerOrder | None:
     """A row of the order book; `None`, with a warning, for one whose words are not known here (such as product CO)."""
     try:
         order_type = OrderType(row["order_type"])
-        validity = Validity.IOC if row.get("validity") == "IOC" else Validity.DAY
+        validity = Validity(row.get("validity") or "DAY")
         placed_at = moment(row["order_timestamp"])
         updated_at = moment(row.get("exchange_update_timestamp")) or placed_at or datetime.now(UTC)
         return BrokerOrder(

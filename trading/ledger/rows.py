@@ -25,6 +25,7 @@ def order_row(order: Order) -> dict[str, Any]:
     row = {name: _plain(getattr(order, name)) for name in SHARED}
     return row | {
         "reasons": list(order.reasons),
+        "instructions": order.instructions.model_dump(mode="json") if order.instructions else None,
         "filled_quantity": order.filled_quantity,
         "filled_value": order.filled_value,
     }

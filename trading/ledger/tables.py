@@ -110,6 +110,7 @@ orders = sa.Table(
     sa.Column("unsettled", sa.Boolean, nullable=False),
     _text("reason"),
     sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("instructions", sa.JSON(none_as_null=True)),
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),

@@ -59,7 +59,7 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
         "price": price if order_type.has_price else None,
         "trigger_price": trigger if order_type.has_trigger else None,
         "product": draw(st.sampled_from([Product.MIS, Product.NRML])),
-        "validity": draw(st.sampled_from(Validity)),
+        "validity": draw(st.sampled_from([Validity.DAY, Validity.IOC])),
     }
 
 

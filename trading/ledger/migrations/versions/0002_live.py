@@ -1,4 +1,4 @@
-"""What live trading needs: the pacer's count and the last refusals."""
+"""What live trading needs: the pacer's count, the last refusals, and the orders' special instructions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,3 +24,4 @@ def upgrade() -> None:
         sa.Column("times", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("account", name="pk_refusals"),
     )
+    op.add_column("orders", sa.Column("instructions", sa.JSON(none_as_null=True)))

@@ -21,7 +21,7 @@ from trading.order import Account, Frozen
 from trading.settings import Settings
 from workers.connection import configured_server, connect
 from workers.home import Home, ServerAddress
-from workers.parts import read_instruments
+from workers.instruments import instruments_of
 from workers.server import temporal_program
 from workflows.names import broker_queue, orders_queue
 
@@ -49,7 +49,7 @@ async def examine(home: Home, config: Path | None) -> list[Finding]:
     findings.append(
         Finding(name="settings", healthy=True, detail=f"account {settings.account}, mode {settings.execution.mode}")
     )
-    findings += [_program(), _instruments(settings), *_ledger(home, settings)]
+    findings += [_program(), _instruments(home, settings), *_ledger(home, settings)]
     return findings + await _server(home, settings)
 
 
@@ -74,9 +74,9 @@ def _program() -> Finding:
     return Finding(name="temporal program", healthy=True, detail=shown.stdout.strip())
 
 
-def _instruments(settings: Settings) -> Finding:
+def _instruments(home: Home, settings: Settings) -> Finding:
     try:
-        count = len(read_instruments(settings))
+        count = len(instruments_of(home, settings))
     except DurableOrdersError as error:
         return Finding(name="instruments", healthy=False, detail=str(error))
     return Finding(name="instruments", healthy=True, detail=f"{count} in the master")

@@ -34,6 +34,7 @@ from trading.market.tick_files import read_ticks
 from trading.order import Account, Mode
 from trading.settings import Feed, Settings
 from workers.home import Home
+from workers.instruments import instruments_of
 
 THREADS = 64
 """Blocking calls at once: broker calls and ledger transactions of one account."""
@@ -62,7 +63,7 @@ def build(home: Home, settings: Settings, client: Client, *, live: bool = False)
     """
     must_agree(settings, live)
     calendar = calendar_of(settings.market.calendar)
-    instruments = read_instruments(settings)
+    instruments = instruments_of(home, settings)
     executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
     edge = _live_edge if live else _paper_edge
     database, broker, stream = edge(home, settings, calendar, instruments, executor)
@@ -111,11 +112,6 @@ def _live_edge(
     login = SessionFile(home.session_file, settings.kite)
     broker = KiteBroker(settings.kite, settings.execution.live, login.token, calendar, now)
     return database, broker, KiteStream(settings.kite, login.token)
-
-
-def read_instruments(settings: Settings) -> Instruments:
-    path = settings.market.instruments
-    return Instruments.read(path) if path is not None else Instruments.shipped()
 
 
 def tick_size(instruments: Instruments, symbol: str) -> Decimal | None:

@@ -45,10 +45,14 @@ from trading.settings import Settings
 from workers.connection import connect
 from workers.home import DEFAULT_HOME, Home
 from workflows import names
-from workflows.order import ANY_CONTENT, OrderWorkflow
 
 R = TypeVar("R")
 
+PLACED, AMEND, CANCEL = "placed", "amend", "cancel"
+"""The workflow's updates and its signal, by name: with the workflow itself every activity and the broker's client would
+be loaded, a second for each command. A test holds the names and the workflow together."""
+ANY_CONTENT = ""
+"""For the update `placed`: whatever the order is, wait for it."""
 FINGERPRINT = "fingerprint"
 TASK_TIMEOUT = timedelta(seconds=5)
 """How long an order's next step waits for a worker that was killed with it in its hands."""
@@ -65,13 +69,11 @@ class OrderHandle:
     def __init__(self, orders: "Orders", own_id: OrderId) -> None:
         self.order_id = own_id
         self._orders = orders
-        self._workflow: WorkflowHandle[OrderWorkflow, Order] = orders.client.get_workflow_handle_for(
-            OrderWorkflow.run, own_id
-        )
+        self._workflow: WorkflowHandle[Any, Order] = orders.client.get_workflow_handle(own_id, result_type=Order)
 
     async def placed(self, timeout: float = PLACED_SECONDS) -> Order:
         """The order once it is at the broker or has ended; as it stands if that takes longer than `timeout` seconds."""
-        answer = await self._update(lambda: self._workflow.execute_update(OrderWorkflow.placed, ANY_CONTENT), timeout)
+        answer = await self._update(PLACED, ANY_CONTENT, timeout)
         return answer or await self.now()
 
     async def result(self) -> Order:
@@ -117,7 +119,7 @@ class OrderHandle:
         the order as it stands if the end takes longer than `timeout` seconds. Raises `OrderNotFound`.
         """
         try:
-            await self._workflow.signal(OrderWorkflow.cancel_signal, reason)
+            await self._workflow.signal(CANCEL, reason)
             async with asyncio.timeout(timeout):
                 return await self.result()
         except TimeoutError:
@@ -131,7 +133,7 @@ class OrderHandle:
         """Change a working order. Raises `InvalidOrder` with the reason where that is not possible, and `UnknownError`
         if there is no answer within `timeout` seconds: then the change may still be made.
         """
-        order = await self._update(lambda: self._workflow.execute_update(OrderWorkflow.amend, change), timeout)
+        order = await self._update(AMEND, change, timeout)
         own_id = self.order_id.split(":", 2)[-1]
         if order is None:
             raise errors.UnknownError(f"{own_id}: no answer to the change within {timeout:.0f} s; it may still be made")
@@ -139,11 +141,11 @@ class OrderHandle:
             raise errors.InvalidOrder(f"{own_id} cannot be amended, it has ended: {order.status}")
         return order
 
-    async def _update(self, call: Callable[[], Any], timeout: float) -> Order | None:
+    async def _update(self, name: str, content: str | Amendment, timeout: float) -> Order | None:
         """The answer of the workflow, or of the ledger once the workflow is over; `None` without one in time."""
         try:
             async with asyncio.timeout(timeout):
-                updated: Order = await call()
+                updated: Order = await self._workflow.execute_update(name, content, result_type=Order)
         except WorkflowUpdateFailedError as error:
             raise _domain_error(error.cause) from None
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
@@ -155,6 +157,15 @@ class OrderHandle:
         return updated
 
     async def _ended(self) -> Order:
+        """What the ledger has, now that the workflow is over. Raises the error that it gave as its answer, if it did."""
+        try:
+            await self._workflow.result()
+        except WorkflowFailureError as error:
+            if isinstance(error.cause, ApplicationError):
+                raise _domain_error(error.cause) from None
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise _unreachable(error) from None
         order = await self.now()
         if not order.status.terminal:
             raise errors.OrderNotFound(f"{self.order_id} has no workflow any more; the ledger has it as {order.status}")
@@ -203,7 +214,7 @@ class Orders:
         """
         try:
             await self.client.start_workflow(
-                OrderWorkflow.run,
+                names.ORDER_WORKFLOW,
                 intent,
                 request_eager_start=True,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
@@ -217,13 +228,16 @@ class Orders:
 
     async def place_and_wait(self, intent: OrderIntent, timeout: float = PLACED_SECONDS) -> Order:
         """Start the order and wait until it is at the broker or has ended, in one round trip."""
-        start = WithStartWorkflowOperation(
-            OrderWorkflow.run, intent, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING, **self._options(intent)
+        start: WithStartWorkflowOperation[Any, Order] = WithStartWorkflowOperation(
+            names.ORDER_WORKFLOW,
+            intent,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            **self._options(intent),
         )
         try:
             async with asyncio.timeout(timeout):
                 order: Order = await self.client.execute_update_with_start_workflow(
-                    "placed", intent.fingerprint(), start_workflow_operation=start, result_type=Order
+                    PLACED, intent.fingerprint(), start_workflow_operation=start, result_type=Order
                 )
                 return order
         except WorkflowAlreadyStartedError:

@@ -1,4 +1,7 @@
-"""Commands of live trading: login."""
+"""Commands of live trading: login.
+
+What they use is imported when they are run, so that other commands do not have to load the broker's client.
+"""
 
 import asyncio
 import sys
@@ -7,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from durable_orders import login as logins
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, app, console
 from workers.home import Home
 
@@ -29,6 +31,8 @@ def login(
 
     The token is kept in the home directory, readable by its owner only, and never printed.
     """
+    from durable_orders import login as logins
+
     place = Home(home)
     settings = place.settings(config).kite
     if access_token == "-":  # noqa: S105  (a dash, not a secret)
@@ -42,6 +46,8 @@ def login(
 
 
 def _by_browser(url: str, port: int, browser: bool) -> str:
+    from durable_orders import login as logins
+
     console.print(f"Log in at {url}", soft_wrap=True)
     console.print(f"Waiting for the redirect on http://127.0.0.1:{port}/ (or give --request-token)")
     if browser:

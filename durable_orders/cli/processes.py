@@ -1,4 +1,7 @@
-"""Commands that run processes or look at them: up, worker, doctor, demo."""
+"""Commands that run processes or look at them: up, worker, doctor, demo.
+
+What they run is imported when it is run, so that `place` does not have to load the broker's client.
+"""
 
 import asyncio
 import logging
@@ -7,14 +10,10 @@ from typing import Annotated
 
 import typer
 
-from durable_orders import demo as demonstration
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, fail, print_json
 from durable_orders.cli.render import findings_table
-from durable_orders.doctor import examine
 from trading.settings import Settings
 from workers.home import Home, ServerAddress
-from workers.up import run_worker
-from workers.up import up as run_up
 
 TicksOption = Annotated[Path | None, typer.Option("--ticks", help="CSV or Parquet to replay, instead of the setting.")]
 SpeedOption = Annotated[float | None, typer.Option("--speed", help="Market seconds per second.")]
@@ -28,6 +27,10 @@ def _settings(home: Home, config: Path | None, ticks: Path | None, speed: float 
     """The settings, with what the command line says about the market over them."""
     given = {"ticks": ticks, "speed": speed, "symbol": symbol}
     return home.settings(config).replaced({"market": {key: value for key, value in given.items() if value is not None}})
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 @app.command()
@@ -45,7 +48,9 @@ def up(
 
     Orders that were open when it last stopped go on, however it stopped.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    from workers.up import up as run_up
+
+    _log_to_stderr()
     place = Home(home)
     settings = _settings(place, config, ticks, speed, symbol)
 
@@ -69,7 +74,9 @@ def worker(
     config: ConfigOption = None,
 ) -> None:
     """Join a running Temporal server with a worker for this home's account, until Ctrl-C."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    from workers.up import run_worker
+
+    _log_to_stderr()
     place = Home(home)
     settings = _settings(place, config, ticks, speed, symbol)
     said = f"Worker for account {settings.account} ({settings.execution.mode}) is running."
@@ -79,6 +86,8 @@ def worker(
 @app.command()
 def doctor(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say what is installed, reachable and healthy. Exit code 1 if something is not."""
+    from durable_orders.doctor import examine
+
     findings = asyncio.run(examine(Home(home), config))
     if as_json:
         print_json(findings)
@@ -101,6 +110,8 @@ def demo(
 
     Exit code 1 if exchange and ledger disagree in anything.
     """
+    from durable_orders import demo as demonstration
+
     agreed = asyncio.run(demonstration.run(home, speed, keep))
     if not agreed:
         raise typer.Exit(1)

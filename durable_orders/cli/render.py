@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from rich.table import Table
 from rich.text import Text
 
-from durable_orders.doctor import Finding
 from durable_orders.portfolio import PositionLine
 from trading.ledger.reading import FeedEvent
 from trading.order import Order, Status
+
+if TYPE_CHECKING:
+    from durable_orders.doctor import Finding
 
 IST = ZoneInfo("Asia/Kolkata")
 COLOURS = {
@@ -132,7 +135,7 @@ def positions_table(lines: Sequence[PositionLine]) -> Table:
     return table
 
 
-def findings_table(findings: Sequence[Finding]) -> Table:
+def findings_table(findings: "Sequence[Finding]") -> Table:
     table = _table("", "what", "how it is")
     table.show_header = False
     for finding in findings:

@@ -1,7 +1,7 @@
 """What is wrong with a whole account, said once when it begins and once when it is over."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
 from trading.brokers.book import BrokerPosition
@@ -10,8 +10,9 @@ from trading.errors import BookUnreadable, LoginNeeded
 from trading.ledger.alerts import alert
 from trading.ledger.database import Database
 from trading.ledger.positions import Position
-from trading.ledger.reading import positions_of
-from trading.order import Account
+from trading.ledger.reading import OpenView, open_views, positions_of
+from trading.market.calendar import IST
+from trading.order import Account, BrokerOrderId
 
 COMPARE_EVERY = timedelta(seconds=60)
 """Positions are compared this often; a difference counts only when it is seen twice, for they lag behind fills."""
@@ -33,6 +34,7 @@ class Concerns:
         self._compared_at: datetime | None = None
         self._difference: Net = {}
         self._reported: Net = {}
+        self._missing: set[str] = set()
 
     def book_was_not_read(self, error: BookUnreadable) -> None:
         """Say it once for each kind of trouble."""
@@ -43,8 +45,11 @@ class Concerns:
         words = "the broker's session has ended: orders wait for `durable-orders login`, up to their deadlines"
         self._alert(words if isinstance(error, LoginNeeded) else f"the order book cannot be read: {error}")
 
-    def book_was_read(self) -> bool:
-        """Whether trouble is over with this reading. Now and then the positions are compared."""
+    def book_was_read(self, ids: Collection[BrokerOrderId]) -> bool:
+        """Whether trouble is over with this reading, which showed these orders.
+
+        Now and then the positions are compared, and orders looked for that the book does not show any more.
+        """
         over, self._unreadable = self._unreadable is not None, None
         if over:
             self._alert("the order book can be read again")
@@ -52,7 +57,27 @@ class Concerns:
         if self._compared_at is None or now - self._compared_at >= COMPARE_EVERY:
             self._compared_at = now
             self.compare_positions()
+            self.report_missing(ids, now)
         return over
+
+    def report_missing(self, ids: Collection[BrokerOrderId], now: datetime) -> None:
+        """Open orders of earlier days that today's book does not have: nobody closes them, a human is to look.
+
+        Kite's book is of one day. What such an order did in the meantime only its contract note can prove.
+        """
+        with self._database.read() as connection:
+            views = open_views(connection, self._account)
+        today = now.astimezone(IST).date()
+        for view in views:
+            gone = view.broker_order_id is not None and view.broker_order_id not in ids
+            if gone and not view.status.terminal and view.created_at.astimezone(IST).date() < today:
+                self._report_once(view)
+
+    def _report_once(self, view: OpenView) -> None:
+        if view.order_id not in self._missing:
+            self._missing.add(view.order_id)
+            words = f"{view.order_id} is {view.status} and not in the broker's book of today any more: to be reviewed"
+            self._alert(words)
 
     def compare_positions(self) -> None:
         """The broker's net positions against the ledger's. Raises `BookUnreadable`."""

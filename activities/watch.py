@@ -99,8 +99,6 @@ class WatchActivities:
             pushed.clear()
             try:
                 await self.look(sight)
-                if await self._run(self._concerns.book_was_read):
-                    await self._wake_all()
             except BookUnreadable as error:
                 await self._run(lambda reason=error: self._concerns.book_was_not_read(reason))  # type: ignore[misc]
             try:
@@ -109,16 +107,25 @@ class WatchActivities:
                 continue
 
     async def look(self, sight: Sight) -> int:
-        """Read the book once and tell the orders what changed. Returns how many were told."""
+        """Read the book once and tell the orders what changed. Returns how many were told.
+
+        Raises `BookUnreadable`.
+        """
         rows = await self._run(self._broker.order_book)
         changed = sight.changed(rows, await self._run(self._broker.trades))
         await self._run(lambda: book_read(self._database, self._account, datetime.now(UTC)))
+        told = await self._tell_all(sight, changed)
+        ids = {row.broker_order_id for row in rows}
+        if await self._run(lambda: self._concerns.book_was_read(ids)):
+            await self._wake_all()
+        return told
+
+    async def _tell_all(self, sight: Sight, changed: list[Sighting]) -> int:
         if not changed:
             return 0
         views = await self._run(lambda: self._views(changed))
         limit = asyncio.Semaphore(SIGNALS_AT_ONCE)
-        told = await asyncio.gather(*(self._tell(sight, sighting, views, limit) for sighting in changed))
-        return sum(told)
+        return sum(await asyncio.gather(*(self._tell(sight, sighting, views, limit) for sighting in changed)))
 
     async def _wake_all(self) -> None:
         """Trouble is over: orders that wait to be sent, or for the book, need not wait for their next attempt."""
@@ -152,10 +159,9 @@ class WatchActivities:
         if is_unwanted(row, view) and not await self._run(lambda: self._strangers.dismiss(row, view)):
             return False
         news = is_news(view, sighting)
-        if news:
-            async with limit:
-                if not await self._deliver(view, sighting):
-                    return False
+        async with limit:
+            if news and not await self._deliver(view, sighting):
+                return False
         if view.broker_order_id is not None:  # until then a second row with the same tag may still turn up
             sight.settle(sighting)
         return news

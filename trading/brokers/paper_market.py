@@ -1,7 +1,7 @@
 """The owner's side of a paper market: it brings the ticks, and matches what rests against them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,6 +45,12 @@ class PaperMarket:
         with reading(self._database) as connection:
             market = paper_store.read_market(connection, self._account)
         return market.market_at if market is not None else None
+
+    def session_date(self) -> date | None:
+        """Of the session that was last shown; `None` before the first. Raises `BookUnreadable`."""
+        with reading(self._database) as connection:
+            market = paper_store.read_market(connection, self._account)
+        return market.session if market is not None else None
 
     def on_ticks(self, ticks: Sequence[Tick], session: Session, closes_at: datetime) -> list[BrokerOrderId]:
         """Show the ticks to the market, one after the other, and give the orders that changed.

@@ -34,6 +34,13 @@ def test_open_orders_expire_when_the_session_turns_and_keep_their_fills(opened: 
     assert exchange.show("90") == []
 
 
+def test_the_market_tells_the_date_of_its_session_to_whoever_comes_next(exchange: Exchange) -> None:
+    assert exchange.market.session_date() is None
+    exchange.show("100")
+    exchange.market.close_session()
+    assert exchange.again().market.session_date() == OPENS.date()
+
+
 def test_the_first_tick_of_a_session_fills_nothing_of_the_session_before(exchange: Exchange) -> None:
     exchange.show("100")
     order = exchange.place(**limit("90")).row.broker_order_id

@@ -1,0 +1,46 @@
+"""Autoslice: an order above the freeze quantity goes as several (Kite documentation, since 27 March 2026)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.envelopes import KiteError, wrong_input
+from sandbox.order_desk import OrderDesk
+from sandbox.order_forms import Placement
+
+MAX_SLICES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Autoslice:
+    desk: OrderDesk
+
+    async def place(self, asked: Placement) -> dict[str, Any]:
+        """The first slice is the parent; each of the others has an id, or the error it ended in."""
+        self.desk.rms.check_placement(asked)
+        quantities = slices(asked.terms.quantity, self.desk.rms.slice_quantity(asked.terms.symbol))
+        if len(quantities) > MAX_SLICES:
+            raise wrong_input(f"The order would need {len(quantities)} slices, at most {MAX_SLICES} are allowed.")
+        parent = await self.desk.send(_slice(asked, quantities[0], "autoslice"))
+        rest = [_slice(asked, quantity, "autoslice", f"autoslice:{parent}") for quantity in quantities[1:]]
+        return {"order_id": parent, "children": [await self._child(part) for part in rest]}
+
+    async def _child(self, part: Placement) -> dict[str, Any]:
+        try:
+            return {"order_id": await self.desk.send(part)}
+        except KiteError as error:
+            told = {"code": error.status, "error_type": error.error_type, "message": error.message, "data": error.data}
+            return {"error": told}
+
+
+def slices(quantity: int, most: int | None) -> list[int]:
+    """Quantities of at most `most` that add up to `quantity`; `None` is no limit."""
+    if most is None:
+        return [quantity]
+    whole, rest = divmod(quantity, most)
+    return [most] * whole + ([rest] if rest else [])
+
+
+def _slice(asked: Placement, quantity: int, *tags: str) -> Placement:
+    details = asked.details.model_copy(update={"system_tags": (*asked.details.system_tags, *tags)})
+    terms = asked.terms.model_copy(update={"quantity": quantity})
+    return Placement(asked.variety, terms, asked.tag, details, autoslice=True)

@@ -1,0 +1,34 @@
+"""What an order binds. A stand-in for SPAN and VaR: one rate by product and instrument.
+
+| product and instrument | part of the value |
+| --- | --- |
+| CNC and MTF; options bought | all of it |
+| MIS on NSE and BSE | a fifth |
+| futures and options sold | 12 % |
+"""
+
+from decimal import Decimal
+
+from trading.market.instruments import Instrument
+from trading.order import Product, Side, Terms
+
+WHOLE = Decimal(1)
+INTRADAY = Decimal("0.2")
+DERIVATIVE = Decimal("0.12")
+OPTIONS = ("CE", "PE")
+
+
+def rate(product: Product, instrument: Instrument | None, side: Side = Side.SELL) -> Decimal:
+    """Part of the value, from 0 to 1."""
+    if product in (Product.CNC, Product.MTF):
+        return WHOLE
+    if instrument is not None and instrument.instrument_type != "EQ":
+        bought = instrument.instrument_type in OPTIONS and side is Side.BUY
+        return WHOLE if bought else DERIVATIVE
+    return INTRADAY
+
+
+def margin(terms: Terms, instrument: Instrument, quantity: int, last_price: Decimal | None) -> Decimal:
+    """Rupees for so many shares of an order: at its limit or trigger, else at the last price."""
+    price = terms.price or terms.trigger_price or last_price or Decimal(0)
+    return (quantity * price * rate(terms.product, instrument, terms.side)).quantize(Decimal("0.01"))

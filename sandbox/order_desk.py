@@ -1,0 +1,132 @@
+"""What becomes of an order request that got through: Kite's checks, the exchange, and the faults of single orders."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from pydantic import ValidationError
+
+from sandbox.book import OrderView
+from sandbox.envelopes import KiteError, unknown_order, wrong_input
+from sandbox.exchange import Exchange
+from sandbox.fault_kinds import FaultKind
+from sandbox.faults import Faults
+from sandbox.order_forms import Form, Placement, Variety, first_problem, read_modification
+from sandbox.quotes import Quotes
+from sandbox.rms import Rms
+from sandbox.routes import Route
+from sandbox.store import OrderDetails
+from sandbox.tally import Tally
+from trading.brokers.paper_orders import KiteStatus, terms_of
+from trading.order import BrokerOrderId, Terms
+
+MARGIN_EXCEEDS = "RMS:Margin Exceeds,Required:1000000.00, Available:0.00"
+SOMEBODY_ELSE = "RMS"
+AT_EXCHANGE = (KiteStatus.OPEN, KiteStatus.TRIGGER_PENDING)
+
+
+@dataclass(slots=True)
+class OrderDesk:
+    """Every method raises `KiteError` for what Kite refuses."""
+
+    exchange: Exchange
+    rms: Rms
+    quotes: Quotes
+    faults: Faults
+    tally: Tally
+    clock: Callable[[], datetime]
+    _releases: dict[BrokerOrderId, datetime] = field(default_factory=dict)
+
+    async def place(self, asked: Placement) -> BrokerOrderId:
+        self.rms.check_placement(asked)
+        if self.faults.take(FaultKind.FOREIGN_ORDER, Route.PLACE):
+            lot = self.rms.instruments.get(asked.terms.symbol)
+            await self.place_foreign(asked.terms.model_copy(update={"quantity": lot.lot_size if lot else 1}))
+        return await self.send(asked)
+
+    async def place_foreign(self, terms: Terms) -> BrokerOrderId:
+        """An order that did not come through the app: no tag, and no postbacks."""
+        details = OrderDetails(placed_by=SOMEBODY_ELSE, by_app=False)
+        order = await self.exchange.place(details, lambda desk: desk.receive(terms, None))
+        self.tally.foreign.append(order)
+        return order
+
+    async def modify(self, variety: Variety, order: BrokerOrderId, form: Form) -> BrokerOrderId:
+        view = self._found(variety, order)
+        present = terms_of(view.row)
+        asked = read_modification(form, present, view.details)
+        try:
+            self.rms.check_terms(asked.amendment.applied_to(present))
+        except ValidationError as error:
+            raise wrong_input(first_problem(error)) from None
+        return await self.exchange.modify(order, asked.amendment, asked.details)
+
+    async def cancel(self, variety: Variety, order: BrokerOrderId) -> BrokerOrderId:
+        """The request is taken; what it finds at the exchange is another matter."""
+        view = self._found(variety, order)
+        price = self._price(view)
+        if price is not None and view.row.status in AT_EXCHANGE:
+            remaining = view.row.quantity - view.row.filled_quantity
+            if self.faults.take(FaultKind.FILL_DURING_CANCEL, Route.CANCEL):
+                return await self.exchange.trade(order, remaining, price)
+            if remaining > 1 and self.faults.take(FaultKind.PARTIAL_THEN_CANCEL, Route.CANCEL):
+                await self.exchange.trade(order, remaining // 2, price)
+        return await self.exchange.cancel(order)
+
+    async def keep_time(self) -> None:
+        """Release what was stuck long enough, and cancel what outlived its minutes (validity TTL)."""
+        now = self.clock()
+        for order in [order for order, at in self._releases.items() if at <= now]:
+            del self._releases[order]
+            await _if_possible(self.exchange.release(order))
+        for view in self.exchange.book.working():
+            minutes = view.details.validity_ttl
+            if minutes is not None and view.row.placed_at + timedelta(minutes=minutes) <= now:
+                await _if_possible(self.exchange.cancel(view.row.broker_order_id))
+
+    async def send(self, asked: Placement) -> BrokerOrderId:
+        """Past the checks. Who asks for several orders at once has them checked as one."""
+        terms, tag = asked.terms, asked.tag
+        stuck = None
+        if asked.variety is Variety.AMO:
+            order = await self.exchange.place(asked.details, lambda desk: desk.queue(terms, tag))
+        elif message := self._late_rejection(terms):
+            order = await self.exchange.place(asked.details, lambda desk: desk.reject(terms, tag, message))
+        elif stuck := self.faults.take(FaultKind.STUCK_OPEN_PENDING, Route.PLACE):
+            order = await self.exchange.place(asked.details, lambda desk: desk.hold(terms, tag))
+        else:
+            order = await self.exchange.place(asked.details, lambda desk: desk.receive(terms, tag))
+        self.tally.accept(tag, order)
+        if stuck is not None:
+            self._releases[order] = self._in(stuck.lasts)
+        if hidden := self.faults.take(FaultKind.ORDER_HIDDEN, Route.PLACE):
+            self.exchange.book.hide(order, self._in(hidden.lasts))
+        return order
+
+    def _in(self, seconds: float) -> datetime:
+        return self.clock() + timedelta(seconds=seconds)
+
+    def _late_rejection(self, terms: Terms) -> str | None:
+        if rule := self.faults.take(FaultKind.REJECTED_LATER, Route.PLACE):
+            return rule.message or MARGIN_EXCEEDS
+        return self.rms.late_rejection(terms)
+
+    def _found(self, variety: Variety, order: BrokerOrderId) -> OrderView:
+        view = self.exchange.book.seen(order, self.clock())
+        if view is None:
+            raise unknown_order()
+        if view.details.variety != variety:
+            raise wrong_input(f"Invalid `variety`: the order is {view.details.variety}.")
+        return view
+
+    def _price(self, view: OrderView) -> Decimal | None:
+        """Rupees at which somebody would take it: its limit, its trigger, else the last price."""
+        return view.row.price or view.row.trigger_price or self.quotes.last_price(view.row.symbol)
+
+
+async def _if_possible(command: Awaitable[BrokerOrderId]) -> None:
+    """The order may have ended meanwhile."""
+    with suppress(KiteError):
+        await command

@@ -1,0 +1,146 @@
+"""Positions, holdings and funds as Kite's JSON shows them (Kite documentation, portfolio and user)."""
+
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.envelopes import success, wrong_input
+from sandbox.portfolio import DELIVERY, Line, Portfolio
+from sandbox.routes import Route
+from trading.ledger.positions import Position
+from trading.order import PRICE_PLACES
+
+SEGMENTS = ("equity", "commodity")
+Row = dict[str, Any]
+
+
+class PortfolioRoutes:
+    def __init__(self, portfolio: Portfolio) -> None:
+        self._portfolio = portfolio
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_route("GET", "/portfolio/positions", self.positions, name=Route.POSITIONS)
+        app.router.add_route("GET", "/portfolio/holdings", self.holdings, name=Route.HOLDINGS)
+        app.router.add_route("GET", "/user/margins", self.margins, name=Route.MARGINS)
+        app.router.add_route("GET", "/user/margins/{segment}", self.segment_margins, name=Route.SEGMENT_MARGINS)
+
+    async def positions(self, request: web.Request) -> web.Response:
+        lines = self._portfolio.lines.values()
+        traded = [line for line in lines if line.bought or line.sold]
+        net = [line for line in lines if line in traded or not _is_holding(line)]
+        return success(
+            {
+                "net": [self._position_row(line, line.day if _is_holding(line) else line.net) for line in net],
+                "day": [self._position_row(line, line.day) for line in traded],
+            }
+        )
+
+    async def holdings(self, request: web.Request) -> web.Response:
+        return success([self._holding_row(line) for line in self._portfolio.lines.values() if _is_holding(line)])
+
+    async def margins(self, request: web.Request) -> web.Response:
+        return success({segment: self._funds(segment) for segment in SEGMENTS})
+
+    async def segment_margins(self, request: web.Request) -> web.Response:
+        segment = request.match_info["segment"]
+        if segment not in SEGMENTS:
+            raise wrong_input("Invalid `segment`.")
+        return success(self._funds(segment))
+
+    def _funds(self, segment: str) -> Row:
+        """One pool of money, shown under equity; the commodity segment is not enabled."""
+        own = segment == "equity"
+        zero = Decimal(0)
+        net, utilised = (self._portfolio.available(), self._portfolio.utilised()) if own else (zero, zero)
+        cash = self._portfolio.cash if own else zero
+        available = {"cash": cash, "opening_balance": cash, "live_balance": net}
+        used = {"debits": utilised, "m2m_realised": self._portfolio.realised() if own else zero}
+        return {
+            "enabled": own,
+            "net": net,
+            "available": dict.fromkeys(("adhoc_margin", "collateral", "intraday_payin"), zero) | available,
+            "utilised": dict.fromkeys(UTILISED, zero) | used,
+        }
+
+    def _position_row(self, line: Line, position: Position) -> Row:
+        exchange, _, tradingsymbol = position.symbol.partition(":")
+        average = position.average_price or Decimal(0)
+        last = self._portfolio.price(position.symbol, average)
+        unrealised = position.quantity * last - position.open_value
+        instrument = self._portfolio.instruments.get(position.symbol)
+        bought, sold = _mean(line.buy_value, line.bought), _mean(line.sell_value, line.sold)
+        return {
+            "tradingsymbol": tradingsymbol,
+            "exchange": exchange,
+            "instrument_token": instrument.instrument_token if instrument else 0,
+            "product": position.product,
+            "quantity": position.quantity,
+            "overnight_quantity": 0 if position is line.day else line.overnight,
+            "multiplier": 1,
+            "average_price": average,
+            "close_price": 0,
+            "last_price": last,
+            "value": -position.open_value,
+            "pnl": position.realized_pnl + unrealised,
+            "m2m": position.realized_pnl + unrealised,
+            "unrealised": unrealised,
+            "realised": position.realized_pnl,
+            "buy_quantity": line.bought,
+            "buy_price": bought,
+            "buy_value": line.buy_value,
+            "buy_m2m": line.buy_value,
+            "sell_quantity": line.sold,
+            "sell_price": sold,
+            "sell_value": line.sell_value,
+            "sell_m2m": line.sell_value,
+            "day_buy_quantity": line.bought,
+            "day_buy_price": bought,
+            "day_buy_value": line.buy_value,
+            "day_sell_quantity": line.sold,
+            "day_sell_price": sold,
+            "day_sell_value": line.sell_value,
+        }
+
+    def _holding_row(self, line: Line) -> Row:
+        exchange, _, tradingsymbol = line.net.symbol.partition(":")
+        last = self._portfolio.price(line.net.symbol, line.overnight_price)
+        instrument = self._portfolio.instruments.get(line.net.symbol)
+        return {
+            "tradingsymbol": tradingsymbol,
+            "exchange": exchange,
+            "instrument_token": instrument.instrument_token if instrument else 0,
+            "isin": "",
+            "product": line.net.product,
+            "price": 0,
+            "quantity": line.overnight,
+            "used_quantity": min(line.sold, line.overnight),
+            "t1_quantity": 0,
+            "realised_quantity": line.overnight,
+            "authorised_quantity": 0,
+            "opening_quantity": line.overnight,
+            "collateral_quantity": 0,
+            "collateral_type": None,
+            "discrepancy": False,
+            "average_price": line.overnight_price,
+            "last_price": last,
+            "close_price": 0,
+            "pnl": (last - line.overnight_price) * line.overnight,
+            "day_change": 0,
+            "day_change_percentage": 0,
+        }
+
+
+UTILISED = (
+    *("debits", "exposure", "m2m_realised", "m2m_unrealised", "option_premium", "payout", "span", "holding_sales"),
+    *("turnover", "liquid_collateral", "stock_collateral", "delivery"),
+)
+
+
+def _is_holding(line: Line) -> bool:
+    """Delivery shares of earlier days are holdings, and no longer a position."""
+    return line.net.product in DELIVERY and line.overnight > 0
+
+
+def _mean(value: Decimal, quantity: int) -> Decimal:
+    return (value / quantity).quantize(PRICE_PLACES) if quantity else Decimal(0)

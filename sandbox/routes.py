@@ -1,0 +1,56 @@
+"""The names of the sandbox's routes: what faults, limits and the tally call them."""
+
+from enum import StrEnum
+
+
+class Route(StrEnum):
+    LOGIN = "login"
+    LANDING = "landing"
+    GENERATE_SESSION = "generate_session"
+    INVALIDATE_SESSION = "invalidate_session"
+    PROFILE = "profile"
+    MARGINS = "margins"
+    SEGMENT_MARGINS = "segment_margins"
+    ORDER_MARGINS = "order_margins"
+    BASKET_MARGINS = "basket_margins"
+    PLACE = "place"
+    MODIFY = "modify"
+    CANCEL = "cancel"
+    ORDER_BOOK = "order_book"
+    ORDER_HISTORY = "order_history"
+    TRADES = "trades"
+    ORDER_TRADES = "order_trades"
+    POSITIONS = "positions"
+    HOLDINGS = "holdings"
+    QUOTE = "quote"
+    OHLC = "ohlc"
+    LTP = "ltp"
+    INSTRUMENTS = "instruments"
+    EXCHANGE_INSTRUMENTS = "exchange_instruments"
+    SOCKET = "socket"
+
+
+ORDER_REQUESTS = frozenset({Route.PLACE, Route.MODIFY, Route.CANCEL})
+QUOTES = frozenset({Route.QUOTE, Route.OHLC, Route.LTP})
+BOOK_READS = frozenset({Route.ORDER_BOOK, Route.ORDER_HISTORY, Route.TRADES, Route.ORDER_TRADES})
+WITHOUT_TOKEN = frozenset(
+    {
+        Route.LOGIN,
+        Route.LANDING,
+        Route.GENERATE_SESSION,
+        Route.INVALIDATE_SESSION,
+        Route.INSTRUMENTS,
+        Route.EXCHANGE_INSTRUMENTS,
+        Route.SOCKET,
+    }
+)
+"""Served without the Authorization header. The instruments are public (Kite staff); the socket checks for itself."""
+READS = frozenset(Route) - ORDER_REQUESTS - QUOTES - WITHOUT_TOKEN
+
+
+_BY_NAME: dict[str | None, Route] = {route.value: route for route in Route}
+
+
+def route_of(name: str | None) -> Route | None:
+    """`None` for the control endpoint and for what is not there."""
+    return _BY_NAME.get(name)

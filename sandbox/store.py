@@ -1,0 +1,94 @@
+"""What a restarted sandbox must still know and the exchange does not keep: order details and access tokens."""
+
+import logging
+from decimal import Decimal
+from typing import Annotated
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import SQLAlchemyError
+
+from trading.ledger.database import Database
+from trading.order import BrokerOrderId
+
+log = logging.getLogger(__name__)
+
+metadata = sa.MetaData()
+_orders = sa.Table(
+    "sandbox_orders",
+    metadata,
+    sa.Column("broker_order_id", sa.Text, primary_key=True),
+    sa.Column("details", sa.Text, nullable=False),
+    sa.Column("wiped", sa.Boolean, nullable=False),
+)
+"""`wiped`: of a day that is over, so that no book shows it any more."""
+_tokens = sa.Table("sandbox_tokens", metadata, sa.Column("access_token", sa.Text, primary_key=True))
+
+
+class OrderDetails(BaseModel):
+    """What Kite's rows show of an order and the exchange has no use for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    variety: str = "regular"
+    placed_by: str
+    """The user, or whoever else placed it."""
+    by_app: bool = True
+    """Whether it was placed with the app's key. Only such orders make postbacks."""
+    validity: str | None = None
+    """Where it is TTL; else it is the exchange's."""
+    validity_ttl: Annotated[int, Field(gt=0)] | None = None
+    """Minutes."""
+    disclosed_quantity: int = 0
+    market_protection: Decimal = Decimal(0)
+    """Percent; -1 is Kite's own choice."""
+    system_tags: tuple[str, ...] = ()
+    """Kite's own, such as `mktp`."""
+
+
+class Store:
+    """Small tables beside the exchange's, in the same database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        with database.write() as connection:
+            metadata.create_all(connection)
+
+    def details(self) -> tuple[dict[BrokerOrderId, OrderDetails], set[BrokerOrderId]]:
+        """Details by order, and the orders of earlier days."""
+        known: dict[BrokerOrderId, OrderDetails] = {}
+        wiped: set[BrokerOrderId] = set()
+        with self._database.read() as connection:
+            for row in connection.execute(sa.select(_orders)):
+                if row.wiped:
+                    wiped.add(BrokerOrderId(row.broker_order_id))
+                else:
+                    known[BrokerOrderId(row.broker_order_id)] = OrderDetails.model_validate_json(row.details)
+        return known, wiped
+
+    def keep(self, order: BrokerOrderId, details: OrderDetails) -> None:
+        """Must not fail the placement that has already happened: without details an order shows the usual ones."""
+        row = {"broker_order_id": order, "details": details.model_dump_json(), "wiped": False}
+        try:
+            with self._database.write() as connection:
+                connection.execute(sa.insert(_orders).prefix_with("OR REPLACE"), row)
+        except SQLAlchemyError:
+            log.warning("the details of order %s could not be kept", order)
+
+    def wipe(self, orders: list[BrokerOrderId]) -> None:
+        rows = [{"broker_order_id": order, "details": "", "wiped": True} for order in orders]
+        if rows:
+            with self._database.write() as connection:
+                connection.execute(sa.insert(_orders).prefix_with("OR REPLACE"), rows)
+
+    def access_tokens(self) -> set[str]:
+        with self._database.read() as connection:
+            return set(connection.execute(sa.select(_tokens.c.access_token)).scalars())
+
+    def add_access_token(self, token: str) -> None:
+        with self._database.write() as connection:
+            connection.execute(sa.insert(_tokens), {"access_token": token})
+
+    def drop_access_tokens(self, tokens: set[str]) -> None:
+        with self._database.write() as connection:
+            connection.execute(sa.delete(_tokens).where(_tokens.c.access_token.in_(tokens)))

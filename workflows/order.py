@@ -80,7 +80,7 @@ class OrderWorkflow:
         self._policy: Policy | None = carried.policy if carried else None
         self._sequence = carried.sequence if carried else 0
         self._entries: list[Entry] = []
-        self._reports: list[BookReport] = []
+        self._inbox: list[lifecycle.Reported | lifecycle.CancelRequested] = []
         self._amendments: list[AmendmentRequest] = []
         self._attempts = carried.attempts if carried else 0
         self._pauses = carried.pauses if carried else 0
@@ -99,14 +99,14 @@ class OrderWorkflow:
             try:
                 await workflow.wait_condition(lambda: life.done() and workflow.all_handlers_finished())
             except asyncio.CancelledError:
-                self._ask_cancel("cancel requested: the workflow was cancelled")
+                self._ask_cancel("the workflow was cancelled")
         return life.result()
 
     # Handlers record.
 
     @workflow.signal(description="What the account watch saw in the broker's book")
     def report(self, report: BookReport) -> None:
-        self._reports.append(report)
+        self._inbox.append(lifecycle.Reported(report))
 
     @workflow.signal(description="What the order waits for may have come, such as a new login")
     def wake(self) -> None:
@@ -114,11 +114,11 @@ class OrderWorkflow:
 
     @workflow.signal(name="cancel", description="Cancel the order; the broker's book decides")
     def cancel_signal(self, reason: str = "by hand") -> None:
-        self._ask_cancel(f"cancel requested: {reason}")
+        self._ask_cancel(reason)
 
     @workflow.update(name="cancel_and_wait", description="Cancel the order and wait for its proved end")
     async def cancel_update(self, reason: str = "by hand") -> Order:
-        self._ask_cancel(f"cancel requested: {reason}")
+        self._ask_cancel(reason)
         await self._until(lambda: self._recorded.terminal)
         return self._order
 
@@ -161,6 +161,7 @@ class OrderWorkflow:
     async def _live(self) -> Order:
         if self._policy is None:
             await self._admit()
+        self._read_inbox()
         while not self._order.status.terminal:
             if self._order.status is Status.PENDING:
                 await self._place()
@@ -168,7 +169,7 @@ class OrderWorkflow:
                 await self._settle()
             else:
                 await self._follow()
-            self._read_reports()
+            self._read_inbox()
             await self._record()
             self._continue_as_new_if_long()
         self._answer_amendments()
@@ -190,11 +191,8 @@ class OrderWorkflow:
         """
         if not existing.same_content:
             raise _duplicate(existing.order)
-        cancelled, self._entries = self._order.cancel_requested, []
         self._order, self._policy, self._sequence = existing.order, existing.policy, existing.sequence
         self._apply(lifecycle.AnswerLost("its earlier workflow is gone"))
-        if cancelled:
-            self._ask_cancel("cancel requested")
         self._show(self._order)
 
     async def _place(self) -> None:
@@ -229,7 +227,7 @@ class OrderWorkflow:
         await self._record()
         pause = self._backoff(self._approved.retry_delay, self._pauses)
         self._woken = False
-        await self._wait(lambda: self._woken or self._order.cancel_requested or bool(self._reports), pause)
+        await self._wait(lambda: self._woken or bool(self._inbox), pause)
 
     async def _settle(self) -> None:
         """Read the book until it shows the order, or has not shown it through the whole settle window.
@@ -251,13 +249,13 @@ class OrderWorkflow:
                 absent_since, reads, misses = absent_since or workflow.now(), reads + 1, 0
                 if workflow.now() - absent_since >= timedelta(seconds=self._approved.settle_window):
                     self._prove_absent(reads, workflow.now() - absent_since)
-            self._read_reports()
+            self._read_inbox()
             if self._order.status is Status.UNKNOWN:
                 await self._record()
                 self._woken = False
                 pause = self._backoff(self._approved.settle_interval, max(misses, 1))
-                await self._wait(lambda: self._woken or bool(self._reports), pause)
-                self._read_reports()
+                await self._wait(lambda: self._woken or bool(self._inbox), pause)
+                self._read_inbox()
         self._unsettled = False
 
     async def _alert_unreadable(self, seen: Unreadable) -> None:
@@ -325,10 +323,7 @@ class OrderWorkflow:
         pause = timedelta(seconds=self._approved.safety_interval)
         if due is not None:
             pause = min(pause, due - workflow.now())
-        asked_before = self._order.cancel_requested
-        news = await self._wait(
-            lambda: bool(self._reports or self._amendments) or self._order.cancel_requested != asked_before, pause
-        )
+        news = await self._wait(lambda: bool(self._inbox or self._amendments), pause)
         if not news and due is None:
             age = await calls.book_age(self._order.account)
             if age is None or age > WATCH_SILENT_SECONDS:
@@ -347,17 +342,18 @@ class OrderWorkflow:
             raise RuntimeError("the order has not been approved")
         return self._policy
 
-    def _ask_cancel(self, reason: str) -> None:
-        self._apply(lifecycle.CancelRequested(reason))
+    def _ask_cancel(self, who: str) -> None:
+        self._inbox.append(lifecycle.CancelRequested(f"cancel requested: {who}"))
 
     def _read(self, report: BookReport | None) -> None:
         if report is not None:
             self._apply(lifecycle.Reported(report))
 
-    def _read_reports(self) -> None:
-        reports, self._reports = self._reports, []
-        for report in reports:
-            self._read(report)
+    def _read_inbox(self) -> None:
+        """Only here, never as it comes: a task that is done again has more in it, and must count its events alike."""
+        inbox, self._inbox = self._inbox, []
+        for event in inbox:
+            self._apply(event)
 
     def _apply(self, event: lifecycle.Event) -> None:
         before, self._order = self._order, lifecycle.step(self._order, event, workflow.now())
@@ -406,7 +402,7 @@ class OrderWorkflow:
         return min(timedelta(seconds=first * 2.0 ** min(tries - 1, 10)), BACKOFF_LIMIT)
 
     def _continue_as_new_if_long(self) -> None:
-        quiet = not (self._reports or self._amendments or self._entries) and workflow.all_handlers_finished()
+        quiet = not (self._inbox or self._amendments or self._entries) and workflow.all_handlers_finished()
         if workflow.info().is_continue_as_new_suggested() and quiet and not self._order.status.terminal:
             workflow.continue_as_new(
                 Carried(

@@ -1,0 +1,84 @@
+"""What every test on the real Temporal server shares: one server, and homes with accounts of their own on it.
+
+Task queues, workflow ids and the rows of the ledger carry the account, so any number of tests can use one server at a
+time, each with its own account, home and ledger.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import pytest
+import yaml
+
+from trading.order import Account
+from workers import server
+from workers.home import SETTINGS_FILE, Home, ServerAddress
+
+R = TypeVar("R")
+
+PATIENCE = 60.0
+"""Seconds until a test that waits for something gives up. Only a failing test ever waits so long."""
+
+
+class MakeHome(Protocol):
+    def __call__(self, settings: dict[str, Any] | None = None, /) -> Home: ...
+
+
+def new_account() -> Account:
+    """An account that no other test has."""
+    return Account(f"t-{uuid.uuid4().hex[:12]}")
+
+
+def write_home(path: Path, settings: dict[str, Any] | None = None) -> Home:
+    """A home with a settings file. Its account is a new one unless the settings name it; no server belongs to it."""
+    home = Home(path).make()
+    content = {"account": new_account()} | (settings or {})
+    (path / SETTINGS_FILE).write_text(yaml.safe_dump(content), encoding="utf-8")
+    return home
+
+
+def any_port() -> int:
+    """A port of the loopback that nobody has."""
+    return server.free_port(None, 0)
+
+
+async def until(condition: Callable[[], R], what: str = "") -> R:
+    """What the condition gives, as soon as that is true. Fails after `PATIENCE`, naming `what`."""
+
+    async def asked() -> R:
+        return condition()
+
+    return await eventually(asked, what)
+
+
+async def eventually(condition: Callable[[], Awaitable[R]], what: str = "") -> R:
+    """The same for a condition that is awaited."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := await condition()):
+        assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain: {what or condition}"
+        await asyncio.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="session")
+async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerAddress]:
+    """The embedded server, as `up` starts it, for the length of the test run. It is shared: never stop it."""
+    home = Home(tmp_path_factory.mktemp("temporal")).make()
+    async with server.running(home, any_port(), any_port()) as address:
+        yield address
+
+
+@pytest.fixture
+def make_home(temporal_server: ServerAddress, tmp_path: Path) -> MakeHome:
+    """Makes homes on the shared server: `make_home({"market": {"speed": 600}})`."""
+
+    def make(settings: dict[str, Any] | None = None, /) -> Home:
+        home = write_home(tmp_path / f"home-{uuid.uuid4().hex[:8]}", settings)
+        home.save_address(temporal_server)
+        return home
+
+    return make

@@ -38,9 +38,9 @@ class Concerns:
 
     def book_was_not_read(self, error: BookUnreadable) -> None:
         """Say it once for each kind of trouble."""
-        log.warning("the order book of %s cannot be read: %s", self._account, error)
         if self._unreadable is type(error):
             return
+        log.warning("the order book of %s cannot be read: %s", self._account, error)
         self._unreadable = type(error)
         words = "the broker's session has ended: orders wait for `durable-orders login`, up to their deadlines"
         self._alert(words if isinstance(error, LoginNeeded) else f"the order book cannot be read: {error}")

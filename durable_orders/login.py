@@ -15,7 +15,7 @@ from trading.errors import BrokenError, InvalidSettings, RefusedError
 from trading.settings import Kite
 from workers.home import Home
 
-WELCOME = "You are logged in. This window can be closed."
+WELCOME = "The login has arrived; the terminal says how it went. This window can be closed."
 
 
 def login_url(settings: Kite) -> str:

@@ -1,4 +1,4 @@
-"""Commands of live trading: login.
+"""Commands of live trading: login, and the sandbox to try it with.
 
 What they use is imported when they are run, so that other commands do not have to load the broker's client.
 """
@@ -6,11 +6,14 @@ What they use is imported when they are run, so that other commands do not have 
 import asyncio
 import sys
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, app, console
+from durable_orders.cli.explained import explained
 from workers.home import Home
 
 
@@ -53,3 +56,38 @@ def _by_browser(url: str, port: int, browser: bool) -> str:
     if browser:
         webbrowser.open(url)
     return asyncio.run(logins.catch_redirect(port))
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="REST and WebSocket, on loopback.")] = 8899,
+    ticks: Annotated[
+        Path | None, typer.Option("--ticks", help="CSV or Parquet to replay, instead of a random walk.")
+    ] = None,
+    speed: Annotated[float | None, typer.Option("--speed", help="Of a replay: market seconds per second.")] = None,
+    symbol: Annotated[
+        str | None, typer.Option("--symbol", help="Whose ticks those are, if the file does not say.")
+    ] = None,
+    redirect_url: Annotated[str, typer.Option(help="Where its login page leads.")] = "http://127.0.0.1:5010/",
+    postback_url: Annotated[str | None, typer.Option(help="Where its postbacks go.")] = None,
+    database: Annotated[Path | None, typer.Option(help="Keep the exchange there; without, it forgets.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random walk and of the faults.")] = 0,
+) -> None:
+    """Serve Kite Connect v3 on loopback, over a paper exchange, with faults on demand (docs/sandbox.md)."""
+    from sandbox import FeedKind, SandboxSettings, run  # its parts are of no use to other commands
+
+    try:
+        settings = SandboxSettings(
+            port=port,
+            feed=FeedKind.REPLAY if ticks is not None else FeedKind.SYNTHETIC,
+            ticks=ticks,
+            speed=speed,
+            symbol=symbol,
+            redirect_url=redirect_url,
+            postback_url=postback_url,
+            database=database,
+            seed=seed,
+        )
+    except ValidationError as error:
+        raise explained(error) from None
+    run(settings)

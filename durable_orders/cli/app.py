@@ -1,15 +1,19 @@
 """The application object, the options that every command shares, and how things are said."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_jsonable_python
 from rich.console import Console
 
+from durable_orders.cli.render import rupees
 from durable_orders.orders import Orders
 from workers.connection import configured_server, ui_link
 from workers.home import DEFAULT_HOME, Home
@@ -70,9 +74,13 @@ def link(home: Path, order_id: str) -> str | None:
     return None if configured_server() else ui_link(Home(home), order_id)
 
 
-def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, object], indent: int | None = 2) -> None:
-    """Exactly one JSON value on stdout; decimals are strings, so that no paisa is lost."""
-    adapter = TypeAdapter(type(value)) if not isinstance(value, list | tuple) else TypeAdapter(list[BaseModel])
-    text = adapter.dump_json(value, indent=indent, serialize_as_any=True)  # type: ignore[arg-type]
-    sys.stdout.write(text.decode() + "\n")
+def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, object]) -> None:
+    """Exactly one JSON value on stdout. Rupees are strings, so that no paisa is lost, and always to the paisa."""
+    adapter = TypeAdapter(list[BaseModel] if isinstance(value, Sequence) else type(value))
+    plain = adapter.dump_python(value, serialize_as_any=True)  # type: ignore[arg-type]
+    sys.stdout.write(json.dumps(plain, default=_jsonable, indent=2) + "\n")
     sys.stdout.flush()
+
+
+def _jsonable(value: object) -> object:
+    return rupees(value) if isinstance(value, Decimal) else to_jsonable_python(value)

@@ -51,7 +51,7 @@ def status_text(status: Status) -> Text:
 
 
 def rupees(amount: Decimal | None) -> str:
-    """To the paisa, and to four places where there is more to tell."""
+    """To the paisa, and to four places where there is more to tell; empty for `None`."""
     if amount is None:
         return ""
     return f"{amount:.2f}" if amount == round(amount, 2) else f"{amount:.4f}"

@@ -1,0 +1,145 @@
+"""The real `durable-orders` program, as somebody at a terminal runs it."""
+
+import io
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from durable_orders.cli import main
+
+PROGRAM = Path(sys.executable).with_name("durable-orders")
+PATIENCE = 90.0
+"""Seconds until a command, or a line that is waited for, counts as lost. Only a failing test waits so long."""
+OURS = ("TEMPORAL_", "DURABLE_ORDERS_", "COLUMNS", "FORCE_COLOR", "TTY_")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON value that stdout must be."""
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> str:
+        """The one line that stderr must be."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("error: "), self.err
+        return lines[0].removeprefix("error: ")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The program on one home, in an environment without settings of the machine's own."""
+
+    home: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, *words: str, **environment: str) -> Answer:
+        """Run a command to its end."""
+        done = subprocess.run(
+            self._line(words),
+            env=self._environment(environment),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def here(self, *words: str, **environment: str) -> Answer:
+        """The same `main`, in this process: a hundred times quicker, for the many ways to ask for the wrong thing."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self._environment(environment), clear=True),
+            patch.object(sys, "argv", self._line(words)),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main()
+        return Answer(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+    @contextmanager
+    def started(self, *words: str, **environment: str) -> Iterator["Running"]:
+        """A command that goes on; it is killed at the end of the block if it is still there."""
+        process = subprocess.Popen(
+            self._line(words),
+            env=self._environment(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            yield Running(process)
+        finally:
+            process.kill()
+            process.wait()
+
+    def _line(self, words: tuple[str, ...]) -> list[str]:
+        """The home goes behind the command's name; without a command there is none."""
+        home = ("--home", str(self.home)) if words and not words[0].startswith("-") else ()
+        return [str(PROGRAM), *words[:1], *home, *words[1:]]
+
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        return own | dict(self.environment) | dict(more)
+
+
+class Running:
+    """A command that goes on, and the lines that it prints."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._errors: list[str] = []
+        self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read_out, self._read_err)]
+        for reader in self._readers:
+            reader.start()
+
+    def line(self, holding: str = "") -> str:
+        """The next line of stdout that holds this text."""
+        while True:
+            found = self._lines.get(timeout=PATIENCE)
+            assert found is not None, f"ended before it said {holding!r}: {''.join(self._errors)}"
+            if holding in found:
+                return found.rstrip("\n")
+
+    def stop(self, signal: int) -> Answer:
+        """Send a signal and wait for the end; the answer has what was not read yet."""
+        self.process.send_signal(signal)
+        code = self.process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        rest = list(iter(lambda: self._lines.get(timeout=PATIENCE), None))
+        return Answer(code, "".join(line for line in rest if line), "".join(self._errors))
+
+    def _read_out(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _read_err(self) -> None:
+        assert self.process.stderr is not None
+        self._errors.extend(self.process.stderr)

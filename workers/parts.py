@@ -9,14 +9,11 @@ from decimal import Decimal
 import sqlalchemy as sa
 from temporalio.client import Client
 
-from activities.kite_stream import KiteStream
 from activities.orders import OrderActivities
 from activities.paper_feed import PaperFeed
 from activities.watch import Stream, WatchActivities
 from trading.brokers.broker import Broker
 from trading.brokers.dry_run import DryRun
-from trading.brokers.kite import KiteBroker
-from trading.brokers.kite_session import SessionFile
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_market import PaperMarket
 from trading.errors import InvalidSettings
@@ -105,7 +102,11 @@ def _paper_edge(
 def _live_edge(
     home: Home, settings: Settings, calendar: SessionCalendar, _instruments: Instruments, _executor: Executor
 ) -> Edge:
-    """Kite and its order updates."""
+    """Kite and its order updates. Their libraries take half of a worker's start, so a paper one leaves them out."""
+    from activities.kite_stream import KiteStream
+    from trading.brokers.kite import KiteBroker
+    from trading.brokers.kite_session import SessionFile
+
     if settings.kite.api_key is None:
         raise InvalidSettings("kite.api_key: live trading needs one")
     database = open_database(home.ledger_url(settings))

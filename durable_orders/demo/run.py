@@ -51,7 +51,14 @@ async def run(home: Path | None, speed: float, keep: bool) -> bool:
     settings = {
         "account": ACCOUNT,
         "market": {"speed": speed},
-        "execution": {"paper": {"reconciliation_interval": 0.5, "partial_fill_enabled": True, "seed": 7}},
+        "execution": {
+            "paper": {
+                "reconciliation_interval": 0.5,
+                "partial_fill_enabled": True,
+                "partial_fill_probability": 0.5,
+                "seed": 7,
+            }
+        },
     }
     (place.path / SETTINGS_FILE).write_text(yaml.safe_dump(settings), encoding="utf-8")
     console.print(f"Trading 29 April 2025 on paper, {speed:g} times as fast as it was. State is in {place.path}")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from importlib.metadata import version
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import RateLimit
@@ -23,6 +24,8 @@ GRACE = timedelta(seconds=40)
 """Longer than the longest broker call, so that a deploy never interrupts one."""
 CACHED_WORKFLOWS = 20_000
 """More than the open orders, so that none has to be replayed to hear a signal."""
+BUILD_ID = f"durable-orders-{version('durable-orders')}"
+"""Without one the SDK works it out from the code of every loaded module, which takes most of a second."""
 STICKY_TIMEOUT = timedelta(seconds=1)
 """How long messages wait for a worker that was killed before another takes them."""
 
@@ -43,6 +46,7 @@ def workers(client: Client, parts: Parts, interceptors: Sequence[Interceptor] = 
         activity_executor=parts.executor,
         workflow_runner=workflow_runner(),
         interceptors=interceptors,
+        build_id=BUILD_ID,
         max_cached_workflows=CACHED_WORKFLOWS,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=GRACE,
@@ -54,6 +58,7 @@ def workers(client: Client, parts: Parts, interceptors: Sequence[Interceptor] = 
         task_queue=broker_queue(account),
         activities=list(parts.orders.at_the_broker()),
         interceptors=interceptors,
+        build_id=BUILD_ID,
         graceful_shutdown_timeout=GRACE,
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
     )

@@ -172,15 +172,15 @@ class Exchange:
         if not self._unread:
             return []
         try:
-            fills = self._desk.trades()
-            reads = [self._read_one(order, fills) for order in dict.fromkeys(self._unread)]
+            fills: dict[BrokerOrderId, list[Fill]] = {order: [] for order in self._unread}
+            for fill in self._desk.trades():
+                if fill.broker_order_id in fills:
+                    fills[fill.broker_order_id].append(fill)
+            reads = [_Read(self._desk.order_history(order), found) for order, found in fills.items()]
         except BookUnreadable:
             return []
         self._unread.clear()
         return reads
-
-    def _read_one(self, order: BrokerOrderId, fills: Sequence[Fill]) -> _Read:
-        return _Read(self._desk.order_history(order), [fill for fill in fills if fill.broker_order_id == order])
 
     def _absorb(self, reads: Sequence[_Read]) -> None:
         for read in reads:

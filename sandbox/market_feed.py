@@ -12,8 +12,8 @@ from sandbox.exchange import Exchange
 from sandbox.quotes import Quotes
 from sandbox.settings import START_PRICES, FeedKind, SandboxSettings
 from sandbox.ticker import Ticker
-from trading.errors import InvalidSettings
-from trading.market.calendar import Session, calendar_of
+from trading.errors import InvalidSettings, InvalidTicks
+from trading.market.calendar import Session, SessionCalendar, calendar_of
 from trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
 from trading.market.instruments import Instruments
 from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
@@ -61,11 +61,17 @@ class PushedMarket:
     """A market that only the control endpoint moves: it is open until it is closed, whatever the time of day."""
 
     def __init__(
-        self, feed: MarketFeed, exchange: Exchange, settings: SandboxSettings, clock: Callable[[], datetime]
+        self,
+        feed: MarketFeed,
+        exchange: Exchange,
+        instruments: Instruments,
+        calendar: SessionCalendar,
+        clock: Callable[[], datetime],
     ) -> None:
         self._feed = feed
         self._exchange = exchange
-        self._calendar = calendar_of(settings.calendar)
+        self._instruments = instruments
+        self._calendar = calendar
         self._clock = clock
         self._session: Session | None = None
 
@@ -77,6 +83,8 @@ class PushedMarket:
 
     async def push(self, symbol: str, last_price: Decimal, volume: int) -> None:
         """Raises `InvalidTicks`. A push opens a closed session again."""
+        if self._instruments.get(symbol) is None:
+            raise InvalidTicks(f"{symbol}: not in the instrument master")
         session = self._current()
         at = min(max(self._clock(), session.opens), session.closes)
         await self._feed.show(Tick(symbol, last_price, at, volume), session, self._clock() + DAY)

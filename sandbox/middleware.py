@@ -8,7 +8,7 @@ from aiohttp.typedefs import Middleware
 
 from sandbox.envelopes import ErrorType, KiteError, failure
 from sandbox.rate_limits import RateLimits
-from sandbox.request_faults import DROPPED_ANSWER, RequestFaults
+from sandbox.request_faults import Dropped, RequestFaults
 from sandbox.routes import WITHOUT_TOKEN, Route, route_of
 from sandbox.sessions import Sessions
 from sandbox.settings import SandboxSettings
@@ -41,7 +41,7 @@ class Gate:
                 return await _enveloped(request, handler)
             self._tally.receive(route)
             answer = await self._answer(request, handler, route)
-            self._tally.answer(route, DROPPED if DROPPED_ANSWER in answer else str(answer.status))
+            self._tally.answer(route, DROPPED if isinstance(answer, Dropped) else str(answer.status))
             return answer
 
         return through

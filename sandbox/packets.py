@@ -14,6 +14,8 @@ INDICES, CURRENCIES, BSE_CURRENCIES, NCO = 9, 3, 6, 12
 DIVISORS = {CURRENCIES: Decimal(10_000_000), BSE_CURRENCIES: Decimal(10_000), NCO: Decimal(10_000)}
 """Prices travel as whole numbers: rupees times this, or times 100."""
 PAISE = Decimal(100)
+LARGEST = 2**32 - 1
+"""What does not fit into four bytes is shown as this; 4.3 crore rupees, or 429 for a currency."""
 
 
 class TickMode(StrEnum):
@@ -53,9 +55,9 @@ def _quote(quote: Quote) -> bytes:
         ">11I",
         quote.instrument.instrument_token,
         _price(quote, quote.last_price),
-        quote.last_quantity,
+        min(quote.last_quantity, LARGEST),
         _price(quote, quote.average_price),
-        quote.volume,
+        min(quote.volume, LARGEST),
         sum(level.quantity for level in quote.bids()),
         sum(level.quantity for level in quote.asks()),
         *(_price(quote, price) for price in (quote.open, quote.high, quote.low, quote.close)),
@@ -74,7 +76,7 @@ def _level(quote: Quote, level: Level) -> bytes:
 
 def _price(quote: Quote, price: Decimal) -> int:
     divisor = DIVISORS.get(quote.instrument.instrument_token & 0xFF, PAISE)
-    return int((price * divisor).to_integral_value())
+    return min(int((price * divisor).to_integral_value()), LARGEST)
 
 
 def _epoch(quote: Quote) -> int:

@@ -35,6 +35,7 @@ from sandbox.ticker import Ticker
 from trading.brokers.paper_desk import PaperDesk
 from trading.brokers.paper_market import PaperMarket
 from trading.ledger.database import Database
+from trading.market.calendar import calendar_of
 from trading.market.instruments import Instruments
 from trading.order import Account
 
@@ -63,7 +64,7 @@ class Parts:
         self.ticker = Ticker(self.sessions, self.quotes, self.faults, settings.user_id, entitled=settings.market_data)
         self.updates = OrderUpdates(self.rows, self.faults)
         self.feed = MarketFeed(self.exchange, self.quotes, self.ticker, clock)
-        self.pushed = PushedMarket(self.feed, self.exchange, settings, clock)
+        self.pushed = PushedMarket(self.feed, self.exchange, self.instruments, calendar_of(settings.calendar), clock)
         self.postbacks = self._postbacks()
         self._introduce()
 

@@ -12,8 +12,6 @@ from sandbox.rate_limits import TOO_MANY_REQUESTS
 from sandbox.routes import Route
 from sandbox.sessions import WRONG_TOKEN, Sessions
 
-DROPPED_ANSWER = "sandbox_dropped"
-"""Key of a response that never leaves: the connection is closed instead."""
 STATIC_IP = (
     "IP (203.0.113.7) is not allowed to place orders for this app. Update allowed IPs on the Kite developer console."
 )
@@ -21,6 +19,10 @@ GATEWAY_PAGE = "<html><head><title>504 Gateway Time-out</title></head><body><h1>
 
 Before = Callable[[web.Request, FaultRule], web.StreamResponse]
 After = Callable[[web.Request, web.StreamResponse, FaultRule], Awaitable[web.StreamResponse]]
+
+
+class Dropped(web.Response):
+    """An answer that never leaves: the connection is closed instead."""
 
 
 class RequestFaults:
@@ -117,6 +119,4 @@ def _dropped(request: web.Request) -> web.StreamResponse:
     """Close the connection; whatever is returned from here finds it closed."""
     if request.transport is not None:
         request.transport.close()
-    response = web.Response()
-    response[DROPPED_ANSWER] = True
-    return response
+    return Dropped()

@@ -1,6 +1,7 @@
 """The sandbox: serves Kite Connect v3 on loopback, until it is told to stop."""
 
 import asyncio
+import logging
 import signal
 import sys
 import tempfile
@@ -22,8 +23,13 @@ from trading.ledger.migrate import open_database
 
 HOUSEKEEPING = 0.2
 """Seconds between looks at what is due: stuck orders and validity TTL."""
+LONGEST_LINE = 65_536
+"""Bytes of a request's first line: a thousand instruments in one query fit."""
 STOPPING = 0.5
 """Seconds that requests still have when the sandbox stops."""
+
+
+log = logging.getLogger(__name__)
 
 
 class SandboxUnusable(BrokenError):
@@ -92,7 +98,7 @@ class Sandbox:
         self._keep_running(stack, parts.feed.play(ticks(after), self._settings.speed or 1.0))
 
     async def _listen(self, stack: AsyncExitStack, parts: Parts) -> None:
-        runner = web.AppRunner(parts.app(), access_log=None, shutdown_timeout=STOPPING)
+        runner = web.AppRunner(parts.app(), access_log=None, shutdown_timeout=STOPPING, max_line_size=LONGEST_LINE)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         stack.callback(parts.ticker.close)
@@ -103,7 +109,7 @@ class Sandbox:
         self._port = runner.addresses[0][1]
 
     def _keep_running(self, stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(_told(work))
 
         async def stop() -> None:
             task.cancel()
@@ -111,6 +117,14 @@ class Sandbox:
                 await task
 
         stack.push_async_callback(stop)
+
+
+async def _told(work: Coroutine[Any, Any, None]) -> None:
+    """Work in the background that fails says so at once; the requests are still served."""
+    try:
+        await work
+    except Exception:
+        log.exception("a part of the sandbox has stopped")
 
 
 async def _keep_time(parts: Parts) -> None:

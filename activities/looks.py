@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator
 
 from trading.brokers.book import BookReport
 from trading.order import Frozen
@@ -29,4 +29,4 @@ class Unreadable(Frozen):
     evidence: Evidence
 
 
-Look = Annotated[Found | Absent | Unreadable, Field(discriminator="kind")]
+Look = Annotated[Found | Absent | Unreadable, Discriminator("kind")]

@@ -156,8 +156,7 @@ class OrderActivities:
     async def _beating(self, call: Callable[[], R], beat: Beat | None = None) -> R:
         """The call on a thread, with heartbeats while it runs, so that a dead worker is noticed in seconds."""
         running = asyncio.get_running_loop().run_in_executor(self._executor, call)
-        while not running.done():
-            await asyncio.wait({running}, timeout=HEARTBEAT_SECONDS)
+        while not (await asyncio.wait({running}, timeout=HEARTBEAT_SECONDS))[0]:
             activity.heartbeat()
             if beat is not None:
                 beat.at = now()

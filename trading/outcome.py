@@ -11,7 +11,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator
 
 from trading.brokers.book import BookReport
 from trading.order import BrokerOrderId, Frozen
@@ -57,4 +57,4 @@ class Unknown(Frozen):
     evidence: Evidence
 
 
-Outcome = Annotated[Accepted | Refused | NotSent | SessionExpired | Unknown, Field(discriminator="kind")]
+Outcome = Annotated[Accepted | Refused | NotSent | SessionExpired | Unknown, Discriminator("kind")]

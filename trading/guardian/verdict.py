@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Discriminator
 
 from trading.order import Frozen, Order
 
@@ -57,4 +57,4 @@ class Existing(Frozen):
     """For what is still open of it."""
 
 
-Verdict = Annotated[Approval | Refusals | Existing, Field(discriminator="kind")]
+Verdict = Annotated[Approval | Refusals | Existing, Discriminator("kind")]

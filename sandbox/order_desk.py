@@ -81,9 +81,8 @@ class OrderDesk:
         for order in [order for order, at in self._releases.items() if at <= now]:
             del self._releases[order]
             await _if_possible(self.exchange.release(order))
-        for view in self.exchange.book.working():
-            minutes = view.details.validity_ttl
-            if minutes is not None and view.row.placed_at + timedelta(minutes=minutes) <= now:
+        for view in self.exchange.book.working_with_ttl():
+            if view.row.placed_at + timedelta(minutes=view.details.validity_ttl or 0) <= now:
                 await _if_possible(self.exchange.cancel(view.row.broker_order_id))
 
     async def send(self, asked: Placement) -> BrokerOrderId:

@@ -56,7 +56,9 @@ def test_an_answer_comes_after_the_clients_timeout(served: Served) -> None:
     served.fault("accept_then_late", seconds=3600)
     with pytest.raises(requests.ReadTimeout):
         kite.place_order(**order(tag="late"))
-    assert [row["tag"] for row in served.kite().orders()] == ["late"]
+    patient = served.kite()
+    until(patient.orders)
+    assert [row["tag"] for row in patient.orders()] == ["late"]
 
 
 def test_an_answer_that_is_late_within_the_timeout_is_an_answer(served: Served, kite: KiteConnect) -> None:

@@ -5,9 +5,10 @@ time, each with its own account, home and ledger.
 """
 
 import asyncio
+import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -62,6 +63,16 @@ async def eventually(condition: Callable[[], Awaitable[R]], what: str = "") -> R
         assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain: {what or condition}"
         await asyncio.sleep(0.02)
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment() -> Iterator[None]:
+    """Whatever server and settings the developer's shell names, the tests and their processes use their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("TEMPORAL_", "DURABLE_ORDERS_"))]:
+            patch.delenv(name)
+        patch.setenv("TEMPORAL_CONFIG_FILE", os.devnull)
+        yield
 
 
 @pytest.fixture(scope="session")

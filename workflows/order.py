@@ -232,15 +232,15 @@ class OrderWorkflow:
     async def _settle(self) -> None:
         """Read the book until it shows the order, or has not shown it through the whole settle window.
 
-        A reading that fails starts the window anew: only an unbroken row of whole books proves an absence.
+        A reading that fails starts the window anew: only an unbroken row of whole books proves an absence. How long
+        it took is told by the times of the events: a sentence with it would read differently if the task is done again.
         """
         await self._record()
-        began, absent_since, reads, misses = workflow.now(), None, 0, 0
+        absent_since, reads, misses = None, 0, 0
         while self._order.status is Status.UNKNOWN:
             seen = await calls.look(self._order)
             if isinstance(seen, Found):
-                took = (workflow.now() - began).total_seconds()
-                self._apply(lifecycle.Noted(f"found in the order book {took:.1f} s later"))
+                self._apply(lifecycle.Noted(f"found in the order book as {seen.report.row.broker_order_id}"))
                 self._read(seen.report)
             elif isinstance(seen, Unreadable):
                 absent_since, reads, misses = None, 0, misses + 1
@@ -248,7 +248,7 @@ class OrderWorkflow:
             elif isinstance(seen, Absent):
                 absent_since, reads, misses = absent_since or workflow.now(), reads + 1, 0
                 if workflow.now() - absent_since >= timedelta(seconds=self._approved.settle_window):
-                    self._prove_absent(reads, workflow.now() - absent_since)
+                    self._prove_absent(reads)
             self._read_inbox()
             if self._order.status is Status.UNKNOWN:
                 await self._record()
@@ -266,8 +266,9 @@ class OrderWorkflow:
         self._note(words, EventType.ALERT)
         await self._record()
 
-    def _prove_absent(self, reads: int, window: timedelta) -> None:
-        words = f"the order book did not show it in {reads} readings over {window.total_seconds():.1f} s"
+    def _prove_absent(self, reads: int) -> None:
+        window = f"{self._approved.settle_window:g} s"
+        words = f"the order book did not show it in {reads} readings through the settle window of {window}"
         self._apply(lifecycle.ProvedAbsent(words))
         self._attempts += 1
         may_rest = self._order.order_type in (OrderType.LIMIT, OrderType.SL)

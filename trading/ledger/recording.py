@@ -11,7 +11,7 @@ from trading.ledger.database import Database
 from trading.ledger.positions import Position, booked
 from trading.ledger.reading import find_order
 from trading.ledger.reservations import release
-from trading.ledger.rows import fill_row, order_row, position_of, upsert
+from trading.ledger.rows import OVER, fill_row, order_row, position_of, upsert
 from trading.ledger.tables import events, fills, orders, positions
 from trading.order import Order, Status
 
@@ -31,7 +31,7 @@ def receive(connection: sa.Connection, order: Order, run_id: str, fingerprint: s
     elif known.run_id is None and known.status == Status.PENDING:
         # Something of it was recorded before the guard ran, such as a cancel request.
         connection.execute(sa.update(orders).where(orders.c.order_id == order.order_id).values(own))
-    elif known.run_id == run_id:
+    elif known.run_id == run_id and known.status not in OVER:
         return None
     else:
         return find_order(connection, order.order_id)

@@ -11,6 +11,10 @@ from trading.ledger.tables import accounts
 
 NEW = {"halted": False, "halt_reason": "", "book_read_at": None}
 
+_OWN = accounts.c.account == sa.bindparam("account")
+_HALT = sa.select(accounts.c.halt_reason).where(_OWN, accounts.c.halted)
+_BOOK_READ_AT = sa.select(accounts.c.book_read_at).where(_OWN)
+
 
 def set_halt(database: Database, account: str, reason: str | None, at: datetime) -> None:
     """Halt the account for that reason, or resume it with `None`. Raises `ValueError` for an empty reason."""
@@ -21,8 +25,7 @@ def set_halt(database: Database, account: str, reason: str | None, at: datetime)
 
 def halt_reason(connection: sa.Connection, account: str) -> str | None:
     """Why the account is halted; `None` if it is not."""
-    asked = sa.select(accounts.c.halt_reason).where(accounts.c.account == account, accounts.c.halted)
-    return connection.execute(asked).scalar_one_or_none()
+    return connection.execute(_HALT, {"account": account}).scalar_one_or_none()
 
 
 def book_read(database: Database, account: str, at: datetime) -> None:
@@ -32,8 +35,7 @@ def book_read(database: Database, account: str, at: datetime) -> None:
 
 def last_book_read(connection: sa.Connection, account: str) -> datetime | None:
     """When the broker's book was last read; `None` if it never was."""
-    asked = sa.select(accounts.c.book_read_at).where(accounts.c.account == account)
-    return connection.execute(asked).scalar_one_or_none()
+    return connection.execute(_BOOK_READ_AT, {"account": account}).scalar_one_or_none()
 
 
 def _update(database: Database, account: str, at: datetime, **changes: Any) -> None:

@@ -11,6 +11,10 @@ from trading.ledger.rows import upsert
 from trading.ledger.tables import ticks as table
 from trading.market.ticks import Tick
 
+_LAST = sa.select(table.c.last_price, table.c.at, table.c.received_at).where(
+    *(column == sa.bindparam(column.name) for column in table.primary_key)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class LastTick:
@@ -35,6 +39,5 @@ def save_ticks(connection: sa.Connection, account: str, ticks: Sequence[Tick], r
 
 
 def last_tick(connection: sa.Connection, account: str, symbol: str) -> LastTick | None:
-    asked = sa.select(table.c.last_price, table.c.at, table.c.received_at)
-    row = connection.execute(asked.where(table.c.account == account, table.c.symbol == symbol)).one_or_none()
+    row = connection.execute(_LAST, {"account": account, "symbol": symbol}).one_or_none()
     return None if row is None else LastTick(*row)

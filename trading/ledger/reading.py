@@ -21,6 +21,10 @@ CHUNK = 500
 """Values in one IN list: SQLite allows 32,766 parameters in a statement, and 999 where it is old."""
 DAY = timedelta(hours=24)
 
+_UNSETTLED = sa.select(orders.c.created_at, orders.c.order_id).where(
+    orders.c.account == sa.bindparam("account"), orders.c.unsettled == sa.true()
+)
+
 
 class FeedEvent(Frozen):
     """One row of the feed. `feed_id` goes up in the order in which readers see the rows."""
@@ -97,8 +101,7 @@ def list_orders(
 
 def unsettled_orders(connection: sa.Connection, account: str) -> list[str]:
     """The ids of the orders whose placing is not settled, oldest first. They block new risk."""
-    asked = sa.select(orders.c.created_at, orders.c.order_id)
-    found = connection.execute(asked.where(orders.c.account == account, orders.c.unsettled == sa.true()))
+    found = connection.execute(_UNSETTLED, {"account": account})
     # sorted here: for an ORDER BY, SQLite would walk through all of the account's orders
     return [order_id for _, order_id in sorted(tuple(row) for row in found)]
 

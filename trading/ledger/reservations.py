@@ -9,42 +9,41 @@ from trading.ledger.rows import OVER
 from trading.ledger.tables import orders, reservations
 from trading.order import Order
 
+_OWN, _STANDS = reservations.c.order_id == sa.bindparam("own"), reservations.c.released_at.is_(None)
+_KNOWN_OR_OVER = sa.union_all(
+    sa.select(reservations.c.order_id).where(_OWN),
+    sa.select(orders.c.order_id).where(orders.c.order_id == sa.bindparam("own"), orders.c.status.in_(OVER)),
+)
+_STANDING = sa.select(reservations.c.order_id).where(_OWN, _STANDS)
+_INSERT = sa.insert(reservations)
+_RELEASE = sa.update(reservations).where(_OWN, _STANDS)
+
 
 def reserve(connection: sa.Connection, order: Order, value: Decimal) -> None:
     """Reserve `value` rupees and the order's quantity for it. The second time changes nothing.
 
     Nothing is reserved for an order that the ledger knows to be over: nobody would release it.
     """
-    known = sa.select(reservations.c.order_id).where(reservations.c.order_id == order.order_id)
-    over = sa.select(orders.c.order_id).where(orders.c.order_id == order.order_id, orders.c.status.in_(OVER))
-    if connection.execute(sa.union_all(known, over)).first() is not None:
+    if connection.execute(_KNOWN_OR_OVER, {"own": order.order_id}).first() is not None:
         return
-    connection.execute(
-        sa.insert(reservations).values(
-            order_id=order.order_id,
-            account=order.account,
-            symbol=order.symbol,
-            strategy=order.strategy,
-            side=order.side.value,
-            quantity=order.quantity,
-            value=value,
-            reserved_at=order.updated_at,
-        )
-    )
+    row = {
+        "order_id": order.order_id,
+        "account": order.account,
+        "symbol": order.symbol,
+        "strategy": order.strategy,
+        "side": order.side.value,
+        "quantity": order.quantity,
+        "value": value,
+        "reserved_at": order.updated_at,
+    }
+    connection.execute(_INSERT, row)
 
 
 def is_reserved(connection: sa.Connection, order_id: str) -> bool:
     """Whether the order has a reservation that is not released."""
-    standing = sa.select(reservations.c.order_id).where(
-        reservations.c.order_id == order_id, reservations.c.released_at.is_(None)
-    )
-    return connection.execute(standing).first() is not None
+    return connection.execute(_STANDING, {"own": order_id}).first() is not None
 
 
 def release(connection: sa.Connection, order_id: str, at: datetime) -> None:
     """End the order's reservation, if it has one that still stands."""
-    connection.execute(
-        sa.update(reservations)
-        .where(reservations.c.order_id == order_id, reservations.c.released_at.is_(None))
-        .values(released_at=at)
-    )
+    connection.execute(_RELEASE, {"own": order_id, "released_at": at})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from trading.ledger.positions import Position
 from trading.ledger.tables import fills, orders
-from trading.order import Fill, Order, Product, Status
+from trading.order import Fill, Order, OrderIntent, Product, Status
 
 Row = Mapping[Any, Any]
 
@@ -17,6 +18,12 @@ OVER = tuple(status.value for status in Status if status.terminal)
 OPEN = tuple(status.value for status in Status if not status.terminal)
 SHARED = tuple(column.name for column in orders.columns if column.name in Order.model_fields)
 """The columns that are an order's fields, under the same name."""
+FIXED = frozenset(OrderIntent.model_fields) - {"quantity", "price", "trigger_price", "order_type"} | {
+    "order_id",
+    "tag",
+    "created_at",
+}
+"""The columns that never change once an order is entered."""
 OF_FILL = tuple(column.name for column in fills.columns if column.name in Fill.model_fields)
 
 
@@ -57,11 +64,16 @@ def position_of(row: Row) -> Position:
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
     """Insert the rows, or bring those with the same primary key up to date. All rows have the same columns."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(_upsert(table, tuple(rows[0]), connection.dialect.name), list(rows))
+
+
+@cache
+def _upsert(table: sa.Table, columns: tuple[str, ...], dialect: str) -> Any:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement: Any = insert(table)
     keys = [column.name for column in table.primary_key]
-    changes = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), list(rows))
+    changes = {name: statement.excluded[name] for name in columns if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
 
 
 def _plain(value: Any) -> Any:

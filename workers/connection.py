@@ -6,6 +6,7 @@ from temporalio.envconfig import ClientConfig
 
 from trading.errors import ServerUnreachable
 from workers.home import Home
+from workers.server import is_there
 
 
 def configured_server() -> str | None:
@@ -19,10 +20,10 @@ async def connect(home: Home) -> Client:
     address = home.address()
     hint = "is TEMPORAL_ADDRESS right?"
     if "target_host" not in config:
-        if address is None:
-            raise ServerUnreachable(f"no server is running for home {home.path}: start one with `durable-orders up`")
+        hint = f"start one with `durable-orders up --home {home.path}`"
+        if address is None or not is_there(address):
+            raise ServerUnreachable(f"no server is running for home {home.path}: {hint}")
         config["target_host"] = address.target
-        hint = f"start it with `durable-orders up --home {home.path}`"
     try:
         return await Client.connect(**config, data_converter=pydantic_data_converter)
     except RuntimeError:

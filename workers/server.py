@@ -40,6 +40,7 @@ DYNAMIC_CONFIG = {
 }
 """Without these a one-shard server answers in steps of 50 ms under load, fires short timers a second late, and
 collapses above ten updates in flight."""
+PROCESSES = Path("/proc")
 PRAGMAS = ("journal_mode=wal", "synchronous=1")
 
 
@@ -79,6 +80,8 @@ def command(home: Home, port: int, ui_port: int) -> list[str]:
 async def start(home: Home, port: int | None = None, ui_port: int | None = None) -> ServerAddress:
     """Start the server and wait until it answers. Raises `ServerUnreachable` with the end of its log."""
     port, ui_port = free_port(port, DEFAULT_PORT), free_port(ui_port, DEFAULT_UI_PORT)
+    _must_be_free(port)
+    _must_be_free(ui_port)
     process = _spawn(home, port, ui_port)
     address = ServerAddress(pid=process.pid, port=port, ui_port=ui_port)
     try:
@@ -89,6 +92,16 @@ async def start(home: Home, port: int | None = None, ui_port: int | None = None)
         raise
     home.save_address(address)
     return address
+
+
+def _must_be_free(port: int) -> None:
+    """Whoever listens there might answer in our server's place: with another home's orders, if it is theirs."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ServerUnreachable(f"port {port} cannot be used ({error.strerror}): choose another") from None
 
 
 def _spawn(home: Home, port: int, ui_port: int) -> "subprocess.Popen[bytes]":
@@ -147,17 +160,23 @@ async def adopt(home: Home) -> ServerAddress | None:
 
 def is_our_server(address: ServerAddress, home: Home) -> bool:
     """Whether the process that was noted down is still there and serves this home's file."""
-    try:
-        words = Path(f"/proc/{address.pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return _answers_to_ps(address, home)
-    return str(home.temporal_db.resolve()).encode() in words
+    return _has_word(address.pid, str(home.temporal_db.resolve()))
 
 
-def _answers_to_ps(address: ServerAddress, home: Home) -> bool:
-    """The same question where there is no /proc (macOS)."""
-    shown = subprocess.run(["ps", "-o", "command=", "-p", str(address.pid)], capture_output=True, check=False)
-    return str(home.temporal_db.resolve()).encode() in shown.stdout
+def is_there(address: ServerAddress) -> bool:
+    """Whether the process that was noted down is still there: without it, the port may be another home's by now."""
+    return _has_word(address.pid, "start-dev") and _has_word(address.pid, str(address.port))
+
+
+def _has_word(pid: int, word: str) -> bool:
+    """Whether a process runs and has this on its command line."""
+    if (PROCESSES / "self").exists():
+        try:
+            return word.encode() in (PROCESSES / str(pid) / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+    shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)  # macOS
+    return word.encode() in shown.stdout
 
 
 async def stop(address: ServerAddress, home: Home) -> None:
@@ -180,4 +199,4 @@ async def running(home: Home, port: int | None = None, ui_port: int | None = Non
     try:
         yield address
     finally:
-        await stop(address, home)
+        await stop(home.address() or address, home)  # it may have died, and another been started in its place

@@ -176,7 +176,7 @@ def test_a_server_that_is_not_there(desk: Program, tmp_path: Path) -> None:
     place = ("place", "BUY", SYMBOL, LOT, "--type", "LIMIT", "--price", FAR_BELOW)
     nobody = Program(tmp_path).here(*place)
     is_one_clear_line(nobody, FAILED, "no server is running for home")
-    assert "start one with `durable-orders up`" in nobody.error
+    assert f"start one with `durable-orders up --home {tmp_path}`" in nobody.error
     gone = desk.here(*place, TEMPORAL_ADDRESS="127.0.0.1:1")
     is_one_clear_line(gone, FAILED, "no Temporal server answers on 127.0.0.1:1")
     is_one_clear_line(desk(*place, TEMPORAL_ADDRESS="nonsense"), FAILED, "nonsense")

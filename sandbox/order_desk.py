@@ -69,10 +69,11 @@ class OrderDesk:
         price = self._price(view)
         if price is not None and view.row.status in AT_EXCHANGE:
             remaining = view.row.quantity - view.row.filled_quantity
-            if self.faults.take(FaultKind.FILL_DURING_CANCEL, Route.CANCEL):
-                return await self.exchange.trade(order, remaining, price)
-            if remaining > 1 and self.faults.take(FaultKind.PARTIAL_THEN_CANCEL, Route.CANCEL):
-                await self.exchange.trade(order, remaining // 2, price)
+            with suppress(KiteError):  # it may have been filled while this was decided: then the exchange refuses
+                if self.faults.take(FaultKind.FILL_DURING_CANCEL, Route.CANCEL):
+                    return await self.exchange.trade(order, remaining, price)
+                if remaining > 1 and self.faults.take(FaultKind.PARTIAL_THEN_CANCEL, Route.CANCEL):
+                    await self.exchange.trade(order, remaining // 2, price)
         return await self.exchange.cancel(order)
 
     async def keep_time(self) -> None:

@@ -1,0 +1,124 @@
+"""Records a history of each path of an order's life into `histories/`: `python -m tests.record_histories`.
+
+The recorded histories are what open orders look like to the next version of the workflows: `workflows/test_replay.py`
+replays them against today's code. When that fails, orders that are open during a deploy would be stuck. So record
+anew only for a path that is new, or after a change that `workflow.patched` keeps apart from what was before.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Worker
+
+from tests.conftest import any_port, eventually
+from tests.workflows.conftest import time_skipping
+from tests.workflows.desk import at_work, open_desk
+from tests.workflows.paths import PATHS, Play, failed_as_a_duplicate
+from trading.errors import DuplicateOrder
+from workers import server
+from workers.home import Home
+from workers.worker import ensure_watch, workflow_runner
+from workflows.names import orders_queue, watch_id
+from workflows.watch import AccountWatchWorkflow
+
+HISTORIES = Path(__file__).parent / "histories"
+QUICK = {"settle_window": 0.4, "retry_delay": 0.05, "max_retries": 3, "safety_interval": 1}
+
+WATCH, BEFORE, AFTER = "watch", "continued_as_new", "after_it_continued_as_new"
+NAMES = {path.__name__ for path in PATHS} | {WATCH, BEFORE, AFTER}
+EARLY = {"limit.historyCount.suggestContinueAsNew": "40"}
+
+
+async def record_order(client: Client, scratch: Path, path: Play) -> None:
+    async with open_desk(client, scratch, QUICK) as desk, at_work(desk):
+        order = await path(desk)
+        try:
+            await order.result()
+        except DuplicateOrder:
+            assert path is failed_as_a_duplicate
+        await save(client, order.order_id, path.__name__)
+
+
+async def record_continued(client: Client, scratch: Path) -> None:
+    """Both runs of an order that continues as new, half filled."""
+    async with open_desk(client, scratch, QUICK | {"safety_interval": 3600}) as desk, at_work(desk):
+        order = await desk.resting()
+        desk.broker.trade(desk.broker.only, 5)
+        first = (await desk.workflow(order).describe()).run_id
+
+        async def continued() -> bool:
+            await desk.tell(order, desk.broker.report(desk.broker.only))
+            return (await desk.workflow(order).describe()).run_id != first
+
+        await eventually(continued)
+        desk.broker.trade(desk.broker.only, 5)
+        await desk.look()
+        await order.result()
+        await save(client, order.order_id, BEFORE, first)
+        await save(client, order.order_id, AFTER)
+
+
+async def record_watch(client: Client) -> None:
+    """Three shifts that end at once, and a fourth that goes on."""
+    shifts = asyncio.Queue[None]()
+    on_duty = asyncio.Event()
+    for _ in range(3):
+        shifts.put_nowait(None)
+
+    @activity.defn
+    async def watch(account: str, seconds: float) -> None:
+        if shifts.empty():
+            on_duty.set()
+        await shifts.get()
+
+    queue = orders_queue(WATCH)
+    async with Worker(
+        client,
+        task_queue=queue,
+        workflows=[AccountWatchWorkflow],
+        activities=[watch],
+        workflow_runner=workflow_runner(),
+    ):
+        await ensure_watch(client, WATCH)
+        await on_duty.wait()
+        await save(client, watch_id(WATCH), WATCH)
+        await client.get_workflow_handle(watch_id(WATCH)).terminate()
+
+
+async def save(client: Client, workflow_id: str, name: str, run_id: str | None = None) -> None:
+    history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+    content = json.dumps(history.to_json_dict(), indent=1)
+    (HISTORIES / f"{name}.json").write_text(content + "\n", encoding="utf-8")
+    sys.stdout.write(f"{name}: {len(history.events)} events\n")
+
+
+async def connected(target: str) -> Client:
+    """A client whose histories do not name this machine."""
+    return await Client.connect(target, data_converter=pydantic_data_converter, identity="recorder")
+
+
+async def main(names: set[str]) -> None:
+    """Record the paths of those names; all of them without any."""
+    HISTORIES.mkdir(exist_ok=True)
+    with TemporaryDirectory() as directory:
+        scratch = Path(directory)
+        async with server.running(Home(scratch).make(), any_port(), any_port()) as address:
+            client = await connected(address.target)
+            for path in PATHS:
+                if path.__name__ in names:
+                    await record_order(client, scratch, path)
+            if WATCH in names:
+                await record_watch(client)
+        if names & {BEFORE, AFTER}:
+            async with time_skipping(EARLY) as environment:
+                await record_continued(await connected(environment.client.service_client.config.target_host), scratch)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(set(sys.argv[1:]) or NAMES))

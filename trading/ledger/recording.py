@@ -11,9 +11,23 @@ from trading.ledger.database import Database
 from trading.ledger.positions import Position, booked
 from trading.ledger.reading import find_order
 from trading.ledger.reservations import release
-from trading.ledger.rows import OVER, fill_row, order_row, position_of, upsert
+from trading.ledger.rows import FIXED, OVER, fill_row, order_row, position_of, upsert
 from trading.ledger.tables import events, fills, orders, positions
 from trading.order import Order, Status
+
+_OF_ORDER = orders.c.order_id == sa.bindparam("own")
+_RUN_OF = sa.select(orders.c.run_id, orders.c.status).where(_OF_ORDER)
+_SEQUENCE_OF = sa.select(orders.c.sequence).where(_OF_ORDER)
+_INSERT_ORDER = sa.insert(orders)
+_UPDATE_ORDER = sa.update(orders).where(_OF_ORDER)
+_SEQUENCES_FROM = sa.select(events.c.sequence).where(
+    events.c.order_id == sa.bindparam("own"), events.c.sequence >= sa.bindparam("first")
+)
+_INSERT_EVENT = sa.insert(events)
+_TRADES_OF = sa.select(fills.c.trade_id).where(fills.c.order_id == sa.bindparam("own"))
+_INSERT_FILL = sa.insert(fills)
+_POSITION = sa.select(positions).where(*(column == sa.bindparam(column.name) for column in positions.primary_key))
+"""Made once: to make a statement anew costs more than SQLite takes to run it."""
 
 
 def receive(connection: sa.Connection, order: Order, run_id: str, fingerprint: str) -> Order | None:
@@ -22,15 +36,13 @@ def receive(connection: sa.Connection, order: Order, run_id: str, fingerprint: s
     Returns `None` if this run now has the order, newly or from an earlier try; nothing is changed in the latter
     case. Returns the order as it stands if the id belongs to another run, or is already over.
     """
-    known = connection.execute(
-        sa.select(orders.c.run_id, orders.c.status).where(orders.c.order_id == order.order_id)
-    ).one_or_none()
+    known = connection.execute(_RUN_OF, {"own": order.order_id}).one_or_none()
     own = {"run_id": run_id, "fingerprint": fingerprint}
     if known is None:
-        connection.execute(sa.insert(orders).values(order_row(order) | own | {"sequence": 0, "unsettled": False}))
+        connection.execute(_INSERT_ORDER, order_row(order) | own | {"sequence": 0, "unsettled": False})
     elif known.run_id is None and known.status == Status.PENDING:
         # Something of it was recorded before the guard ran, such as a cancel request.
-        connection.execute(sa.update(orders).where(orders.c.order_id == order.order_id).values(own))
+        connection.execute(_UPDATE_ORDER, own | {"own": order.order_id})
     elif known.run_id == run_id and known.status not in OVER:
         return None
     else:
@@ -76,13 +88,11 @@ def record_within(
 
 def _add_events(connection: sa.Connection, order: Order, entries: Sequence[Entry]) -> None:
     wanted = {entry.sequence: entry for entry in entries}
-    asked = sa.select(events.c.sequence).where(
-        events.c.order_id == order.order_id, events.c.sequence.in_(sorted(wanted))
-    )
-    for known in connection.execute(asked).scalars():
-        del wanted[known]
+    first = min(wanted, default=0)
+    for known in connection.execute(_SEQUENCES_FROM, {"own": order.order_id, "first": first}).scalars():
+        wanted.pop(known, None)
     if wanted:
-        connection.execute(sa.insert(events), [_event_row(order, wanted[sequence]) for sequence in sorted(wanted)])
+        connection.execute(_INSERT_EVENT, [_event_row(order, wanted[sequence]) for sequence in sorted(wanted)])
 
 
 def _event_row(order: Order, entry: Entry) -> dict[str, Any]:
@@ -101,30 +111,29 @@ def _add_fills(connection: sa.Connection, order: Order) -> list[dict[str, Any]]:
     """Insert the fills that are not there yet; returns them."""
     if not order.fills:
         return []
-    known = set(connection.execute(sa.select(fills.c.trade_id).where(fills.c.order_id == order.order_id)).scalars())
+    known = set(connection.execute(_TRADES_OF, {"own": order.order_id}).scalars())
     fresh = [fill_row(order, number) for number, fill in enumerate(order.fills) if fill.trade_id not in known]
     if fresh:
-        connection.execute(sa.insert(fills), fresh)
+        connection.execute(_INSERT_FILL, fresh)
     return fresh
 
 
 def _update_row(
     connection: sa.Connection, order: Order, newest: int, *, unsettled: bool, has_fresh_fills: bool
 ) -> None:
-    own = orders.c.order_id == order.order_id
-    known = connection.execute(sa.select(orders.c.sequence).where(own)).scalar_one_or_none()
+    known = connection.execute(_SEQUENCE_OF, {"own": order.order_id}).scalar_one_or_none()
     row = order_row(order) | {"unsettled": unsettled, "sequence": max(newest, known or 0)}
     if known is None:
-        connection.execute(sa.insert(orders).values(row))
+        connection.execute(_INSERT_ORDER, row)
     elif newest > known or has_fresh_fills:
-        connection.execute(sa.update(orders).where(own).values(row))
+        changes = {name: value for name, value in row.items() if name not in FIXED}
+        connection.execute(_UPDATE_ORDER, changes | {"own": order.order_id})
 
 
 def _book(connection: sa.Connection, order: Order, fresh: Sequence[Mapping[str, Any]]) -> None:
     """Put newly inserted fills into the net position."""
     key = {"account": order.account, "symbol": order.symbol, "product": order.product}
-    asked = sa.select(positions).where(*(positions.c[name] == value for name, value in key.items()))
-    row = connection.execute(asked).mappings().one_or_none()
+    row = connection.execute(_POSITION, key).mappings().one_or_none()
     position = position_of(row) if row is not None else Position(order.account, order.symbol, order.product)
     for fill in fresh:
         position = booked(position, order.side, fill["quantity"], fill["price"])

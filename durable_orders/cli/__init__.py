@@ -21,6 +21,9 @@ from durable_orders.cli import changing  # noqa: F401
 
 # isort: split
 from durable_orders.cli import inquiries  # noqa: F401
+
+# isort: split
+from durable_orders.cli import journal  # noqa: F401
 from durable_orders.cli.app import app, complain
 from trading.errors import DurableOrdersError
 

@@ -78,9 +78,10 @@ def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, object]) -> No
     """Exactly one JSON value on stdout. Rupees are strings, so that no paisa is lost, and always to the paisa."""
     adapter = TypeAdapter(list[BaseModel] if isinstance(value, Sequence) else type(value))
     plain = adapter.dump_python(value, serialize_as_any=True)  # type: ignore[arg-type]
-    sys.stdout.write(json.dumps(plain, default=_jsonable, indent=2) + "\n")
+    sys.stdout.write(json.dumps(plain, default=jsonable, indent=2) + "\n")
     sys.stdout.flush()
 
 
-def _jsonable(value: object) -> object:
+def jsonable(value: object) -> object:
+    """For `json.dumps`: what it does not know itself, rupees to the paisa."""
     return rupees(value) if isinstance(value, Decimal) else to_jsonable_python(value)

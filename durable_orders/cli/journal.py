@@ -1,0 +1,128 @@
+"""The command that prints the journal: every fill, and every order without one, for whoever asks, years later."""
+
+import sys
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from durable_orders.cli import journal_output
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
+from durable_orders.cli.explained import NAME_RULE, PATTERN_RULES
+from trading.ledger.journal import Chosen, journal_lines
+from trading.ledger.migrate import open_database
+from trading.market.calendar import IST
+from trading.order import Name, Status, Symbol
+from workers.home import Home
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+WRITERS = {
+    Format.TABLE: journal_output.write_table,
+    Format.JSON: journal_output.write_json,
+    Format.CSV: journal_output.write_csv,
+}
+DAY = typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Only this day, in IST.")
+FROM = typer.Option("--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="From this day on.")
+TO = typer.Option("--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="To the end of this day.")
+YEARS = range(1970, 9999)
+"""What the calendar of both databases and of Python can hold, with a day to spare at the end."""
+
+
+@app.command()
+def journal(
+    date: Annotated[datetime | None, DAY] = None,
+    first: Annotated[datetime | None, FROM] = None,
+    last: Annotated[datetime | None, TO] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only this symbol, such as NSE:INFY.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Only this strategy.")] = None,
+    account: Annotated[str | None, typer.Option(help="Of this account, instead of the settings' own.")] = None,
+    status: Annotated[
+        list[Status] | None, typer.Option(case_sensitive=False, help="Only orders that stand like this.")
+    ] = None,
+    shape: Annotated[
+        Format | None,
+        typer.Option("--format", case_sensitive=False, help="Without it, by the end of --output's name, or a table."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this file instead, whole or not at all.", dir_okay=False)
+    ] = None,
+    home: HomeOption = HOME,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the journal, oldest first: one line for each fill, and one for each order that has none.
+
+    Days are by the time of the trade, or of an order's last change. docs/journal.md explains the columns of the CSV.
+    """
+    place = Home(home)
+    settings = place.settings(config)
+    since, until = _bounds(date, first, last)
+    chosen = Chosen(
+        account=_fitting("--account", account, Name, NAME_RULE) or settings.account,
+        since=since,
+        until=until,
+        symbol=_fitting("--symbol", symbol.upper() if symbol else symbol, Symbol, PATTERN_RULES["symbol"]),
+        strategy=_fitting("--strategy", strategy, Name, NAME_RULE),
+        statuses=status or None,
+    )
+    _print(place.ledger_url(settings), chosen, _shape(shape, output, as_json), output)
+
+
+def _print(url: str, chosen: Chosen, shape: Format, output: Path | None) -> None:
+    write = WRITERS[shape]
+    with open_database(url) as database, database.read() as connection:
+        lines = journal_lines(connection, chosen)
+        if output is not None:
+            with journal_output.whole_file(output) as file:
+                count = write(lines, file)
+        else:
+            with journal_output.until_the_reader_leaves():
+                count = write(lines, sys.stdout)
+    if output is not None:
+        note(f"{output} has {count} lines of the journal")
+    elif not count and shape is Format.TABLE:
+        console.print("Nothing in the journal for that.")
+
+
+def _bounds(
+    date: datetime | None, first: datetime | None, last: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    """From the beginning of the first day to the end of the last one, in IST."""
+    if date is not None and (first or last):
+        raise typer.BadParameter("is one day: give either it, or --from and --to", param_hint="'--date'")
+    first, last = date or first, date or last
+    for given in (first, last):
+        if given is not None and given.year not in YEARS:
+            raise typer.BadParameter(f"the year must be {YEARS[0]} to {YEARS[-1]}", param_hint="a date")
+    if first and last and last < first:
+        raise typer.BadParameter(f"must not lie before --from, {first:%Y-%m-%d}", param_hint="'--to'")
+    since = datetime.combine(first, time(0), IST) if first else None
+    return since, datetime.combine(last + timedelta(days=1), time(0), IST) if last else None
+
+
+def _fitting(option: str, text: str | None, kind: Any, rule: str) -> str | None:
+    """The text, which must be what it is to be compared with: nobody should read "nothing" for a misspelt symbol."""
+    if text is None:
+        return None
+    try:
+        return str(TypeAdapter[str](kind).validate_python(text))
+    except ValidationError:
+        raise typer.BadParameter(f"{rule}, was {text[:40]!r}", param_hint=f"'{option}'") from None
+
+
+def _shape(given: Format | None, output: Path | None, as_json: bool) -> Format:
+    if as_json:
+        if given not in (None, Format.JSON):
+            raise typer.BadParameter(f"is {given}, and --json was given", param_hint="'--format'")
+        return Format.JSON
+    by_name = output.suffix.lower().removeprefix(".") if output else ""
+    return given or (Format(by_name) if by_name in set(Format) else Format.TABLE)

@@ -1,0 +1,119 @@
+"""The journal as a table or as JSON, line by line as it is read, and where it goes."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from durable_orders.cli.app import WIDE, console, fail, jsonable
+from durable_orders.cli.render import rupees, status_text
+from trading.ledger.journal import JournalLine
+from trading.ledger.journal_csv import write_csv
+from trading.market.calendar import IST
+
+__all__ = ["until_the_reader_leaves", "whole_file", "write_csv", "write_json", "write_table"]
+
+PAGE = 500
+"""Lines of a table that are laid out together."""
+
+
+def write_json(lines: Iterable[JournalLine], file: TextIO) -> int:
+    """One JSON array, with a line for each element. Returns how many there were, like the others here."""
+    count = 0
+    for count, line in enumerate(lines, 1):
+        file.write(f"{',' if count > 1 else '['}\n{json.dumps(asdict(line), default=jsonable)}")
+    file.write("\n]\n" if count else "[]\n")
+    return count
+
+
+def write_table(lines: Iterable[JournalLine], file: TextIO) -> int:
+    """For people, with the totals below."""
+    to = console if file is sys.stdout else Console(file=file, width=WIDE, highlight=False)
+    count, fills, orders, every = 0, 0, set[str](), iter(lines)
+    while page := list(islice(every, PAGE)):
+        to.print(_table(page, header=not count))
+        count += len(page)
+        fills += sum(line.trade_id is not None for line in page)
+        orders |= {line.order_id for line in page}
+    if count:
+        to.print(f"\n{_counted(len(orders), 'order')}, {_counted(fills, 'fill')}.")
+    return count
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _table(lines: Iterable[JournalLine], *, header: bool) -> Table:
+    """One line each. The widths are the same on every page."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=header)
+    table.add_column("time (IST)", no_wrap=True, min_width=len("2026-01-05 09:15:00"))
+    table.add_column("status", no_wrap=True, min_width=len("CANCELLED"))
+    table.add_column("filled", no_wrap=True, min_width=len("1800 of 1800"), justify="right")
+    table.add_column("price", no_wrap=True, min_width=len("24300.00"), justify="right")
+    table.add_column("order", overflow="fold")
+    for line in lines:
+        table.add_row(
+            f"{line.at.astimezone(IST):%Y-%m-%d %H:%M:%S}",
+            status_text(line.status),
+            f"{line.filled_quantity} of {line.quantity}",
+            rupees(line.fill_price),
+            _words(line),
+        )
+    return table
+
+
+def _words(line: JournalLine) -> Text:
+    prices = [rupees(line.price)] if line.price is not None else []
+    prices += [f"trigger {rupees(line.trigger_price)}"] if line.trigger_price is not None else []
+    terms = [line.side, str(line.quantity), line.symbol, line.order_type, *prices, line.product]
+    last = line.reasons[-1:] if line.trade_id is None else ()
+    said = "  ".join([line.client_order_id, line.strategy, " ".join(terms), *last])
+    return Text("".join(character if character.isprintable() else " " for character in said))
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """A file to write, which is there under its name once the block has ended, and not before.
+
+    If anything goes wrong, what was there before still is, and nothing else.
+    """
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        raise typer.BadParameter(f"{path} must be a file", param_hint="'--output'")
+    half = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with half.open("x", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(target)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        fail(f"{path}: cannot be written: {error.strerror or error}")
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def until_the_reader_leaves() -> Iterator[None]:
+    """Whoever has read enough closes the pipe, as `head` does: the end, and no error."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # the latter is what rich makes of the former
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush at the exit
+        raise typer.Exit(0) from None

@@ -1,0 +1,137 @@
+"""The journal: every fill, and every order without one, in the order of their time.
+
+One line a fill, at the time of the trade. An order that has no fill has one line, at its last change: how it ended,
+or how it stands. So the filled quantities of the lines add up to what was traded, whatever part of them is chosen,
+and no order is missing. `status` is that of the order as it stands: an order that was cancelled after a part of it
+had filled has CANCELLED on the lines of its fills.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from heapq import merge
+from operator import attrgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from trading.ledger.tables import fills, orders
+from trading.order import Mode, OrderType, Product, Side, Status, Validity
+
+BATCH = 1000
+"""Rows that are fetched at a time: the journal of years is never in memory as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which part of one account's journal. What is `None` is not looked at."""
+
+    account: str
+    since: datetime | None = None
+    """Lines of this moment and later ones."""
+    until: datetime | None = None
+    """Lines before this moment."""
+    symbol: str | None = None
+    strategy: str | None = None
+    statuses: Collection[Status] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """A fill with its order; or an order without fills, where `trade_id` and `fill_price` are `None`."""
+
+    at: datetime
+    account: str
+    order_id: str
+    client_order_id: str
+    broker_order_id: str | None
+    trade_id: str | None
+    mode: Mode
+    strategy: str
+    symbol: str
+    side: Side
+    product: Product
+    order_type: OrderType
+    validity: Validity
+    quantity: int
+    """The order's, in shares."""
+    price: Decimal | None
+    """Rupees: the order's limit."""
+    trigger_price: Decimal | None
+    filled_quantity: int
+    """Shares of this fill; 0 without one."""
+    fill_price: Decimal | None
+    """Rupees a share of this fill."""
+    status: Status
+    tag: str
+    reason: str
+    """Why it was wanted, in the strategy's words."""
+    reasons: tuple[str, ...]
+    """Why it stands as it does."""
+
+
+def journal_lines(connection: sa.Connection, chosen: Chosen) -> Iterator[JournalLine]:
+    """The lines to which everything given applies, oldest first. Two queries, read as far as the lines are taken."""
+    of_fills, of_orders = (_lines(connection, asked) for asked in (_fills(chosen), _orders(chosen)))
+    return merge(of_fills, of_orders, key=attrgetter("at"))
+
+
+ENUMS = {
+    "mode": Mode,
+    "side": Side,
+    "product": Product,
+    "order_type": OrderType,
+    "validity": Validity,
+    "status": Status,
+    "reasons": tuple,
+}
+OF_TRADE = {
+    "at": fills.c.at,
+    "broker_order_id": fills.c.broker_order_id,
+    "trade_id": fills.c.trade_id,
+    "filled_quantity": fills.c.quantity,
+    "fill_price": fills.c.price,
+}
+OF_NONE = {"at": orders.c.updated_at, "trade_id": sa.null(), "fill_price": sa.null()}
+
+
+def _columns(own: dict[str, Any]) -> list[sa.ColumnElement[Any]]:
+    names = JournalLine.__dataclass_fields__
+    return [(own[name] if name in own else orders.c[name]).label(name) for name in names]
+
+
+def _fills(chosen: Chosen) -> sa.Select[Any]:
+    """By the fills, which are there by their time; each order is then looked up by its id."""
+    asked = sa.select(*_columns(OF_TRADE)).join(orders, orders.c.order_id == fills.c.order_id)
+    asked = asked.where(fills.c.account == chosen.account)
+    if chosen.symbol is not None:
+        asked = asked.where(fills.c.symbol == chosen.symbol)
+    return _narrowed(asked, chosen, fills.c.at).order_by(fills.c.at, fills.c.order_id, fills.c.number)
+
+
+def _orders(chosen: Chosen) -> sa.Select[Any]:
+    asked = sa.select(*_columns(OF_NONE)).where(orders.c.account == chosen.account, orders.c.filled_quantity == 0)
+    if chosen.symbol is not None:
+        asked = asked.where(orders.c.symbol == chosen.symbol)
+    return _narrowed(asked, chosen, orders.c.updated_at).order_by(orders.c.updated_at, orders.c.order_id)
+
+
+def _narrowed(asked: sa.Select[Any], chosen: Chosen, moment: sa.ColumnElement[datetime]) -> sa.Select[Any]:
+    if chosen.since is not None:
+        asked = asked.where(moment >= chosen.since)
+    if chosen.until is not None:
+        asked = asked.where(moment < chosen.until)
+    if chosen.strategy is not None:
+        asked = asked.where(orders.c.strategy == chosen.strategy)
+    if chosen.statuses is not None:
+        asked = asked.where(orders.c.status.in_([status.value for status in chosen.statuses]))
+    return asked
+
+
+def _lines(connection: sa.Connection, asked: sa.Select[Any]) -> Iterator[JournalLine]:
+    for row in connection.execute(asked, execution_options={"yield_per": BATCH}).mappings():
+        content = dict(row)
+        for name, kind in ENUMS.items():
+            content[name] = kind(content[name])
+        yield JournalLine(**content)

@@ -21,6 +21,8 @@ from trading.settings import Kite, Live
 INSTRUMENT_ROUTES = ("market.instruments", "market.instruments.all")
 """The routes that Zerodha's own sandbox serves without its prefix."""
 
+AT_MARKET = (OrderType.MARKET, OrderType.SL_M)
+
 Token = Callable[[], str | None]
 
 
@@ -51,6 +53,7 @@ class KiteBroker:
             "price": change.price,
             "trigger_price": change.trigger_price,
             "order_type": change.order_type.value if change.order_type else None,
+            "market_protection": self._live.market_protection if change.order_type in AT_MARKET else None,
         }
         variety = self._variety(broker_order_id)
         return self._command(lambda kite: kite.modify_order(variety, broker_order_id, **parameters), variety)
@@ -74,7 +77,6 @@ class KiteBroker:
 
     def _parameters(self, order: Order) -> dict[str, Any]:
         exchange, tradingsymbol = order.symbol.split(":", 1)
-        at_market = order.order_type in (OrderType.MARKET, OrderType.SL_M)
         special = order.instructions.model_dump(exclude_none=True) if order.instructions else {}
         return {
             "exchange": exchange,
@@ -87,7 +89,7 @@ class KiteBroker:
             "trigger_price": order.trigger_price,
             "validity": order.validity.value,
             "tag": order.tag,
-            "market_protection": self._live.market_protection if at_market else None,
+            "market_protection": self._live.market_protection if order.order_type in AT_MARKET else None,
             **special,
         }
 

@@ -66,6 +66,11 @@ class WatchActivities:
         self._stream = stream
         self._interval = interval
         self._executor = executor
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """The worker is about to stop. The SDK does not tell an activity that is its first and begins meanwhile."""
+        self._leaving.set()
 
     @activity.defn
     async def watch(self, account: str, seconds: float) -> None:
@@ -75,13 +80,13 @@ class WatchActivities:
         pushed = asyncio.Event()
         helpers = [asyncio.create_task(self._beat()), asyncio.create_task(self._stream.run(pushed.set))]
         watching = asyncio.create_task(self._watch(pushed))
-        stopping = asyncio.create_task(activity.wait_for_worker_shutdown())
-        every = [watching, stopping, *helpers]
+        stopping = {asyncio.create_task(stop) for stop in (activity.wait_for_worker_shutdown(), self._leaving.wait())}
+        every = [watching, *stopping, *helpers]
         try:
             done, _ = await asyncio.wait(every, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            if stopping in done:
+            if stopping & done:
                 raise ApplicationError("handing over: the worker stops", category=ApplicationErrorCategory.BENIGN)
         finally:
             for task in every:

@@ -108,6 +108,7 @@ async def running(client: Client, parts: Parts, interceptors: Sequence[Intercept
             await stack.enter_async_context(worker)
         await limit_broker_queue(client, parts)
         await ensure_watch(client, parts.settings.account)
+        stack.callback(parts.watch.leave)
         yield
     parts.executor.shutdown(wait=True)
     parts.database.close()

@@ -1,4 +1,7 @@
-"""The production worker, which kills itself once, with SIGKILL, at a named point: `python -m` this HOME POINT."""
+"""The production worker, which kills itself once, with SIGKILL, at a named point.
+
+`python -m tests.crashes.crashing_worker HOME POINT`
+"""
 
 import asyncio
 import os
@@ -36,6 +39,8 @@ class Point(StrEnum):
     BEFORE_REPORT = "before report"
     AFTER_REPORT = "after report"
     """The watch has told an order of its fill."""
+    ASLEEP_BEFORE_PLACE = "asleep before place"
+    """No crash: the machine sleeps for as long as a test wants, and then goes on where it was."""
 
 
 class Crash:
@@ -50,6 +55,17 @@ class Crash:
             return
         self._flag.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def sleep_at(self, point: str) -> None:
+        """Stands still, the first time, until somebody sends SIGCONT."""
+        if point == self._point and not self._flag.exists():
+            self._flag.touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def woke(self, what: str) -> None:
+        """Notes down what came of it after the first sleep."""
+        if self._flag.exists() and not self._flag.read_text(encoding="utf-8"):
+            self._flag.write_text(what, encoding="utf-8")
 
 
 class CrashingActivities(Interceptor):
@@ -68,7 +84,10 @@ class _Activity(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
         name = input.fn.__name__
         self._crash.at(f"before {name}")
+        self._crash.sleep_at(f"asleep before {name}")
         result = await super().execute_activity(input)
+        if name == "place":
+            self._crash.woke(str(result))
         self._crash.at(f"after {name}")
         return result
 

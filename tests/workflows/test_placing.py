@@ -9,6 +9,7 @@ from tests.workflows.desk import Desk, at_work, finished, messages, now
 from trading.brokers.book import BookState
 from trading.events import EventType
 from trading.order import OrderType, Status
+from workers.worker import workers
 
 
 async def test_filled_at_once(desk: Desk) -> None:
@@ -100,6 +101,18 @@ async def test_deadline_passed_before_any_worker_came(desks: Desks) -> None:
         ended = await finished(desk, order)
     assert (ended.status, len(ended.reasons)) == (Status.REJECTED, 1)
     assert ended.reasons[0].startswith("TOO_LATE: its deadline passed")
+    assert desk.broker.sent == []
+
+
+async def test_no_worker_for_the_broker_before_the_deadline(desks: Desks) -> None:
+    desk = await desks(staffed=False, retry_delay=0.05)
+    order = await desk.start(place_by=now() + timedelta(seconds=1.5))
+    orders, _ = workers(desk.client, desk.parts)
+    async with orders:
+        ended = await finished(desk, order)
+    assert ended.status is Status.REJECTED
+    assert ended.reasons[0] == "not sent: no worker took it in time"
+    assert "TOO_LATE" in ended.reasons[-1]
     assert desk.broker.sent == []
 
 

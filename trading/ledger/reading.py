@@ -21,6 +21,7 @@ CHUNK = 500
 """Values in one IN list: SQLite allows 32,766 parameters in a statement, and 999 where it is old."""
 DAY = timedelta(hours=24)
 
+_BY_NUMBER = itemgetter("number", "trade_id")
 _UNSETTLED = sa.select(orders.c.created_at, orders.c.order_id).where(
     orders.c.account == sa.bindparam("account"), orders.c.unsettled == sa.true()
 )
@@ -90,13 +91,27 @@ def list_orders(
     for column, wanted in ((orders.c.account, account), (orders.c.symbol, symbol), (orders.c.strategy, strategy)):
         if wanted is not None:
             asked = asked.where(column == wanted)
-    if statuses is not None:
-        asked = asked.where(orders.c.status.in_([status.value for status in statuses]))
-    if open_only:
-        asked = asked.where(orders.c.status.in_(OPEN))
-    by = (orders.c.created_at, orders.c.order_id)
-    asked = asked.order_by(*(column.desc() if newest_first else column for column in by)).limit(limit)
-    return _orders(connection, asked)
+    chosen = _of_statuses(asked, _values(statuses, open_only))
+    by = (chosen.selected_columns.created_at, chosen.selected_columns.order_id)
+    ordered = chosen.order_by(*(column.desc() if newest_first else column for column in by)).limit(limit)
+    return _orders(connection, ordered)
+
+
+def _values(statuses: Collection[Status] | None, open_only: bool) -> list[str] | None:
+    """The statuses that are wanted; `None` for whatever status."""
+    if statuses is None:
+        return list(OPEN) if open_only else None
+    return sorted({status.value for status in statuses if not (open_only and status.terminal)})
+
+
+def _of_statuses(asked: sa.Select[Any], values: Sequence[str] | None) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    """For several statuses a query each: they are merged in their order as they come, where for an IN all of the
+    account's orders would be walked through, or sorted.
+    """
+    if values is None:
+        return asked
+    each = [asked.where(orders.c.status == value) for value in values]
+    return sa.union_all(*each) if len(each) > 1 else (each or [asked.where(sa.false())])[0]
 
 
 def unsettled_orders(connection: sa.Connection, account: str) -> list[str]:
@@ -148,15 +163,13 @@ def views_for(
     return list(found.values())
 
 
-def _orders(connection: sa.Connection, asked: sa.Select[Any]) -> list[Order]:
+def _orders(connection: sa.Connection, asked: sa.Select[Any] | sa.CompoundSelect[Any]) -> list[Order]:
     rows = connection.execute(asked).mappings().all()
     if not rows:
         return []
-    theirs = fills.c.order_id.in_(asked.with_only_columns(orders.c.order_id))
-    trades = connection.execute(
-        sa.select(fills).where(theirs).order_by(fills.c.order_id, fills.c.number, fills.c.trade_id)
-    ).mappings()
-    of_order = {order_id: list(group) for order_id, group in groupby(trades, itemgetter("order_id"))}
+    theirs = fills.c.order_id.in_(sa.select(asked.subquery().c.order_id))
+    trades = connection.execute(sa.select(fills).where(theirs).order_by(fills.c.order_id)).mappings()
+    of_order = {order_id: sorted(group, key=_BY_NUMBER) for order_id, group in groupby(trades, itemgetter("order_id"))}
     return [order_of(row, of_order.get(row["order_id"], [])) for row in rows]
 
 

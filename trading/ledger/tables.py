@@ -114,15 +114,19 @@ orders = sa.Table(
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
-    sa.Index(None, "account", "status"),
+    sa.Index(None, "account", "created_at", "order_id"),
+    sa.Index(None, "account", "status", "created_at", "order_id"),
+    sa.Index(None, "account", "symbol", "created_at", "order_id"),
+    sa.Index(None, "account", "strategy", "created_at", "order_id"),
+    sa.Index(None, "account", "filled_quantity", "updated_at", "order_id"),
     sa.Index(None, "account", "unsettled"),
-    sa.Index(None, "account", "created_at"),
     sa.Index(None, "account", "updated_at"),
     sa.Index(None, "account", "tag", unique=True),
     sa.Index(None, "account", "broker_order_id"),
 )
 """The order as its workflow last recorded it. `sequence` is that of the last event; `unsettled` blocks new risk.
-Without a `run_id`, it was recorded before any guard received it."""
+Without a `run_id`, it was recorded before any guard received it. Lists and the journal come out of the indices in their
+order: a year of trading is never sorted."""
 
 events = sa.Table(
     "events",
@@ -154,7 +158,8 @@ fills = sa.Table(
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("price", Money, nullable=False),
     sa.Column("at", Moment, nullable=False),
-    sa.Index(None, "account", "at"),
+    sa.Index(None, "account", "at", "order_id", "number"),
+    sa.Index(None, "account", "symbol", "at", "order_id", "number"),
 )
 """The trades. `number` counts those of one order, from 0, in the order in which they became known."""
 

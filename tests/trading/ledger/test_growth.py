@@ -1,7 +1,7 @@
 """A ledger that has grown: every question is answered by an index, in its order. By query plan, not by the clock."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.trading.ledger.examples import START
 from tests.trading.ledger.many import STEP_SECONDS, fill_up
+from tests.trading.ledger.questions import QUESTIONS, SINCE, UNTIL, Ask
 from trading.ledger import journal, reading
 from trading.ledger.database import Database
 from trading.ledger.journal import Chosen, journal_lines
@@ -19,37 +19,6 @@ from trading.order import Status
 
 ORDERS = 50_000
 STEP = timedelta(seconds=STEP_SECONDS)
-OWN, TAG = "order:paper:whole-1001", "0" * 20
-SINCE, UNTIL = START + timedelta(days=30), START + timedelta(days=31)
-SOME = (Status.CANCELLED, Status.REJECTED)
-
-Ask = Callable[[sa.Connection], object]
-QUESTIONS: dict[str, Ask] = {
-    "find_order": lambda c: reading.find_order(c, OWN),
-    "find_by_tag": lambda c: reading.find_by_tag(c, "paper", TAG),
-    "fingerprint_of": lambda c: reading.fingerprint_of(c, OWN),
-    "list_orders": lambda c: reading.list_orders(c, "paper", limit=200),
-    "list_orders, oldest first": lambda c: reading.list_orders(c, "paper", limit=200, newest_first=False),
-    "list_orders of a symbol": lambda c: reading.list_orders(c, "paper", limit=200, symbol="NSE:INFY"),
-    "list_orders of a strategy": lambda c: reading.list_orders(c, "paper", limit=200, strategy="manual"),
-    "list_orders that are open": lambda c: reading.list_orders(c, "paper", open_only=True),
-    "list_orders of a status": lambda c: reading.list_orders(c, "paper", limit=200, statuses=[Status.EXPIRED]),
-    "list_orders of statuses": lambda c: reading.list_orders(c, "paper", limit=200, statuses=SOME, strategy="s1"),
-    "unsettled_orders": lambda c: reading.unsettled_orders(c, "paper"),
-    "events_of": lambda c: reading.events_of(c, OWN),
-    "events_after": lambda c: reading.events_after(c, 100_000, account="paper"),
-    "events_after, of all": lambda c: reading.events_after(c, 100_000),
-    "positions_of": lambda c: reading.positions_of(c, "paper"),
-    "open_views": lambda c: reading.open_views(c, "paper", ended_since=START + timedelta(days=60)),
-    "views_for": lambda c: reading.views_for(c, "paper", tags=[TAG], broker_order_ids=["B-1"]),
-    "journal_lines": lambda c: next(journal_lines(c, Chosen("paper"))),
-    "journal_lines of a day": lambda c: list(journal_lines(c, Chosen("paper", SINCE, UNTIL))),
-    "journal_lines of a symbol": lambda c: list(journal_lines(c, Chosen("paper", symbol="NSE:INFY"))),
-    "journal_lines of a symbol's day": lambda c: list(journal_lines(c, Chosen("paper", SINCE, UNTIL, "NSE:S1"))),
-    "journal_lines of a strategy": lambda c: next(journal_lines(c, Chosen("paper", strategy="s1"))),
-    "journal_lines of statuses": lambda c: next(journal_lines(c, Chosen("paper", statuses=SOME))),
-    "journal_lines of all that": lambda c: list(journal_lines(c, Chosen("paper", SINCE, UNTIL, "NSE:S1", "s1", SOME))),
-}
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ class Guardian:
             if refusals:
                 return Refusals(refusals=refusals)
             price = checks.order_price(order, situation.last_price) or Decimal(0)
-            reserve(connection, order, price * order.quantity)
+            reserve(connection, order, price, situation.now)
             return Approval(policy=self._policy(deadline))
 
     def check_amendment(self, order: Order, change: Amendment) -> tuple[Refusal, ...]:
@@ -76,10 +76,15 @@ class Guardian:
         return _failed(self._validation, terms, situation)
 
     def redeem(self, order: Order) -> Approved:
-        """The approval of an order that `admit` approved and that has not ended. Raises `NotApproved` otherwise."""
+        """The approval of an order that `admit` approved and that has not ended. Raises `NotApproved` otherwise.
+
+        A halt of the account that came in the meantime counts, too: what has not been sent by then is not sent.
+        """
         with self._database.read() as connection:
             if not is_reserved(connection, order.order_id):
                 raise NotApproved(f"{order.order_id}: no reservation stands for it")
+            if (reason := halt_reason(connection, order.account)) is not None:
+                raise NotApproved(f"the account is halted: {reason}")
         return approve(order)
 
     def _not_mine(self, order: Order) -> tuple[Refusal, ...]:

@@ -1,23 +1,35 @@
 """What workflows write about their orders. Each write is one transaction, and changes nothing the second time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from trading.events import Entry, EventType
+from trading.ledger import reservations
 from trading.ledger.database import Database
+from trading.ledger.last_ticks import last_tick
 from trading.ledger.positions import Position, booked
 from trading.ledger.reading import find_order
-from trading.ledger.reservations import release
 from trading.ledger.rows import FIXED, OVER, fill_row, order_row, position_of, upsert
-from trading.ledger.tables import events, fills, orders, positions
+from trading.ledger.tables import events, fills, orders, positions, strategy_positions
 from trading.order import Order, Status
+
+
+class Known(NamedTuple):
+    """What the ledger has of an order, as far as a recording compares itself with it."""
+
+    sequence: int
+    quantity: int
+    price: Decimal | None
+    trigger_price: Decimal | None
+
 
 _OF_ORDER = orders.c.order_id == sa.bindparam("own")
 _RUN_OF = sa.select(orders.c.run_id, orders.c.status).where(_OF_ORDER)
-_SEQUENCE_OF = sa.select(orders.c.sequence).where(_OF_ORDER)
+_KNOWN = sa.select(*(orders.c[name] for name in Known._fields)).where(_OF_ORDER)
 _INSERT_ORDER = sa.insert(orders)
 _UPDATE_ORDER = sa.update(orders).where(_OF_ORDER)
 _SEQUENCES_FROM = sa.select(events.c.sequence).where(
@@ -26,7 +38,14 @@ _SEQUENCES_FROM = sa.select(events.c.sequence).where(
 _INSERT_EVENT = sa.insert(events)
 _TRADES_OF = sa.select(fills.c.trade_id).where(fills.c.order_id == sa.bindparam("own"))
 _INSERT_FILL = sa.insert(fills)
-_POSITION = sa.select(positions).where(*(column == sa.bindparam(column.name) for column in positions.primary_key))
+_HELD = sa.union_all(
+    *(
+        sa.select(sa.literal(table.name).label("table"), *(table.c[column.name] for column in positions.columns)).where(
+            *(column == sa.bindparam(column.name) for column in table.primary_key)
+        )
+        for table in (positions, strategy_positions)
+    )
+)
 """Made once: to make a statement anew costs more than SQLite takes to run it."""
 
 
@@ -77,13 +96,14 @@ def record_within(
     order that no guard has received is entered as it is.
     """
     _add_events(connection, order, entries)
-    fresh = _add_fills(connection, order)
+    fresh = _fresh_fills(connection, order)
     newest = max((entry.sequence for entry in entries), default=0)
-    _update_row(connection, order, newest, unsettled=unsettled, has_fresh_fills=bool(fresh))
+    row = connection.execute(_KNOWN, {"own": order.order_id}).one_or_none()
+    known = None if row is None else Known(*row)
+    _update_row(connection, order, known, newest, unsettled=unsettled, has_fresh_fills=bool(fresh))
     if fresh:
         _book(connection, order, fresh)
-    if order.status.terminal:
-        release(connection, order.order_id, order.updated_at)
+    _keep_reserved(connection, order, known, newest, sum(fill["quantity"] for fill in fresh))
 
 
 def _add_events(connection: sa.Connection, order: Order, entries: Sequence[Entry]) -> None:
@@ -107,37 +127,67 @@ def _event_row(order: Order, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _add_fills(connection: sa.Connection, order: Order) -> list[dict[str, Any]]:
-    """Insert the fills that are not there yet; returns them."""
+def _fresh_fills(connection: sa.Connection, order: Order) -> list[dict[str, Any]]:
+    """The rows of the fills that the ledger does not have yet."""
     if not order.fills:
         return []
     known = set(connection.execute(_TRADES_OF, {"own": order.order_id}).scalars())
-    fresh = [fill_row(order, number) for number, fill in enumerate(order.fills) if fill.trade_id not in known]
-    if fresh:
-        connection.execute(_INSERT_FILL, fresh)
-    return fresh
+    return [fill_row(order, number) for number, fill in enumerate(order.fills) if fill.trade_id not in known]
 
 
 def _update_row(
-    connection: sa.Connection, order: Order, newest: int, *, unsettled: bool, has_fresh_fills: bool
+    connection: sa.Connection,
+    order: Order,
+    known: Known | None,
+    newest: int,
+    *,
+    unsettled: bool,
+    has_fresh_fills: bool,
 ) -> None:
-    known = connection.execute(_SEQUENCE_OF, {"own": order.order_id}).scalar_one_or_none()
-    row = order_row(order) | {"unsettled": unsettled, "sequence": max(newest, known or 0)}
+    sequence = max(newest, known.sequence if known is not None else 0)
+    row = order_row(order) | {"unsettled": unsettled, "sequence": sequence}
     if known is None:
         connection.execute(_INSERT_ORDER, row)
-    elif newest > known or has_fresh_fills:
+    elif newest > known.sequence or has_fresh_fills:
         changes = {name: value for name, value in row.items() if name not in FIXED}
         connection.execute(_UPDATE_ORDER, changes | {"own": order.order_id})
 
 
-def _book(connection: sa.Connection, order: Order, fresh: Sequence[Mapping[str, Any]]) -> None:
-    """Put newly inserted fills into the net position."""
-    key = {"account": order.account, "symbol": order.symbol, "product": order.product}
-    row = connection.execute(_POSITION, key).mappings().one_or_none()
-    position = position_of(row) if row is not None else Position(order.account, order.symbol, order.product)
+def _keep_reserved(connection: sa.Connection, order: Order, known: Known | None, newest: int, traded: int) -> None:
+    """What is reserved for the order is what it may still trade. An order found at the broker reserves, too."""
+    if known is None:
+        if order.broker_order_id is not None and not order.status.terminal:
+            reservations.add(connection, order, _price_of(connection, order), order.updated_at)
+    elif order.status.terminal:
+        reservations.end(connection, order.order_id, traded, order.updated_at)
+    else:
+        terms = (known.quantity, known.price, known.trigger_price)
+        is_amended = newest > known.sequence and terms != (order.quantity, order.price, order.trigger_price)
+        if traded or is_amended:
+            reservations.follow(connection, order, traded)
+
+
+def _price_of(connection: sa.Connection, order: Order) -> Decimal:
+    """Rupees a unit; 0 where nobody knows."""
+    price = reservations.own_price(order)
+    if price is None and (tick := last_tick(connection, order.account, order.symbol)):
+        price = tick.last_price
+    return price or Decimal(0)
+
+
+def _book(connection: sa.Connection, order: Order, fresh: Sequence[dict[str, Any]]) -> None:
+    """Enter new fills, each with what it earned, into the account's net position, and into its strategy's."""
+    key = {"account": order.account, "symbol": order.symbol, "product": order.product, "strategy": order.strategy}
+    held = {row["table"]: position_of(row) for row in connection.execute(_HELD, key).mappings()}
+    flat = Position(order.account, order.symbol, order.product)
+    net, own = held.get(positions.name, flat), held.get(strategy_positions.name, flat)
     for fill in fresh:
-        position = booked(position, order.side, fill["quantity"], fill["price"])
-    upsert(connection, positions, [_position_row(position, order.updated_at)])
+        before, net = net, booked(net, order.side, fill["quantity"], fill["price"])
+        own = booked(own, order.side, fill["quantity"], fill["price"])
+        fill["realized_pnl"] = net.realized_pnl - before.realized_pnl
+    connection.execute(_INSERT_FILL, fresh)
+    upsert(connection, positions, [_position_row(net, order.updated_at)])
+    upsert(connection, strategy_positions, [_position_row(own, order.updated_at) | {"strategy": order.strategy}])
 
 
 def _position_row(position: Position, at: datetime) -> dict[str, Any]:

@@ -1,49 +1,146 @@
-"""What approved orders may still use: reserved with the approval, released with the order's end."""
+"""What approved orders may still trade: reserved with the approval, smaller with every fill, released at the end.
 
+What is filled is part of the position, what is reserved may still become one, and never is anything both. While a
+change is on its way to the broker, both the terms that stand and those that were asked for may come true, so the
+greater of each is reserved until the book shows the change, or until it is certain that it was not made.
+"""
+
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 
 from trading.ledger.rows import OVER
-from trading.ledger.tables import orders, reservations
-from trading.order import Order
+from trading.ledger.tables import LARGEST, SCALE, orders, reservations
+from trading.order import Order, Terms
 
-_OWN, _STANDS = reservations.c.order_id == sa.bindparam("own"), reservations.c.released_at.is_(None)
+LARGEST_VALUE = Decimal(LARGEST) / SCALE
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What stands reserved for one order."""
+
+    quantity: int
+    """Units that may still be traded."""
+    price: Decimal
+    """Rupees a unit, at most."""
+    value: Decimal
+    """Rupees."""
+    filled: int
+    """Units of the order that are part of the position by now."""
+    amended_quantity: int | None = None
+    """In all, of a change that was asked for and not seen yet."""
+    amended_price: Decimal | None = None
+
+    def of_terms(self, quantity: int, price: Decimal) -> "Reservation":
+        """The same with other terms in force: `quantity` in all, and no change on its way."""
+        rest = max(quantity - self.filled, 0)
+        return Reservation(rest, price, min(rest * price, LARGEST_VALUE), self.filled)
+
+    def with_change(self, quantity: int, price: Decimal) -> "Reservation":
+        """Enough for these terms and for the change to `quantity` in all at `price`. The same if it was enough."""
+        asked = self.of_terms(max(quantity, self.amended_quantity or 0), max(price, self.amended_price or Decimal(0)))
+        if asked.quantity <= self.quantity and asked.value <= self.value:
+            return self
+        return replace(
+            self,
+            quantity=max(self.quantity, asked.quantity),
+            price=max(self.price, asked.price),
+            value=max(self.value, asked.value),
+            amended_quantity=asked.quantity + self.filled,
+            amended_price=asked.price,
+        )
+
+
+_R = reservations.c
+_OWN = _R.order_id == sa.bindparam("own")
+_STANDS = _R.released_at.is_(None)
 _KNOWN_OR_OVER = sa.union_all(
-    sa.select(reservations.c.order_id).where(_OWN),
+    sa.select(_R.order_id).where(_OWN),
     sa.select(orders.c.order_id).where(orders.c.order_id == sa.bindparam("own"), orders.c.status.in_(OVER)),
 )
-_STANDING = sa.select(reservations.c.order_id).where(_OWN, _STANDS)
+_STANDING = sa.select(*(_R[name] for name in Reservation.__slots__)).where(_OWN, _STANDS)
 _INSERT = sa.insert(reservations)
-_RELEASE = sa.update(reservations).where(_OWN, _STANDS)
+_UPDATE = sa.update(reservations).where(_OWN)
+_REST = sa.case((_R.quantity > sa.bindparam("traded"), _R.quantity - sa.bindparam("traded")), else_=0)
+_END = _UPDATE.values(
+    filled=_R.filled + sa.bindparam("traded"),
+    quantity=_REST,
+    released_at=sa.func.coalesce(_R.released_at, sa.bindparam("at", type_=_R.released_at.type)),
+)
 
 
-def reserve(connection: sa.Connection, order: Order, value: Decimal) -> None:
-    """Reserve `value` rupees and the order's quantity for it. The second time changes nothing.
+def own_price(terms: Terms) -> Decimal | None:
+    """Rupees a unit that an order says itself: its limit, else its trigger; `None` at the market."""
+    return terms.price or terms.trigger_price
+
+
+def reserve(connection: sa.Connection, order: Order, price: Decimal, at: datetime) -> None:
+    """Reserve what remains of the order, at `price` rupees a unit. The second time changes nothing.
 
     Nothing is reserved for an order that the ledger knows to be over: nobody would release it.
     """
     if connection.execute(_KNOWN_OR_OVER, {"own": order.order_id}).first() is not None:
         return
+    add(connection, order, price, at)
+
+
+def add(connection: sa.Connection, order: Order, price: Decimal, at: datetime) -> None:
+    """The same for an order that is known to be new."""
     row = {
         "order_id": order.order_id,
         "account": order.account,
         "symbol": order.symbol,
         "strategy": order.strategy,
+        "product": order.product.value,
         "side": order.side.value,
-        "quantity": order.quantity,
-        "value": value,
-        "reserved_at": order.updated_at,
+        "quantity": order.remaining,
+        "price": price,
+        "value": (price * order.remaining).min(LARGEST_VALUE),
+        "filled": order.filled_quantity,
+        "reserved_at": at,
     }
     connection.execute(_INSERT, row)
 
 
+def standing(connection: sa.Connection, order_id: str) -> Reservation | None:
+    """The order's reservation, if it is not released."""
+    row = connection.execute(_STANDING, {"own": order_id}).one_or_none()
+    return None if row is None else Reservation(*row)
+
+
 def is_reserved(connection: sa.Connection, order_id: str) -> bool:
     """Whether the order has a reservation that is not released."""
-    return connection.execute(_STANDING, {"own": order_id}).first() is not None
+    return standing(connection, order_id) is not None
+
+
+def change(connection: sa.Connection, order_id: str, reservation: Reservation) -> None:
+    """Put this in place of what stands reserved for the order."""
+    columns: dict[str, Any] = {name: getattr(reservation, name) for name in Reservation.__slots__}
+    connection.execute(_UPDATE, columns | {"own": order_id})
+
+
+def follow(connection: sa.Connection, order: Order, traded: int) -> None:
+    """Of a working order: `traded` more units became position, and its terms may be new."""
+    known = standing(connection, order.order_id)
+    if known is None:
+        return
+    price = own_price(order) or known.price
+    now = replace(known, filled=known.filled + traded).of_terms(order.quantity, price)
+    if known.amended_quantity is not None and known.amended_price is not None:
+        now = now.with_change(known.amended_quantity, known.amended_price)
+    if now != known:
+        change(connection, order.order_id, now)
+
+
+def end(connection: sa.Connection, order_id: str, traded: int, at: datetime) -> None:
+    """The order is over, and `traded` more units became position. Its reservation is released, if it still stands."""
+    connection.execute(_END, {"own": order_id, "traded": traded, "at": at})
 
 
 def release(connection: sa.Connection, order_id: str, at: datetime) -> None:
     """End the order's reservation, if it has one that still stands."""
-    connection.execute(_RELEASE, {"own": order_id, "released_at": at})
+    end(connection, order_id, 0, at)

@@ -72,16 +72,21 @@ def _text(name: str, **kwargs: Any) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=kwargs.pop("nullable", False), **kwargs)
 
 
+def _partial_index(name: str, *columns: str, where: str) -> sa.Index:
+    """An index of the rows that matter: it stays small however long the table grows."""
+    return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
 accounts = sa.Table(
     "accounts",
     metadata,
     _text("account", primary_key=True),
-    sa.Column("halted", sa.Boolean, nullable=False),
+    _text("state"),
     sa.Column("halt_reason", Words, nullable=False),
     sa.Column("book_read_at", Moment),
     sa.Column("updated_at", Moment, nullable=False),
 )
-"""One row an account: whether it may trade, and when its watch last read the broker's book."""
+"""One row an account: how far it may trade and why, and when its watch last read the broker's book."""
 
 orders = sa.Table(
     "orders",
@@ -157,11 +162,14 @@ fills = sa.Table(
     _text("side"),
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("price", Money, nullable=False),
+    sa.Column("realized_pnl", Money, nullable=False),
     sa.Column("at", Moment, nullable=False),
     sa.Index(None, "account", "at", "order_id", "number"),
     sa.Index(None, "account", "symbol", "at", "order_id", "number"),
+    _partial_index("ix_fills_earned", "account", "at", "order_id", "realized_pnl", where="realized_pnl <> 0"),
 )
-"""The trades. `number` counts those of one order, from 0, in the order in which they became known."""
+"""The trades. `number` counts those of one order, from 0, in the order in which they became known. `realized_pnl` is
+what the trade earned by closing a part of the account's position."""
 
 positions = sa.Table(
     "positions",
@@ -176,6 +184,20 @@ positions = sa.Table(
 )
 """Net position: signed quantity, what the open part cost (signed like the quantity), and realized profit."""
 
+strategy_positions = sa.Table(
+    "strategy_positions",
+    metadata,
+    _text("account", primary_key=True),
+    _text("strategy", primary_key=True),
+    _text("symbol", primary_key=True),
+    _text("product", primary_key=True),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("open_value", Money, nullable=False),
+    sa.Column("realized_pnl", Money, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+"""The same of each strategy's own trades, as if it were alone in the account."""
+
 reservations = sa.Table(
     "reservations",
     metadata,
@@ -183,14 +205,26 @@ reservations = sa.Table(
     _text("account"),
     _text("symbol"),
     _text("strategy"),
+    _text("product"),
     _text("side"),
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("value", Money, nullable=False),
+    sa.Column("price", Money, nullable=False),
+    sa.Column("filled", sa.BigInteger, nullable=False),
+    sa.Column("amended_quantity", sa.BigInteger),
+    sa.Column("amended_price", Money),
     sa.Column("reserved_at", Moment, nullable=False),
     sa.Column("released_at", Moment),
-    sa.Index(None, "account", "released_at"),
+    _partial_index(
+        "ix_reservations_standing",
+        *("account", "symbol", "product", "side", "strategy", "quantity", "value", "price"),
+        where="released_at IS NULL",
+    ),
+    sa.Index(None, "account", "reserved_at", "strategy", "symbol"),
 )
-"""What approved orders may still use. Made with the approval, released with the order's end."""
+"""What approved orders may still trade: `quantity` units, worth `value` rupees at `price` each. Made with the approval,
+smaller with every fill, released with the order's end. `amended_*` are the total quantity and the price of a change
+that was sent to the broker, until the book shows it."""
 
 ticks = sa.Table(
     "ticks",

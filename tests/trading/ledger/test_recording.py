@@ -125,7 +125,7 @@ def test_the_end_releases_the_reservation_once(ledger: Database) -> None:
     order = new_order()
     enter(ledger, order)
     with ledger.write() as connection:
-        reserve(connection, order, Decimal(1000))
+        reserve(connection, order, Decimal(1000), START)
     *working, ended = history(order, [(10, Decimal(5))], BookState.CANCELLED)
     record_all(ledger, working)
     with ledger.read() as connection:
@@ -180,7 +180,7 @@ def test_a_crash_at_any_statement_leaves_nothing(ledger: Database, breaking: Cal
     order = new_order()
     enter(ledger, order)
     with ledger.write() as connection:
-        reserve(connection, order, Decimal(1000))
+        reserve(connection, order, Decimal(1000), START)
     *_, ended = history(order, [(60, Decimal(5)), (40, Decimal(6))], BookState.COMPLETE)
     before = everything(ledger)
     survived = 0

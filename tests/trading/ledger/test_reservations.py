@@ -14,7 +14,7 @@ def test_a_reservation_stands_until_it_is_released(ledger: Database) -> None:
     order = new_order()
     with ledger.write() as connection:
         assert not is_reserved(connection, order.order_id)
-        reserve(connection, order, Decimal("150005.5"))
+        reserve(connection, order, Decimal("1500.055"), START)
         assert is_reserved(connection, order.order_id)
         release(connection, order.order_id, START)
         assert not is_reserved(connection, order.order_id)
@@ -23,11 +23,11 @@ def test_a_reservation_stands_until_it_is_released(ledger: Database) -> None:
 def test_reserving_and_releasing_again_change_nothing(ledger: Database) -> None:
     order = new_order()
     with ledger.write() as connection:
-        reserve(connection, order, Decimal("150005.5"))
-        reserve(connection, order, Decimal(1))
+        reserve(connection, order, Decimal("1500.055"), START)
+        reserve(connection, order, Decimal(1), START)
         release(connection, order.order_id, START)
         release(connection, order.order_id, START + timedelta(hours=1))
-        reserve(connection, order, Decimal(1))
+        reserve(connection, order, Decimal(1), START)
     [reservation] = rows(ledger, "reservations")
     assert (reservation["value"], reservation["quantity"]) == (Decimal("150005.5"), 100)
     assert reservation["released_at"] == START
@@ -39,12 +39,12 @@ def test_an_order_that_is_over_reserves_nothing(ledger: Database) -> None:
     enter(ledger, order)
     record_all(ledger, history(order, [], BookState.CANCELLED))
     with ledger.write() as connection:
-        reserve(connection, order, Decimal(1000))
+        reserve(connection, order, Decimal(1000), START)
     assert rows(ledger, "reservations") == []
 
 
 @pytest.mark.parametrize("value", ["0.00001", "922337203685477.5808", "Infinity", "NaN"])
 def test_money_that_cannot_be_kept_exactly_is_refused(ledger: Database, value: str) -> None:
     with pytest.raises(StatementError, match="money"), ledger.write() as connection:
-        reserve(connection, new_order(), Decimal(value))
+        reserve(connection, new_order(), Decimal(value), START)
     assert rows(ledger, "reservations") == []

@@ -1,11 +1,11 @@
 """The way to the Temporal server: Temporal's own environment configuration, else this home's embedded server."""
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from trading.errors import ServerUnreachable
 from workers.home import Home
+from workers.payloads import data_converter
 from workers.server import is_there
 
 
@@ -25,7 +25,7 @@ async def connect(home: Home) -> Client:
             raise ServerUnreachable(f"no server is running for home {home.path}: {hint}")
         config["target_host"] = address.target
     try:
-        return await Client.connect(**config, data_converter=pydantic_data_converter)
+        return await Client.connect(**config, data_converter=data_converter)
     except RuntimeError:
         raise ServerUnreachable(f"no Temporal server answers on {config['target_host']}: {hint}") from None
 

@@ -10,7 +10,13 @@ from temporalio.api.taskqueue.v1 import RateLimit
 from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
+from temporalio.worker import (
+    Interceptor,
+    PollerBehaviorAutoscaling,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkflowRunner,
+)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from trading.order import Mode
@@ -35,8 +41,13 @@ def workflow_runner() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*OUR_PACKAGES))
 
 
-def workers(client: Client, parts: Parts, interceptors: Sequence[Interceptor] = ()) -> tuple[Worker, Worker]:
-    """The account's two workers: workflows with their local activities and the watch; and what reaches the broker."""
+def workers(
+    client: Client, parts: Parts, interceptors: Sequence[Interceptor] = (), runner: WorkflowRunner | None = None
+) -> tuple[Worker, Worker]:
+    """The account's two workers: workflows with their local activities and the watch; and what reaches the broker.
+
+    Without a `runner`, workflows run in the sandbox, which notices what would not replay.
+    """
     account = parts.settings.account
     orders = Worker(
         client,
@@ -44,7 +55,7 @@ def workers(client: Client, parts: Parts, interceptors: Sequence[Interceptor] = 
         workflows=[OrderWorkflow, AccountWatchWorkflow],
         activities=[*parts.orders.local(), parts.watch.watch],
         activity_executor=parts.executor,
-        workflow_runner=workflow_runner(),
+        workflow_runner=runner or workflow_runner(),
         interceptors=interceptors,
         build_id=BUILD_ID,
         max_cached_workflows=CACHED_WORKFLOWS,
@@ -102,9 +113,12 @@ async def limit_broker_queue(client: Client, parts: Parts) -> None:
 
 @asynccontextmanager
 async def running(client: Client, parts: Parts, interceptors: Sequence[Interceptor] = ()) -> AsyncIterator[None]:
-    """The account's workers and its watch, for the length of a block."""
+    """The account's workers and its watch, for the length of a block.
+
+    The workflows run outside of the sandbox, where the tests have held them: it takes a fifth of the worker's time.
+    """
     async with AsyncExitStack() as stack:
-        for worker in workers(client, parts, interceptors):
+        for worker in workers(client, parts, interceptors, UnsandboxedWorkflowRunner()):
             await stack.enter_async_context(worker)
         await limit_broker_queue(client, parts)
         await ensure_watch(client, parts.settings.account)

@@ -1,7 +1,11 @@
 """The `durable-orders` command: exit code 0 for done, 1 for refused or failed with one line, 2 for bad usage."""
 
+import os
 import re
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,19 +31,35 @@ from durable_orders.cli import journal  # noqa: F401
 from durable_orders.cli.app import app, complain
 from trading.errors import DurableOrdersError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]
 
+FAILED = 1
 INTERRUPTED = 130
 """The shell's own exit code for a program that Ctrl-C ended."""
 
 
-def main() -> None:
-    """Run the command line. Whatever fails is one line on stderr."""
+def main() -> NoReturn:
+    """The program. It leaves without the interpreter's own farewell, which the Temporal SDK's threads can outlive: one
+    exit in some sixty is then an abort, after everything has been done.
+    """
+    code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line; gives its exit code. Whatever fails is one line on stderr."""
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        return app(list(words) or ["--help"], standalone_mode=False) or 0
+    except SystemExit as done:
+        return int(done.code or 0)
     except typer.TyperException as error:
         complain(_usage(error))
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
     except DurableOrdersError as error:
         complain(str(error))
     except SQLAlchemyError as error:
@@ -48,9 +68,7 @@ def main() -> None:
         complain(f"the Temporal server did not answer: {error.message or error.status.name}")
     except OSError as error:
         complain(f"{error.filename or 'system'}: {error.strerror or error}")
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
-    sys.exit(1)
+    return FAILED
 
 
 def _usage(error: typer.TyperException) -> str:

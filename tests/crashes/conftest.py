@@ -9,7 +9,8 @@ import pytest
 
 from durable_orders.orders import Orders
 from tests.conftest import eventually
-from trading.ledger.last_ticks import last_tick
+from tests.crashes.processes import Process
+from trading.ledger.last_ticks import LastTick, last_tick
 from trading.market.calendar import IST
 from trading.order import OrderIntent, OrderType, Side
 
@@ -42,9 +43,14 @@ def market(ticks: Path, **paper: Any) -> dict[str, Any]:
     }
 
 
-async def market_shows(orders: Orders) -> None:
-    """Until there is a price to trade at."""
-    await eventually(lambda: orders.read(lambda ledger: last_tick(ledger, orders.settings.account, INFY)), "a tick")
+async def market_shows(orders: Orders, process: Process) -> None:
+    """Until there is a price to trade at, of which that process takes care."""
+
+    async def shown() -> LastTick | None:
+        assert process.poll() is None, "the worker has ended; what it said is in its home"
+        return await orders.read(lambda ledger: last_tick(ledger, orders.settings.account, INFY))
+
+    await eventually(shown, "a tick")
 
 
 def buy(orders: Orders, price: Decimal | None, **more: Any) -> OrderIntent:

@@ -18,7 +18,7 @@ async def test_worker_killed_while_it_follows(make_home: MakeHome, steady_ticks:
     home = make_home(market(steady_ticks))
     async with await Orders.connect(home.path) as orders:
         with worker(home) as process:
-            await market_shows(orders)
+            await market_shows(orders, process)
             amended, withdrawn, native = [await resting(orders) for _ in range(3)]
             kill(process)
             await orders.client.get_workflow_handle(native.order_id).cancel()
@@ -40,8 +40,7 @@ async def test_server_killed_while_orders_are_open(tmp_path: Path, steady_ticks:
     async with AsyncExitStack() as stack:
         stack.callback(kill_server, home)
         orders = await stack.enter_async_context(await Orders.connect(home.path))
-        stack.enter_context(worker(home))
-        await market_shows(orders)
+        await market_shows(orders, stack.enter_context(worker(home)))
         amended, withdrawn = [await resting(orders) for _ in range(2)]
         in_flight = await orders.place(buy(orders, MARKETABLE))
         kill_server(home)

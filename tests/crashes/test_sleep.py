@@ -27,7 +27,7 @@ async def test_placement_that_was_given_up_is_not_sent_any_more(make_home: MakeH
     note = home.path / FLAG
     async with await Orders.connect(home.path) as orders:
         with crashing_worker(home, Point.ASLEEP_BEFORE_PLACE) as sleeper:
-            await market_shows(orders)
+            await market_shows(orders, sleeper)
             order = await orders.place(buy(orders, MARKETABLE))
             await until(note.exists)
             await given_up(orders, order)

@@ -20,7 +20,7 @@ async def test_killed_with_open_orders_and_started_again(tmp_path: Path, steady_
     with up(home, *own_ports()) as first:
         address = await is_up(home)
         async with await Orders.connect(home.path) as orders:
-            await market_shows(orders)
+            await market_shows(orders, first)
             amended, withdrawn, third = [await resting(orders) for _ in range(3)]
             kill(first)
             assert is_alive(address.pid), "the server has nobody to look after it, and goes on"
@@ -40,11 +40,11 @@ async def test_killed_with_open_orders_and_started_again(tmp_path: Path, steady_
 
 async def test_two_homes_side_by_side_and_one_home_twice(tmp_path: Path, steady_ticks: Path) -> None:
     homes = [write_home(tmp_path / name, {"account": "same"} | market(steady_ticks)) for name in ("one", "two")]
-    with up(homes[0], *own_ports()), up(homes[1], *own_ports()):
-        for home in homes:
+    with up(homes[0], *own_ports()) as one, up(homes[1], *own_ports()) as two:
+        for home, process in zip(homes, (one, two), strict=True):
             await is_up(home)
             async with await Orders.connect(home.path) as orders:
-                await market_shows(orders)
+                await market_shows(orders, process)
                 order = await (await orders.place(buy(orders, MARKETABLE, client_order_id="same"))).result()
                 assert order.status is Status.FILLED
                 assert_agree(home, order)

@@ -121,7 +121,7 @@ async def crashed(scenario: Scenario, point: Point, home: Home) -> Order:
     async with await Orders.connect(home.path) as orders:
         site = Site(home, orders)
         with crashing_worker(home, point) as process:
-            await market_shows(orders)
+            await market_shows(orders, process)
             await scenario.act(site)
             await killed_itself(process, home)
         if scenario.meanwhile:

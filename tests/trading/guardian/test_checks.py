@@ -1,0 +1,166 @@
+"""Each check by itself, all reasons at once, and a check that itself fails."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.trading.guardian.conftest import NOW, MakeGuardian, admitted, an_order
+from trading.events import Entry, EventType
+from trading.guardian import checks
+from trading.guardian.checks import Situation
+from trading.guardian.guardian import Guardian
+from trading.guardian.verdict import Approval, Refusals, Verdict
+from trading.ledger.accounts import set_halt
+from trading.ledger.database import Database
+from trading.ledger.recording import record
+from trading.order import Order, Status, Terms
+
+LIMIT = {"order_type": "LIMIT"}
+
+
+def codes(verdict: Verdict) -> list[str]:
+    assert isinstance(verdict, Refusals), verdict
+    return [refusal.code for refusal in verdict.refusals]
+
+
+def message(verdict: Verdict) -> str:
+    assert isinstance(verdict, Refusals), verdict
+    (refusal,) = verdict.refusals
+    return refusal.message
+
+
+@pytest.mark.parametrize(
+    ("terms", "code", "words"),
+    [
+        ({"symbol": "NFO:NIFTY25MAYFUX"}, "UNKNOWN_SYMBOL", "did you mean NFO:NIFTY25MAYFUT?"),
+        ({"symbol": "BSE:QQQQ"}, "UNKNOWN_SYMBOL", "symbol BSE:QQQQ is not in the instrument master"),
+        ({"symbol": "NSE:NIFTY 50"}, "NOT_TRADABLE", "symbol NSE:NIFTY 50 is an index and cannot be traded"),
+        ({"quantity": 100}, "LOT_SIZE", "quantity must be a multiple of the lot of 75, was 100"),
+        ({**LIMIT, "price": "24300.01"}, "TICK_SIZE", "multiples of the tick of 0.05; price was 24300.01"),
+        (
+            {"order_type": "SL", "price": "24400.01", "trigger_price": "24399.99"},
+            "TICK_SIZE",
+            "price was 24400.01, trigger_price was 24399.99",
+        ),
+        ({"quantity": 300}, "MAX_ORDER_QUANTITY", "quantity may be at most 225, was 300"),
+        ({**LIMIT, "price": "30000"}, "MAX_ORDER_VALUE", "value may be at most 2000000 rupees, was 2250000"),
+        ({"order_type": "SL-M", "trigger_price": "30000"}, "MAX_ORDER_VALUE", "was 2250000"),
+        ({"quantity": 150}, "MAX_ORDER_VALUE", "was 3645000"),
+        (
+            {"symbol": "NSE:INFY", "quantity": 1},
+            "MAX_ORDER_VALUE",
+            "value may be at most 2000000 rupees, and without a last price it cannot be known",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_limit_and_the_value(
+    guardian_with: MakeGuardian, terms: dict[str, Any], code: str, words: str
+) -> None:
+    limits = {"max_order_quantity": 225} if code == "MAX_ORDER_QUANTITY" else {}
+    limits |= {"max_order_value": 2_000_000} if code == "MAX_ORDER_VALUE" else {}
+    verdict = admitted(guardian_with(**limits), an_order(**terms))
+    assert codes(verdict) == [code]
+    assert words in message(verdict)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {},
+        {"quantity": 225},
+        {**LIMIT, "price": "24300.05", "side": "SELL"},
+        {"order_type": "SL", "price": "24400", "trigger_price": "24390.95"},
+        {"symbol": "NSE:INFY", "quantity": 7, **LIMIT, "price": "1500.1"},
+        {"symbol": "CDS:USDINR25MAYFUT", "quantity": 1, **LIMIT, "price": "84.0025"},
+    ],
+)
+def test_what_is_right_passes(guardian_with: MakeGuardian, terms: dict[str, Any]) -> None:
+    guardian = guardian_with(max_order_quantity=225, max_order_value=24_300 * 225)
+    assert isinstance(admitted(guardian, an_order(**terms)), Approval)
+
+
+def test_every_reason_is_given_at_once(guardian_with: MakeGuardian, ledger: Database) -> None:
+    set_halt(ledger, "paper", "lunch", NOW)
+    order = an_order(quantity=1801, order_type="LIMIT", price="24300.01")
+    verdict = admitted(guardian_with(max_order_quantity=1800, max_order_value=1), order, NOW - timedelta(seconds=1))
+    assert sorted(codes(verdict)) == [
+        "HALTED",
+        "LOT_SIZE",
+        "MAX_ORDER_QUANTITY",
+        "MAX_ORDER_VALUE",
+        "TICK_SIZE",
+        "TOO_LATE",
+    ]
+
+
+def test_a_value_that_the_ledger_cannot_count_is_refused(guardian: Guardian) -> None:
+    order = an_order(quantity=75 * 10**7, order_type="LIMIT", price="9999999.95")
+    assert codes(admitted(guardian, order)) == ["VALUE_TOO_LARGE"]
+
+
+def test_a_halted_account_takes_nothing_new(guardian: Guardian, ledger: Database) -> None:
+    set_halt(ledger, "paper", "lunch", NOW)
+    assert message(admitted(guardian, an_order())) == "the account is halted: lunch"
+    set_halt(ledger, "paper", None, NOW)
+    assert isinstance(admitted(guardian, an_order()), Approval)
+
+
+def test_while_an_outcome_is_unknown_no_new_risk_is_taken(guardian: Guardian, ledger: Database) -> None:
+    lost = an_order(client_order_id="lost").model_copy(update={"status": Status.UNKNOWN})
+    entry = Entry(sequence=1, type=EventType.ALERT, at=NOW, message="unreadable", status=Status.UNKNOWN)
+    record(ledger, lost, [entry], unsettled=True)
+    assert message(admitted(guardian, an_order())) == "no new risk while the outcome of order:paper:lost is unknown"
+    settled = entry.model_copy(update={"sequence": 2})
+    record(ledger, lost, [settled], unsettled=False)
+    assert isinstance(admitted(guardian, an_order()), Approval)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [an_order(account="other"), an_order(mode="live")],
+    ids=["of another account", "for other money"],
+)
+def test_an_order_that_is_not_this_workers_is_refused(guardian: Guardian, order: Order) -> None:
+    verdict = admitted(guardian, order)
+    assert codes(verdict) == ["WRONG_ACCOUNT"]
+    assert "this worker serves paper (paper)" in message(verdict)
+
+
+class Broken:
+    """A check with a bug."""
+
+    code: ClassVar[str] = "BROKEN"
+
+    def __call__(self, terms: Terms, situation: Situation) -> str | None:
+        raise ZeroDivisionError
+
+
+def test_a_check_that_fails_refuses_the_order(
+    guardian_with: MakeGuardian, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(checks, "VALIDATION", (Broken(), *checks.VALIDATION))
+    guardian = guardian_with()
+    verdict = admitted(guardian, an_order(quantity=100))
+    assert codes(verdict) == ["BROKEN", "LOT_SIZE"], "the others are still asked"
+    assert isinstance(verdict, Refusals)
+    assert verdict.refusals[0].message == "the check itself failed (ZeroDivisionError)"
+    assert "check BROKEN failed on BUY 100" in caplog.text
+
+
+@pytest.mark.parametrize("check", [*checks.VALIDATION, *checks.ADMISSION], ids=lambda check: str(check.code))
+def test_codes_are_stable_and_their_own(check: Callable[..., str | None]) -> None:
+    every = [type(known).code for known in (*checks.VALIDATION, *checks.ADMISSION)]
+    assert every.count(check.code) == 1  # type: ignore[attr-defined]
+    assert check.code.replace("_", "").isupper()  # type: ignore[attr-defined]
+
+
+def test_an_order_is_valued_at_what_it_may_cost() -> None:
+    last = Decimal(24_300)
+    assert checks.order_price(an_order(), last) == last
+    assert checks.order_price(an_order(), None) is None
+    assert checks.order_price(an_order(order_type="LIMIT", price="24000"), last) == 24_000
+    assert checks.order_price(an_order(order_type="SL-M", trigger_price="25000"), last) == 25_000
+    assert checks.order_price(an_order(order_type="SL", trigger_price="25000", price="25010"), last) == 25_010

@@ -45,20 +45,24 @@ class Concerns:
         words = "the broker's session has ended: orders wait for `durable-orders login`, up to their deadlines"
         self._alert(words if isinstance(error, LoginNeeded) else f"the order book cannot be read: {error}")
 
-    def book_was_read(self, ids: Collection[BrokerOrderId]) -> bool:
-        """Whether trouble is over with this reading, which showed these orders.
-
-        Now and then the positions are compared, and orders looked for that the book does not show any more.
-        """
+    def book_was_read(self) -> bool:
+        """Whether trouble is over with this reading."""
         over, self._unreadable = self._unreadable is not None, None
         if over:
             self._alert("the order book can be read again")
-        now = datetime.now(UTC)
-        if self._compared_at is None or now - self._compared_at >= COMPARE_EVERY:
-            self._compared_at = now
-            self.compare_positions()
-            self.report_missing(ids, now)
         return over
+
+    def look_further(self, ids: Collection[BrokerOrderId]) -> None:
+        """Now and then: compare the positions, and look for orders that the book, with these ids, does not show."""
+        now = datetime.now(UTC)
+        if self._compared_at is not None and now - self._compared_at < COMPARE_EVERY:
+            return
+        self._compared_at = now
+        self.report_missing(ids, now)
+        try:
+            self.compare_positions()
+        except BookUnreadable as error:
+            log.warning("the positions of %s cannot be compared now: %s", self._account, error)
 
     def report_missing(self, ids: Collection[BrokerOrderId], now: datetime) -> None:
         """Open orders of earlier days that today's book does not have: nobody closes them, a human is to look.
@@ -81,11 +85,9 @@ class Concerns:
 
     def compare_positions(self) -> None:
         """The broker's net positions against the ledger's. Raises `BookUnreadable`."""
-        theirs = {(p.symbol, p.product.value): p.quantity for p in self._broker.positions() if p.quantity}
+        theirs = _net(self._broker.positions())
         with self._database.read() as connection:
-            ours = {
-                (p.symbol, p.product.value): p.quantity for p in positions_of(connection, self._account) if p.quantity
-            }
+            ours = _net(positions_of(connection, self._account))
         difference = {
             key: theirs.get(key, 0) - ours.get(key, 0)
             for key in sorted(theirs.keys() | ours.keys())

@@ -35,9 +35,10 @@ Token = Callable[[], str | None]
 class KiteStream:
     """The stream of a live account."""
 
-    def __init__(self, settings: Kite, token: Token) -> None:
+    def __init__(self, settings: Kite, token: Token, silent_seconds: float = SILENT_SECONDS) -> None:
         self._settings = settings
         self._token = token
+        self._silent_seconds = silent_seconds
 
     async def run(self, push: Push) -> None:
         """Listen until cancelled. Nothing that the network or the broker does ends it."""
@@ -69,7 +70,7 @@ class KiteStream:
     async def _receive(self, socket: aiohttp.ClientWebSocketResponse, token: str, push: Push) -> None:
         """Raises `TimeoutError` when the socket falls silent. Returns when it closes or a new login has come."""
         while self._token() == token:
-            message = await socket.receive(timeout=SILENT_SECONDS)
+            message = await socket.receive(timeout=self._silent_seconds)
             if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR):
                 return
             if message.type is aiohttp.WSMsgType.TEXT and _is_order(message.data):
@@ -127,4 +128,5 @@ def is_genuine(content: Any, settings: Kite) -> bool:
         return False
     secret = settings.api_secret.get_secret_value()
     said = f"{content.get('order_id')}{content.get('order_timestamp')}{secret}"
-    return hmac.compare_digest(hashlib.sha256(said.encode()).hexdigest(), str(content.get("checksum")))
+    genuine = hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()
+    return hmac.compare_digest(genuine.encode(), str(content.get("checksum")).encode("utf-8", "replace"))

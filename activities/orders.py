@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -32,6 +32,9 @@ HEARTBEAT_SECONDS = 1.0
 FRESH_BEAT = timedelta(seconds=2)
 """A placement whose last heartbeat is older than this is not sent any more: the machine slept, and the workflow may
 have given this attempt up. Shorter than the heartbeat timeout of `place` and any settle window together."""
+PATIENCE = timedelta(seconds=12)
+"""How long an order request waits for its turn, so that the call itself still fits into the activity's time. One that
+had no turn by then is not sent, and asks again: the others of its burst have moved on meanwhile."""
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +43,26 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass
 class Beat:
-    """When an activity last said that it is alive."""
+    """When an activity began, and when it last said that it is alive."""
 
-    at: datetime
+    def __init__(self, began: datetime) -> None:
+        self.began = self.at = began
+
+
+AT_THE_LIMIT = NotSent(evidence=Evidence(message="the account's order requests are at their limit"), tried=False)
+
+
+def _held_back(place_by: datetime, beat: Beat) -> NotSent | None:
+    """Why a placement must not leave in this moment; `None` if it may."""
+    moment = now()
+    if moment > place_by:
+        words = f"its deadline {place_by.isoformat()} has passed"
+    elif moment - beat.at > FRESH_BEAT:
+        words = "the worker was held up before it could send"
+    else:
+        return None
+    return NotSent(evidence=Evidence(message=words), tried=False)
 
 
 class OrderActivities:
@@ -58,11 +76,14 @@ class OrderActivities:
         executor: Executor,
         pacer: Pacer | None = None,
         breaker: RefusalBreaker | None = None,
+        placing: Executor | None = None,
     ) -> None:
+        """`placing` runs placements, so that those which wait for their turn keep no cancel from a thread."""
         self._broker = broker
         self._guardian = guardian
         self._database = database
         self._executor = executor
+        self._placing = placing or executor
         self._pacer = pacer
         self._breaker = breaker
 
@@ -92,24 +113,21 @@ class OrderActivities:
     async def place(self, order: Order, place_by: datetime) -> Outcome:
         """Send the order to the broker, once. Never repeated by a retry policy: an answer that is lost is settled."""
         beat = Beat(activity.info().started_time)
-        return await self._beating(lambda: self._place(order, place_by, beat), beat)
+        return await self._beating(lambda: self._place(order, place_by, beat), beat, self._placing)
 
     def _place(self, order: Order, place_by: datetime, beat: Beat) -> Outcome:
         """Everything that can hold a placement up comes first; the checks of its time come last, then it is sent."""
-        try:
-            approved = self._guardian.redeem(order)
-            in_turn = self._pacer is None or self._pacer.wait()
-        except NotApproved as error:
-            return Refused(evidence=Evidence(message=str(error), error_type="NotApproved"))
-        except SQLAlchemyError as error:
-            return NotSent(evidence=Evidence(message="the ledger could not be used", error_type=type(error).__name__))
-        if not in_turn:
-            return NotSent(evidence=Evidence(message="the account's order requests are at their limit"))
-        if now() > place_by:
-            return NotSent(evidence=Evidence(message=f"its deadline {place_by.isoformat()} has passed"))
-        if now() - beat.at > FRESH_BEAT:
-            return NotSent(evidence=Evidence(message="the worker was held up before it could send"))
-        return self._sent(self._broker.place(approved))
+        with ExitStack() as until_answered:
+            try:
+                approved = self._guardian.redeem(order)
+                in_turn = until_answered.enter_context(self._turn(min(beat.began + PATIENCE, place_by)))
+            except NotApproved as error:
+                return Refused(evidence=Evidence(message=str(error), error_type="NotApproved"))
+            except SQLAlchemyError as error:
+                evidence = Evidence(message="the ledger could not be used", error_type=type(error).__name__)
+                return NotSent(evidence=evidence, tried=False)
+            held_back = _held_back(place_by, beat) if in_turn else AT_THE_LIMIT
+            return held_back or self._sent(self._broker.place(approved))
 
     def _sent(self, outcome: Outcome) -> Outcome:
         """The answer, noted by the breaker. A breaker that cannot write must not lose an answer."""
@@ -149,13 +167,18 @@ class OrderActivities:
         return await self._beating(lambda: self._in_turn(lambda: self._broker.modify(_known(order), change)))
 
     def _in_turn(self, call: Callable[[], Outcome], *, urgent: bool = False) -> Outcome:
-        if self._pacer is None or self._pacer.wait(urgent=urgent):
-            return call()
-        return NotSent(evidence=Evidence(message="the account's order requests are at their limit"))
+        with self._turn(now() + PATIENCE, urgent=urgent) as in_turn:
+            return call() if in_turn else AT_THE_LIMIT
 
-    async def _beating(self, call: Callable[[], R], beat: Beat | None = None) -> R:
+    def _turn(self, until: datetime, *, urgent: bool = False) -> AbstractContextManager[bool]:
+        """Whether it is an order request's turn, waited for until that moment at the latest."""
+        if self._pacer is None:
+            return nullcontext(enter_result=True)
+        return self._pacer.turn(urgent=urgent, patience=(until - now()).total_seconds())
+
+    async def _beating(self, call: Callable[[], R], beat: Beat | None = None, executor: Executor | None = None) -> R:
         """The call on a thread, with heartbeats while it runs, so that a dead worker is noticed in seconds."""
-        running = asyncio.get_running_loop().run_in_executor(self._executor, call)
+        running = asyncio.get_running_loop().run_in_executor(executor or self._executor, call)
         while not (await asyncio.wait({running}, timeout=HEARTBEAT_SECONDS))[0]:
             activity.heartbeat()
             if beat is not None:

@@ -1,7 +1,10 @@
 """Deals with rows of the book that no workflow follows: adopts them, cancels what nobody asked for, books it all."""
 
 import logging
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
 
 from trading.adoption import Stranger, adopted, kind_of
 from trading.brokers.book import BrokerOrder
@@ -9,18 +12,22 @@ from trading.brokers.broker import Broker
 from trading.events import EVENT_OF, Entry, EventType
 from trading.ledger.alerts import alert
 from trading.ledger.database import Database
-from trading.ledger.reading import OpenView, find_order
-from trading.ledger.recording import record
+from trading.ledger.pacing import Pacer
+from trading.ledger.reading import OpenView, find_order, last_sequence
+from trading.ledger.recording import record_within
 from trading.lifecycle import Reported, step
 from trading.narration import sentence
-from trading.order import Account, Mode, Order
-from trading.outcome import Accepted, Refused
+from trading.order import Account, BrokerOrderId, Mode, Order
 from trading.sighting import Sighting
 
 ALERTS = {
     Stranger.EXTERNAL: "found at the broker, not placed by this system",
     Stranger.TWIN: "a second order with the tag of {of}: it is cancelled, and booked if it filled",
 }
+LATE = "the broker took it after all, as {row}: it is cancelled, and booked if it filled"
+AFTER_THE_END = "reported by the broker after its end"
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
+"""Between two requests to cancel the same row, doubled each time, for as long as the book shows it working."""
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +35,16 @@ log = logging.getLogger(__name__)
 class Strangers:
     """One account's. Its methods block, and may be repeated."""
 
-    def __init__(self, account: Account, mode: Mode, broker: Broker, database: Database) -> None:
+    def __init__(
+        self, account: Account, mode: Mode, broker: Broker, database: Database, pacer: Pacer | None = None
+    ) -> None:
         self._account = account
         self._mode = mode
         self._broker = broker
         self._database = database
+        self._pacer = pacer
         self._unreadable: set[str] = set()
+        self._dismissed: dict[BrokerOrderId, tuple[datetime, timedelta]] = {}
 
     def adopt(self, sighting: Sighting, same_tag: OpenView | None) -> None:
         """Take the row into the ledger as an order of its own; from then on it is followed there."""
@@ -46,32 +57,44 @@ class Strangers:
             self._report_once(sighting.row, error)
             return
         words = ALERTS[kind].format(of=same_tag.order_id if same_tag else "")
-        self._record(order, step(order, Reported(sighting.report), datetime.now(UTC)), 1, f"{words}; ", EventType.ALERT)
+        with self._database.write() as connection:
+            after = step(order, Reported(sighting.report), datetime.now(UTC))
+            self._record(connection, order, after, words, EventType.ALERT)
 
-    def dismiss(self, row: BrokerOrder, view: OpenView) -> bool:
-        """Ask the broker to cancel a row that nobody wants. Whether it gave an answer; the book tells the rest."""
-        answer = self._broker.cancel(row.broker_order_id)
-        log.warning("%s works at the broker though its order has ended: cancelled (%s)", view.order_id, answer.kind)
-        return isinstance(answer, Accepted | Refused)
+    def dismiss(self, row: BrokerOrder, view: OpenView) -> None:
+        """Ask the broker to cancel a row that nobody wants; ever more seldom, until the book shows that it is done."""
+        now = datetime.now(UTC)
+        due, pause = self._dismissed.get(row.broker_order_id, (now, FIRST_PAUSE))
+        if now < due:
+            return
+        self._dismissed[row.broker_order_id] = (now + pause, min(2 * pause, LONGEST_PAUSE))
+        with self._turn() as in_turn:
+            said = self._broker.cancel(row.broker_order_id).kind if in_turn else "not sent"
+        log.warning("%s works at the broker though its order has ended: to be cancelled (%s)", view.order_id, said)
+
+    def _turn(self) -> AbstractContextManager[bool]:
+        return self._pacer.turn(urgent=True) if self._pacer is not None else nullcontext(enter_result=True)
 
     def book(self, view: OpenView, sighting: Sighting) -> None:
         """A change of an order that has no workflow, or none any more, is still booked (lifecycle, rule 3)."""
-        with self._database.read() as connection:
+        with self._database.write() as connection:
             order = find_order(connection, view.order_id)
-        if order is None:
-            return
-        after = step(order, Reported(sighting.report), datetime.now(UTC))
-        if after is not order:
+            if order is None:
+                return
+            after = step(order, Reported(sighting.report), datetime.now(UTC))
+            if after is order:
+                return
             late = order.status.terminal
-            kind = EventType.ALERT if late else EVENT_OF[after.status]
-            self._record(
-                order, after, view.sequence + 1, "reported by the broker after its end: " if late else "", kind
-            )
+            arrived = late and order.broker_order_id is None
+            words = LATE.format(row=sighting.row.broker_order_id) if arrived else AFTER_THE_END if late else ""
+            self._record(connection, order, after, words, EventType.ALERT if late else EVENT_OF[after.status])
 
-    def _record(self, before: Order, after: Order, sequence: int, words: str, kind: EventType) -> None:
-        said = words + sentence(before, after)
-        entry = Entry(sequence=sequence, type=kind, at=after.updated_at, message=said, status=after.status)
-        record(self._database, after, [entry])
+    def _record(self, connection: sa.Connection, before: Order, after: Order, words: str, kind: EventType) -> None:
+        """Numbered after what is recorded now: the order's own workflow may have written in the meantime."""
+        said = "; ".join(part for part in (words, sentence(before, after)) if part and part != "updated")
+        number = last_sequence(connection, after.order_id) + 1
+        entry = Entry(sequence=number, type=kind, at=after.updated_at, message=said or "updated", status=after.status)
+        record_within(connection, after, [entry])
 
     def _report_once(self, row: BrokerOrder, error: ValueError) -> None:
         if row.broker_order_id in self._unreadable:

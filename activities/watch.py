@@ -19,6 +19,7 @@ from trading.brokers.broker import Broker
 from trading.errors import BookUnreadable
 from trading.ledger.accounts import book_read
 from trading.ledger.database import Database
+from trading.ledger.pacing import Pacer
 from trading.ledger.reading import OpenView, open_views, views_for
 from trading.order import Account, Mode, Status
 from trading.sighting import Sight, Sighting, Views, is_news
@@ -31,6 +32,8 @@ MANY = 500
 """From so many changed rows on, the ledger is read in one go."""
 GRACE = timedelta(seconds=1)
 """The answer to a placement gets this long to arrive by itself before the book's row is sent after it."""
+SOON = 0.3
+"""Seconds until the next reading, if the last one showed something that could not be dealt with yet."""
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +58,11 @@ class WatchActivities:
         stream: Stream,
         interval: float,
         executor: Executor,
+        pacer: Pacer | None = None,
     ) -> None:
         """`interval` is in seconds."""
         self._account = account
-        self._strangers = Strangers(account, mode, broker, database)
+        self._strangers = Strangers(account, mode, broker, database, pacer)
         self._concerns = Concerns(account, broker, database)
         self._broker = broker
         self._database = database
@@ -102,12 +106,13 @@ class WatchActivities:
         sight = Sight()
         while True:
             pushed.clear()
+            self._look_soon = False
             try:
                 await self.look(sight)
             except BookUnreadable as error:
                 await self._run(lambda reason=error: self._concerns.book_was_not_read(reason))  # type: ignore[misc]
             try:
-                await asyncio.wait_for(pushed.wait(), self._interval)
+                await asyncio.wait_for(pushed.wait(), min(SOON, self._interval) if self._look_soon else self._interval)
             except TimeoutError:
                 continue
 
@@ -120,9 +125,10 @@ class WatchActivities:
         changed = sight.changed(rows, await self._run(self._broker.trades))
         await self._run(lambda: book_read(self._database, self._account, datetime.now(UTC)))
         told = await self._tell_all(sight, changed)
-        ids = {row.broker_order_id for row in rows}
-        if await self._run(lambda: self._concerns.book_was_read(ids)):
+        if await self._run(self._concerns.book_was_read):
             await self._wake_all()
+        ids = {row.broker_order_id for row in rows}
+        await self._run(lambda: self._concerns.look_further(ids))
         return told
 
     async def _tell_all(self, sight: Sight, changed: list[Sighting]) -> int:
@@ -158,16 +164,20 @@ class WatchActivities:
         row, view = sighting.row, views.owner(sighting.row)
         if view is None:
             await self._run(lambda: self._strangers.adopt(sighting, views.with_tag(row)))
+            self._look_soon = self._look_soon or views.with_tag(row) is not None  # a twin is to be cancelled
             return False
         if view.status is Status.PENDING and datetime.now(UTC) - row.placed_at < GRACE:
+            self._look_soon = True
             return False
-        if is_unwanted(row, view) and not await self._run(lambda: self._strangers.dismiss(row, view)):
-            return False
+        unwanted = is_unwanted(row, view)
+        if unwanted:
+            await self._run(lambda: self._strangers.dismiss(row, view))
         news = is_news(view, sighting)
         async with limit:
             if news and not await self._deliver(view, sighting):
                 return False
-        if view.broker_order_id is not None:  # until then a second row with the same tag may still turn up
+        # Until the order has an id, a second row with its tag may still turn up; what is unwanted must be seen to go.
+        if view.broker_order_id is not None and not unwanted:
             sight.settle(sighting)
         return news
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from trading.brokers.book import BookState, BrokerOrder
 from trading.ledger.reading import OpenView
-from trading.order import Account, Mode, Order, order_id, tag_of
+from trading.order import Account, Mode, Order, Status, order_id, tag_of
 
 
 class Stranger(StrEnum):
@@ -32,10 +32,11 @@ def kind_of(row: BrokerOrder, same_tag: OpenView | None) -> Stranger | None:
 def is_unwanted(row: BrokerOrder, view: OpenView) -> bool:
     """Whether the row works in the market while its order has ended: nobody follows it any more, so it must go.
 
-    That is a late arrival (the book did not show it through the whole settle window), or a twin.
+    That is a late arrival (the book did not show it through the whole settle window, or not before a cancel), or a
+    twin. An order that is FILLED or EXPIRED is so by its own row: a book that shows it working is an old one.
     """
-    working = row.state is BookState.WORKING
-    return working and (view.status.terminal or is_adopted(view, Stranger.TWIN))
+    given_up = view.status in (Status.REJECTED, Status.CANCELLED)
+    return row.state is BookState.WORKING and (given_up or is_adopted(view, Stranger.TWIN))
 
 
 def is_adopted(view: OpenView, *kinds: Stranger) -> bool:

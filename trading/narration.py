@@ -11,19 +11,19 @@ def sentence(before: Order, after: Order) -> str:
 
 
 def _new_status(before: Order, after: Order) -> list[str]:
-    if after.filled_quantity > before.filled_quantity:
-        return [_fills(before, after)]
-    if after.status is before.status:
-        return []
+    fills = [_fills(before, after)] if after.filled_quantity > before.filled_quantity else []
+    if after.status is before.status or (fills and after.status in (Status.PARTIAL, Status.FILLED)):
+        return fills
     words = {
         Status.PENDING: "proved not to be at the broker",
         Status.UNKNOWN: "sent, but the answer was lost: looking it up in the order book",
         Status.PLACED: f"working at the broker as {after.broker_order_id}",
+        Status.FILLED: f"filled, {_part(after)} in all",
         Status.CANCELLED: f"cancelled with {_part(after)} filled",
         Status.REJECTED: "rejected",
         Status.EXPIRED: f"expired with {_part(after)} filled",
     }
-    return [words.get(after.status, after.status.lower())]
+    return [*fills, words[after.status]]
 
 
 def _fills(before: Order, after: Order) -> str:

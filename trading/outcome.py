@@ -45,6 +45,8 @@ class Refused(Frozen):
 class NotSent(Frozen):
     kind: Literal["not_sent"] = "not_sent"
     evidence: Evidence
+    tried: bool = True
+    """Without it, the order was held back on this side, as by the account's pace: no attempt was made."""
 
 
 class SessionExpired(Frozen):

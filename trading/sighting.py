@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from trading.adoption import kind_of
 from trading.brokers.book import BookReport, BookState, BrokerOrder
 from trading.ledger.reading import OpenView
-from trading.order import BrokerOrderId, Fill, Status
+from trading.order import BrokerOrderId, Fill, Status, TradeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,16 @@ class Sight:
     def __init__(self) -> None:
         self._settled: dict[BrokerOrderId, tuple[BrokerOrder, int]] = {}
         self._fills: dict[BrokerOrderId, list[Fill]] = {}
-        self._counted = 0
+        self._counted: list[TradeId] = []
 
     def changed(self, rows: Iterable[BrokerOrder], fills: Sequence[Fill]) -> list[Sighting]:
         """The rows that are not settled, in the order of the book. `fills` are the whole day's, oldest first."""
-        if len(fills) != self._counted:
+        counted = [fill.trade_id for fill in fills]
+        if counted != self._counted:
             self._fills = {}
             for fill in fills:
                 self._fills.setdefault(fill.broker_order_id, []).append(fill)
-            self._counted = len(fills)
+            self._counted = counted
         return [self._sighting(row) for row in rows if not self._is_settled(row)]
 
     def settle(self, sighting: Sighting) -> None:

@@ -21,7 +21,7 @@ from trading.guardian.breaker import RefusalBreaker
 from trading.guardian.guardian import Guardian
 from trading.ledger.database import Database
 from trading.ledger.migrate import open_database
-from trading.ledger.pacing import Pacer
+from trading.ledger.pacing import READS_PER_SECOND, Pacer
 from trading.ledger.tables import exchange_markets
 from trading.market.calendar import SessionCalendar, calendar_of
 from trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
@@ -35,6 +35,8 @@ from workers.instruments import instruments_of
 
 THREADS = 64
 """Blocking calls at once: broker calls and ledger transactions of one account."""
+PLACING_THREADS = 16
+"""Placements of a live account at once: most of them wait for their turn among its ten requests a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,15 @@ def build(home: Home, settings: Settings, client: Client, *, live: bool = False)
     guardian = Guardian(database, instruments, settings, session_end(account, calendar), now)
     commands: Broker = DryRun(broker) if settings.execution.dry_run else broker
     interval = settings.placing.reconciliation_interval
-    watch = WatchActivities(account, settings.execution.mode, commands, database, client, stream, interval, executor)
     limits = settings.execution.live
-    pacer = Pacer(database, account, limits.orders_per_second, limits.orders_per_minute) if live else None
-    breaker = RefusalBreaker(database, account, limits.identical_refusals) if live else None
-    orders = OrderActivities(commands, guardian, database, executor, pacer, breaker)
+    sends = live and not settings.execution.dry_run
+    pacer = Pacer(database, account, limits.orders_per_second, limits.orders_per_minute) if sends else None
+    breaker = RefusalBreaker(database, account, limits.identical_refusals) if sends else None
+    watch = WatchActivities(
+        account, settings.execution.mode, commands, database, client, stream, interval, executor, pacer
+    )
+    placing = ThreadPoolExecutor(PLACING_THREADS, thread_name_prefix="placing") if sends else executor
+    orders = OrderActivities(commands, guardian, database, executor, pacer, breaker, placing)
     return Parts(settings, database, instruments, orders, watch, executor)
 
 
@@ -111,7 +117,8 @@ def _live_edge(
         raise InvalidSettings("kite.api_key: live trading needs one")
     database = open_database(home.ledger_url(settings))
     login = SessionFile(home.session_file, settings.kite)
-    broker = KiteBroker(settings.kite, settings.execution.live, login.token, calendar, now)
+    reads = Pacer(database, f"{settings.account} reads", READS_PER_SECOND, 60 * READS_PER_SECOND)
+    broker = KiteBroker(settings.kite, settings.execution.live, login.token, calendar, now, reads)
     return database, broker, KiteStream(settings.kite, login.token)
 
 

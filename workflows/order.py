@@ -29,6 +29,8 @@ WATCH_SILENT_SECONDS = 30.0
 """A book that the watch has not read for this long means that the order looks for itself."""
 
 
+OWN_REFUSALS = ("NotApproved", "DryRun")
+"""Types of refusals that come from this side: nothing was sent."""
 ANY_CONTENT = ""
 """For `placed`: whatever the order is, wait for it."""
 
@@ -57,6 +59,11 @@ class AmendmentRequest:
 
     def refuse(self, words: str, family: str = "InvalidOrder") -> None:
         self.answered, self.refusal = True, ApplicationError(words, type=family, non_retryable=True)
+
+
+def _refusal(evidence: outcome.Evidence) -> str:
+    """Why an order was not taken: in the broker's words, unless it never came so far."""
+    return evidence.message if evidence.error_type in OWN_REFUSALS else f"refused by the broker: {evidence}"
 
 
 def _duplicate(existing: Order) -> ApplicationError:
@@ -204,29 +211,30 @@ class OrderWorkflow:
         if workflow.now() >= policy.place_by:
             self._apply(lifecycle.Refused((f"TOO_LATE: not sent before {policy.place_by.isoformat()}",)))
             return
+        self._woken = False
         answer = await calls.place(self._order, policy)
         if isinstance(answer, outcome.Accepted):
             self._apply(lifecycle.Receipt(answer.broker_order_id))
             self._read(answer.report)
         elif isinstance(answer, outcome.Refused):
-            self._apply(lifecycle.Refused((f"refused by the broker: {answer.evidence}",)))
+            self._apply(lifecycle.Refused((_refusal(answer.evidence),)))
         elif isinstance(answer, outcome.Unknown):
             self._apply(lifecycle.AnswerLost(f"answer lost after sending: {answer.evidence}"))
         else:
             await self._try_later(answer)
 
     async def _try_later(self, answer: outcome.NotSent | outcome.SessionExpired) -> None:
-        """Provably not sent: wait and let `_place` decide again, or give up."""
+        """Provably not sent: wait, at most until the deadline, and let `_place` decide again, or give up."""
+        policy = self._approved
         self._pauses += 1
-        if isinstance(answer, outcome.NotSent):
+        if isinstance(answer, outcome.NotSent) and answer.tried:
             self._attempts += 1
-        if self._attempts > self._approved.max_retries:
+        if self._attempts > policy.max_retries:
             self._apply(lifecycle.Refused((f"not sent in {self._attempts} attempts: {answer.evidence}",)))
             return
         self._apply(lifecycle.Noted(f"not sent: {answer.evidence}"))
         await self._record()
-        pause = self._backoff(self._approved.retry_delay, self._pauses)
-        self._woken = False
+        pause = min(self._backoff(policy.retry_delay, self._pauses), policy.place_by - workflow.now())
         await self._wait(lambda: self._woken or bool(self._inbox), pause)
 
     async def _settle(self) -> None:
@@ -238,9 +246,9 @@ class OrderWorkflow:
         await self._record()
         absent_since, reads, misses = None, 0, 0
         while self._order.status is Status.UNKNOWN:
+            self._woken = False
             seen = await calls.look(self._order)
             if isinstance(seen, Found):
-                self._apply(lifecycle.Noted(f"found in the order book as {seen.report.row.broker_order_id}"))
                 self._read(seen.report)
             elif isinstance(seen, Unreadable):
                 absent_since, reads, misses = None, 0, misses + 1
@@ -252,7 +260,6 @@ class OrderWorkflow:
             self._read_inbox()
             if self._order.status is Status.UNKNOWN:
                 await self._record()
-                self._woken = False
                 pause = self._backoff(self._approved.settle_interval, max(misses, 1))
                 await self._wait(lambda: self._woken or bool(self._inbox), pause)
                 self._read_inbox()
@@ -348,13 +355,19 @@ class OrderWorkflow:
 
     def _read(self, report: BookReport | None) -> None:
         if report is not None:
-            self._apply(lifecycle.Reported(report))
+            self._take(lifecycle.Reported(report))
 
     def _read_inbox(self) -> None:
         """Only here, never as it comes: a task that is done again has more in it, and must count its events alike."""
         inbox, self._inbox = self._inbox, []
         for event in inbox:
-            self._apply(event)
+            self._take(event)
+
+    def _take(self, event: lifecycle.Reported | lifecycle.CancelRequested) -> None:
+        """Whoever saw it, this workflow or the watch: a lost order that is there again is told as found."""
+        if isinstance(event, lifecycle.Reported) and self._order.status is Status.UNKNOWN:
+            self._apply(lifecycle.Noted(f"found in the order book as {event.report.row.broker_order_id}"))
+        self._apply(event)
 
     def _apply(self, event: lifecycle.Event) -> None:
         before, self._order = self._order, lifecycle.step(self._order, event, workflow.now())

@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
 from kiteconnect import KiteConnect
+from sqlalchemy.exc import SQLAlchemyError
 
 from trading.brokers import kite_rows
 from trading.brokers.book import BrokerOrder, BrokerPosition
 from trading.brokers.kite_http import Replies
-from trading.brokers.kite_outcomes import outcome_of
+from trading.brokers.kite_outcomes import Ending, outcome_of
+from trading.brokers.kite_reads import SharedReading
 from trading.errors import BookUnreadable, LoginNeeded
 from trading.guardian.approval import Approved
+from trading.ledger.pacing import Pacer
 from trading.market.calendar import SessionCalendar
 from trading.order import Amendment, BrokerOrderId, Fill, Order, OrderType
 from trading.outcome import Accepted, Evidence, Outcome, SessionExpired
@@ -30,8 +34,15 @@ class KiteBroker:
     """Thread-safe. Asks `token()` for the access token at every call, so that a new login counts at once."""
 
     def __init__(
-        self, settings: Kite, live: Live, token: Token, calendar: SessionCalendar, clock: Callable[[], datetime]
+        self,
+        settings: Kite,
+        live: Live,
+        token: Token,
+        calendar: SessionCalendar,
+        clock: Callable[[], datetime],
+        reads: Pacer | None = None,
     ) -> None:
+        """`reads` keeps the pace of the readings; commands are paced by whoever gives them."""
         self._settings = settings
         self._live = live
         self._token = token
@@ -40,6 +51,9 @@ class KiteBroker:
         self._replies = Replies()
         self._clients = threading.local()
         self._varieties: dict[BrokerOrderId, str] = {}
+        self._reads = reads
+        self._shared_book = SharedReading(self._order_book)
+        self._shared_trades = SharedReading(self._trades)
 
     def place(self, approved: Approved) -> Outcome:
         """One POST, with prices by their digits. Outside the session it is an after-market order (variety `amo`)."""
@@ -63,17 +77,23 @@ class KiteBroker:
         return self._command(lambda kite: kite.cancel_order(variety, broker_order_id), variety)
 
     def order_book(self) -> list[BrokerOrder]:
+        return self._shared_book()
+
+    def trades(self) -> list[Fill]:
+        return self._shared_trades()
+
+    def positions(self) -> list[BrokerPosition]:
+        rows = self._read(lambda kite: kite.positions()["net"])
+        return [_understood(kite_rows.position_from, row) for row in rows]
+
+    def _order_book(self) -> list[BrokerOrder]:
         rows = [kite_rows.order_from(row, self._calendar) for row in self._read(lambda kite: kite.orders())]
         book = [row for row in rows if row is not None]
         self._varieties.update({row.broker_order_id: row.variety for row in book})
         return book
 
-    def trades(self) -> list[Fill]:
+    def _trades(self) -> list[Fill]:
         return [_understood(kite_rows.fill_from, row) for row in self._read(lambda kite: kite.trades())]
-
-    def positions(self) -> list[BrokerPosition]:
-        rows = self._read(lambda kite: kite.positions()["net"])
-        return [_understood(kite_rows.position_from, row) for row in rows]
 
     def _parameters(self, order: Order) -> dict[str, Any]:
         exchange, tradingsymbol = order.symbol.split(":", 1)
@@ -107,12 +127,7 @@ class KiteBroker:
         client = self._client()
         if client is None:
             return SessionExpired(evidence=Evidence(message="nobody is logged in"))
-        error: Exception | None = None
-        try:
-            receipt = call(client)
-        except Exception as raised:  # whatever the client makes of a reply, the reply itself decides
-            receipt, error = None, raised
-        ending = self._replies.ending(error)
+        receipt, ending = self._asked(lambda: call(client))
         if ending.http_status == 200 and isinstance(receipt, str) and receipt.isalnum():
             self._varieties[BrokerOrderId(receipt)] = variety
             return Accepted(broker_order_id=BrokerOrderId(receipt))
@@ -123,18 +138,28 @@ class KiteBroker:
         client = self._client()
         if client is None:
             raise LoginNeeded("nobody is logged in")
-        error: Exception | None = None
-        rows: Any = None
         try:
-            rows = call(client)
-        except Exception as raised:  # as above
-            error = raised
-        ending = self._replies.ending(error)
-        if error is None and ending.http_status == 200 and isinstance(rows, list):
+            with self._turn() as in_turn:
+                rows, ending = self._asked(lambda: call(client)) if in_turn else (None, None)
+        except SQLAlchemyError as error:
+            raise BookUnreadable(f"the ledger could not be used ({type(error).__name__})") from None
+        if ending is None:
+            raise BookUnreadable("the account's readings are at their limit")
+        if ending.error is None and ending.http_status == 200 and isinstance(rows, list):
             return rows
         if isinstance(outcome_of(ending), SessionExpired):
             raise LoginNeeded(str(ending.evidence))
         raise BookUnreadable(str(ending.evidence))
+
+    def _turn(self) -> AbstractContextManager[bool]:
+        return self._reads.turn(urgent=True) if self._reads is not None else nullcontext(enter_result=True)
+
+    def _asked(self, call: Callable[[], Any]) -> tuple[Any, Ending]:
+        """What the client made of the reply, and how the call ended: the reply itself decides."""
+        try:
+            return call(), self._replies.ending(None)
+        except Exception as error:  # whatever the client makes of a reply
+            return None, self._replies.ending(error)
 
     def _client(self) -> Any | None:
         """This thread's client, with today's token; `None` if nobody is logged in."""

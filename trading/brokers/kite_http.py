@@ -25,8 +25,9 @@ class Replies(requests.Session):
         return reply
 
     def ending(self, error: BaseException | None) -> Ending:
-        """How this thread's last call ended, given what the client made of it."""
+        """How this thread's last call ended, given what the client made of it. Told once: the next call has its own."""
         reply: requests.Response | None = getattr(self._last, "reply", None)
+        self._last.reply = None
         if reply is None:
             return Ending(error)
         envelope = _envelope(reply)

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from trading.events import EventType
 from trading.ledger.database import Database
+from trading.ledger.reading import last_sequence
 from trading.ledger.tables import events
 
 
@@ -13,13 +14,11 @@ def alert(database: Database, account: str, message: str, at: datetime) -> None:
     """Add an alert of the account to the feed; `message` is one sentence. Its order id is `account:{account}`."""
     own = f"account:{account}"
     with database.write() as connection:
-        newest = sa.select(sa.func.max(events.c.sequence)).where(events.c.order_id == own)
-        last = connection.execute(newest).scalar_one_or_none()
         connection.execute(
             sa.insert(events).values(
                 account=account,
                 order_id=own,
-                sequence=0 if last is None else last + 1,
+                sequence=last_sequence(connection, own) + 1,
                 type=EventType.ALERT.value,
                 status="",
                 message=message,

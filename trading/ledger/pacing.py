@@ -1,23 +1,37 @@
-"""The pacer at the broker's edge: every worker takes its turn here before an order request leaves.
+"""The pacer at the broker's edge: every worker takes its turn here before a request leaves.
 
 Kite refuses the eleventh order request of a calendar second of its own clock, and the 401st of a minute. Whose second
-that is cannot be known from here, so no window of a whole second, wherever it begins, may hold more than ten.
+that is cannot be known from here, nor when within its call a request arrives: a handshake or a busy machine may hold
+it up. So a turn lasts from before the request leaves until its answer is there, and counts for a whole window more.
+Then no window, wherever it begins, holds the arrival of more requests than are allowed.
 """
 
+import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from trading.ledger.database import Database
 from trading.ledger.tables import order_requests
 
 SECOND = timedelta(seconds=1.1)
-"""A tenth more than a second: requests reach the broker closer together than they left."""
+"""A tenth more than a second, for workers whose clocks differ by as much."""
 MINUTE = timedelta(seconds=61)
 KEPT_FOR_CANCELS = 2
 """Of each second's requests, so many are for cancels alone: they go before new orders."""
+ON_ITS_WAY = timedelta(seconds=15)
+"""A request whose end nobody noted (its worker was killed) has arrived after this long, or never does."""
+SHORTEST, ASK_AGAIN = 0.005, 0.05
+"""Seconds between two looks for a turn. A request that is on its way may be over at any moment."""
+READS_PER_SECOND = 8
+"""Of the ten that Kite allows for everything but orders and quotes, over all that the user runs."""
+
+log = logging.getLogger(__name__)
 
 
 class Pacer:
@@ -38,38 +52,77 @@ class Pacer:
         self._per_minute = per_minute
         self._clock = clock
         self._sleep = sleep
+        self._queues = {urgent: threading.Lock() for urgent in (True, False)}
 
-    def wait(self, *, urgent: bool = False, patience: float = 20.0) -> bool:
-        """Whether a request may leave now; waits up to `patience` seconds for its turn. Cancels are urgent."""
+    @contextmanager
+    def turn(self, *, urgent: bool = False, patience: float = 20.0) -> Iterator[bool]:
+        """A turn for the length of one request; waits for it up to `patience` seconds, and says whether it came.
+
+        Cancels are urgent. Raises SQLAlchemy's errors if the ledger cannot be used; then nothing may be sent.
+        """
+        number = self._wait(urgent, patience)
+        try:
+            yield number is not None
+        finally:
+            if number is not None:
+                self._over(number)
+
+    def _wait(self, urgent: bool, patience: float) -> int | None:
+        """One thread of each kind asks at a time, so that a burst does not spend itself on asking."""
         deadline = self._clock() + timedelta(seconds=patience)
-        while (pause := self._take(urgent)) > 0:
-            if self._clock() + timedelta(seconds=pause) > deadline:
-                return False
-            self._sleep(pause)
-        return True
+        queue = self._queues[urgent]
+        if not queue.acquire(timeout=max(patience, 0)):
+            return None
+        try:
+            while (number := self._take(urgent)) is None:
+                pause = max(self._pause(urgent), SHORTEST)
+                if self._clock() + timedelta(seconds=pause) > deadline:
+                    return None
+                self._sleep(pause)
+            return number
+        finally:
+            queue.release()
 
-    def _take(self, urgent: bool) -> float:
-        """0 with a turn taken, else the seconds until it is worth asking again."""
-        now = self._clock()
-        kept = 0 if urgent else min(KEPT_FOR_CANCELS, self._per_second - 1)
+    def _pause(self, urgent: bool) -> float:
+        """Seconds until a turn may be free. Reads only: those who wait must not hold up those who write."""
+        with self._database.read() as connection:
+            return self._wait_within(connection, urgent)
+
+    def _take(self, urgent: bool) -> int | None:
+        """The number of a turn; `None` if there is none to be had now."""
+        if self._pause(urgent) > 0:
+            return None
         with self._database.write() as connection:
-            waits = (
-                self._wait_of(connection, self._per_second - kept, SECOND, now),
-                self._wait_of(connection, self._per_minute - kept, MINUTE, now),
-            )
-            pause = max(waits)
-            if pause <= 0:
-                self._note(connection, now)
-            return pause
+            if self._wait_within(connection, urgent) > 0:
+                return None  # another worker was faster
+            now = self._clock()
+            old = (order_requests.c.account == self._account) & (order_requests.c.at < now - 2 * MINUTE)
+            connection.execute(sa.delete(order_requests).where(old))
+            turn = connection.execute(sa.insert(order_requests).values(account=self._account, at=now + ON_ITS_WAY))
+            return int(turn.inserted_primary_key[0]) if turn.inserted_primary_key else None
 
-    def _wait_of(self, connection: sa.Connection, allowed: int, window: timedelta, now: datetime) -> float:
-        """Seconds until fewer than `allowed` requests lie within the window."""
+    def _over(self, number: int) -> None:
+        """The request has arrived, or never will. A ledger that fails here must not lose its answer."""
+        try:
+            with self._database.write() as connection:
+                own = order_requests.c.number == number
+                connection.execute(sa.update(order_requests).where(own).values(at=self._clock()))
+        except SQLAlchemyError as error:
+            log.warning("the end of a request could not be noted: %s", type(error).__name__)
+
+    def _wait_within(self, connection: sa.Connection, urgent: bool) -> float:
+        kept = 0 if urgent else min(KEPT_FOR_CANCELS, self._per_second - 1)
+        return max(
+            self._wait_of(connection, self._per_second - kept, SECOND),
+            self._wait_of(connection, self._per_minute - kept, MINUTE),
+        )
+
+    def _wait_of(self, connection: sa.Connection, allowed: int, window: timedelta) -> float:
+        """Seconds until fewer than `allowed` requests are on their way or were so within the window."""
         mine = order_requests.c.account == self._account
-        recent = sa.select(order_requests.c.at).where(mine).order_by(order_requests.c.number.desc())
+        recent = sa.select(order_requests.c.at).where(mine).order_by(order_requests.c.at.desc())
         oldest = connection.execute(recent.offset(allowed - 1).limit(1)).scalar_one_or_none()
+        now = self._clock()
+        if oldest is not None and oldest > now:
+            return ASK_AGAIN
         return (oldest + window - now).total_seconds() if oldest is not None else 0.0
-
-    def _note(self, connection: sa.Connection, now: datetime) -> None:
-        old = (order_requests.c.account == self._account) & (order_requests.c.at < now - 2 * MINUTE)
-        connection.execute(sa.delete(order_requests).where(old))
-        connection.execute(sa.insert(order_requests).values(account=self._account, at=now))

@@ -126,6 +126,13 @@ def events_of(connection: sa.Connection, order_id: str) -> list[FeedEvent]:
     return _events(connection, sa.select(events).where(events.c.order_id == order_id).order_by(events.c.sequence))
 
 
+def last_sequence(connection: sa.Connection, order_id: str) -> int:
+    """That of the last event recorded under this id; -1 without one."""
+    newest = sa.select(sa.func.max(events.c.sequence)).where(events.c.order_id == order_id)
+    last: int | None = connection.execute(newest).scalar_one_or_none()
+    return -1 if last is None else last
+
+
 def events_after(
     connection: sa.Connection, feed_id: int, *, account: str | None = None, limit: int = 1000
 ) -> list[FeedEvent]:

@@ -28,6 +28,7 @@ QUESTIONS: dict[str, Ask] = {
     "list_orders of statuses": lambda c: reading.list_orders(c, "paper", limit=200, statuses=SOME, strategy="s1"),
     "unsettled_orders": lambda c: reading.unsettled_orders(c, "paper"),
     "events_of": lambda c: reading.events_of(c, OWN),
+    "last_sequence": lambda c: reading.last_sequence(c, OWN),
     "events_after": lambda c: reading.events_after(c, 100_000, account="paper"),
     "events_after, of all": lambda c: reading.events_after(c, 100_000),
     "positions_of": lambda c: reading.positions_of(c, "paper"),

@@ -1,8 +1,10 @@
 """The pacer: no window of a second, wherever it begins, holds more than ten requests, over all workers."""
 
+import heapq
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -16,14 +18,31 @@ START = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 
 
 class Clock:
-    """Time that moves only when somebody sleeps."""
+    """Time that moves only when somebody sleeps, and the requests that are on their way meanwhile."""
 
     def __init__(self) -> None:
         self.now = START
-        self.left: list[datetime] = []
+        self.arrived: list[datetime] = []
+        self._numbers = count()
+        self._on_their_way: list[tuple[datetime, int, AbstractContextManager[bool]]] = []
 
     def sleep(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
+        until = self.now + timedelta(seconds=seconds)
+        while self._on_their_way and self._on_their_way[0][0] <= until:
+            self.now, _, turn = heapq.heappop(self._on_their_way)
+            self.arrived.append(self.now)
+            turn.__exit__(None, None, None)
+        self.now = until
+
+    def send(self, pacer: Pacer, *, urgent: bool = False, patience: float = 20.0, takes: float = 0.0) -> bool:
+        """Whether the pacer let a request leave. It arrives, and is answered, so many seconds later."""
+        turn = pacer.turn(urgent=urgent, patience=patience)
+        if not turn.__enter__():
+            turn.__exit__(None, None, None)
+            return False
+        heapq.heappush(self._on_their_way, (self.now + timedelta(seconds=takes), next(self._numbers), turn))
+        self.sleep(0)
+        return True
 
     def pacer(self, database: Database, per_second: int = 10, per_minute: int = 400) -> Pacer:
         return Pacer(database, "live", per_second, per_minute, clock=lambda: self.now, sleep=self.sleep)
@@ -43,50 +62,70 @@ def test_three_workers_stay_below_ten_in_any_second(database: Database) -> None:
     clock = Clock()
     workers = [clock.pacer(database) for _ in range(3)]
     for number in range(120):
-        assert workers[number % 3].wait(urgent=number % 5 == 0)
-        clock.left.append(clock.now)
-    assert most_within(clock.left, timedelta(seconds=1)) <= 10
-    assert clock.left[-1] - clock.left[0] < timedelta(seconds=20), "and the pace is used"
+        assert clock.send(workers[number % 3], urgent=number % 5 == 0)
+    assert most_within(clock.arrived, timedelta(seconds=1)) <= 10
+    assert clock.arrived[-1] - clock.arrived[0] < timedelta(seconds=20), "and the pace is used"
 
 
 def test_no_more_than_four_hundred_in_any_minute(database: Database) -> None:
     clock = Clock()
     pacer = clock.pacer(database, per_minute=40)
     for _ in range(100):
-        assert pacer.wait(urgent=True, patience=120)
-        clock.left.append(clock.now)
-    assert most_within(clock.left, timedelta(seconds=60)) <= 40
+        assert clock.send(pacer, urgent=True, patience=120)
+    assert most_within(clock.arrived, timedelta(seconds=60)) <= 40
 
 
 def test_cancels_go_before_new_orders(database: Database) -> None:
     clock = Clock()
     pacer = clock.pacer(database)
-    while pacer.wait(patience=0):
-        clock.left.append(clock.now)
-    assert len(clock.left) == 10 - KEPT_FOR_CANCELS
-    assert pacer.wait(urgent=True, patience=0)
-    assert not pacer.wait(patience=0)
+    while clock.send(pacer, patience=0):
+        pass
+    assert len(clock.arrived) == 10 - KEPT_FOR_CANCELS
+    assert clock.send(pacer, urgent=True, patience=0)
+    assert not clock.send(pacer, patience=0)
 
 
 def test_whoever_has_no_patience_is_told_so(database: Database) -> None:
     clock = Clock()
     pacer = clock.pacer(database, per_second=1)
-    assert pacer.wait(urgent=True)
-    assert not pacer.wait(urgent=True, patience=0.5)
-    assert pacer.wait(urgent=True, patience=2)
+    assert clock.send(pacer, urgent=True)
+    assert not clock.send(pacer, urgent=True, patience=0.5)
+    assert clock.send(pacer, urgent=True, patience=2)
+
+
+def test_request_that_is_held_up_on_its_way_keeps_its_place(database: Database) -> None:
+    clock = Clock()
+    pacer = clock.pacer(database, per_second=1)
+    assert clock.send(pacer, urgent=True, takes=3)
+    clock.sleep(2)
+    assert not clock.send(pacer, urgent=True, patience=0), "the first may arrive in this very moment"
+    clock.sleep(2.2)
+    assert clock.send(pacer, urgent=True, patience=0)
+
+
+def test_turn_of_a_killed_worker_ends_by_itself(database: Database) -> None:
+    clock = Clock()
+    killed, other = clock.pacer(database, per_second=1), clock.pacer(database, per_second=1)
+    never_over = killed.turn(urgent=True)
+    assert never_over.__enter__()
+    assert not clock.send(other, urgent=True, patience=5)
+    assert clock.send(other, urgent=True, patience=15)
 
 
 @settings(max_examples=25, deadline=None)
-@given(gaps=st.lists(st.floats(0, 1.5), min_size=5, max_size=40), per_second=st.integers(1, 10))
+@given(
+    gaps=st.lists(st.tuples(st.floats(0, 1.5), st.floats(0, 1.0)), min_size=5, max_size=30),
+    per_second=st.integers(1, 10),
+)
 def test_whenever_requests_come_no_second_holds_too_many(
-    tmp_path_factory: pytest.TempPathFactory, gaps: list[float], per_second: int
+    tmp_path_factory: pytest.TempPathFactory, gaps: list[tuple[float, float]], per_second: int
 ) -> None:
     clock = Clock()
     with open_database(f"sqlite:///{tmp_path_factory.mktemp('pace')}/ledger.db") as database:
         pacer = clock.pacer(database, per_second=per_second)
-        for number, gap in enumerate(gaps):
+        for number, (gap, takes) in enumerate(gaps):
             clock.sleep(gap)
-            pacer.wait(urgent=number % 3 == 0)
-            clock.left.append(clock.now)
-    assert most_within(clock.left, timedelta(seconds=1)) <= per_second
-    assert all(earlier <= later for earlier, later in pairwise(clock.left))
+            clock.send(pacer, urgent=number % 3 == 0, takes=takes)
+        clock.sleep(60)
+    assert most_within(clock.arrived, timedelta(seconds=1)) <= per_second
+    assert len(clock.arrived) == len(gaps)

@@ -241,12 +241,14 @@ class Orders:
                 )
                 return order
         except WorkflowAlreadyStartedError:
+            await _take_back(start)
             await self._must_be_same(intent)
         except WorkflowUpdateFailedError as error:
             raise _domain_error(error.cause) from None
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             await _take_back(start)
         except RPCError as error:
+            await _take_back(start)
             raise _unreachable(error) from None
         return await OrderHandle(self, intent.order_id).now()
 
@@ -318,7 +320,7 @@ class Orders:
 
 async def _take_back(start: WithStartWorkflowOperation[Any, Any]) -> None:
     """The SDK leaves the error of an interrupted call in here, and asyncio prints a traceback if nobody takes it."""
-    with contextlib.suppress(asyncio.CancelledError, RPCError):
+    with contextlib.suppress(asyncio.CancelledError, RPCError, WorkflowAlreadyStartedError):
         await start.workflow_handle()
 
 

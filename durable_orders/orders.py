@@ -157,7 +157,7 @@ class OrderHandle:
         return updated
 
     async def _ended(self) -> Order:
-        """What the ledger has, now that the workflow is over. Raises the error that it gave as its answer, if it did."""
+        """What the ledger has, now that the workflow is over. Raises the error that it ended with, if it did."""
         try:
             await self._workflow.result()
         except WorkflowFailureError as error:

@@ -1,6 +1,7 @@
 """One client order id is one order: at once, after the end, and after the server has forgotten it."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -64,6 +65,19 @@ async def test_started_again_after_the_end(desk: Desk, ask: Ask) -> None:
     again = await ask(desk, intent)
     assert (again.status, again.fills, again.created_at) == (Status.FILLED, ended.fills, ended.created_at)
     assert len(desk.broker.sent) == 1
+
+
+async def test_started_again_leaves_no_error_behind(desk: Desk) -> None:
+    """Asyncio prints a traceback for an error that nobody has taken, which a trader would read."""
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    intent = desk.intent(OrderType.MARKET, client_order_id="mine")
+    desk.broker.on_place.append(says.fills_at_once)
+    await (await desk.orders.place(intent)).result()
+    await desk.orders.place_and_wait(intent)
+    gc.collect()
+    asyncio.get_running_loop().set_exception_handler(None)
+    assert complaints == []
 
 
 @both_ways

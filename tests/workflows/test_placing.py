@@ -106,7 +106,7 @@ async def test_deadline_passed_before_any_worker_came(desks: Desks) -> None:
 
 async def test_no_worker_for_the_broker_before_the_deadline(desks: Desks) -> None:
     desk = await desks(staffed=False, retry_delay=0.05)
-    order = await desk.start(place_by=now() + timedelta(seconds=1.5))
+    order = await desk.start(place_by=now() + timedelta(seconds=3))
     orders, _ = workers(desk.client, desk.parts)
     async with orders:
         ended = await finished(desk, order)

@@ -24,11 +24,12 @@ async def test_lost_after_it_was_taken(desk: Desk) -> None:
     assert "found in the order book" in messages(events)
 
 
-async def test_found_late_in_the_window(desk: Desk, ahead: Ahead) -> None:
+async def test_found_late_in_the_window(desks: Desks, ahead: Ahead) -> None:
+    desk = await desks(settle_window=60)
     desk.broker.hide(3)
     order = await desk.start(says.takes_and_loses_the_answer, order_type=OrderType.MARKET)
     await desk.event(order, EventType.ORDER_UNKNOWN)
-    await ahead(order, 2)
+    await ahead(order, 60)
     await desk.recorded(order, Status.PLACED)
     assert desk.broker.reads == 4
     assert len(desk.broker.sent) == 1
@@ -56,13 +57,16 @@ async def test_limit_order_that_was_never_placed_is_sent_once_more(desk: Desk, a
 
 
 @pytest.mark.parametrize("order_type", [OrderType.MARKET, OrderType.SL_M])
-async def test_order_at_the_market_is_never_sent_again(desk: Desk, ahead: Ahead, order_type: OrderType) -> None:
+async def test_order_at_the_market_is_never_sent_again(desks: Desks, ahead: Ahead, order_type: OrderType) -> None:
+    desk = await desks(settle_window=60)
     trigger = {"trigger_price": "1510.0"} if order_type.has_trigger else {}
     order = await desk.start(says.never_gets_it, order_type=order_type, **trigger)
     await ahead(order)
     ended = await finished(desk, order)
     assert (ended.status, ended.broker_order_id) == (Status.REJECTED, None)
-    assert "not placed: the order book did not show it in 5 readings" in ended.reasons[-1]
+    assert ended.reasons[-1] == (
+        "not placed: the order book did not show it in 5 readings through the settle window of 60 s"
+    )
     assert len(desk.broker.sent) == 1
 
 
@@ -93,8 +97,9 @@ async def test_lost_again_but_taken_the_second_time(desk: Desk, ahead: Ahead) ->
     assert len(desk.broker.sent) == 2
 
 
-async def test_too_late_to_be_sent_again(desk: Desk, ahead: Ahead) -> None:
-    order = await desk.start(says.never_gets_it, place_by=now() + timedelta(seconds=1))
+async def test_too_late_to_be_sent_again(desks: Desks, ahead: Ahead) -> None:
+    desk = await desks(settle_window=60)
+    order = await desk.start(says.never_gets_it, place_by=now() + timedelta(seconds=45))
     await ahead(order)
     ended = await finished(desk, order)
     assert (ended.status, len(desk.broker.sent)) == (Status.REJECTED, 1)
@@ -111,7 +116,8 @@ async def test_cancelled_while_it_is_unknown_and_not_there(desk: Desk, ahead: Ah
     assert "cancelled before it was sent" in ended.reasons[-1]
 
 
-async def test_cancelled_while_it_is_unknown_and_there(desk: Desk, ahead: Ahead) -> None:
+async def test_cancelled_while_it_is_unknown_and_there(desks: Desks, ahead: Ahead) -> None:
+    desk = await desks(settle_window=60)
     desk.broker.hide(2)
     order = await desk.start(says.takes_and_loses_the_answer)
     await desk.event(order, EventType.ORDER_UNKNOWN)
@@ -142,19 +148,20 @@ async def test_unreadable_book_keeps_it_unknown_and_takes_no_new_risk(desk: Desk
     assert (await desk.resting()).order_id != order.order_id
 
 
-async def test_only_an_unbroken_row_of_readings_proves_an_absence(desk: Desk, ahead: Ahead) -> None:
+async def test_only_an_unbroken_row_of_readings_proves_an_absence(desks: Desks, ahead: Ahead) -> None:
+    desk = await desks(settle_window=60)
     order = await desk.start(says.never_gets_it, order_type=OrderType.MARKET)
     await desk.event(order, EventType.ORDER_UNKNOWN)
-    await ahead(order, 1)
+    await ahead(order, 30)
     desk.broker.unreadable = True
-    await ahead(order, 1)
+    await ahead(order, 30)
     desk.broker.unreadable = False
-    await ahead(order, 1)
+    await ahead(order, 30)
     assert (await desk.standing(order)).status is Status.UNKNOWN
     await ahead(order)
     ended = await finished(desk, order)
     assert ended.status is Status.REJECTED
-    assert "in 5 readings through the settle window of 2 s" in ended.reasons[-1]
+    assert "in 5 readings through the settle window of 60 s" in ended.reasons[-1]
 
 
 async def test_trade_of_an_order_that_ended_as_not_placed_is_booked(desk: Desk, ahead: Ahead) -> None:

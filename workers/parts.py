@@ -110,16 +110,37 @@ def _live_edge(
 ) -> Edge:
     """Kite and its order updates. Their libraries take half of a worker's start, so a paper one leaves them out."""
     from activities.kite_stream import KiteStream
+
+    _needs_api_key(settings)
+    database = open_database(home.ledger_url(settings))
+    broker, token = _kite(home, settings, database, calendar)
+    return database, broker, KiteStream(settings.kite, token)
+
+
+def _kite(
+    home: Home, settings: Settings, database: Database, calendar: SessionCalendar
+) -> tuple[Broker, Callable[[], str | None]]:
+    """Kite, and what gives the access token of today."""
     from trading.brokers.kite import KiteBroker
     from trading.brokers.kite_session import SessionFile
 
+    token = SessionFile(home.session_file, settings.kite).token
+    reads = Pacer(database, f"{settings.account} reads", READS_PER_SECOND, 60 * READS_PER_SECOND)
+    return KiteBroker(settings.kite, settings.execution.live, token, calendar, now, reads), token
+
+
+def _needs_api_key(settings: Settings) -> None:
     if settings.kite.api_key is None:
         raise InvalidSettings("kite.api_key: live trading needs one")
-    database = open_database(home.ledger_url(settings))
-    login = SessionFile(home.session_file, settings.kite)
-    reads = Pacer(database, f"{settings.account} reads", READS_PER_SECOND, 60 * READS_PER_SECOND)
-    broker = KiteBroker(settings.kite, settings.execution.live, login.token, calendar, now, reads)
-    return database, broker, KiteStream(settings.kite, login.token)
+
+
+def book_of(home: Home, settings: Settings, database: Database) -> Broker:
+    """The account's broker, to read its book. It sends nothing whatever it is asked, so nobody has to say `--live`."""
+    if settings.execution.mode is Mode.LIVE:
+        _needs_api_key(settings)
+        return DryRun(_kite(home, settings, database, calendar_of(settings.market.calendar))[0])
+    account = Account(settings.account)
+    return DryRun(PaperBroker(database, account, settings.execution.paper, lambda _symbol: None))
 
 
 def tick_size(instruments: Instruments, symbol: str) -> Decimal | None:

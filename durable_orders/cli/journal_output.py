@@ -22,7 +22,7 @@ from trading.ledger.journal import JournalLine
 from trading.ledger.journal_csv import write_csv
 from trading.market.calendar import IST
 
-__all__ = ["until_the_reader_leaves", "whole_file", "write_csv", "write_json", "write_table"]
+__all__ = ["counted", "until_the_reader_leaves", "whole_file", "write_csv", "write_json", "write_table"]
 
 PAGE = 500
 """Lines of a table that are laid out together."""
@@ -47,12 +47,13 @@ def write_table(lines: Iterable[JournalLine], file: TextIO) -> int:
         fills += sum(line.trade_id is not None for line in page)
         orders |= {line.order_id for line in page}
     if count:
-        to.print(f"\n{_counted(len(orders), 'order')}, {_counted(fills, 'fill')}.")
+        to.print(f"\n{counted(len(orders), 'order')}, {counted(fills, 'fill')}.")
     return count
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+def counted(count: int, one: str, many: str = "") -> str:
+    """As in `1 order`, `1,200 orders`."""
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {many or f'{one}s'}"
 
 
 def _table(lines: Iterable[JournalLine], *, header: bool) -> Table:

@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from durable_orders.cli import render
-from durable_orders.demo import proof
 from durable_orders.demo.strategy import Step, near, plan, resting
 from durable_orders.orders import Orders
+from durable_orders.verify import verify_home
 from trading.errors import BrokenError
 from trading.ledger.last_ticks import LastTick, last_tick
 from trading.market.calendar import IST
@@ -194,17 +194,20 @@ class Demonstration:
         console.print(render.orders_table(ended))
         counts = Counter(order.status.value for order in ended)
         console.print("\n" + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
-        found = await orders.read(lambda connection: proof.disagreements(connection, ACCOUNT))
-        for words in found:
-            console.print(f"[bold red]DISAGREE[/bold red] {words}")
-        if not found:
+        findings = await verify_home(orders, self._home)
+        for each in findings.differences:
+            console.print(f"[bold red]DISAGREE[/bold red] {each.about}: {each.words}")
+        if findings.adopted:
+            console.print(f"[bold red]DISAGREE[/bold red] {findings.adopted} orders at the exchange that nobody placed")
+        agreed = not (findings.differences or findings.adopted)
+        if agreed:
             console.print(
-                f"[bold green]Exchange and ledger agree[/bold green] about {len(ended)} orders, "
-                f"{sum(len(order.fills) for order in ended)} fills and every position; no order was sent twice."
+                f"[bold green]Histories, ledger and exchange agree[/bold green] about {findings.orders} orders, "
+                f"{findings.trades} fills and every position; no order was sent twice."
             )
         again = f"durable-orders up --home {self._home.path}"
         console.print(f"Every order has its page in the Temporal UI, {self._address.ui}; to look later: {again}")
-        return not found
+        return agreed
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,135 @@
+"""Commands that hold the ledger against the truth: verify, rebuild. What they use is loaded when they are run."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, errors, fail, print_json
+from durable_orders.cli.journal_output import counted
+from workers.home import Home
+
+if TYPE_CHECKING:
+    from durable_orders.rebuild import Rebuilt
+    from durable_orders.verify import Findings
+
+
+IN_NO_HISTORY = "halts, values of reservations, last prices, the pacer's count, the paper exchange's own book"
+
+
+@app.command()
+def verify(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Compare the workflows' histories, the ledger and the broker's book, and print each difference.
+
+    Needs the server, and of a live account the login of the day. Exit code 1 if there is a difference.
+    """
+    findings = asyncio.run(_verify(home, config))
+    if as_json:
+        print_json(findings)
+    else:
+        _print_findings(findings)
+    if findings.differences:
+        fail(f"{counted(len(findings.differences), 'difference')} between the ledger and the others")
+
+
+async def _verify(home: Path, config: Path | None) -> "Findings":
+    from durable_orders.orders import Orders
+    from durable_orders.verify import verify_home
+
+    async with await Orders.connect(home, config) as orders:
+        return await verify_home(orders, Home(home))
+
+
+def _print_findings(findings: "Findings") -> None:
+    for each in findings.differences:
+        console.print(f"DIFFERENT ({each.between}) {each.about}: {each.words}", markup=False, soft_wrap=True)
+    told = findings.orders - findings.adopted - findings.forgotten
+    console.print(
+        f"Compared {counted(findings.orders, 'order')} of the ledger with {counted(told, 'history', 'histories')} "
+        f"and with the broker's {counted(findings.rows, 'order')}, {counted(findings.trades, 'trade')} and "
+        f"{counted(findings.positions, 'position')}.",
+        soft_wrap=True,
+    )
+    if findings.adopted:
+        console.print(f"{findings.adopted} of them were found at the broker and have no history.")
+    if findings.forgotten:
+        console.print(f"{findings.forgotten} of them are over, and the server has no history of them any more.")
+    if not findings.differences:
+        console.print("Histories, ledger and broker agree.", style="green")
+
+
+@app.command()
+def rebuild(
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the old one's place, if nothing is up. The old one is kept.")
+    ] = False,
+    home: HomeOption = HOME,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the ledger anew out of the workflows' histories, beside the old one, and compare the two.
+
+    Exit code 1 if they differ, unless the new one was to replace the old one.
+    """
+    rebuilt = asyncio.run(_rebuild(home, config, replace))
+    if as_json:
+        print_json(rebuilt)
+    else:
+        _print_rebuilt(rebuilt)
+    if rebuilt.troubles:
+        fail(f"{counted(len(rebuilt.troubles), 'history', 'histories')} cannot be followed: those orders stay as is")
+    if rebuilt.comparison is not None and not rebuilt.comparison.equal and not replace:
+        fail(f"{counted(rebuilt.comparison.different, 'difference')} between the two ledgers")
+
+
+async def _rebuild(home: Path, config: Path | None, replace: bool) -> "Rebuilt":
+    from durable_orders import rebuild as rebuilding
+
+    place = Home(home)
+    settings = place.settings(config)
+    columns = (TextColumn("replaying histories"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        return await rebuilding.rebuild(place, settings, replace=replace, progress=show)
+
+
+def _print_rebuilt(rebuilt: "Rebuilt") -> None:
+    def say(words: str, style: str | None = None) -> None:
+        console.print(words, markup=False, soft_wrap=True, style=style)
+
+    sources, comparison = rebuilt.sources, rebuilt.comparison
+    say(f"{counted(sources.replayed_orders, 'order')} made anew out of histories.")
+    for count, words in (
+        (sources.adopted_orders, "orders only in the ledger: found at the broker, without a workflow"),
+        (sources.other_orders, "orders only in the ledger: their histories are gone, or are another account's"),
+        (sources.late_events, "events only in the ledger: added by the account's watch after the order's end"),
+        (sources.late_fills, "fills only in the ledger: reported by the broker after the order's end"),
+        (sources.account_events, "events only in the ledger: alerts of the whole account"),
+    ):
+        if count:
+            say(f"  {count:,} {words}")
+    for words in rebuilt.troubles:
+        say(f"NOT FOLLOWED {words}")
+    if comparison is None:
+        say("There is no old ledger that could be read, so there is nothing to compare it with.")
+        say(f"In no history, and so not in it: {IN_NO_HISTORY}.")
+    else:
+        for words in comparison.differences:
+            say(f"DIFFERENT {words}")
+        if comparison.retimed:
+            say(
+                f"{counted(comparison.retimed, 'row')} differ in the time alone: a crash made a worker do a step again."
+            )
+        rows = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in comparison.rows.items())
+        equal = "It equals the old one" if comparison.equal else f"{comparison.different:,} rows differ"
+        say(f"Taken over from the old one, because no history tells it: {IN_NO_HISTORY}.")
+        say(f"{equal}: {rows}.", None if not comparison.equal else "green")
+    say(f"The rebuilt ledger is {rebuilt.ledger}.")
+    if rebuilt.backup:
+        say(f"The old one is kept as {rebuilt.backup}.")

@@ -1,0 +1,52 @@
+"""What an audit of a whole account reads: all of its orders, a handful at a time, and what its fills add up to."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
+
+import sqlalchemy as sa
+
+from trading.ledger.reading import events_of
+from trading.ledger.rows import order_of
+from trading.ledger.tables import Money, fills, orders
+from trading.order import Order, Side
+
+CHUNK = 500
+"""Orders that are read at a time."""
+
+
+def order_ids(connection: sa.Connection, account: str) -> list[str]:
+    """Those of all the account's orders, oldest first."""
+    asked = sa.select(orders.c.order_id).where(orders.c.account == account)
+    return list(connection.execute(asked.order_by(orders.c.created_at, orders.c.order_id)).scalars())
+
+
+def orders_named(connection: sa.Connection, ids: Sequence[str]) -> list[Order]:
+    """The orders with these ids, as far as they are there, with their fills. At most `CHUNK` of them."""
+    trades = sa.select(fills).where(fills.c.order_id.in_(ids)).order_by(fills.c.order_id)
+    found = connection.execute(trades).mappings()
+    of_order = {
+        order_id: sorted(group, key=itemgetter("number", "trade_id"))
+        for order_id, group in groupby(found, itemgetter("order_id"))
+    }
+    rows = connection.execute(sa.select(orders).where(orders.c.order_id.in_(ids))).mappings()
+    return [order_of(row, of_order.get(row["order_id"], [])) for row in rows]
+
+
+def fill_sums(connection: sa.Connection, account: str) -> dict[tuple[str, str], tuple[int, Decimal]]:
+    """Of each symbol and product: signed quantity, and rupees paid for it, negative if received."""
+    signed = sa.case((fills.c.side == Side.BUY.value, fills.c.quantity), else_=-fills.c.quantity)
+    paid = signed * sa.type_coerce(fills.c.price, sa.BigInteger)
+    asked = (
+        sa.select(fills.c.symbol, fills.c.product, sa.func.sum(signed), sa.type_coerce(sa.func.sum(paid), Money))
+        .where(fills.c.account == account)
+        .group_by(fills.c.symbol, fills.c.product)
+    )
+    return {(symbol, product): (int(net), value) for symbol, product, net, value in connection.execute(asked)}
+
+
+def was_added_to(connection: sa.Connection, order_id: str) -> bool:
+    """Whether something was recorded of the order after its end, such as a late fill."""
+    ended = [event for event in events_of(connection, order_id) if event.status and event.status.terminal]
+    return len(ended) > 1

@@ -1,0 +1,238 @@
+"""Makes a ledger anew from what the histories tell, and keeps what only the old ledger knows.
+
+The order in which a ledger was written decides how profit is split among fills, and is in no history. Where the old
+ledger has an event, its feed tells the order; where it has not, or where there is no old ledger, the time does.
+"""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from trading.events import Entry
+from trading.ledger.database import Database
+from trading.ledger.reading import FeedEvent, events_of, find_order
+from trading.ledger.recording import receive, record_within
+from trading.ledger.reservations import own_price, reserve
+from trading.ledger.rows import upsert
+from trading.ledger.tables import (
+    accounts,
+    events,
+    exchange_history,
+    exchange_markets,
+    exchange_orders,
+    exchange_trades,
+    fills,
+    order_requests,
+    orders,
+    positions,
+    refusals,
+    reservations,
+    strategy_positions,
+    ticks,
+)
+from trading.ledger.told import Kept, Pile, Received, Recorded
+from trading.order import RESERVED_NAMES, Fill, Frozen, Order, Status, TradeId
+
+DERIVED = (orders, events, fills, positions, strategy_positions)
+"""What recording writes, and so can be written again."""
+KEPT = (
+    accounts,
+    reservations,
+    ticks,
+    exchange_markets,
+    exchange_orders,
+    exchange_history,
+    exchange_trades,
+    order_requests,
+    refusals,
+)
+"""What no history of an order tells. `reservations` are made again where there is no old ledger to keep them from."""
+CHUNK = 500
+
+
+class Sources(Frozen):
+    """Where the rebuilt ledger has its content from."""
+
+    replayed_orders: int = 0
+    """Orders that were told by their histories."""
+    adopted_orders: int = 0
+    """Only in the old ledger: found at the broker, without a workflow."""
+    other_orders: int = 0
+    """Only in the old ledger: their histories are gone from the server, or belong to another account."""
+    late_events: int = 0
+    """Only in the old ledger: what the account's watch added to orders that have a history, such as late fills."""
+    late_fills: int = 0
+    account_events: int = 0
+    """Only in the old ledger: alerts of the whole account."""
+
+
+class Rebuilding:
+    """One rebuilding. `old` is a read transaction of the old ledger, if there is one that can be read."""
+
+    def __init__(self, old: sa.Connection | None) -> None:
+        self._old = old
+        self._feed = Feed(old)
+        self._pile = Pile()
+        self._taken: set[str] = set()
+        self._unreceived: list[str] = []
+        self._whole: list[str] = []
+        self._standing: dict[str, Order] = {}
+        self._counts = dict.fromkeys(Sources.model_fields, 0)
+
+    def take(self, order_id: str, told: Sequence[Received | Recorded]) -> None:
+        """All that the histories of one order tell, in that order. One that tells nothing is left to the old ledger."""
+        if not told:
+            return
+        self._taken.add(order_id)
+        self._counts["replayed_orders"] += 1
+        left = {event.sequence: event for event in self._feed.of(order_id)}
+        trades: set[TradeId] = set()
+        for each in told:
+            sequences = [entry.sequence for entry in each.entries] if isinstance(each, Recorded) else [0]
+            known = [left.pop(sequence).feed_id for sequence in sequences if sequence in left]
+            self._pile.add(min(known) if known else self._feed.place_at(each.at.timestamp()), each)
+            trades |= {fill.trade_id for fill in each.order.fills}
+        if not any(isinstance(each, Received) for each in told):
+            self._unreceived.append(order_id)
+        late = self._keep(order_id, list(left.values()), trades)
+        self._counts["late_events"] += len(left)
+        self._counts["late_fills"] += late
+
+    def write(self, new: Database) -> Sources:
+        """Write it all, in one transaction, into a ledger that has nothing in it yet."""
+        if self._old is not None:
+            self._take_the_rest(self._old)
+        with new.write() as connection:
+            for each in self._pile.in_order():
+                self._tell(connection, each)
+            if self._old is not None:
+                self._restore(self._old, connection)
+        self._pile.close()
+        return Sources(**self._counts)
+
+    def _take_the_rest(self, old: sa.Connection) -> None:
+        """Orders without a history, and events of no order."""
+        for order_id in old.execute(sa.select(orders.c.order_id)).scalars().all():
+            if order_id not in self._taken:
+                self._whole.append(order_id)
+                self._keep(order_id, self._feed.of(order_id), set())
+                adopted = order_id.rsplit(":", 1)[-1].startswith(RESERVED_NAMES)
+                self._counts["adopted_orders" if adopted else "other_orders"] += 1
+        of_an_order = sa.exists().where(orders.c.order_id == events.c.order_id)
+        for own_id in old.execute(sa.select(events.c.order_id).where(~of_an_order).distinct()).scalars().all():
+            if own_id not in self._taken:
+                found = self._feed.of(own_id)
+                self._keep(own_id, found, set())
+                self._counts["account_events"] += len(found)
+
+    def _keep(self, order_id: str, left: Sequence[FeedEvent], told: set[TradeId]) -> int:
+        """Put these events of the old ledger on the pile, and the fills that nobody else told. Returns how many."""
+        order = find_order(self._old, order_id) if self._old is not None and left else None
+        fresh = [fill for fill in order.fills if fill.trade_id not in told] if order else []
+        with_event = _assigned(fresh, left)
+        for event, trades in zip(left, with_event, strict=True):
+            self._pile.add(event.feed_id, Kept(event=event, fills=tuple(trades)))
+        return len(fresh)
+
+    def _tell(self, connection: sa.Connection, told: Received | Recorded | Kept) -> None:
+        if isinstance(told, Received):
+            receive(connection, told.order, told.run_id, told.fingerprint)
+            if told.approved:
+                reserve(connection, told.order, own_price(told.order) or Decimal(0), told.at)
+        elif isinstance(told, Recorded):
+            record_within(connection, told.order, told.entries, unsettled=told.unsettled)
+        else:
+            self._tell_kept(connection, told)
+
+    def _tell_kept(self, connection: sa.Connection, kept: Kept) -> None:
+        """An event that changes an order made of histories, or comes with fills, is recorded. Of an order that only the
+        old ledger has, the row is taken over in the end.
+        """
+        event = kept.event
+        if not (event.status and (kept.fills or event.order_id in self._taken)):
+            connection.execute(sa.insert(events), event.model_dump(exclude={"feed_id"}))
+            return
+        after = self._with_late(connection, kept)
+        entry = Entry(**event.model_dump(include=set(Entry.model_fields)))
+        record_within(connection, after, [entry])
+
+    def _with_late(self, connection: sa.Connection, kept: Kept) -> Order:
+        """The order after a kept event. Its terms do not change any more, and an end is never left."""
+        own_id, event = kept.event.order_id, kept.event
+        order = find_order(self._old, own_id) if self._old is not None else None
+        if order is None:
+            raise LookupError(f"{own_id} is gone from the old ledger while it is read")
+        is_taken = own_id in self._taken
+        before = find_order(connection, own_id) if is_taken else self._standing.pop(own_id, None)
+        over = before is not None and before.status.terminal
+        after = (before or order).model_copy(
+            update={
+                "fills": (before.fills if before else ()) + tuple(f for f in order.fills if f.trade_id in kept.fills),
+                "broker_order_id": order.broker_order_id,
+                "status": before.status if before and over else Status(event.status),
+                "updated_at": event.at,
+            }
+        )
+        if not is_taken and len(after.fills) < len(order.fills):
+            self._standing[own_id] = after
+        return after
+
+    def _restore(self, old: sa.Connection, new: sa.Connection) -> None:
+        """What recording does not write."""
+        for chunk in _chunks(self._whole):
+            asked = sa.select(orders).where(orders.c.order_id.in_(chunk))
+            upsert(new, orders, [dict(row) for row in old.execute(asked).mappings()])
+        for order_id in self._unreceived:
+            asked = sa.select(orders.c.run_id, orders.c.fingerprint).where(orders.c.order_id == order_id)
+            row = old.execute(asked).mappings().one_or_none()
+            new.execute(sa.update(orders).where(orders.c.order_id == order_id).values(dict(row or {"run_id": None})))
+        for table in KEPT:
+            new.execute(sa.delete(table))
+            for rows in old.execute(sa.select(table)).mappings().partitions(CHUNK):
+                new.execute(sa.insert(table), [dict(row) for row in rows])
+
+
+class Feed:
+    """The old ledger's order of recording. Without an old ledger, a place is a time."""
+
+    def __init__(self, old: sa.Connection | None) -> None:
+        self._old = old
+        self._ids = array("q")
+        self._moments = array("d")
+
+    def of(self, order_id: str) -> list[FeedEvent]:
+        return events_of(self._old, order_id) if self._old is not None else []
+
+    def place_at(self, moment: float) -> float:
+        """Just behind the last event that the old ledger had by then (seconds since 1970)."""
+        if self._old is None:
+            return moment
+        if not self._ids:
+            self._load(self._old)
+        behind = bisect_right(self._moments, moment)
+        return (self._ids[behind - 1] if behind else 0) + 0.5
+
+    def _load(self, old: sa.Connection) -> None:
+        latest = 0.0
+        for feed_id, at in old.execute(sa.select(events.c.feed_id, events.c.at).order_by(events.c.feed_id)):
+            latest = max(latest, at.timestamp())  # a step that was done again is recorded with its earlier time
+            self._ids.append(feed_id)
+            self._moments.append(latest)
+
+
+def _assigned(trades: Sequence[Fill], left: Sequence[FeedEvent]) -> list[list[TradeId]]:
+    """Which trades became known with which event: with the first one after it was made, else with the last one."""
+    with_event: list[list[TradeId]] = [[] for _ in left]
+    number = 0
+    for fill in trades if left else ():
+        while number < len(left) - 1 and left[number].at < fill.at:
+            number += 1
+        with_event[number].append(fill.trade_id)
+    return with_event
+
+
+def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))

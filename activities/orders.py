@@ -24,7 +24,7 @@ from trading.ledger.database import Database
 from trading.ledger.pacing import Pacer
 from trading.ledger.recording import record
 from trading.order import Amendment, BrokerOrderId, Order
-from trading.outcome import Evidence, NotSent, Outcome, Refused
+from trading.outcome import Evidence, NotSent, Outcome, Refused, SessionExpired
 
 R = TypeVar("R")
 
@@ -94,7 +94,7 @@ class OrderActivities:
 
     @activity.defn
     def guard_amendment(self, order: Order, change: Amendment) -> tuple[Refusal, ...]:
-        """What speaks against the order's terms after a change."""
+        """Check a change and reserve what it needs, in one transaction. Repeating it is harmless."""
         return self._guardian.check_amendment(order, change)
 
     @activity.defn
@@ -164,7 +164,18 @@ class OrderActivities:
     @activity.defn
     async def modify(self, order: Order, change: Amendment) -> Outcome:
         """Ask the broker to change a working order."""
-        return await self._beating(lambda: self._in_turn(lambda: self._broker.modify(_known(order), change)))
+        return await self._beating(lambda: self._modify(order, change))
+
+    def _modify(self, order: Order, change: Amendment) -> Outcome:
+        """What the guardian reserved for a change that was certainly not made is free again. If the ledger cannot be
+        written, it stays reserved until the order's end: an answer must not be lost over it."""
+        outcome = self._in_turn(lambda: self._broker.modify(_known(order), change))
+        try:
+            if isinstance(outcome, Refused | NotSent | SessionExpired):
+                self._guardian.withdraw_amendment(order, change)
+        except SQLAlchemyError:
+            log.exception("%s: the reservation for a change that was not made still stands", order.order_id)
+        return outcome
 
     def _in_turn(self, call: Callable[[], Outcome], *, urgent: bool = False) -> Outcome:
         with self._turn(now() + PATIENCE, urgent=urgent) as in_turn:

@@ -2,22 +2,54 @@
 
 import difflib
 import os
+from datetime import time
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from types import GenericAlias
+from typing import Annotated, Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from trading.errors import InvalidSettings
-from trading.order import Mode, Name
+from trading.order import Mode, Name, OrderType, Symbol
 
 ENVIRONMENT_PREFIX = "DURABLE_ORDERS_"
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Bps = Annotated[Decimal, Field(ge=0, le=10_000)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Rupees = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=4, allow_inf_nan=False)]
+Percent = Annotated[Decimal, Field(gt=0, le=1000, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+
+
+def _clock_time(value: Any) -> Any:
+    """YAML reads an unquoted 15:30 as a number to the base of sixty: 930, and 15:30:00 as 55800."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    seconds = value * 60 if value < 24 * 60 else value
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def _without_zone(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError("must be a time of the day in IST, without a zone")
+    return value
+
+
+ClockTime = Annotated[time, BeforeValidator(_clock_time), AfterValidator(_without_zone)]
+"""A time of the day in IST, as in `09:15`."""
 
 
 class Calendar(StrEnum):
@@ -84,12 +116,49 @@ class Live(Placing):
     """So many refusals in a row with the same words, other than for the order itself, halt the account."""
 
 
+class CircuitBreakers(Section):
+    """The older names of some limits. Off as long as the section is not there; with it, what it does not name has the
+    default that is shown here, and `null` switches one off."""
+
+    max_daily_loss_rupees: Rupees | None = Decimal(5000)
+    """See `guardian.max_daily_loss`."""
+    max_daily_drawdown_pct: Annotated[Decimal, Field(gt=0, le=1)] | None = Decimal("0.02")
+    """A fraction of the capital: the day's realized loss. See `guardian.max_daily_drawdown_pct`."""
+    max_trades_per_day: Count | None = 100
+    """Orders that filled or still may, of the account. An order that only reduces a position is let through."""
+    max_trades_per_strategy_per_day: Count | None = 50
+    """The same of each strategy."""
+    max_loss_streak: Count | None = 5
+    """See `guardian.max_loss_streak`."""
+
+
 class Execution(Section):
     mode: Mode = Mode.PAPER
     dry_run: bool = False
     """Check and record everything, and send nothing: every order ends REJECTED, marked as a dry run."""
     paper: Paper = Paper()
     live: Live = Live()
+    circuit_breakers: CircuitBreakers | None = None
+
+
+class TradeThrottler(Section):
+    """Older limits still. Off as long as the section is not there; with it, what it does not name has the default that
+    is shown here, and 0 or less switches one off."""
+
+    max_trades_per_symbol_per_day: int = 20
+    """Orders that filled or still may, of each symbol. An order that only reduces a position is let through."""
+    max_trades_per_strategy_per_day: int = 80
+    max_total_trades_per_day: int = 300
+    max_daily_drawdown_pct: Annotated[Decimal, Field(le=1)] = Decimal("0.02")
+    """A fraction of the capital: the day's realized loss. See `guardian.max_daily_drawdown_pct`."""
+    max_loss_streak: int = 5
+    """See `guardian.max_loss_streak`."""
+
+
+class Trading(Section):
+    paper_capital: Rupees = Decimal(100_000)
+    """What percentages of the capital are of, where `guardian.capital` is not set."""
+    trade_throttler: TradeThrottler | None = None
 
 
 class Kite(Section):
@@ -111,13 +180,151 @@ class Kite(Section):
     """Listen there on loopback for Kite's postbacks, checked by their checksum; without one, do not."""
 
 
+class OrdersPer(Section):
+    """So many approved orders within a period."""
+
+    account: Count | None = None
+    """Of the whole account."""
+    strategy: Count | None = None
+    """Of each strategy."""
+    symbol: Count | None = None
+    """Of each symbol."""
+
+
+class CircuitLimits(Section):
+    """The prices between which an exchange lets a symbol trade today, in rupees, both allowed."""
+
+    lower: Rupees
+    upper: Rupees
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.lower > self.upper:
+            raise ValueError("lower: must not be above upper")
+        return self
+
+
+class Strategy(Section):
+    """What one strategy may do."""
+
+    capital: Rupees | None = None
+    """Rupees that its positions and open orders may bind, at cost."""
+    rules: dict[str, dict[str, Any]] = {}
+    """Further checks, by the name under which a package registers them (`durable_orders.guardian_checks`), each with
+    its options. `trading_hours` is shipped."""
+
+
 class Guardian(Section):
     """Pre-trade limits. One that is not set is off."""
 
-    max_order_quantity: Annotated[int, Field(gt=0)] | None = None
+    enabled: bool | None = None
+    """`false` switches off every limit of this section. `true` gives older keys that are not set the values that they
+    used to have: 5 orders a second, prices at most 3 s old and 2 % away, 3 % of the capital lost in a day."""
+    max_order_quantity: Count | None = None
     """Units in one order."""
-    max_order_value: Annotated[Decimal, Field(gt=0)] | None = None
+    max_order_value: Rupees | None = None
     """Rupees in one order: quantity times limit price, or last price where there is no limit."""
+    max_position_per_symbol: Count | None = None
+    """Units of one symbol, long or short, products added up: after this order, if every open order filled."""
+    max_position_total: Count | None = None
+    """The same over all symbols."""
+    max_gross_exposure: Rupees | None = None
+    """Rupees at the last price: all positions, long and short added up, if every open order filled."""
+    max_net_exposure: Rupees | None = None
+    """Rupees at the last price: long less short, if every open order of one side filled. Closing one leg of a hedge
+    raises it, and is refused where that goes too far."""
+    capital: Rupees | None = None
+    """Rupees that all positions and open orders may bind, at cost. Percentages of the capital are of this."""
+    strategies: dict[Name, Strategy] = {}
+    """Limits of single strategies, by their code."""
+    max_open_orders: Count | None = None
+    """Open orders of the account at once."""
+    max_orders_per_second: OrdersPer = OrdersPer()
+    max_orders_per_minute: OrdersPer = OrdersPer()
+    max_orders_per_day: OrdersPer = OrdersPer()
+    """Since midnight, IST."""
+    duplicate_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    """Seconds in which a strategy may not order the same quantity of a symbol on the same side twice. An order that
+    ended without a fill does not count."""
+    require_price: bool = False
+    """Refuse an order for a symbol that has no last price."""
+    max_price_age: Annotated[float, Field(gt=0)] | None = None
+    """Seconds since the last price was received."""
+    price_band_percent: Percent | None = None
+    """How far a LIMIT price may be from the last price, and the limit of an SL order from its trigger."""
+    circuit_limits: dict[Symbol, CircuitLimits] = {}
+    """Today's, by symbol. Kite's master does not have them."""
+    freeze_quantity: dict[str, Count] = {}
+    """Units above which the exchange takes no single order, by tradingsymbol or underlying, as in `NIFTY: 1800`.
+    Kite's master does not have them."""
+    require_open_session: bool = False
+    """Refuse an order outside of the windows of `market.sessions`."""
+    refuse_mis_after_cutoff: bool = False
+    """Refuse MIS orders from the broker's cut-off on (`market.sessions`)."""
+    max_daily_loss: Rupees | None = None
+    """Rupees realized since midnight, IST, before charges. A loss above it refuses all orders but those that only
+    reduce a position; profits never refuse any."""
+    max_loss_streak: Count | None = None
+    """So many orders in a row that closed at a loss today refuse all orders but those that only reduce a position."""
+    max_daily_drawdown_pct: Percent | None = None
+    """The same as `max_daily_loss`, in percent of the capital."""
+    halt_on_pnl_drop_pct: Percent | None = None
+    """An older name of `max_daily_drawdown_pct`; the lower one counts."""
+    max_lot_size: Count | None = None
+    """An older name of `max_order_quantity` (units, not lots); the lower one counts."""
+    max_order_per_second: Count | None = None
+    """An older name of `max_orders_per_second.account`; the lower one counts."""
+    reject_if_price_stale_secs: Annotated[float, Field(gt=0)] | None = None
+    """An older name of `max_price_age`; the lower one counts."""
+    reject_if_slippage_pct: Percent | None = None
+    """An older name of `price_band_percent`; the lower one counts."""
+
+
+class Window(Section):
+    """A part of the day in which orders are taken. Its end does not belong to it."""
+
+    opens: ClockTime
+    closes: ClockTime
+    order_types: tuple[OrderType, ...] = tuple(OrderType)
+
+
+def _window(opens: str, closes: str, *order_types: OrderType) -> Window:
+    kinds = {"order_types": order_types} if order_types else {}
+    return Window.model_validate({"opens": opens, "closes": closes, **kinds})
+
+
+class Hours(Section):
+    """When instruments of one kind can be ordered, on a day on which the market trades. IST."""
+
+    windows: tuple[Window, ...]
+    mis_cutoff: ClockTime
+    """From then on Zerodha takes no MIS order."""
+
+
+LIMIT_OR_MARKET = (OrderType.LIMIT, OrderType.MARKET)
+PRE_OPEN = _window("09:00", "09:08", *LIMIT_OR_MARKET)
+
+
+class Sessions(Section):
+    """NSE's and MCX's times since the closing auction came on 3 August 2026, and Zerodha's MIS cut-offs as seen in
+    autumn 2026. RMS may move those: they are settings, not constants."""
+
+    auction_equity: Hours = Hours(
+        windows=(
+            PRE_OPEN,
+            _window("09:15", "15:15"),
+            _window("15:20", "15:25", *LIMIT_OR_MARKET),
+            _window("15:25", "15:28", OrderType.LIMIT),
+        ),
+        mis_cutoff=time(15, 12),
+    )
+    """Shares that have futures or options: they end in the closing auction, which may stop at any moment from 15:28."""
+    equity: Hours = Hours(windows=(PRE_OPEN, _window("09:15", "15:30")), mis_cutoff=time(15, 25))
+    """All other shares."""
+    equity_derivatives: Hours = Hours(windows=(_window("09:15", "15:40"),), mis_cutoff=time(15, 25))
+    currency: Hours = Hours(windows=(_window("09:00", "17:00"),), mis_cutoff=time(16, 45))
+    commodity: Hours = Hours(windows=(_window("09:00", "23:30"),), mis_cutoff=time(23, 5))
+    """Until 23:55 while America keeps winter time."""
 
 
 class Market(Section):
@@ -131,6 +338,7 @@ class Market(Section):
     """Market seconds per second."""
     instruments: Path | None = None
     """Kite's instruments CSV; without one, the small master that is shipped."""
+    sessions: Sessions = Sessions()
 
 
 class Ledger(Section):
@@ -142,6 +350,7 @@ class Settings(Section):
     account: Name = "paper"
     execution: Execution = Execution()
     guardian: Guardian = Guardian()
+    trading: Trading = Trading()
     market: Market = Market()
     kite: Kite = Kite()
     ledger: Ledger = Ledger()
@@ -238,12 +447,15 @@ def _nearest(root: type[BaseModel], path: list[str]) -> str:
 
 
 def all_keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Every key that can be set, as its path."""
+    """Every key that can be set, as its path. What stands under a name of the user's own has `*` for the name."""
     keys: list[tuple[str, ...]] = []
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Section):
-            keys += all_keys(inner, (*above, name))
-        else:
-            keys.append((*above, name))
+        sections = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_section(kind)]
+        named = ("*",) if isinstance(field.annotation, GenericAlias) else ()
+        inner = [key for kind in sections for key in all_keys(kind, (*above, name, *named))]
+        keys += inner or [(*above, name)]
     return keys
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)

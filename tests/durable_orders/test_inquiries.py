@@ -102,13 +102,13 @@ def test_positions_are_signed_and_valued(desk: Program, book: dict[str, str]) ->
     assert (answer.code, answer.err) == (0, "")
     assert all(position.keys() >= set(wanted) for position in answer.json)
     before = {position["product"]: position["quantity"] for position in answer.json}
-    assert desk.here("place", "SELL", SYMBOL, "600", "--product", "CNC", "--wait").code == 0
+    assert desk.here("place", "SELL", SYMBOL, "600", "--product", "NRML", "--wait").code == 0
     after = {position["product"]: position for position in desk.here("positions", "--json").json}
-    short = after["CNC"]
-    assert short["quantity"] == before.get("CNC", 0) - 600 < 0
+    short = after["NRML"]
+    assert short["quantity"] == before.get("NRML", 0) - 600 < 0
     assert isinstance(short["average_price"], str)
     assert isinstance(short["unrealized_pnl"], str)
-    assert f"CNC          {short['quantity']}" in desk.here("positions").out
+    assert f"NRML         {short['quantity']}" in desk.here("positions").out
 
 
 def test_events_follow_what_happens(desk: Program, own_id: str) -> None:

@@ -1,31 +1,54 @@
 """The guardian: checks and reserves in one transaction, and alone makes the value that placing accepts."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import sqlalchemy as sa
 
 from trading.errors import NotApproved
-from trading.guardian import checks
 from trading.guardian.approval import Approved, approve
-from trading.guardian.checks import Check, Situation
+from trading.guardian.catalogue import chosen, chosen_for
+from trading.guardian.check import Check, When
+from trading.guardian.situation import Situation
+from trading.guardian.survey import Needs, Subject, Surveyor
 from trading.guardian.verdict import Approval, Existing, Policy, Refusal, Refusals, Verdict
-from trading.ledger.accounts import halt_reason
+from trading.ledger import reservations
+from trading.ledger.accounts import AccountState
 from trading.ledger.database import Database
-from trading.ledger.last_ticks import last_tick
-from trading.ledger.reading import events_of, fingerprint_of, unsettled_orders
+from trading.ledger.exposure import Pending, held_in_symbol, own_of
+from trading.ledger.reading import events_of, fingerprint_of
 from trading.ledger.recording import receive
-from trading.ledger.reservations import is_reserved, reserve
+from trading.ledger.reservations import Reservation, own_price
+from trading.ledger.surroundings import Surroundings, surroundings
 from trading.market.instruments import Instruments
 from trading.order import Amendment, Order, OrderType, Terms
 from trading.settings import Settings
 
 SETTLE_READS = 4
 """The settle window is divided into this many readings of the book."""
+NEW = frozenset(When)
+INVALID_TERMS = "INVALID_TERMS"
+"""The terms after a change would not fit together."""
+NOT_OPEN = "NOT_OPEN"
+"""Nothing is reserved for the order that is to be changed: it has ended, or was never approved."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Some checks, and what they need."""
+
+    checks: tuple[Check, ...]
+    needs: Needs
+
+    @classmethod
+    def of(cls, checks: Iterable[Check], occasions: Collection[When]) -> "Plan":
+        applying = tuple(check for check in checks if check.when in occasions)
+        return cls(applying, Needs.of(applying))
 
 
 class Guardian:
@@ -39,41 +62,78 @@ class Guardian:
         session_end: Callable[[sa.Connection, datetime], datetime],
         clock: Callable[[], datetime],
     ) -> None:
-        """`session_end(connection, moment)` is the end of the trading session at `moment`, on the wall's clock."""
+        """`session_end(connection, moment)` is the end of the trading session at `moment`, on the wall's clock.
+
+        Raises `InvalidSettings` for a strategy rule that cannot be had.
+        """
         self._database = database
-        self._instruments = instruments
         self._settings = settings
         self._session_end = session_end
         self._clock = clock
-        self._validation = (*checks.VALIDATION, *_limits(settings))
+        self._surveyor = Surveyor(instruments, clock)
+        self._checks = tuple(chosen(settings, instruments))
+        self._of_strategy = {code: tuple(chosen_for(code, settings)) for code in settings.guardian.strategies}
+        self._plans = {code: Plan.of((*self._checks, *own), NEW) for code, own in self._of_strategy.items()}
+        self._plan = Plan.of(self._checks, NEW)
 
     def admit(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
         """Record a new order, check it and reserve what it needs, or give all the reasons against it.
 
-        Repeating the call is harmless. An order id that an earlier workflow run used gives that order back.
+        Repeating the call is harmless: an order that was approved stays so. An order id that an earlier workflow run
+        used gives that order back.
         """
         with self._database.write() as connection:
             existing = receive(connection, order, run_id, fingerprint)
             if existing is not None:
                 return self._known(connection, existing, fingerprint, place_by)
             deadline = place_by or self._deadline(connection, order)
-            situation = self._situation(connection, order, order.account, deadline)
-            refusals = (*self._not_mine(order), *_failed((*self._validation, *checks.ADMISSION), order, situation))
+            around = surroundings(connection, order)
+            if around.is_reserved:
+                return Approval(policy=self._policy(deadline))
+            price = own_price(order) or around.last_price or Decimal(0)
+            asked = Pending(order.quantity, order.quantity * price, price)
+            plan = self._plans.get(order.strategy, self._plan)
+            refusals = self._judge(connection, Subject(order, order, deadline, asked), around, plan)
             if refusals:
                 return Refusals(refusals=refusals)
-            price = checks.order_price(order, situation.last_price) or Decimal(0)
-            reserve(connection, order, price, situation.now)
+            reservations.reserve(connection, order, price, self._clock())
             return Approval(policy=self._policy(deadline))
 
     def check_amendment(self, order: Order, change: Amendment) -> tuple[Refusal, ...]:
-        """What speaks against the order's terms after a change."""
+        """Check a change of a working order and reserve what it needs beyond what stands, or give the reasons against
+        it. Repeating the call is harmless.
+
+        Until the book shows the change, or `withdraw_amendment` says that it was not made, enough is reserved for the
+        order with and without it.
+        """
         try:
             terms = change.applied_to(order)
         except ValueError as error:
-            return (Refusal(code="INVALID_TERMS", message=str(error)),)
-        with self._database.read() as connection:
-            situation = self._situation(connection, terms, order.account, self._clock())
-        return _failed(self._validation, terms, situation)
+            return (Refusal(code=INVALID_TERMS, message=str(error)),)
+        with self._database.write() as connection:
+            stands = reservations.standing(connection, order.order_id)
+            if stands is None:
+                return (Refusal(code=NOT_OPEN, message="nothing is reserved for the order: it has ended"),)
+            around = surroundings(connection, order)
+            price = own_price(terms) or around.last_price or stands.price
+            needed = stands.with_change(terms.quantity, price)
+            asked, own = _pending(needed), _pending(stands)
+            plan = self._plan_of_change(order, terms, raises=needed != stands)
+            refusals = self._judge(connection, Subject(order, terms, self._clock(), asked, own), around, plan)
+            if not refusals and needed != stands:
+                reservations.change(connection, order.order_id, needed)
+        return refusals
+
+    def withdraw_amendment(self, order: Order, change: Amendment) -> None:
+        """The change was certainly not made: what `check_amendment` reserved for it alone is free again."""
+        terms = change.applied_to(order)
+        with self._database.write() as connection:
+            stands = reservations.standing(connection, order.order_id)
+            if stands is None or stands.amended_quantity != terms.quantity:
+                return
+            if own_price(terms) in (None, stands.amended_price):
+                price = own_price(order) or stands.price
+                reservations.change(connection, order.order_id, stands.of_terms(order.quantity, price))
 
     def redeem(self, order: Order) -> Approved:
         """The approval of an order that `admit` approved and that has not ended. Raises `NotApproved` otherwise.
@@ -81,19 +141,28 @@ class Guardian:
         A halt of the account that came in the meantime counts, too: what has not been sent by then is not sent.
         """
         with self._database.read() as connection:
-            if not is_reserved(connection, order.order_id):
+            around = surroundings(connection, order)
+            if not around.is_reserved:
                 raise NotApproved(f"{order.order_id}: no reservation stands for it")
-            if (reason := halt_reason(connection, order.account)) is not None:
-                raise NotApproved(f"the account is halted: {reason}")
+            if around.state is AccountState.HALTED:
+                raise NotApproved(f"the account is halted: {around.state_reason}")
+            if around.state is AccountState.REDUCING and not _reduces(connection, order):
+                raise NotApproved(f"the account only takes orders that reduce a position: {around.state_reason}")
         return approve(order)
 
-    def _not_mine(self, order: Order) -> tuple[Refusal, ...]:
-        """An order that was meant for another account or for another kind of money than this worker's."""
-        here = (self._settings.account, self._settings.execution.mode)
-        if (order.account, order.mode) == here:
-            return ()
-        message = f"the order is for {order.account} ({order.mode}), this worker serves {here[0]} ({here[1]})"
-        return (Refusal(code="WRONG_ACCOUNT", message=message),)
+    def _plan_of_change(self, order: Order, terms: Terms, *, raises: bool) -> Plan:
+        occasions = {When.ALWAYS}
+        if raises:
+            occasions.add(When.NEW_RISK)
+        if (terms.order_type, terms.price, terms.trigger_price) != (order.order_type, order.price, order.trigger_price):
+            occasions.add(When.NEW_PRICE)
+        return Plan.of((*self._checks, *self._of_strategy.get(order.strategy, ())), occasions)
+
+    def _judge(
+        self, connection: sa.Connection, subject: Subject, around: Surroundings, plan: Plan
+    ) -> tuple[Refusal, ...]:
+        situation = self._surveyor.survey(connection, subject, around, plan.needs)
+        return tuple(refusal for check in plan.checks if (refusal := _run(check, subject.terms, situation)))
 
     def _known(
         self, connection: sa.Connection, existing: Order, fingerprint: str, place_by: datetime | None
@@ -103,19 +172,6 @@ class Guardian:
             same_content=fingerprint_of(connection, existing.order_id) == fingerprint,
             sequence=max((event.sequence for event in events_of(connection, existing.order_id)), default=0),
             policy=self._policy(place_by or self._deadline(connection, existing)),
-        )
-
-    def _situation(self, connection: sa.Connection, terms: Terms, account: str, place_by: datetime) -> Situation:
-        instrument = self._instruments.get(terms.symbol)
-        tick = last_tick(connection, account, terms.symbol)
-        return Situation(
-            now=self._clock(),
-            place_by=place_by,
-            instrument=instrument,
-            nearest_symbol=None if instrument else self._instruments.nearest(terms.symbol),
-            last_price=tick.last_price if tick else None,
-            halt_reason=halt_reason(connection, account),
-            unsettled=unsettled_orders(connection, account),
         )
 
     def _deadline(self, connection: sa.Connection, order: Order) -> datetime:
@@ -137,26 +193,28 @@ class Guardian:
         )
 
 
-def _limits(settings: Settings) -> list[Check]:
-    """The checks that have a limit set; one without is off."""
-    limits = settings.guardian
-    chosen: list[Check] = []
-    if limits.max_order_quantity is not None:
-        chosen.append(checks.MaxOrderQuantity(limits.max_order_quantity))
-    if limits.max_order_value is not None:
-        chosen.append(checks.MaxOrderValue(limits.max_order_value))
-    return chosen
+def _pending(reservation: Reservation) -> Pending:
+    return Pending(reservation.quantity, reservation.value, reservation.price)
 
 
-def _failed(chosen: Sequence[Check], terms: Terms, situation: Situation) -> tuple[Refusal, ...]:
-    return tuple(refusal for check in chosen if (refusal := _run(check, terms, situation)))
+def _reduces(connection: sa.Connection, order: Order) -> bool:
+    """Whether an order whose reservation stands can only close what is held."""
+    held = held_in_symbol(connection, order.account, order.symbol)
+    return own_of(held, order.symbol, order.product, None).only_reduced_by(order.side, 0)
 
 
 def _run(check: Check, terms: Terms, situation: Situation) -> Refusal | None:
     """A check that raises refuses the order: what cannot be checked is not sent."""
     try:
-        message = check(terms, situation)
+        failure = check(terms, situation)
     except Exception as error:
         log.exception("check %s failed on %s", check.code, terms.summary())
-        message = f"the check itself failed ({type(error).__name__})"
-    return Refusal(code=check.code, message=message) if message else None
+        return Refusal(code=check.code, message=f"the check itself failed ({type(error).__name__})")
+    if failure is None:
+        return None
+    limit, value = (None if figure is None else _words(figure) for figure in (failure.limit, failure.value))
+    return Refusal(code=check.code, message=failure.message, limit=limit, value=value)
+
+
+def _words(figure: object) -> str:
+    return f"{figure:f}" if isinstance(figure, Decimal) else str(figure)

@@ -14,6 +14,8 @@ class Refusal(Frozen):
     """Stable, such as `LOT_SIZE`."""
     message: str
     """One sentence with the limit and the value."""
+    limit: str | None = None
+    value: str | None = None
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

@@ -157,7 +157,7 @@ def _keep_reserved(connection: sa.Connection, order: Order, known: Known | None,
     """What is reserved for the order is what it may still trade. An order found at the broker reserves, too."""
     if known is None:
         if order.broker_order_id is not None and not order.status.terminal:
-            reservations.add(connection, order, _price_of(connection, order), order.updated_at)
+            reservations.reserve(connection, order, _price_of(connection, order), order.updated_at)
     elif order.status.terminal:
         reservations.end(connection, order.order_id, traded, order.updated_at)
     else:

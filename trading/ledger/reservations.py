@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
-from trading.ledger.rows import OVER
-from trading.ledger.tables import LARGEST, SCALE, orders, reservations
+from trading.ledger.tables import LARGEST, SCALE, reservations
 from trading.order import Order, Terms
 
 LARGEST_VALUE = Decimal(LARGEST) / SCALE
@@ -58,12 +58,11 @@ class Reservation:
 _R = reservations.c
 _OWN = _R.order_id == sa.bindparam("own")
 _STANDS = _R.released_at.is_(None)
-_KNOWN_OR_OVER = sa.union_all(
-    sa.select(_R.order_id).where(_OWN),
-    sa.select(orders.c.order_id).where(orders.c.order_id == sa.bindparam("own"), orders.c.status.in_(OVER)),
-)
 _STANDING = sa.select(*(_R[name] for name in Reservation.__slots__)).where(_OWN, _STANDS)
-_INSERT = sa.insert(reservations)
+_INSERT = {
+    "sqlite": sqlite.insert(reservations).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(reservations).on_conflict_do_nothing(),
+}
 _UPDATE = sa.update(reservations).where(_OWN)
 _REST = sa.case((_R.quantity > sa.bindparam("traded"), _R.quantity - sa.bindparam("traded")), else_=0)
 _END = _UPDATE.values(
@@ -79,17 +78,7 @@ def own_price(terms: Terms) -> Decimal | None:
 
 
 def reserve(connection: sa.Connection, order: Order, price: Decimal, at: datetime) -> None:
-    """Reserve what remains of the order, at `price` rupees a unit. The second time changes nothing.
-
-    Nothing is reserved for an order that the ledger knows to be over: nobody would release it.
-    """
-    if connection.execute(_KNOWN_OR_OVER, {"own": order.order_id}).first() is not None:
-        return
-    add(connection, order, price, at)
-
-
-def add(connection: sa.Connection, order: Order, price: Decimal, at: datetime) -> None:
-    """The same for an order that is known to be new."""
+    """Reserve what remains of the order, at `price` rupees a unit. The second time changes nothing."""
     row = {
         "order_id": order.order_id,
         "account": order.account,
@@ -103,7 +92,7 @@ def add(connection: sa.Connection, order: Order, price: Decimal, at: datetime) -
         "filled": order.filled_quantity,
         "reserved_at": at,
     }
-    connection.execute(_INSERT, row)
+    connection.execute(_INSERT[connection.dialect.name], row)
 
 
 def standing(connection: sa.Connection, order_id: str) -> Reservation | None:

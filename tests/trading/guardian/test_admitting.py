@@ -26,6 +26,7 @@ from trading.errors import NotApproved
 from trading.events import Entry, EventType
 from trading.guardian import approval
 from trading.guardian.approval import Approved
+from trading.guardian.checks_of_terms import ALLOWED, EQUITY
 from trading.guardian.guardian import Guardian
 from trading.guardian.verdict import Approval, Existing, Refusals
 from trading.ledger.accounts import set_halt
@@ -231,6 +232,7 @@ def test_nothing_passes_that_breaks_a_rule(
     keeps_the_rules = (
         instrument is not None
         and instrument.tradable
+        and order.product in ALLOWED[instrument.segment in EQUITY]
         and order.quantity % instrument.lot_size == 0
         and all(price % instrument.tick_size == 0 for price in (order.price, order.trigger_price) if price)
         and (most is None or order.quantity <= most)

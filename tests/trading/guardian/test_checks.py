@@ -1,21 +1,21 @@
 """Each check by itself, all reasons at once, and a check that itself fails."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
 
 from tests.trading.guardian.conftest import NOW, MakeGuardian, admitted, an_order
 from trading.events import Entry, EventType
-from trading.guardian import checks
-from trading.guardian.checks import Situation
+from trading.guardian import catalogue
+from trading.guardian.check import Check, Failure
 from trading.guardian.guardian import Guardian
+from trading.guardian.situation import Situation
 from trading.guardian.verdict import Approval, Refusals, Verdict
 from trading.ledger.accounts import set_halt
 from trading.ledger.database import Database
 from trading.ledger.recording import record
+from trading.ledger.reservations import own_price
 from trading.order import Order, Status, Terms
 
 LIMIT = {"order_type": "LIMIT"}
@@ -38,6 +38,8 @@ def message(verdict: Verdict) -> str:
         ({"symbol": "NFO:NIFTY25MAYFUX"}, "UNKNOWN_SYMBOL", "did you mean NFO:NIFTY25MAYFUT?"),
         ({"symbol": "BSE:QQQQ"}, "UNKNOWN_SYMBOL", "symbol BSE:QQQQ is not in the instrument master"),
         ({"symbol": "NSE:NIFTY 50"}, "NOT_TRADABLE", "symbol NSE:NIFTY 50 is an index and cannot be traded"),
+        ({"product": "CNC"}, "PRODUCT_NOT_ALLOWED", "product in NFO-FUT may be MIS, NRML, was CNC"),
+        ({"symbol": "NSE:INFY", "product": "NRML"}, "PRODUCT_NOT_ALLOWED", "in NSE may be MIS, CNC, MTF, was NRML"),
         ({"quantity": 100}, "LOT_SIZE", "quantity must be a multiple of the lot of 75, was 100"),
         ({**LIMIT, "price": "24300.01"}, "TICK_SIZE", "multiples of the tick of 0.05; price was 24300.01"),
         (
@@ -66,11 +68,19 @@ def test_what_is_wrong_is_said_with_the_limit_and_the_value(
     assert words in message(verdict)
 
 
+def test_limit_and_value_are_told_apart(guardian_with: MakeGuardian) -> None:
+    verdict = admitted(guardian_with(max_order_value=1), an_order())
+    assert isinstance(verdict, Refusals)
+    assert [(refusal.limit, refusal.value) for refusal in verdict.refusals] == [("1", "1822500")]
+
+
 @pytest.mark.parametrize(
     "terms",
     [
         {},
         {"quantity": 225},
+        {"product": "NRML"},
+        {"symbol": "NSE:INFY", "quantity": 7, "product": "CNC", **LIMIT, "price": "1500.1"},
         {**LIMIT, "price": "24300.05", "side": "SELL"},
         {"order_type": "SL", "price": "24400", "trigger_price": "24390.95"},
         {"symbol": "NSE:INFY", "quantity": 7, **LIMIT, "price": "1500.1"},
@@ -129,19 +139,19 @@ def test_an_order_that_is_not_this_workers_is_refused(guardian: Guardian, order:
     assert "this worker serves paper (paper)" in message(verdict)
 
 
-class Broken:
+class Broken(Check):
     """A check with a bug."""
 
     code: ClassVar[str] = "BROKEN"
 
-    def __call__(self, terms: Terms, situation: Situation) -> str | None:
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
         raise ZeroDivisionError
 
 
 def test_a_check_that_fails_refuses_the_order(
     guardian_with: MakeGuardian, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(checks, "VALIDATION", (Broken(), *checks.VALIDATION))
+    monkeypatch.setattr(catalogue, "ALWAYS", (Broken, *catalogue.ALWAYS))
     guardian = guardian_with()
     verdict = admitted(guardian, an_order(quantity=100))
     assert codes(verdict) == ["BROKEN", "LOT_SIZE"], "the others are still asked"
@@ -150,17 +160,17 @@ def test_a_check_that_fails_refuses_the_order(
     assert "check BROKEN failed on BUY 100" in caplog.text
 
 
-@pytest.mark.parametrize("check", [*checks.VALIDATION, *checks.ADMISSION], ids=lambda check: str(check.code))
-def test_codes_are_stable_and_their_own(check: Callable[..., str | None]) -> None:
-    every = [type(known).code for known in (*checks.VALIDATION, *checks.ADMISSION)]
-    assert every.count(check.code) == 1  # type: ignore[attr-defined]
-    assert check.code.replace("_", "").isupper()  # type: ignore[attr-defined]
+EVERY = (*catalogue.ALWAYS, *catalogue.LIMITS, *catalogue.RULES)
+
+
+@pytest.mark.parametrize("check", EVERY, ids=lambda check: str(check.code))
+def test_codes_are_stable_and_their_own(check: type[Check]) -> None:
+    assert [known.code for known in EVERY].count(check.code) == 1
+    assert check.code.replace("_", "").isupper()
 
 
 def test_an_order_is_valued_at_what_it_may_cost() -> None:
-    last = Decimal(24_300)
-    assert checks.order_price(an_order(), last) == last
-    assert checks.order_price(an_order(), None) is None
-    assert checks.order_price(an_order(order_type="LIMIT", price="24000"), last) == 24_000
-    assert checks.order_price(an_order(order_type="SL-M", trigger_price="25000"), last) == 25_000
-    assert checks.order_price(an_order(order_type="SL", trigger_price="25000", price="25010"), last) == 25_010
+    assert own_price(an_order()) is None
+    assert own_price(an_order(order_type="LIMIT", price="24000")) == 24_000
+    assert own_price(an_order(order_type="SL-M", trigger_price="25000")) == 25_000
+    assert own_price(an_order(order_type="SL", trigger_price="25000", price="25010")) == 25_010

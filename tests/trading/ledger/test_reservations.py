@@ -4,8 +4,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy.exc import StatementError
 
-from tests.trading.ledger.examples import START, enter, history, new_order, record_all, rows
-from trading.brokers.book import BookState
+from tests.trading.ledger.examples import START, new_order, rows
 from trading.ledger.database import Database
 from trading.ledger.reservations import is_reserved, release, reserve
 
@@ -31,16 +30,6 @@ def test_reserving_and_releasing_again_change_nothing(ledger: Database) -> None:
     [reservation] = rows(ledger, "reservations")
     assert (reservation["value"], reservation["quantity"]) == (Decimal("150005.5"), 100)
     assert reservation["released_at"] == START
-
-
-def test_an_order_that_is_over_reserves_nothing(ledger: Database) -> None:
-    """A late attempt of the guard, after the order has ended: nobody would ever release it."""
-    order = new_order()
-    enter(ledger, order)
-    record_all(ledger, history(order, [], BookState.CANCELLED))
-    with ledger.write() as connection:
-        reserve(connection, order, Decimal(1000), START)
-    assert rows(ledger, "reservations") == []
 
 
 @pytest.mark.parametrize("value", ["0.00001", "922337203685477.5808", "Infinity", "NaN"])

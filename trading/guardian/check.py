@@ -1,0 +1,54 @@
+"""What a check is. Each is one small class with a stable code; the page `docs/guardian.md` lists them all."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from trading.guardian.situation import Figures, Situation
+from trading.ledger.approvals import Count
+from trading.order import Terms
+
+
+class When(StrEnum):
+    """To what a check applies. A new order is all of these."""
+
+    ALWAYS = "every order and every change of one"
+    NEW_RISK = "new orders, and changes that need more than is reserved"
+    NEW_PRICE = "new orders, and changes of price or type"
+    NEW_ORDER = "new orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an order does not pass."""
+
+    message: str
+    """One sentence with the limit and the value."""
+    limit: object = None
+    value: object = None
+
+
+class Check(ABC):
+    """Says whether an order passes. It reads nothing and remembers nothing: what it needs is in the situation.
+
+    One that raises refuses the order: what cannot be checked is not sent.
+    """
+
+    __slots__ = ()
+
+    code: ClassVar[str]
+    """Stable: reports, dashboards and strategies go by it."""
+    settings: ClassVar[tuple[str, ...]] = ()
+    """The keys that switch it on; without one it always is."""
+    when: ClassVar[When] = When.NEW_RISK
+    figures: ClassVar[Figures] = Figures.NONE
+
+    def counts(self) -> Collection[Count]:
+        """The counts of orders that it needs."""
+        return ()
+
+    @abstractmethod
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        """`None` if the order passes."""

@@ -1,0 +1,127 @@
+"""Whether the account may take risk at all: its state, what is unsettled, and the day's result."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from trading.guardian.check import Check, Failure, When
+from trading.guardian.situation import Figures, Situation
+from trading.ledger.accounts import AccountState
+from trading.order import Mode, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class RightAccount(Check):
+    """The order must be meant for the account and the kind of money, paper or live, that this worker serves."""
+
+    account: str
+    mode: Mode
+    code: ClassVar[str] = "WRONG_ACCOUNT"
+    when: ClassVar[When] = When.ALWAYS
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        order = situation.order
+        if (order.account, order.mode) == (self.account, self.mode):
+            return None
+        meant, here = f"{order.account} ({order.mode})", f"{self.account} ({self.mode})"
+        return Failure(f"the order is for {meant}, this worker serves {here}", here, meant)
+
+
+class NotHalted(Check):
+    """A halted account takes no orders."""
+
+    code: ClassVar[str] = "HALTED"
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        if situation.state is not AccountState.HALTED:
+            return None
+        return Failure(f"the account is halted: {situation.state_reason}", value=situation.state)
+
+
+class OnlyReducing(Check):
+    """An account that is REDUCING takes only orders that close what is held of the symbol and product, all open orders
+    of that side considered."""
+
+    code: ClassVar[str] = "REDUCING"
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        if situation.state is not AccountState.REDUCING or situation.only_reduces():
+            return None
+        words = f"the account only takes orders that reduce a position: {situation.state_reason}"
+        return Failure(words, value=situation.state)
+
+
+class NothingUnsettled(Check):
+    """Unknown exposure takes no new risk: no order of the account may be unknown while the book cannot be read."""
+
+    code: ClassVar[str] = "UNKNOWN_OUTSTANDING"
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        if not situation.unsettled:
+            return None
+        names = ", ".join(situation.unsettled)
+        return Failure(f"no new risk while the outcome of {names} is unknown", value=names)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxDailyLoss(Check):
+    """Rupees that the account realized since midnight, IST, before charges. Above it only orders that reduce a
+    position pass. Profits never refuse an order."""
+
+    limit: Decimal
+    code: ClassVar[str] = "MAX_DAILY_LOSS"
+    settings: ClassVar[tuple[str, ...]] = (
+        "guardian.max_daily_loss",
+        "execution.circuit_breakers.max_daily_loss_rupees",
+    )
+    figures: ClassVar[Figures] = Figures.SYMBOL | Figures.DAY
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        loss = -situation.realized_today()
+        if loss <= self.limit or situation.only_reduces():
+            return None
+        return Failure(f"the day's loss may be at most {self.limit:f} rupees, and is {loss:f}", self.limit, loss)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxDailyDrawdown(Check):
+    """The same in percent of the capital: of `guardian.capital`, else of `trading.paper_capital`."""
+
+    limit: Decimal
+    """Percent."""
+    capital: Decimal
+    code: ClassVar[str] = "MAX_DAILY_DRAWDOWN"
+    settings: ClassVar[tuple[str, ...]] = (
+        "guardian.max_daily_drawdown_pct",
+        "guardian.halt_on_pnl_drop_pct",
+        "execution.circuit_breakers.max_daily_drawdown_pct",
+        "trading.trade_throttler.max_daily_drawdown_pct",
+    )
+    figures: ClassVar[Figures] = Figures.SYMBOL | Figures.DAY
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        lost = -situation.realized_today() / self.capital * 100
+        if lost <= self.limit or situation.only_reduces():
+            return None
+        words = f"the day's loss may be at most {self.limit:f} % of {self.capital:f} rupees, and is {lost:.2f} %"
+        return Failure(words, self.limit, lost.quantize(Decimal("0.01")))
+
+
+@dataclass(frozen=True, slots=True)
+class MaxLossStreak(Check):
+    """Orders in a row that closed at a loss today. At the limit only orders that reduce a position pass."""
+
+    limit: int
+    code: ClassVar[str] = "MAX_LOSS_STREAK"
+    settings: ClassVar[tuple[str, ...]] = (
+        "guardian.max_loss_streak",
+        "execution.circuit_breakers.max_loss_streak",
+        "trading.trade_throttler.max_loss_streak",
+    )
+    figures: ClassVar[Figures] = Figures.SYMBOL | Figures.STREAK
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        streak = situation.losses_in_a_row()
+        if streak < self.limit or situation.only_reduces():
+            return None
+        return Failure(f"{streak} orders in a row lost money today; the limit is {self.limit}", self.limit, streak)

@@ -1,0 +1,201 @@
+"""How much: of one order, of a position, of exposure and of capital.
+
+Positions are counted as they could become if every open order filled. An order that can only close what is held
+passes the limits on positions, gross exposure and capital: it makes none of them greater.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from trading.guardian.check import Check, Failure
+from trading.guardian.situation import Figures, Situation
+from trading.ledger.exposure import Held
+from trading.order import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class MaxOrderQuantity(Check):
+    """Units in one order."""
+
+    limit: int
+    code: ClassVar[str] = "MAX_ORDER_QUANTITY"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.max_order_quantity", "guardian.max_lot_size")
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        if terms.quantity <= self.limit:
+            return None
+        return Failure(f"quantity may be at most {self.limit}, was {terms.quantity}", self.limit, terms.quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxOrderValue(Check):
+    """Rupees in one order: quantity times limit price, or last price where there is no limit. Refused where neither
+    is known."""
+
+    limit: Decimal
+    code: ClassVar[str] = "MAX_ORDER_VALUE"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.max_order_value",)
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        if situation.price is None:
+            return _unknown("value", self.limit)
+        value = situation.price * terms.quantity
+        if value <= self.limit:
+            return None
+        return Failure(f"value may be at most {self.limit:f} rupees, was {value:f}", self.limit, value)
+
+
+class PositionLimit(Check):
+    """A limit on what the position, with all that is open, may become. Closing orders pass."""
+
+    __slots__ = ()
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        if situation.only_reduces():
+            return None
+        return self.judge(terms, situation)
+
+    @abstractmethod
+    def judge(self, terms: Terms, situation: Situation) -> Failure | None:
+        """The same for an order that opens something."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPositionPerSymbol(PositionLimit):
+    """Units of one symbol, long or short, all its products added up, if every open order filled."""
+
+    limit: int
+    code: ClassVar[str] = "MAX_POSITION_PER_SYMBOL"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.max_position_per_symbol",)
+    figures: ClassVar[Figures] = Figures.SYMBOL
+
+    def judge(self, terms: Terms, situation: Situation) -> Failure | None:
+        own = _after(situation)
+        units = own.reach(terms.side) + sum(held.worst_reach() for held in _others(situation.held_in_symbol(), own))
+        if units <= self.limit:
+            return None
+        message = f"the position in {terms.symbol} may be at most {self.limit}, and could become {units}"
+        return Failure(message, self.limit, units)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPositionTotal(PositionLimit):
+    """Units of all symbols, long and short added up, if every open order filled."""
+
+    limit: int
+    code: ClassVar[str] = "MAX_POSITION_TOTAL"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.max_position_total",)
+    figures: ClassVar[Figures] = Figures.SYMBOL | Figures.ACCOUNT
+
+    def judge(self, terms: Terms, situation: Situation) -> Failure | None:
+        own = _after(situation)
+        units = own.reach(terms.side) + sum(held.worst_reach() for held in _others(situation.held_by_account(), own))
+        if units <= self.limit:
+            return None
+        message = f"all positions together may be at most {self.limit} units, and could become {units}"
+        return Failure(message, self.limit, units)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxGrossExposure(PositionLimit):
+    """Rupees at the last price: long and short positions added up, if every open order filled."""
+
+    limit: Decimal
+    code: ClassVar[str] = "MAX_GROSS_EXPOSURE"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.max_gross_exposure",)
+    figures: ClassVar[Figures] = Figures.SYMBOL | Figures.ACCOUNT
+
+    def judge(self, terms: Terms, situation: Situation) -> Failure | None:
+        if situation.price is None:
+            return _unknown("gross exposure", self.limit)
+        own = _after(situation)
+        others = (held.worst_exposure() for held in _others(situation.held_by_account(), own))
+        return _above("gross exposure", self.limit, own.exposure(terms.side) + sum(others, Decimal(0)))
+
+
+@dataclass(frozen=True, slots=True)
+class MaxNetExposure(Check):
+    """Rupees at the last price: what is long less what is short, or the other way round for a SELL, if every open
+    order of the order's side filled. Closing one leg of a hedge counts like opening the other."""
+
+    limit: Decimal
+    code: ClassVar[str] = "MAX_NET_EXPOSURE"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.max_net_exposure",)
+    figures: ClassVar[Figures] = Figures.SYMBOL | Figures.ACCOUNT
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        if situation.price is None:
+            return _unknown("net exposure", self.limit)
+        own = _after(situation)
+        others = (held.net(terms.side) for held in _others(situation.held_by_account(), own))
+        side = "long" if terms.side.sign > 0 else "short"
+        return _above(f"net exposure ({side})", self.limit, own.net(terms.side) + sum(others, Decimal(0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Capital(PositionLimit):
+    """Rupees that all positions and open orders bind, at cost."""
+
+    limit: Decimal
+    code: ClassVar[str] = "CAPITAL"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.capital",)
+    figures: ClassVar[Figures] = Figures.SYMBOL | Figures.ACCOUNT
+
+    def judge(self, terms: Terms, situation: Situation) -> Failure | None:
+        if situation.price is None:
+            return _unknown("bound capital", self.limit)
+        own = _after(situation)
+        return _above("bound capital", self.limit, _bound(own, situation.held_by_account(), terms))
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyCapital(Check):
+    """Rupees that the positions and open orders of the order's strategy bind, at cost. What the strategy itself holds
+    counts: an order that closes what another one opened binds capital of its own."""
+
+    strategy: str
+    limit: Decimal
+    code: ClassVar[str] = "STRATEGY_CAPITAL"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.strategies.*.capital",)
+    figures: ClassVar[Figures] = Figures.STRATEGY
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        mine = _find(situation.held_by_strategy(), terms) or Held(terms.symbol, terms.product)
+        if mine.only_reduced_by(terms.side, situation.asked.quantity):
+            return None
+        name = f"capital bound by {self.strategy}"
+        if situation.price is None:
+            return _unknown(name, self.limit)
+        own = mine.plus(terms.side, situation.asked)
+        return _above(name, self.limit, _bound(own, situation.held_by_strategy(), terms))
+
+
+def _after(situation: Situation) -> Held:
+    """The order's own position and open orders, with the order."""
+    return situation.held().plus(situation.order.side, situation.asked)
+
+
+def _bound(own: Held, all_held: Iterable[Held], terms: Terms) -> Decimal:
+    return own.bound(terms.side) + sum((held.worst_bound() for held in _others(all_held, own)), Decimal(0))
+
+
+def _others(all_held: Iterable[Held], own: Held) -> Iterable[Held]:
+    return (held for held in all_held if (held.symbol, held.product) != (own.symbol, own.product))
+
+
+def _find(all_held: Iterable[Held], terms: Terms) -> Held | None:
+    return next((held for held in all_held if (held.symbol, held.product) == (terms.symbol, terms.product)), None)
+
+
+def _above(name: str, limit: Decimal, value: Decimal) -> Failure | None:
+    if value <= limit:
+        return None
+    value = value.quantize(Decimal("0.01"))
+    return Failure(f"{name} may be at most {limit:f} rupees, and would be {value:f}", limit, value)
+
+
+def _unknown(name: str, limit: Decimal) -> Failure:
+    return Failure(f"{name} may be at most {limit:f} rupees, and without a last price it cannot be known", limit)

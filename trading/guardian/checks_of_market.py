@@ -1,0 +1,88 @@
+"""Whether an order's price makes sense in today's market."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from trading.guardian.check import Check, Failure, When
+from trading.guardian.situation import Situation
+from trading.order import Terms
+from trading.settings import CircuitLimits
+
+
+class PriceKnown(Check):
+    """The symbol must have a last price."""
+
+    code: ClassVar[str] = "NO_PRICE"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.require_price",)
+    when: ClassVar[When] = When.NEW_PRICE
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        return Failure(f"{terms.symbol} has no last price") if situation.last_price is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceFresh(Check):
+    """The last price, if there is one, must have come within so many seconds."""
+
+    limit: float
+    code: ClassVar[str] = "STALE_PRICE"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.max_price_age", "guardian.reject_if_price_stale_secs")
+    when: ClassVar[When] = When.NEW_PRICE
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        if situation.price_received_at is None:
+            return None
+        age = (situation.now - situation.price_received_at).total_seconds()
+        if age <= self.limit:
+            return None
+        words = f"the last price of {terms.symbol} may be at most {self.limit:g} s old, was {age:.1f} s"
+        return Failure(words, self.limit, round(age, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBand(Check):
+    """A LIMIT price may be so many percent from the last price, the limit of an SL order from its trigger. An order
+    without either passes."""
+
+    limit: Decimal
+    code: ClassVar[str] = "PRICE_BAND"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.price_band_percent", "guardian.reject_if_slippage_pct")
+    when: ClassVar[When] = When.NEW_PRICE
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        reference = terms.trigger_price or situation.last_price
+        if terms.price is None or reference is None:
+            return None
+        away = abs(terms.price - reference) / reference * 100
+        if away <= self.limit:
+            return None
+        name = "trigger" if terms.trigger_price else "last price"
+        words = f"price {terms.price} may be at most {self.limit:f} % from the {name} {reference}, was {away:.2f} %"
+        return Failure(words, self.limit, away.quantize(Decimal("0.01")))
+
+
+@dataclass(frozen=True, slots=True)
+class WithinCircuitLimits(Check):
+    """Price and trigger price must lie within today's circuit limits."""
+
+    limits: Mapping[str, CircuitLimits]
+    code: ClassVar[str] = "CIRCUIT_LIMIT"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.circuit_limits",)
+    when: ClassVar[When] = When.NEW_PRICE
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        band = self.limits.get(terms.symbol)
+        if band is None:
+            return None
+        prices = {"price": terms.price, "trigger_price": terms.trigger_price}
+        out = [f"{name} was {price}" for name, price in prices.items() if price and not _within(price, band)]
+        if not out:
+            return None
+        limits = f"{band.lower} to {band.upper}"
+        return Failure(f"prices of {terms.symbol} must be within {limits}; {', '.join(out)}", limits, ", ".join(out))
+
+
+def _within(price: Decimal, band: CircuitLimits) -> bool:
+    return band.lower <= price <= band.upper

@@ -1,0 +1,110 @@
+"""What a check may look at: the order's surroundings, read in the transaction that also reserves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Flag, auto
+from typing import TypeVar
+
+from trading.ledger.accounts import AccountState
+from trading.ledger.approvals import Count
+from trading.ledger.exposure import NOTHING, Held, Pending
+from trading.market.instruments import Instrument
+from trading.order import Order
+
+T = TypeVar("T")
+
+
+class Figures(Flag):
+    """What a check needs beyond the order, its instrument and its last price. Each costs one query."""
+
+    NONE = 0
+    SYMBOL = auto()
+    """`held()`, `held_in_symbol()` and `only_reduces()`."""
+    ACCOUNT = auto()
+    """`held_by_account()`."""
+    STRATEGY = auto()
+    """`held_by_strategy()`."""
+    DAY = auto()
+    """`realized_today()`."""
+    STREAK = auto()
+    """`losses_in_a_row()`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The figures, as far as they were asked for; `None` where they were not. Positions and open orders are without
+    the order itself."""
+
+    held: Held | None = None
+    """Of the order's own symbol and product."""
+    held_in_symbol: Sequence[Held] | None = None
+    held_by_account: Sequence[Held] | None = None
+    held_by_strategy: Sequence[Held] | None = None
+    """Of the strategy's own orders, as if it were alone in the account."""
+    realized_today: Decimal | None = None
+    """Rupees that the account realized since midnight, IST."""
+    losses_in_a_row: int | None = None
+    counts: Mapping[Count, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything around one order at one moment. A figure that a check did not say it needs raises `ValueError`."""
+
+    order: Order
+    """As it stands; what it asks for are the terms that a check gets beside this."""
+    now: datetime
+    market_time: datetime
+    """On the market's clock: where a day is replayed, the replay's."""
+    place_by: datetime
+    instrument: Instrument | None
+    nearest_symbol: str | None = None
+    last_price: Decimal | None = None
+    """Rupees; `None` before the first tick."""
+    price_received_at: datetime | None = None
+    state: AccountState = AccountState.ACTIVE
+    state_reason: str = ""
+    unsettled: Sequence[str] = ()
+    """Orders whose outcome is unknown while the broker's book cannot be read."""
+    asked: Pending = NOTHING
+    """What is to be reserved for the order: what it may still trade, and for a change the greater of before and after.
+    What is filled is part of the position."""
+    price: Decimal | None = None
+    """Rupees a unit: the limit, else the trigger, else the last price, if there is one."""
+    read: Read = Read()
+
+    def held(self) -> Held:
+        """The position in the order's own symbol and product, with its open orders."""
+        return _known(self.read.held, Figures.SYMBOL)
+
+    def held_in_symbol(self) -> Sequence[Held]:
+        return _known(self.read.held_in_symbol, Figures.SYMBOL)
+
+    def held_by_account(self) -> Sequence[Held]:
+        return _known(self.read.held_by_account, Figures.ACCOUNT)
+
+    def held_by_strategy(self) -> Sequence[Held]:
+        return _known(self.read.held_by_strategy, Figures.STRATEGY)
+
+    def realized_today(self) -> Decimal:
+        """Rupees; a loss is negative."""
+        return _known(self.read.realized_today, Figures.DAY)
+
+    def losses_in_a_row(self) -> int:
+        return _known(self.read.losses_in_a_row, Figures.STREAK)
+
+    def count(self, count: Count) -> int:
+        """How many approved orders there are, without this one. Raises `KeyError` for one that was not asked for."""
+        return self.read.counts[count]
+
+    def only_reduces(self) -> bool:
+        """Whether the order can only close what is held, even if every open order of its side fills as well."""
+        return self.held().only_reduced_by(self.order.side, self.asked.quantity)
+
+
+def _known(figure: T | None, needed: Figures) -> T:
+    if figure is None:
+        raise ValueError(f"the check does not say that it needs {needed.name}")
+    return figure

@@ -1,0 +1,47 @@
+"""What the guardian always wants to know before an order: one statement."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from trading.ledger.accounts import AccountState
+from trading.ledger.tables import accounts, exchange_markets, orders, reservations, ticks
+from trading.order import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    state: AccountState
+    state_reason: str
+    last_price: Decimal | None
+    """Rupees; `None` before the first tick of the symbol."""
+    price_received_at: datetime | None
+    market_at: datetime | None
+    """What the paper market's clock showed last; `None` if the account has none."""
+    is_reserved: bool
+    """Whether a reservation of the order stands already."""
+    has_unsettled: bool
+    """Whether the outcome of any order of the account is unknown while the broker's book cannot be read."""
+
+
+_ACCOUNT: sa.BindParameter[str] = sa.bindparam("account")
+_NOTHING = sa.select(sa.literal_column("1").label("one")).subquery()
+_STANDS = sa.exists().where(reservations.c.order_id == sa.bindparam("order_id"), reservations.c.released_at.is_(None))
+_UNSETTLED = sa.exists().where(orders.c.account == _ACCOUNT, orders.c.unsettled == sa.true())
+_STATEMENT = sa.select(
+    *(accounts.c.state, accounts.c.halt_reason),
+    *(ticks.c.last_price, ticks.c.received_at, exchange_markets.c.market_at),
+    *(_STANDS.label("is_reserved"), _UNSETTLED.label("has_unsettled")),
+).select_from(
+    _NOTHING.outerjoin(accounts, accounts.c.account == _ACCOUNT)
+    .outerjoin(ticks, (ticks.c.account == _ACCOUNT) & (ticks.c.symbol == sa.bindparam("symbol")))
+    .outerjoin(exchange_markets, exchange_markets.c.account == _ACCOUNT)
+)
+
+
+def surroundings(connection: sa.Connection, order: Order) -> Surroundings:
+    own = {"account": order.account, "symbol": order.symbol, "order_id": order.order_id}
+    state, reason, *rest = connection.execute(_STATEMENT, own).one()
+    return Surroundings(AccountState(state or AccountState.ACTIVE), reason or "", *rest)

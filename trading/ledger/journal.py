@@ -39,7 +39,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class JournalLine:
-    """A fill with its order; or an order without fills, where `trade_id` and `fill_price` are `None`."""
+    """A fill with its order; or an order without fills, where what belongs to a fill is `None`."""
 
     at: datetime
     account: str
@@ -63,6 +63,8 @@ class JournalLine:
     """Shares of this fill; 0 without one."""
     fill_price: Decimal | None
     """Rupees a share of this fill."""
+    realized_pnl: Decimal | None
+    """Rupees that this fill earned by closing a part of the account's position, before charges."""
     status: Status
     tag: str
     reason: str
@@ -92,8 +94,9 @@ OF_TRADE = {
     "trade_id": fills.c.trade_id,
     "filled_quantity": fills.c.quantity,
     "fill_price": fills.c.price,
+    "realized_pnl": fills.c.realized_pnl,
 }
-OF_NONE = {"at": orders.c.updated_at, "trade_id": sa.null(), "fill_price": sa.null()}
+OF_NONE = {"at": orders.c.updated_at, "trade_id": sa.null(), "fill_price": sa.null(), "realized_pnl": sa.null()}
 
 
 def _columns(own: dict[str, Any]) -> list[sa.ColumnElement[Any]]:

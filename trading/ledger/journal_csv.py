@@ -44,7 +44,7 @@ COLUMNS = (
     "exit_reason",
     "exit_detail",
 )
-"""In this order. What a line has nothing to say about is empty: profit, for one, belongs to positions, not to fills."""
+"""In this order. What a line has nothing to say about is empty."""
 
 
 def write_csv(lines: Iterable[JournalLine], file: TextIO) -> int:
@@ -77,6 +77,8 @@ def csv_row(line: JournalLine) -> dict[str, object]:
         "tag": line.tag,
         "strategy": line.strategy,
         "extra": _extra(line),
+        "pnl": _money(line.realized_pnl),
+        "realized_pnl": _money(line.realized_pnl),
         "trade_id": line.trade_id or "",
     }
 

@@ -162,14 +162,16 @@ def test_a_tool_that_adds_up_the_rows_arrives_at_the_position(
         record_all(ledger, history(order, done, BookState.CANCELLED))
     rows = table_of(read(ledger, Chosen(account)))
     assert len(rows) == sum(max(len(done), 1) for _, done in day)
-    held, paid = 0, Decimal(0)
+    held, paid, earned = 0, Decimal(0), Decimal(0)
     for row in rows:
         quantity = Side(row["side"]).sign * int(row["filled_quantity"])
         held, paid = held + quantity, paid + quantity * Decimal(row["average_price"] or 0)
+        earned += Decimal(row["realized_pnl"] or 0)
     with ledger.read() as connection:
         positions = positions_of(connection, account)
     assert held == sum(position.quantity for position in positions)
     assert paid == sum(position.open_value - position.realized_pnl for position in positions)
+    assert earned == sum(position.realized_pnl for position in positions)
 
 
 @pytest.mark.usefixtures("week")
@@ -192,6 +194,8 @@ def test_the_columns_are_those_that_existing_tools_read(ledger: Database) -> Non
         "product": "MIS",
         "tag": tag_of(OrderId("order:paper:filled")),
         "strategy": "fast",
+        "pnl": "0.00",
+        "realized_pnl": "0.00",
         "trade_id": "T999",
     }
     assert (cut["status"], cut["filled_quantity"], cut["price"], cut["average_price"]) == (
@@ -200,7 +204,8 @@ def test_the_columns_are_those_that_existing_tools_read(ledger: Database) -> Non
         "",
         "3000.00",
     )
-    assert (refused["filled_quantity"], refused["average_price"], refused["trade_id"]) == ("0", "", "")
+    of_fill = ("average_price", "trade_id", "pnl", "realized_pnl")
+    assert (refused["filled_quantity"], {refused[name] for name in of_fill}) == ("0", {""})
 
 
 @pytest.mark.usefixtures("week")

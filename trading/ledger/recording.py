@@ -57,15 +57,6 @@ def receive(connection: sa.Connection, order: Order, run_id: str, fingerprint: s
     """
     known = connection.execute(_RUN_OF, {"own": order.order_id}).one_or_none()
     own = {"run_id": run_id, "fingerprint": fingerprint}
-    if known is None:
-        connection.execute(_INSERT_ORDER, order_row(order) | own | {"sequence": 0, "unsettled": False})
-    elif known.run_id is None and known.status == Status.PENDING:
-        # Something of it was recorded before the guard ran, such as a cancel request.
-        connection.execute(_UPDATE_ORDER, own | {"own": order.order_id})
-    elif known.run_id == run_id and known.status not in OVER:
-        return None
-    else:
-        return find_order(connection, order.order_id)
     received = Entry(
         sequence=0,
         type=EventType.ORDER_RECEIVED,
@@ -73,7 +64,15 @@ def receive(connection: sa.Connection, order: Order, run_id: str, fingerprint: s
         message=order.summary(),
         status=Status.PENDING,
     )
-    _add_events(connection, order, [received])
+    if known is None:
+        connection.execute(_INSERT_ORDER, order_row(order) | own | {"sequence": 0, "unsettled": False})
+        connection.execute(_INSERT_EVENT, _event_row(order, received))
+    elif known.run_id is None and known.status == Status.PENDING:
+        # Something of it was recorded before the guard ran, such as a cancel request.
+        connection.execute(_UPDATE_ORDER, own | {"own": order.order_id})
+        _add_events(connection, order, [received])
+    elif known.run_id != run_id or known.status in OVER:
+        return find_order(connection, order.order_id)
     return None
 
 

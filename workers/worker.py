@@ -1,5 +1,6 @@
 """Runs one account's workers: its workflows, its broker calls, and the watch over its book."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -10,6 +11,7 @@ from temporalio.api.taskqueue.v1 import RateLimit
 from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError
 from temporalio.worker import (
     Interceptor,
     PollerBehaviorAutoscaling,
@@ -98,17 +100,23 @@ async def limit_broker_queue(client: Client, parts: Parts) -> None:
     if settings.execution.mode is not Mode.LIVE:
         return
     limit = RateLimit(requests_per_second=float(settings.execution.live.orders_per_second))
-    await client.workflow_service.update_task_queue_config(
-        UpdateTaskQueueConfigRequest(
-            namespace=client.namespace,
-            identity="durable-orders",
-            task_queue=broker_queue(settings.account),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-            update_queue_rate_limit=UpdateTaskQueueConfigRequest.RateLimitUpdate(
-                rate_limit=limit, reason="the broker's limit on order requests"
-            ),
-        )
+    request = UpdateTaskQueueConfigRequest(
+        namespace=client.namespace,
+        identity="durable-orders",
+        task_queue=broker_queue(settings.account),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        update_queue_rate_limit=UpdateTaskQueueConfigRequest.RateLimitUpdate(
+            rate_limit=limit, reason="the broker's limit on order requests"
+        ),
     )
+    for pause in (0.2, 0.5, 1.0, None):  # the server fails it when another worker makes the same queue at this moment
+        try:
+            await client.workflow_service.update_task_queue_config(request)
+            return
+        except RPCError:
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
 
 
 @asynccontextmanager

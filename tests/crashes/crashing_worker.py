@@ -46,7 +46,7 @@ class Point(StrEnum):
 class Crash:
     """Ends this process as a power cut would, the first time that its point is reached in this home."""
 
-    def __init__(self, point: Point, flag: Path) -> None:
+    def __init__(self, point: StrEnum, flag: Path) -> None:
         self._point = point
         self._flag = flag
 

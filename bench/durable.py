@@ -1,0 +1,136 @@
+"""What durability costs: whole paper orders against bare workflows, on one server, in one run.
+
+`python -m bench.durable` prints a table and writes `bench/latest.json`.
+"""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import sqlalchemy as sa
+from rich.console import Console
+from temporalio.client import Client
+
+from bench import ground
+from bench.machine import circumstances
+from bench.rounds import Placed, Round, one_round
+from bench.sampling import at_once, progress_bar, spread
+from bench.tables import durable_tables
+from trading.ledger.tables import exchange_orders
+
+OUTPUT = Path(__file__).parent / "latest.json"
+CONCURRENCIES = {1: 40, 16: 96, 48: 144}
+"""How many at once, and how many of each kind there are in a round."""
+ROUNDS = 5
+WARM_UP = 24
+SAME_PROCESS, OTHER_PROCESS = "same process", "other process"
+"""A strategy in the worker's process gets the first task with the answer to its start (eager start); one that comes
+over a connection of its own, as from another process, does not."""
+
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line of the table."""
+
+    started_from: str
+    concurrency: int
+    rounds: Sequence[Round]
+
+    @property
+    def placed(self) -> list[Placed]:
+        return [placed for each in self.rounds for placed in each.placed]
+
+
+async def measure(concurrencies: Mapping[int, int], how_often: int, warm_up: int = WARM_UP) -> dict[str, Any]:
+    """The whole report: circumstances, and the figures under `durable`."""
+    async with ground.running() as place:
+        report = await circumstances(place.client)
+        starters = {SAME_PROCESS: place.client, OTHER_PROCESS: place.stranger}
+        with progress_bar(console) as progress:
+            task = progress.add_task("warming up", total=2 * how_often * len(starters) * sum(concurrencies.values()))
+            for client in starters.values():
+                await one_round(client, place.orders(client), 8, warm_up, lambda: None)
+            cases = []
+            for concurrency, count in concurrencies.items():
+                for name, client in starters.items():
+                    progress.update(task, description=f"{concurrency} at once, {name}")
+                    made = [
+                        await one_round(
+                            client, place.orders(client), concurrency, count, lambda: progress.advance(task)
+                        )
+                        for _ in range(how_often)
+                    ]
+                    cases.append(Case(name, concurrency, made))
+        return report | {"durable": await _figures(place, cases)}
+
+
+async def _figures(place: ground.Ground, cases: Sequence[Case]) -> dict[str, Any]:
+    orders = place.orders(place.client)
+    exchange = await orders.read(_placed_at)
+    details = [_details(case, exchange) for case in cases]
+    lengths = await _history_lengths(place.client, [placed for case in cases for placed in case.placed])
+    alone = details[0]
+    return {
+        "throughput_ratio_to_bare_workflow": min(one["throughput_ratio"] for one in details),
+        "history_events_per_market_order": max(lengths),
+        "history_events_typical": median(lengths),
+        "intent_to_exchange_ms": alone["intent_to_exchange_ms"],
+        "bare_workflow_ms": alone["bare_workflow_ms"],
+        "cases": details,
+    }
+
+
+def _placed_at(connection: sa.Connection) -> dict[str, datetime]:
+    """When the exchange took each order, by broker order id, on its own clock, which is this machine's."""
+    asked = sa.select(exchange_orders.c.broker_order_id, exchange_orders.c.placed_at)
+    return {row.broker_order_id: row.placed_at for row in connection.execute(asked)}
+
+
+def _details(case: Case, exchange: Mapping[str, datetime]) -> dict[str, Any]:
+    arrivals = [(exchange[str(p.order.broker_order_id)] - p.called_at).total_seconds() for p in case.placed]
+    ratios = [each.ratio for each in case.rounds]
+    return {
+        "started_from": case.started_from,
+        "concurrency": case.concurrency,
+        "orders": len(case.placed),
+        "throughput_ratio": round(median(ratios), 3),
+        "throughput_ratios": [round(ratio, 3) for ratio in ratios],
+        "orders_per_second": round(median(each.orders_per_second for each in case.rounds), 1),
+        "bare_per_second": round(median(each.bare_per_second for each in case.rounds), 1),
+        "intent_to_exchange_ms": spread(arrivals, 50, 95, 99),
+        "intent_to_end_ms": spread([placed.seconds for placed in case.placed], 50, 95, 99),
+        "bare_workflow_ms": spread([seconds for each in case.rounds for seconds in each.bare_seconds], 50, 95, 99),
+    }
+
+
+async def _history_lengths(client: Client, placed: Sequence[Placed]) -> list[int]:
+    """The number of events in the history of every order."""
+    ids = iter([one.order.order_id for one in placed])
+
+    async def length() -> int:
+        return (await client.get_workflow_handle(next(ids)).describe()).history_length
+
+    return (await at_once(8, len(placed), length))[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.durable", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of bare workflows and orders in turn")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="where to write the figures, as JSON")
+    chosen = parser.parse_args()
+    report = asyncio.run(measure(CONCURRENCIES, chosen.rounds))
+    for table in durable_tables(report):
+        console.print(table)
+    chosen.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What is measured: one embedded server and one production worker, on a home of their own that is thrown away."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
+
+from bench.bare import BareWorkflow
+from durable_orders.orders import Orders
+from trading.settings import Calendar, Feed, Market, Settings
+from workers import server, worker
+from workers.home import Home
+from workers.parts import Parts, build
+from workers.payloads import data_converter
+
+ACCOUNT = "bench"
+BARE_QUEUE = "bare"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    home: Home
+    parts: Parts
+    client: Client
+    """The worker's own: what it starts may be started eagerly, in this process."""
+    stranger: Client
+    """A second connection, as another process has it: the server has to hand out the first task."""
+
+    def orders(self, client: Client) -> Orders:
+        return Orders(client, self.parts.database, self.parts.settings)
+
+
+def settings() -> Settings:
+    """Defaults, with a market that is always open and shows a tick a second."""
+    return Settings(account=ACCOUNT, market=Market(feed=Feed.SYNTHETIC, calendar=Calendar.ALWAYS_OPEN))
+
+
+def bare_worker(client: Client) -> Worker:
+    """The floor's worker, with the options of the orders' own."""
+    return Worker(
+        client,
+        task_queue=BARE_QUEUE,
+        workflows=[BareWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_cached_workflows=worker.CACHED_WORKFLOWS,
+        sticky_queue_schedule_to_start_timeout=worker.STICKY_TIMEOUT,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+    )
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Ground]:
+    with tempfile.TemporaryDirectory(prefix="durable-orders-bench-") as path:
+        home = Home(Path(path)).make()
+        async with server.running(home, server.free_port(None, 0), server.free_port(None, 0)) as address:
+            client, stranger = [await Client.connect(address.target, data_converter=data_converter) for _ in range(2)]
+            parts = build(home, settings(), client)
+            async with worker.running(client, parts), bare_worker(client):
+                yield Ground(home, parts, client, stranger)

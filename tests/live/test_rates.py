@@ -1,0 +1,34 @@
+"""Three workers and a burst of orders: the broker's limits hold over all of them."""
+
+import asyncio
+import os
+from contextlib import ExitStack
+from decimal import Decimal
+
+from tests.crashes.processes import PROGRAM, running
+from tests.live.conftest import Desks
+from trading.order import OrderType, Status
+
+ORDERS = int(os.environ.get("RATE_ORDERS", "100"))
+"""Five hundred are a matter of two minutes."""
+WORKERS = 3
+
+
+async def test_limits_hold_over_three_workers(desks: Desks) -> None:
+    """Every order gets there in time, and cancels, which go first, keep within the same limits."""
+    desk = await desks(staffed=False)
+    with ExitStack() as stack:
+        for _ in range(WORKERS):
+            stack.enter_context(running(desk.home, PROGRAM, "worker", "--live", "--home", str(desk.home.path)))
+        prices = [Decimal(1400 + number % 50) for number in range(ORDERS)]
+        placed = await asyncio.gather(*(desk.place(OrderType.LIMIT, price=price) for price in prices))
+        standing = await asyncio.gather(*(desk.recorded(order, Status.PLACED, Status.REJECTED) for order in placed))
+        assert [order.reasons for order in standing if order.status is not Status.PLACED] == []
+        cancelled = await asyncio.gather(*(order.cancel(timeout=120) for order in placed[: ORDERS // 4]))
+        assert {order.status for order in cancelled} == {Status.CANCELLED}
+        tally = await desk.venue.tally()
+    assert tally["order_requests"]["most_in_a_second"] <= 10
+    assert tally["order_requests"]["most_in_a_minute"] <= 400
+    assert [route for route, answers in tally["requests"].items() if "429" in answers] == []
+    assert len(tally["accepted"]) == ORDERS
+    assert {len(ids) for ids in tally["accepted"].values()} == {1}

@@ -54,7 +54,7 @@ class Replayed:
     told: tuple[Received | Recorded, ...]
     """What the ledger was told and has taken, in that order."""
     standing: Order | None
-    """The order at the end of the history; `None` where the workflow has not begun."""
+    """The order at the end of the history; PENDING while no worker has taken it."""
     trouble: str | None = None
     """Why today's program cannot follow this history to its end."""
 

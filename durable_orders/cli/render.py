@@ -74,13 +74,14 @@ def orders_table(orders: Sequence[Order], width: int = 80) -> Table:
     table = _table("time", "status", "filled", "average", "order", right=("filled", "average"))
     longest = max((len(order.client_order_id) for order in orders), default=0)
     for order in orders:
-        last = f"  {order.reasons[-1]}" if order.reasons else ""
+        why = "; ".join(order.reasons if order.status is Status.REJECTED else order.reasons[-1:])
+        said = f"{order.summary()}  {why}".rstrip()
         table.add_row(
             moment(order.created_at),
             status_text(order.status),
             f"{order.filled_quantity}/{order.quantity}",
             rupees(order.average_price),
-            _after_id(order.client_order_id, longest, f"{order.summary()}{last}", width - ORDER_FIGURES),
+            _after_id(order.client_order_id, longest, said, width - ORDER_FIGURES),
         )
     return table
 

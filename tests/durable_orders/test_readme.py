@@ -1,0 +1,62 @@
+"""What the README shows is what there is."""
+
+import asyncio
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from durable_orders.cli import app
+from tests.durable_orders.program import Program
+from trading.order import Status
+from trading.settings import Settings
+
+HOUSE = Path(__file__).parents[2]
+README = (HOUSE / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str) -> str:
+    found = re.search(rf"^```{language}\n(.+?)^```", README, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_its_settings_can_be_used() -> None:
+    shown = Settings.model_validate(yaml.safe_load(block("yaml")))
+    assert shown.guardian.max_order_value == 5_000_000
+
+
+async def test_its_strategy_runs(
+    desk: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".durable-orders").symlink_to(desk.home)
+    monkeypatch.chdir(tmp_path)
+    code = block("python")
+    strategy = "async def strategy():\n" + textwrap.indent(code, "    ")
+    names: dict[str, Any] = {}
+    exec(strategy, names)  # noqa: S102
+    async with asyncio.timeout(60):
+        await names["strategy"]()
+    status, quantity, price = capsys.readouterr().out.split()
+    assert (status, quantity) == ("FILLED", "75")
+    assert float(price) > 0
+
+
+def test_it_explains_every_status() -> None:
+    assert re.findall(r"^\| `([A-Z]+)` \|", README, re.MULTILINE) == list(Status)
+
+
+def test_its_commands_exist() -> None:
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert set(re.findall(r"durable-orders ([a-z]+)", README)) <= known
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/design.md"])
+def test_its_links_lead_somewhere(page: str) -> None:
+    file = HOUSE / page
+    links = re.findall(r"\]\(([^)#]+)\)", file.read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if "://" not in link and not (file.parent / link).exists()] == []

@@ -70,6 +70,7 @@ class WatchActivities:
         self._stream = stream
         self._interval = interval
         self._executor = executor
+        self._look_soon = False
         self._leaving = asyncio.Event()
 
     def leave(self) -> None:

@@ -33,8 +33,8 @@ AT_ONCE = 16
 class Difference(Frozen):
     """One thing of which the ledger and somebody else say different things."""
 
-    between: Literal["history", "broker", "fills"]
-    """With whom the ledger does not agree; the last are its own."""
+    between: Literal["history", "broker", "ledger"]
+    """With what the ledger does not agree; it may not agree with itself."""
     about: str
     """An order id, the broker's id of an order, or symbol and product of a position."""
     words: str
@@ -167,9 +167,12 @@ class Verification:
     async def _compare(
         self, ids: Sequence[str], runs: Mapping[OrderId, Sequence[Run]], book: Book, owned: Mapping[str, BrokerOrderId]
     ) -> list[Difference]:
-        recorded = await self._orders.read(lambda connection: orders_named(connection, ids))
+        recorded, senseless = await self._orders.read(lambda connection: orders_named(connection, ids))
         histories = await asyncio.gather(*(self._history(runs.get(order.order_id)) for order in recorded))
-        found: list[Difference] = []
+        found = [
+            Difference(between="ledger", about=own_id, words=f"its rows make no order: {words}")
+            for own_id, words in senseless.items()
+        ]
         for order, history in zip(recorded, histories, strict=True):
             own_id = owned.get(order.order_id, BrokerOrderId(""))
             compared = Compared(order, history, book.rows.get(own_id), book.trades.get(own_id, ()))
@@ -202,7 +205,7 @@ class Verification:
         own = agreement.against_own_fills(ours, fill_sums(connection, self._account))
         broker = agreement.against_positions(ours, book.positions)
         return [
-            *(Difference(between="fills", about=" ".join(key), words=words) for key, words in own.items()),
+            *(Difference(between="ledger", about=" ".join(key), words=words) for key, words in own.items()),
             *(Difference(between="broker", about=" ".join(key), words=words) for key, words in broker.items()),
         ]
 

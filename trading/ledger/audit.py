@@ -6,6 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from trading.ledger.reading import events_of
 from trading.ledger.rows import order_of
@@ -22,16 +23,28 @@ def order_ids(connection: sa.Connection, account: str) -> list[str]:
     return list(connection.execute(asked.order_by(orders.c.created_at, orders.c.order_id)).scalars())
 
 
-def orders_named(connection: sa.Connection, ids: Sequence[str]) -> list[Order]:
-    """The orders with these ids, as far as they are there, with their fills. At most `CHUNK` of them."""
+def orders_named(connection: sa.Connection, ids: Sequence[str]) -> tuple[list[Order], dict[str, str]]:
+    """The orders with these ids, as far as they are there, and why the rows of some make no order. At most `CHUNK`."""
     trades = sa.select(fills).where(fills.c.order_id.in_(ids)).order_by(fills.c.order_id)
     found = connection.execute(trades).mappings()
     of_order = {
         order_id: sorted(group, key=itemgetter("number", "trade_id"))
         for order_id, group in groupby(found, itemgetter("order_id"))
     }
-    rows = connection.execute(sa.select(orders).where(orders.c.order_id.in_(ids))).mappings()
-    return [order_of(row, of_order.get(row["order_id"], [])) for row in rows]
+    readable, senseless = [], {}
+    for row in connection.execute(sa.select(orders).where(orders.c.order_id.in_(ids))).mappings():
+        try:
+            readable.append(order_of(row, of_order.get(row["order_id"], [])))
+        except ValueError as error:
+            senseless[row["order_id"]] = why(error)
+    return readable, senseless
+
+
+def why(error: ValueError) -> str:
+    """On one line, what rule a row breaks."""
+    if isinstance(error, ValidationError):
+        return "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+    return " ".join(str(error).split())
 
 
 def fill_sums(connection: sa.Connection, account: str) -> dict[tuple[str, str], tuple[int, Decimal]]:

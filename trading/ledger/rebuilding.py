@@ -4,19 +4,18 @@ The order in which a ledger was written decides how profit is split among fills,
 ledger has an event, its feed tells the order; where it has not, or where there is no old ledger, the time does.
 """
 
-from array import array
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import sqlalchemy as sa
 
+from trading.errors import LedgerUnusable
 from trading.events import Entry
 from trading.ledger.database import Database
-from trading.ledger.reading import FeedEvent, events_of, find_order
+from trading.ledger.reading import FeedEvent, find_order
 from trading.ledger.recording import receive, record_within
 from trading.ledger.reservations import own_price, reserve
-from trading.ledger.rows import upsert
+from trading.ledger.rows import OF_FILL, upsert
 from trading.ledger.tables import (
     accounts,
     events,
@@ -33,8 +32,8 @@ from trading.ledger.tables import (
     strategy_positions,
     ticks,
 )
-from trading.ledger.told import Kept, Pile, Received, Recorded
-from trading.order import RESERVED_NAMES, Fill, Frozen, Order, Status, TradeId
+from trading.ledger.told import Feed, Kept, Pile, Received, Recorded, sensible
+from trading.order import RESERVED_NAMES, BrokerOrderId, Fill, Frozen, Order, Status, TradeId
 
 DERIVED = (orders, events, fills, positions, strategy_positions)
 """What recording writes, and so can be written again."""
@@ -130,12 +129,19 @@ class Rebuilding:
 
     def _keep(self, order_id: str, left: Sequence[FeedEvent], told: set[TradeId]) -> int:
         """Put these events of the old ledger on the pile, and the fills that nobody else told. Returns how many."""
-        order = find_order(self._old, order_id) if self._old is not None and left else None
-        fresh = [fill for fill in order.fills if fill.trade_id not in told] if order else []
-        with_event = _assigned(fresh, left)
-        for event, trades in zip(left, with_event, strict=True):
+        fresh = [fill for fill in (self._old_fills(order_id) if left else ()) if fill.trade_id not in told]
+        for event, trades in zip(left, _assigned(fresh, left), strict=True):
             self._pile.add(event.feed_id, Kept(event=event, fills=tuple(trades)))
         return len(fresh)
+
+    def _old_fills(self, order_id: str) -> list[Fill]:
+        """Raises `LedgerUnusable` for what cannot have been a fill."""
+        if self._old is None:
+            return []
+        asked = sa.select(*(fills.c[name] for name in OF_FILL)).where(fills.c.order_id == order_id)
+        rows = self._old.execute(asked.order_by(fills.c.number, fills.c.trade_id)).mappings()
+        with sensible(order_id):
+            return [Fill(**row) for row in rows]
 
     def _tell(self, connection: sa.Connection, told: Received | Recorded | Kept) -> None:
         if isinstance(told, Received):
@@ -162,23 +168,38 @@ class Rebuilding:
     def _with_late(self, connection: sa.Connection, kept: Kept) -> Order:
         """The order after a kept event. Its terms do not change any more, and an end is never left."""
         own_id, event = kept.event.order_id, kept.event
-        order = find_order(self._old, own_id) if self._old is not None else None
-        if order is None:
-            raise LookupError(f"{own_id} is gone from the old ledger while it is read")
         is_taken = own_id in self._taken
-        before = find_order(connection, own_id) if is_taken else self._standing.pop(own_id, None)
-        over = before is not None and before.status.terminal
-        after = (before or order).model_copy(
+        before = find_order(connection, own_id) if is_taken else self._standing.get(own_id)
+        if before is None:
+            before = self._first_of(own_id)
+        trades = self._old_fills(own_id)
+        after = before.model_copy(
             update={
-                "fills": (before.fills if before else ()) + tuple(f for f in order.fills if f.trade_id in kept.fills),
-                "broker_order_id": order.broker_order_id,
-                "status": before.status if before and over else Status(event.status),
+                "fills": before.fills + tuple(fill for fill in trades if fill.trade_id in kept.fills),
+                "broker_order_id": before.broker_order_id or self._old_broker_order_id(own_id),
+                "status": before.status if before.status.terminal else Status(event.status),
                 "updated_at": event.at,
             }
         )
-        if not is_taken and len(after.fills) < len(order.fills):
+        if not is_taken:
             self._standing[own_id] = after
+            if len(after.fills) == len(trades):
+                del self._standing[own_id]
         return after
+
+    def _first_of(self, order_id: str) -> Order:
+        """The old ledger's order, as long as nothing had been filled of it."""
+        with sensible(order_id):
+            order = find_order(self._old, order_id) if self._old is not None else None
+        if order is None:
+            raise LedgerUnusable(f"order {order_id} has events in the old ledger, and no row")
+        return order.model_copy(update={"fills": (), "status": Status.PENDING})
+
+    def _old_broker_order_id(self, order_id: str) -> BrokerOrderId | None:
+        if self._old is None:
+            return None
+        asked = sa.select(orders.c.broker_order_id).where(orders.c.order_id == order_id)
+        return self._old.execute(asked).scalar_one_or_none()
 
     def _restore(self, old: sa.Connection, new: sa.Connection) -> None:
         """What recording does not write."""
@@ -193,34 +214,6 @@ class Rebuilding:
             new.execute(sa.delete(table))
             for rows in old.execute(sa.select(table)).mappings().partitions(CHUNK):
                 new.execute(sa.insert(table), [dict(row) for row in rows])
-
-
-class Feed:
-    """The old ledger's order of recording. Without an old ledger, a place is a time."""
-
-    def __init__(self, old: sa.Connection | None) -> None:
-        self._old = old
-        self._ids = array("q")
-        self._moments = array("d")
-
-    def of(self, order_id: str) -> list[FeedEvent]:
-        return events_of(self._old, order_id) if self._old is not None else []
-
-    def place_at(self, moment: float) -> float:
-        """Just behind the last event that the old ledger had by then (seconds since 1970)."""
-        if self._old is None:
-            return moment
-        if not self._ids:
-            self._load(self._old)
-        behind = bisect_right(self._moments, moment)
-        return (self._ids[behind - 1] if behind else 0) + 0.5
-
-    def _load(self, old: sa.Connection) -> None:
-        latest = 0.0
-        for feed_id, at in old.execute(sa.select(events.c.feed_id, events.c.at).order_by(events.c.feed_id)):
-            latest = max(latest, at.timestamp())  # a step that was done again is recorded with its earlier time
-            self._ids.append(feed_id)
-            self._moments.append(latest)
 
 
 def _assigned(trades: Sequence[Fill], left: Sequence[FeedEvent]) -> list[list[TradeId]]:

@@ -1,13 +1,20 @@
 """What a ledger is told about an order, as values, so that another ledger can be told the same."""
 
 import sqlite3
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
+import sqlalchemy as sa
 from pydantic import AwareDatetime, Field, TypeAdapter
 
+from trading.errors import LedgerUnusable
 from trading.events import Entry
-from trading.ledger.reading import FeedEvent
+from trading.ledger.audit import why
+from trading.ledger.reading import FeedEvent, events_of
+from trading.ledger.tables import events
 from trading.order import Frozen, Order, TradeId
 
 
@@ -63,3 +70,43 @@ class Pile:
 
     def close(self) -> None:
         self._file.close()
+
+
+class Feed:
+    """The old ledger's order of recording. Without an old ledger, a place is a time."""
+
+    def __init__(self, old: sa.Connection | None) -> None:
+        self._old = old
+        self._ids = array("q")
+        self._moments = array("d")
+
+    def of(self, order_id: str) -> list[FeedEvent]:
+        """The order's events in the old ledger, by their sequence. Raises `LedgerUnusable`."""
+        with sensible(order_id):
+            return events_of(self._old, order_id) if self._old is not None else []
+
+    def place_at(self, moment: float) -> float:
+        """Just behind the last event that the old ledger had by then (seconds since 1970)."""
+        if self._old is None:
+            return moment
+        if not self._ids:
+            self._load(self._old)
+        behind = bisect_right(self._moments, moment)
+        return (self._ids[behind - 1] if behind else 0) + 0.5
+
+    def _load(self, old: sa.Connection) -> None:
+        latest = 0.0
+        for feed_id, at in old.execute(sa.select(events.c.feed_id, events.c.at).order_by(events.c.feed_id)):
+            latest = max(latest, at.timestamp())  # a step that was done again is recorded with its earlier time
+            self._ids.append(feed_id)
+            self._moments.append(latest)
+
+
+@contextmanager
+def sensible(order_id: str) -> Iterator[None]:
+    """Turns the `ValueError` of a row that cannot have been recorded into `LedgerUnusable`."""
+    try:
+        yield
+    except ValueError as error:
+        words = f"what the old ledger has of order {order_id}, and no history tells, makes no sense: {why(error)}"
+        raise LedgerUnusable(words) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, fail, print_json
 from durable_orders.cli.render import findings_table
@@ -55,9 +56,10 @@ def up(
     settings = _settings(place, config, ticks, speed, symbol)
 
     def ready(address: ServerAddress | None) -> None:
-        console.print(f"[bold]Up[/bold]: account {settings.account} ({settings.execution.mode}), home {home}")
+        mode = settings.execution.mode
+        console.print(f"[bold]Up[/bold]: account {settings.account} ({mode}), home {escape(str(home))}", soft_wrap=True)
         if address is not None:
-            console.print(f"Temporal server on {address.target}, its UI on {address.ui}")
+            console.print(f"Temporal server on {address.target}, its UI on {address.ui}", soft_wrap=True)
         console.print("Ctrl-C stops it; open orders wait for the next start.")
 
     asyncio.run(run_up(place, settings, port, ui_port, ready, live=live))

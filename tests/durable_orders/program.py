@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class Program:
 
     @contextmanager
     def started(self, *words: str, **environment: str) -> Iterator["Running"]:
-        """A command that goes on; it is killed at the end of the block if it is still there."""
+        """A command that goes on; it is stopped at the end of the block, with what it started, if it is still there."""
         process = subprocess.Popen(
             self._line(words),
             env=self._environment(environment),
@@ -90,6 +90,9 @@ class Program:
         try:
             yield Running(process)
         finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
             process.kill()
             process.wait()
 

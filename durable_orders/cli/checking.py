@@ -105,15 +105,15 @@ def _print_rebuilt(rebuilt: "Rebuilt") -> None:
 
     sources, comparison = rebuilt.sources, rebuilt.comparison
     say(f"{counted(sources.replayed_orders, 'order')} made anew out of histories.")
-    for count, words in (
-        (sources.adopted_orders, "orders only in the ledger: found at the broker, without a workflow"),
-        (sources.other_orders, "orders only in the ledger: their histories are gone, or are another account's"),
-        (sources.late_events, "events only in the ledger: added by the account's watch after the order's end"),
-        (sources.late_fills, "fills only in the ledger: reported by the broker after the order's end"),
-        (sources.account_events, "events only in the ledger: alerts of the whole account"),
+    for count, what, why in (
+        (sources.adopted_orders, "order", "found at the broker, without a workflow"),
+        (sources.other_orders, "order", "without a history, or of another account"),
+        (sources.late_events, "event", "added by the account's watch after an order's end"),
+        (sources.late_fills, "fill", "reported by the broker after an order's end"),
+        (sources.account_events, "event", "an alert of the whole account"),
     ):
         if count:
-            say(f"  {count:,} {words}")
+            say(f"  only in the ledger: {counted(count, what)}, {why}")
     for words in rebuilt.troubles:
         say(f"NOT FOLLOWED {words}")
     if comparison is None:

@@ -9,10 +9,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
 from temporalio import workflow
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError
 from temporalio.worker import (
     ExecuteWorkflowInput,
@@ -89,6 +91,12 @@ async def runs_of(client: Client, account: str) -> dict[OrderId, list[Run]]:
     return dict(found)
 
 
+@cache
+def _quiet_runtime() -> Runtime:
+    """The SDK's core warns on stdout of histories that it cannot follow, where a command prints its answer."""
+    return Runtime(telemetry=TelemetryConfig(logging=None))
+
+
 class Histories:
     """Fetches and replays."""
 
@@ -102,6 +110,7 @@ class Histories:
             data_converter=client.data_converter,
             workflow_runner=UnsandboxedWorkflowRunner(),
             interceptors=[self._listener],
+            runtime=_quiet_runtime(),
         )
 
     async def replayed(self, run: Run) -> Replayed:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 
 from durable_orders.histories import Histories, Run, runs_of
 from durable_orders.orders import OrderHandle
 from tests.conftest import eventually
-from tests.record_histories import QUICK
+from tests.record_histories import HISTORIES, QUICK
 from tests.workflows.conftest import Desks
 from tests.workflows.desk import Desk
 from tests.workflows.paths import PATHS, Play, failed_as_a_duplicate, taken_up_from_the_ledger
@@ -97,6 +97,16 @@ async def test_an_order_that_no_worker_has_taken(desks: Desks, tmp_path: Path) -
     assert (standing.order.status, standing.is_open, standing.was_told) == (Status.PENDING, True, False)
     sources, comparison = await rebuilt(desk, runs, tmp_path / "rebuilt.db")
     assert (sources, comparison.rows["orders"]) == (Sources(), 0)
+
+
+async def test_a_history_that_cannot_be_followed(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+    """One of another program: it is named, and nothing is printed where a command prints its answer."""
+    text = (HISTORIES / "market_filled.json").read_text(encoding="utf-8").replace('"name": "place"', '"name": "look"')
+    replayed = await Histories(desk.client).replayed_history(WorkflowHistory.from_json("recorded", text))
+    assert replayed.trouble is not None
+    assert replayed.trouble.startswith("NondeterminismError: ")
+    assert "\n" not in replayed.trouble
+    assert capfd.readouterr().out == ""
 
 
 async def test_the_end_of_a_history_that_has_no_result(desk: Desk) -> None:

@@ -5,6 +5,8 @@ workflow, replayed, says what it recorded, and where the order stands. Needs the
 """
 
 import asyncio
+import logging
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +35,9 @@ from trading.ledger.told import Received, Recorded
 from trading.order import Order, OrderId
 from workflows import names
 from workflows.order import OrderWorkflow
+
+LONGEST_WORDS = 300
+"""Characters of a trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +98,15 @@ async def runs_of(client: Client, account: str) -> dict[OrderId, list[Run]]:
 
 @cache
 def _quiet_runtime() -> Runtime:
-    """The SDK's core warns on stdout of histories that it cannot follow, where a command prints its answer."""
+    """Of a history that it cannot follow the SDK warns on stdout, where a command prints its answer, and on stderr."""
+    logging.getLogger("temporalio").addHandler(logging.NullHandler())
     return Runtime(telemetry=TelemetryConfig(logging=None))
+
+
+def _words(failure: Exception) -> str:
+    """The message inside of what the SDK's core says, which is a structure printed out."""
+    inner = re.search(r'message: "((?:[^"\\]|\\.)*)"', str(failure))
+    return " ".join((inner[1] if inner else str(failure)).split())[:LONGEST_WORDS]
 
 
 class Histories:
@@ -129,7 +141,7 @@ class Histories:
             return Replayed(
                 told=tuple(self._listener.told),
                 standing=self._listener.standing(),
-                trouble=None if failure is None else f"{type(failure).__name__}: {' '.join(str(failure).split())}",
+                trouble=None if failure is None else _words(failure),
             )
 
     async def standing(self, runs: Sequence[Run]) -> Standing:

@@ -255,6 +255,7 @@ class OrderWorkflow:
                 await self._alert_unreadable(seen)
             elif isinstance(seen, Absent):
                 absent_since, reads, misses = absent_since or workflow.now(), reads + 1, 0
+                self._book_is_readable()
                 if workflow.now() - absent_since >= timedelta(seconds=self._approved.settle_window):
                     self._prove_absent(reads)
             self._read_inbox()
@@ -264,6 +265,12 @@ class OrderWorkflow:
                 await self._wait(lambda: self._woken or bool(self._inbox), pause)
                 self._read_inbox()
         self._unsettled = False
+
+    def _book_is_readable(self) -> None:
+        """New risk is held up for as long as the book cannot be read, and no longer."""
+        if self._unsettled:
+            self._unsettled = False
+            self._note("the order book can be read again, and does not show it so far", EventType.ORDER_UPDATED)
 
     async def _alert_unreadable(self, seen: Unreadable) -> None:
         if self._unsettled:

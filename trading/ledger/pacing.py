@@ -24,8 +24,9 @@ SECOND = timedelta(seconds=1.1)
 MINUTE = timedelta(seconds=61)
 KEPT_FOR_CANCELS = 2
 """Of each second's requests, so many are for cancels alone: they go before new orders."""
-ON_ITS_WAY = timedelta(seconds=15)
-"""A request whose end nobody noted (its worker was killed) has arrived after this long, or never does."""
+ON_ITS_WAY = timedelta(seconds=8)
+"""A request whose end nobody noted (its worker was killed) has arrived after this long, or never does: its connection
+is there within `kite.timeout`, 7 s by default."""
 SHORTEST, ASK_AGAIN = 0.005, 0.05
 """Seconds between two looks for a turn. A request that is on its way may be over at any moment."""
 READS_PER_SECOND = 8

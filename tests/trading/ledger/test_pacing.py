@@ -109,7 +109,7 @@ def test_turn_of_a_killed_worker_ends_by_itself(database: Database) -> None:
     never_over = killed.turn(urgent=True)
     assert never_over.__enter__()
     assert not clock.send(other, urgent=True, patience=5)
-    assert clock.send(other, urgent=True, patience=15)
+    assert clock.send(other, urgent=True, patience=10)
 
 
 @settings(max_examples=25, deadline=None)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, errors, fail, print_json
 from durable_orders.cli.journal_output import counted
@@ -85,6 +84,8 @@ def rebuild(
 
 
 async def _rebuild(home: Path, config: Path | None, replace: bool) -> "Rebuilt":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     from durable_orders import rebuild as rebuilding
 
     place = Home(home)

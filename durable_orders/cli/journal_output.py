@@ -17,10 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from durable_orders.cli.app import WIDE, console, fail, jsonable
-from durable_orders.cli.render import rupees, status_text
+from durable_orders.cli.render import IST, rupees, status_text
 from trading.ledger.journal import JournalLine
 from trading.ledger.journal_csv import write_csv
-from trading.market.calendar import IST
 
 __all__ = ["counted", "until_the_reader_leaves", "whole_file", "write_csv", "write_json", "write_table"]
 

@@ -5,10 +5,11 @@ import json
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import TextIO
+from zoneinfo import ZoneInfo
 
 from trading.ledger.journal import JournalLine
-from trading.market.calendar import IST
 
+IST = ZoneInfo("Asia/Kolkata")
 COLUMNS = (
     "timestamp",
     "order_id",

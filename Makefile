@@ -2,7 +2,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup test lint demo bench bench-scale
+.PHONY: setup test lint demo bench bench-scale chaos
+
+ORDERS ?= 100
+FAULTS ?= 50
+SEED ?= 1
 
 setup: $(READY)
 
@@ -29,3 +33,6 @@ bench: $(READY)
 
 bench-scale: $(READY)
 	$(BIN)/python -m bench.scale
+
+chaos: $(READY)
+	$(BIN)/python -m chaos --orders $(ORDERS) --faults $(FAULTS) --seed $(SEED)

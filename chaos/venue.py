@@ -97,6 +97,12 @@ class Venue:
     async def flush_tokens(self) -> None:
         await self.ask("POST", "flush-tokens")
 
+    async def accepts(self, token: str) -> bool:
+        """Whether the access token opens anything, as far as the answer tells."""
+        headers = {"Authorization": f"token {self.settings.api_key}:{token}"}
+        async with self._session.get(f"{self.sandbox.root}/user/profile", headers=headers) as answer:
+            return answer.status != 403
+
     async def place_foreign(self, terms: Terms) -> str:
         content = terms.model_dump(mode="json", exclude_none=True)
         return str((await self.ask("POST", "orders", content))["order_id"])

@@ -1,5 +1,6 @@
 """The broker of a run: the sandbox in this event loop, seen through its control endpoint and its exchange's tables."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from trading.ledger.tables import exchange_orders, exchange_trades
 from trading.order import Terms
 
 INFY, SBIN = "NSE:INFY", "NSE:SBIN"
+ASK_AGAIN = 0.25
+"""Seconds before a reading that was refused is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +117,19 @@ class Venue:
         await self.ask("POST", f"orders/{broker_order_id}/release")
 
     async def positions(self) -> list[dict[str, Any]]:
-        """The net positions as Kite's REST shows them, with numbers as `Decimal`."""
+        """The net positions as Kite's REST shows them, with numbers as `Decimal`; asked again where it says no.
+
+        The readings of the account that is watched count towards the same ten a second.
+        """
         token = (await self.ask("POST", "login"))["access_token"]
         headers = {"Authorization": f"token {self.settings.api_key}:{token}"}
-        async with self._session.get(f"{self.sandbox.root}/portfolio/positions", headers=headers) as answer:
-            told = await answer.json(loads=_exactly)
-        rows: list[dict[str, Any]] = told["data"]["net"]
-        return rows
+        while True:
+            async with self._session.get(f"{self.sandbox.root}/portfolio/positions", headers=headers) as answer:
+                told = await answer.json(loads=_exactly)
+            if told["data"] is not None:
+                rows: list[dict[str, Any]] = told["data"]["net"]
+                return rows
+            await asyncio.sleep(ASK_AGAIN)
 
     def rows(self, *, tag: str | None = None) -> list[Row]:
         """The exchange's orders, oldest first; only those with the tag, if one is given."""

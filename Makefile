@@ -36,3 +36,10 @@ bench-scale: $(READY)
 
 chaos: $(READY)
 	$(BIN)/python -m chaos --orders $(ORDERS) --faults $(FAULTS) --seed $(SEED)
+
+ORDERS ?= 200
+FAULTS ?= 100
+SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
+
+chaos: $(READY)
+	$(BIN)/python -m chaos --orders $(ORDERS) --faults $(FAULTS) --seed $(SEED)

@@ -40,7 +40,7 @@ def _plan() -> Plan:
     add("--faults", type=_count, default=100)
     add("--seed", type=int, default=None, help="replays the schedule of an earlier run; by default another each time")
     add("--workers", type=_count, default=2, help="worker processes")
-    add("--kills", type=_count, default=None, help="of workers; one for each 25 orders by default")
+    add("--kills", type=_count, default=None, help="of workers; one for each 40 orders by default")
     add("--server-kills", type=_count, default=None, help="of the Temporal server; one for each 100 by default")
     add("--rate", type=float, default=3.0, help="orders placed in a second")
     chosen = parser.parse_args()
@@ -48,7 +48,7 @@ def _plan() -> Plan:
         seed=chosen.seed if chosen.seed is not None else secrets.randbelow(10**6),
         orders=chosen.orders,
         faults=chosen.faults,
-        worker_kills=chosen.orders // 25 if chosen.kills is None else chosen.kills,
+        worker_kills=chosen.orders // 40 if chosen.kills is None else chosen.kills,
         server_kills=chosen.orders // 100 if chosen.server_kills is None else chosen.server_kills,
         workers=max(chosen.workers, 1),
         orders_per_second=chosen.rate,

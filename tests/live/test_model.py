@@ -21,7 +21,7 @@ Runs = dict[int, "asyncio.Task[Result]"]
 
 
 def plan(seed: int) -> Plan:
-    return Plan(seed=seed, orders=40, faults=40, worker_kills=1, server_kills=1)
+    return Plan(seed=seed, orders=40, faults=30, worker_kills=1, server_kills=1)
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,6 @@ READY := .venv/.ready
 
 .PHONY: setup test lint demo bench bench-scale chaos
 
-ORDERS ?= 100
-FAULTS ?= 50
-SEED ?= 1
-
 setup: $(READY)
 
 $(READY): requirements/dev.txt pyproject.toml
@@ -33,13 +29,6 @@ bench: $(READY)
 
 bench-scale: $(READY)
 	$(BIN)/python -m bench.scale
-
-chaos: $(READY)
-	$(BIN)/python -m chaos --orders $(ORDERS) --faults $(FAULTS) --seed $(SEED)
-
-ORDERS ?= 200
-FAULTS ?= 100
-SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 
 chaos: $(READY)
 	$(BIN)/python -m chaos --orders $(ORDERS) --faults $(FAULTS) --seed $(SEED)

@@ -1,6 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+ORDERS ?= 200
+FAULTS ?= 100
+SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 
 .PHONY: setup test lint demo bench bench-scale chaos
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 from temporalio import workflow
 
-from durable_orders.orders import AMEND, ANY_CONTENT, CANCEL, PLACED, Orders
-from tests.conftest import PATIENCE, MakeHome
+from durable_orders.orders import AMEND, ANY_CONTENT, CANCEL, PLACED, OrderHandle, Orders
+from tests.conftest import PATIENCE, MakeHome, eventually
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SYMBOL
 from tests.durable_orders.program import Program
 from trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound, UnknownError
@@ -98,10 +98,15 @@ async def test_an_amendment_without_an_answer_is_not_called_done(home: Home) -> 
         assert (await early.placed(timeout=0.1)).quantity == int(LOT)
 
 
+async def _are_untaken(orders: Orders, placed: list[OrderHandle]) -> bool:
+    """Whether the server's list, which lags behind the starts, has exactly these."""
+    return {order.order_id for order in await orders.untaken()} == {handle.order_id for handle in placed}
+
+
 async def test_orders_that_waited_are_taken_and_leave_no_trace_of_waiting(home: Home) -> None:
     async with opened(home) as orders:
         placed = [await orders.place(resting(home, f"waited-{number}")) for number in range(3)]
-        assert {order.client_order_id for order in await orders.untaken()} == {f"waited-{n}" for n in range(3)}
+        await eventually(lambda: _are_untaken(orders, placed), "all three in the server's list")
         async with at_work(home):
             standing = await asyncio.gather(*(handle.placed(PATIENCE) for handle in placed))
             assert await orders.untaken() == []

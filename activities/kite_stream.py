@@ -43,8 +43,10 @@ class KiteStream:
     async def run(self, push: Push) -> None:
         """Listen until cancelled. Nothing that the network or the broker does ends it."""
         async with contextlib.AsyncExitStack() as stack:
-            if self._settings.postback_port is not None:
+            try:
                 await stack.enter_async_context(postbacks(self._settings, push))
+            except OSError as error:
+                log.error("port %s cannot be used, so no postback is heard (%s)", self._settings.postback_port, error)
             async with aiohttp.ClientSession() as session:
                 while True:
                     pause = await self._listen(session, push)
@@ -103,7 +105,13 @@ def _json(text: str | bytes) -> Any:
 
 @contextlib.asynccontextmanager
 async def postbacks(settings: Kite, push: Push) -> AsyncIterator[None]:
-    """Serve Kite's postbacks on loopback for the length of a block. One with a wrong checksum is refused."""
+    """Serve Kite's postbacks on loopback for the length of a block, if a port is set for them.
+
+    One with a wrong checksum is refused. Raises `OSError` where the port cannot be used.
+    """
+    if settings.postback_port is None:
+        yield
+        return
 
     async def receive(request: web.Request) -> web.Response:
         if not is_genuine(_json(await request.read()), settings):

@@ -26,6 +26,7 @@ ALERTS = {
 }
 LATE = "the broker took it after all, as {row}: it is cancelled, and booked if it filled"
 AFTER_THE_END = "reported by the broker after its end"
+PATIENCE = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
 """Between two requests to cancel the same row, doubled each time, for as long as the book shows it working."""
 
@@ -73,7 +74,10 @@ class Strangers:
         log.warning("%s works at the broker though its order has ended: to be cancelled (%s)", view.order_id, said)
 
     def _turn(self) -> AbstractContextManager[bool]:
-        return self._pacer.turn(urgent=True) if self._pacer is not None else nullcontext(enter_result=True)
+        """Not waited for long: the watch has more to do, and comes back to it."""
+        if self._pacer is None:
+            return nullcontext(enter_result=True)
+        return self._pacer.turn(urgent=True, patience=PATIENCE)
 
     def book(self, view: OpenView, sighting: Sighting) -> None:
         """A change of an order that has no workflow, or none any more, is still booked (lifecycle, rule 3)."""

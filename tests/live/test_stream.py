@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -54,9 +55,11 @@ async def venue(tmp_path: Path) -> AsyncIterator[Venue]:
 
 
 @asynccontextmanager
-async def listening(venue: Venue, login: Login, pushed: Pushed) -> AsyncIterator[None]:
+async def listening(
+    venue: Venue, login: Login, pushed: Pushed, postback_port: int | None = None
+) -> AsyncIterator[None]:
     """A stream that counts a socket as dead after a second of silence, for the length of a block."""
-    kite = Kite(api_key=venue.settings.api_key, root=venue.sandbox.root, ws_root=venue.sandbox.ws_root)
+    kite = Kite(api_key=venue.settings.api_key, ws_root=venue.sandbox.ws_root, postback_port=postback_port)
     running = asyncio.create_task(KiteStream(kite, login, silent_seconds=SILENT).run(pushed))
     try:
         yield
@@ -101,6 +104,15 @@ async def test_new_login_opens_another_socket(venue: Venue) -> None:
         login.token = await logged_in(venue)
         await until(lambda: pushed.times == 2, "another socket")
         await trades_of_somebody(venue, pushed)
+
+
+async def test_port_that_somebody_else_has_costs_the_postbacks_alone(venue: Venue) -> None:
+    pushed = Pushed()
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        async with listening(venue, Login(await logged_in(venue)), pushed, postback_port=port):
+            await until(lambda: pushed.times == 1, "the socket to open")
+            await trades_of_somebody(venue, pushed)
 
 
 async def test_book_alone_where_the_socket_is_refused(desks: Desks) -> None:

@@ -1,5 +1,6 @@
 """Zerodha Kite as a `Broker`, through the official client. Production and both sandboxes are settings of this one."""
 
+import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -29,6 +30,8 @@ AT_MARKET = (OrderType.MARKET, OrderType.SL_M)
 
 Token = Callable[[], str | None]
 
+log = logging.getLogger(__name__)
+
 
 class KiteBroker:
     """Thread-safe. Asks `token()` for the access token at every call, so that a new login counts at once."""
@@ -51,6 +54,7 @@ class KiteBroker:
         self._replies = Replies()
         self._clients = threading.local()
         self._varieties: dict[BrokerOrderId, str] = {}
+        self._left_out: set[str] = set()
         self._reads = reads
         self._shared_book = SharedReading(self._order_book)
         self._shared_trades = SharedReading(self._trades)
@@ -87,10 +91,23 @@ class KiteBroker:
         return [_understood(kite_rows.position_from, row) for row in rows]
 
     def _order_book(self) -> list[BrokerOrder]:
-        rows = [kite_rows.order_from(row, self._calendar) for row in self._read(lambda kite: kite.orders())]
-        book = [row for row in rows if row is not None]
+        book = []
+        for row in self._read(lambda kite: kite.orders()):
+            order = kite_rows.order_from(row, self._calendar)
+            if order is None:
+                self._not_understood(row)
+            else:
+                book.append(order)
         self._varieties.update({row.broker_order_id: row.variety for row in book})
         return book
+
+    def _not_understood(self, row: dict[str, Any]) -> None:
+        """Somebody else's order is left out, and told once. One of ours must not look as if it were not there."""
+        if kite_rows.may_be_ours(row):
+            raise BookUnreadable(f"the row of order {row.get('order_id')}, which has a tag of ours, is not understood")
+        if (own_id := str(row.get("order_id"))) not in self._left_out:
+            self._left_out.add(own_id)
+            log.warning("order %s at the broker is left out: its row is not understood", own_id)
 
     def _trades(self) -> list[Fill]:
         return [_understood(kite_rows.fill_from, row) for row in self._read(lambda kite: kite.trades())]

@@ -1,6 +1,6 @@
 """Kite's rows of orders, trades and positions, as ours. Times are IST without an offset (Kite documentation)."""
 
-import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,12 +15,11 @@ Row = Mapping[str, Any]
 ENDS = {"COMPLETE": BookState.COMPLETE, "CANCELLED": BookState.CANCELLED, "REJECTED": BookState.REJECTED}
 """Kite's three terminal statuses. Everything else, known or not, works."""
 OUR_TAG_LENGTH = 20
-
-log = logging.getLogger(__name__)
+OURS = re.compile(r"[0-9a-f]{20}")
 
 
 def order_from(row: Row, calendar: SessionCalendar) -> BrokerOrder | None:
-    """A row of the order book; `None`, with a warning, for one whose words are not known here (such as product CO)."""
+    """A row of the order book; `None` for one whose words are not known here (such as product CO)."""
     try:
         order_type = OrderType(row["order_type"])
         validity = Validity(row.get("validity") or "DAY")
@@ -45,9 +44,14 @@ def order_from(row: Row, calendar: SessionCalendar) -> BrokerOrder | None:
             updated_at=updated_at,
             variety=str(row.get("variety") or "regular"),
         )
-    except (KeyError, ValueError, TypeError) as error:
-        log.warning("a row of the order book cannot be read: %s", type(error).__name__)
+    except (KeyError, ValueError, TypeError):
         return None
+
+
+def may_be_ours(row: Row) -> bool:
+    """Whether the row carries a tag as we make them (`trading.order.tag_of`)."""
+    tag = _tag(row)
+    return tag is not None and OURS.fullmatch(tag) is not None
 
 
 def fill_from(row: Row) -> Fill:

@@ -217,6 +217,35 @@ def test_a_cancel_is_for_the_variety_that_was_placed(server: Server) -> None:
     assert [request.split(b" HTTP")[0] for request in server.requests] == [b"GET /orders", b"DELETE /orders/amo/77"]
 
 
+def book_of(tag: str, product: str = "CO") -> Script:
+    row = (
+        '{"order_id":"78","exchange":"NSE","tradingsymbol":"INFY","transaction_type":"BUY","quantity":1,'
+        f'"filled_quantity":0,"product":"{product}","order_type":"LIMIT","price":1500.1,"status":"OPEN",'
+        f'"order_timestamp":"2025-04-29 10:00:00","tag":"{tag}"' + "}"
+    )
+    return reply("200 OK", '{"status":"success","data":[' + row + "]}")
+
+
+def test_a_row_of_somebody_else_that_is_not_understood_is_left_out(server: Server) -> None:
+    server.script = book_of("a cover order")
+    assert kite(server.port).order_book() == []
+
+
+def test_a_row_of_ours_that_is_not_understood_never_looks_as_if_it_were_not_there(server: Server) -> None:
+    server.script = book_of(market_order().tag)
+    with pytest.raises(BookUnreadable, match="order 78, which has a tag of ours"):
+        kite(server.port).order_book()
+
+
+def test_an_earlier_reply_says_nothing_of_a_call_that_never_left(server: Server) -> None:
+    server.script = ENDINGS["too many"][0]
+    broker = kite(server.port)
+    assert isinstance(place(broker), NotSent)
+    unspeakable = market_order().model_copy(update={"symbol": "without an exchange"})
+    assert isinstance(place(broker, unspeakable), Unknown)
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("name", [name for name, (_, kind) in ENDINGS.items() if kind is not Accepted])
 def test_a_book_that_is_not_plainly_a_book_is_unreadable(server: Server, name: str) -> None:
     server.script = ENDINGS[name][0]

@@ -44,6 +44,10 @@ class InvalidTicks(RefusedError):
     """A ticks file or a tick that cannot be used. The feed stops; nothing is filled from it."""
 
 
+class InvalidStrategy(RefusedError):
+    """A strategy file that cannot be used. Nothing is started."""
+
+
 class NotApproved(RefusedError):
     """Placing was asked for an order that the guardian has not approved. It is not sent."""
 
@@ -62,6 +66,10 @@ class MarketNotOwned(BrokenError):
 
 class LedgerUnusable(BrokenError):
     """The ledger cannot be opened or is of another version. Orders wait; nothing new is sent."""
+
+
+class StrategyFailed(BrokenError):
+    """A callback of a strategy raised. The strategy is stopped; its open orders are dealt with by policy."""
 
 
 class HomeUnusable(BrokenError):

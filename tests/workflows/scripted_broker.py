@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from trading.brokers.book import BookReport, BookState, BrokerOrder, BrokerPosition
+from trading.brokers.book import BookReport, BookState, BrokerOrder, BrokerPosition, Funds
 from trading.errors import BookUnreadable
 from trading.guardian.approval import Approved
 from trading.order import Amendment, BrokerOrderId, Fill, Order, OrderType, TradeId
@@ -74,6 +74,9 @@ class ScriptedBroker:
 
     def positions(self) -> list[BrokerPosition]:
         return []
+
+    def margins(self) -> Funds | None:
+        return None
 
     # What happens at the broker.
 

@@ -66,3 +66,13 @@ class BrokerPosition:
     product: Product
     quantity: int
     average_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What the account has to trade with, in rupees."""
+
+    available: Decimal
+    """Free for new orders (Kite's `net`). Below 0 when more is bound than there is."""
+    utilised: Decimal
+    """Bound by positions and open orders (Kite's `utilised.debits`)."""

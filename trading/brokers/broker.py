@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from trading.brokers.book import BrokerOrder, BrokerPosition
+from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
 from trading.guardian.approval import Approved
 from trading.order import Amendment, BrokerOrderId, Fill
 from trading.outcome import Outcome
@@ -12,7 +12,7 @@ class Broker(Protocol):
     """What this system asks of a broker. Every method blocks and may be called from any thread.
 
     The three commands never raise for anything that the broker or the network does: they return an outcome.
-    The three reads raise `BookUnreadable` when they cannot tell.
+    The four reads raise `BookUnreadable` when they cannot tell.
     """
 
     def place(self, approved: Approved) -> Outcome:
@@ -32,3 +32,9 @@ class Broker(Protocol):
 
     def positions(self) -> list[BrokerPosition]:
         """Net positions."""
+
+    def margins(self) -> Funds | None:
+        """The funds for shares, derivatives and currencies; `None` where the broker sets no limit.
+
+        Kite keeps commodities apart: their funds are not in it.
+        """

@@ -1,6 +1,6 @@
 """A broker that reads and never writes."""
 
-from trading.brokers.book import BrokerOrder, BrokerPosition
+from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
 from trading.brokers.broker import Broker
 from trading.guardian.approval import Approved
 from trading.order import Amendment, BrokerOrderId, Fill
@@ -32,6 +32,9 @@ class DryRun:
 
     def positions(self) -> list[BrokerPosition]:
         return self._broker.positions()
+
+    def margins(self) -> Funds | None:
+        return self._broker.margins()
 
 
 def _refused() -> Outcome:

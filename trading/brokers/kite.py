@@ -11,7 +11,7 @@ from kiteconnect import KiteConnect
 from sqlalchemy.exc import SQLAlchemyError
 
 from trading.brokers import kite_rows
-from trading.brokers.book import BrokerOrder, BrokerPosition
+from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
 from trading.brokers.kite_http import Replies
 from trading.brokers.kite_outcomes import Ending, outcome_of
 from trading.brokers.kite_reads import SharedReading
@@ -89,6 +89,10 @@ class KiteBroker:
     def positions(self) -> list[BrokerPosition]:
         rows = self._read(lambda kite: kite.positions()["net"])
         return [_understood(kite_rows.position_from, row) for row in rows]
+
+    def margins(self) -> Funds | None:
+        segments = self._read(lambda kite: [kite.margins("equity")])
+        return _understood(kite_rows.funds_from, segments[0])  # type: ignore[no-any-return]
 
     def _order_book(self) -> list[BrokerOrder]:
         book = []
@@ -205,5 +209,5 @@ def kite_client(settings: Kite, session: Replies | None = None) -> Any:
 def _understood(parse: Callable[[Any], Any], row: Any) -> Any:
     try:
         return parse(row)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise BookUnreadable(f"a row of the reply cannot be understood ({type(error).__name__})") from None

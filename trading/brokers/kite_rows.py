@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from trading.brokers.book import BookState, BrokerOrder, BrokerPosition
+from trading.brokers.book import BookState, BrokerOrder, BrokerPosition, Funds
 from trading.market.calendar import IST, SessionCalendar
 from trading.order import BrokerOrderId, Fill, OrderType, Product, Side, Tag, TradeId, Validity
 
@@ -76,6 +76,14 @@ def position_from(row: Row) -> BrokerPosition:
         quantity=int(row["quantity"]),
         average_price=money(row.get("average_price")) or Decimal(0),
     )
+
+
+def funds_from(segment: Row) -> Funds:
+    """One segment of the account's margins."""
+    available, utilised = Decimal(str(segment["net"])), Decimal(str(segment["utilised"]["debits"]))
+    if not (available.is_finite() and utilised.is_finite()):
+        raise ValueError("funds that are no numbers")
+    return Funds(available, utilised)
 
 
 def money(value: Any) -> Decimal | None:

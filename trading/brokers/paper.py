@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from trading.brokers import paper_refusals, paper_rows, paper_store
-from trading.brokers.book import BrokerOrder, BrokerPosition
+from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
+from trading.brokers.offer import Offer
 from trading.brokers.paper_matching import Matcher
 from trading.brokers.paper_orders import Progress, received
 from trading.brokers.paper_reading import BookReader
@@ -22,6 +23,7 @@ from trading.guardian.approval import Approved
 from trading.ledger.database import Database
 from trading.ledger.last_ticks import last_tick
 from trading.market.calendar import IST
+from trading.market.ticks import Tick
 from trading.order import Account, Amendment, BrokerOrderId, Fill, Tag, Terms, Validity
 from trading.outcome import Accepted, Evidence, NotSent, Outcome, Refused, Unknown
 from trading.settings import Paper
@@ -76,6 +78,10 @@ class PaperBroker:
 
     def positions(self) -> list[BrokerPosition]:
         return self._reader.positions()
+
+    def margins(self) -> Funds | None:
+        """`None`: a paper account has no limit."""
+        return None
 
     def order_history(self, broker_order_id: BrokerOrderId) -> list[BrokerOrder]:
         return self._reader.order_history(broker_order_id)
@@ -159,7 +165,7 @@ class PaperBroker:
         stale = timedelta(seconds=self.matcher.settings.stale_tick_seconds)
         if tick is None or progress.at - tick.received_at > stale or market.has_closed(progress.at):
             return
-        self.matcher.match(progress, tick.last_price)
+        self.matcher.match(progress, Offer(Tick(symbol, tick.last_price, tick.at)), arriving=True)
 
 
 def _evidence(error: SQLAlchemyError) -> Evidence:

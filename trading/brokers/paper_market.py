@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading.brokers import paper_rows, paper_store
+from trading.brokers.offer import Offer
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_orders import ExchangeOrder, Progress
 from trading.brokers.paper_reading import reading
@@ -106,9 +107,9 @@ class PaperMarket:
         found = paper_rows.candidates(
             connection, self._account, tick.symbol, tick.last_price, self._broker.matcher.settings
         )
-        matched = [Progress(order, now) for order in found]
+        matched, offer = [Progress(order, now) for order in found], Offer(tick)
         for progress in matched:
-            self._broker.matcher.match(progress, tick.last_price)
+            self._broker.matcher.match(progress, offer)
         return self._write(connection, matched)
 
     def _write(self, connection: sa.Connection, progresses: Sequence[Progress]) -> list[BrokerOrderId]:

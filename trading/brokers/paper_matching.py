@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from trading.brokers import fill_models
+from trading.brokers.offer import Offer
 from trading.brokers.paper_orders import ExchangeOrder, Progress
 from trading.order import Side
 from trading.settings import Paper
@@ -18,8 +19,13 @@ class Matcher:
     tick_sizes: Callable[[str], Decimal | None]
     """Rupees by symbol; `None` for a symbol that is not traded, which fills nothing."""
 
-    def match(self, progress: Progress, last_price: Decimal) -> None:
-        """One round: trigger the order if its trigger is hit, then fill it, whole or in part, if it is marketable."""
+    def match(self, progress: Progress, offer: Offer, *, arriving: bool = False) -> None:
+        """One round: trigger the order if its trigger is hit, then fill it, whole or in part, if it is marketable.
+
+        What it takes is taken from the offer. `arriving` is true for an order that has just come to the exchange or
+        was just changed, false for one that rests there.
+        """
+        last_price = offer.tick.last_price
         if progress.order.waits_for_trigger:
             if not trigger_hit(progress.order, last_price):
                 return

@@ -1,8 +1,9 @@
-"""One tick: the last price of a symbol at a moment of the market's time."""
+"""One tick: the last price of a symbol at a moment of the market's time, and the order book if the source shows it."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 
 from trading.errors import InvalidTicks
 from trading.market.calendar import IST
@@ -10,6 +11,40 @@ from trading.order import PRICE_PLACES
 
 MAX_PRICE = Decimal(10) ** 10
 """Rupees. As for orders: 14 digits, four of them behind the point."""
+
+
+LEVELS = 5
+"""Of each side, that Kite shows (Kite documentation, quote mode `full`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """So many units offered or wanted at one price, in rupees."""
+
+    price: Decimal
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """The best five levels of each side, best first. Raises `InvalidTicks` for a book that cannot be."""
+
+    bids: tuple[Level, ...] = ()
+    asks: tuple[Level, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, levels, sign in (("bids", self.bids, -1), ("asks", self.asks, 1)):
+            if len(levels) > LEVELS:
+                raise InvalidTicks(f"depth: {name}: must be at most {LEVELS} levels, were {len(levels)}")
+            for level in levels:
+                if rule := price_rule(level.price) or _places_rule(level.price):
+                    raise InvalidTicks(f"depth: {name}: {rule}, was {level.price}")
+                if level.quantity <= 0:
+                    raise InvalidTicks(f"depth: {name}: quantities must be above 0, was {level.quantity}")
+            if any((after.price - before.price) * sign <= 0 for before, after in pairwise(levels)):
+                raise InvalidTicks(f"depth: {name}: must be in the order of their price, best first")
+        if self.bids and self.asks and self.bids[0].price >= self.asks[0].price:
+            raise InvalidTicks(f"depth: the best bid of {self.bids[0].price} must be below the best ask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +62,8 @@ class Tick:
     bid: Decimal | None = None
     """Rupees; `None` where nobody bids or the source does not say."""
     ask: Decimal | None = None
+    depth: Depth | None = None
+    """`None` where the source does not say."""
 
     def __post_init__(self) -> None:
         for field, price in (("last_price", self.last_price), ("bid", self.bid), ("ask", self.ask)):

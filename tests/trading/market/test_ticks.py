@@ -9,7 +9,7 @@ import pytest
 
 from trading.errors import InvalidTicks
 from trading.market.calendar import IST
-from trading.market.ticks import Tick
+from trading.market.ticks import Depth, Level, Tick
 
 AT = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
 
@@ -38,3 +38,23 @@ def test_the_time_is_told_in_ist() -> None:
     tick = Tick("NSE:INFY", Decimal(100), datetime(2025, 4, 29, 20, 0, tzinfo=UTC))
 
     assert tick.at.isoformat() == "2025-04-30T01:30:00+05:30"
+
+
+def levels(*pairs: tuple[str, int]) -> tuple[Level, ...]:
+    return tuple(Level(Decimal(price), quantity) for price, quantity in pairs)
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "words"),
+    [
+        (levels(("99", 1), ("99.5", 1)), (), "bids: must be in the order of their price"),
+        ((), levels(("101", 1), ("101", 2)), "asks: must be in the order of their price"),
+        (levels(("100", 1)), levels(("100", 1)), "the best bid of 100 must be below the best ask"),
+        ((), levels(("101", 0)), "asks: quantities must be above 0, was 0"),
+        (levels(("-1", 1)), (), "bids: must be above 0, was -1"),
+        (levels(*((str(100 - step), 1) for step in range(6))), (), "bids: must be at most 5 levels, were 6"),
+    ],
+)
+def test_a_book_that_cannot_be_is_refused(bids: tuple[Level, ...], asks: tuple[Level, ...], words: str) -> None:
+    with pytest.raises(InvalidTicks, match=words):
+        Depth(bids, asks)

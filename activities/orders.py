@@ -16,13 +16,13 @@ from trading.brokers.book import BookReport
 from trading.brokers.broker import Broker
 from trading.errors import BookUnreadable, NotApproved
 from trading.events import Entry
-from trading.guardian.breaker import RefusalBreaker
 from trading.guardian.guardian import Guardian
+from trading.guardian.refusal_breaker import RefusalBreaker
 from trading.guardian.verdict import Refusal, Verdict
 from trading.ledger.accounts import last_book_read
 from trading.ledger.database import Database
 from trading.ledger.pacing import Pacer
-from trading.ledger.recording import record
+from trading.ledger.recording import record_within
 from trading.order import Amendment, BrokerOrderId, Order
 from trading.outcome import Evidence, NotSent, Outcome, Refused, SessionExpired
 
@@ -77,8 +77,11 @@ class OrderActivities:
         pacer: Pacer | None = None,
         breaker: RefusalBreaker | None = None,
         placing: Executor | None = None,
+        on_trip: Callable[[], None] = lambda: None,
     ) -> None:
-        """`placing` runs placements, so that those which wait for their turn keep no cancel from a thread."""
+        """`placing` runs placements, so that those which wait for their turn keep no cancel from a thread. `on_trip` is
+        called when a circuit breaker tripped; it may be called from any thread.
+        """
         self._broker = broker
         self._guardian = guardian
         self._database = database
@@ -86,6 +89,7 @@ class OrderActivities:
         self._placing = placing or executor
         self._pacer = pacer
         self._breaker = breaker
+        self._on_trip = on_trip
 
     @activity.defn
     def guard(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
@@ -99,8 +103,12 @@ class OrderActivities:
 
     @activity.defn
     def record(self, order: Order, entries: list[Entry], unsettled: bool) -> None:
-        """Write what happened into the ledger. Repeating it is harmless."""
-        record(self._database, order, entries, unsettled=unsettled)
+        """Write what happened into the ledger, with the breakers that it trips. Repeating it is harmless."""
+        with self._database.write() as connection:
+            booked = record_within(connection, order, entries, unsettled=unsettled)
+            tripped = booked and self._guardian.breakers.after_fills(connection, order.account, now())
+        if tripped:
+            self._on_trip()
 
     @activity.defn
     def book_age(self, account: str) -> float | None:
@@ -132,8 +140,8 @@ class OrderActivities:
     def _sent(self, outcome: Outcome) -> Outcome:
         """The answer, noted by the breaker. A breaker that cannot write must not lose an answer."""
         try:
-            if self._breaker is not None:
-                self._breaker.note(outcome, now())
+            if self._breaker is not None and self._breaker.note(outcome, now()):
+                self._on_trip()
         except SQLAlchemyError:
             log.exception("an answer of the broker could not be counted")
         return outcome

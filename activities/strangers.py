@@ -10,6 +10,7 @@ from trading.adoption import Stranger, adopted, kind_of
 from trading.brokers.book import BrokerOrder
 from trading.brokers.broker import Broker
 from trading.events import EVENT_OF, Entry, EventType
+from trading.guardian.breakers import DayBreakers
 from trading.ledger.alerts import alert
 from trading.ledger.database import Database
 from trading.ledger.pacing import Pacer
@@ -37,13 +38,20 @@ class Strangers:
     """One account's. Its methods block, and may be repeated."""
 
     def __init__(
-        self, account: Account, mode: Mode, broker: Broker, database: Database, pacer: Pacer | None = None
+        self,
+        account: Account,
+        mode: Mode,
+        broker: Broker,
+        database: Database,
+        pacer: Pacer | None = None,
+        breakers: DayBreakers | None = None,
     ) -> None:
         self._account = account
         self._mode = mode
         self._broker = broker
         self._database = database
         self._pacer = pacer
+        self._breakers = breakers
         self._unreadable: set[str] = set()
         self._dismissed: dict[BrokerOrderId, tuple[datetime, timedelta]] = {}
 
@@ -98,7 +106,8 @@ class Strangers:
         said = "; ".join(part for part in (words, sentence(before, after)) if part and part != "updated")
         number = last_sequence(connection, after.order_id) + 1
         entry = Entry(sequence=number, type=kind, at=after.updated_at, message=said or "updated", status=after.status)
-        record_within(connection, after, [entry])
+        if record_within(connection, after, [entry]) and self._breakers is not None:
+            self._breakers.after_fills(connection, self._account, datetime.now(UTC))
 
     def _report_once(self, row: BrokerOrder, error: ValueError) -> None:
         if row.broker_order_id in self._unreadable:

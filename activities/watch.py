@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -17,10 +18,12 @@ from activities.strangers import Strangers
 from trading.adoption import is_adopted, is_unwanted
 from trading.brokers.broker import Broker
 from trading.errors import BookUnreadable
+from trading.guardian.breakers import DayBreakers
 from trading.ledger.accounts import book_read
 from trading.ledger.database import Database
 from trading.ledger.pacing import Pacer
 from trading.ledger.reading import OpenView, open_views, views_for
+from trading.ledger.trips import Trip, told, untold
 from trading.order import Account, Mode, Status
 from trading.sighting import Sight, Sighting, Views, is_news
 
@@ -32,6 +35,8 @@ MANY = 500
 """From so many changed rows on, the ledger is read in one go."""
 GRACE = timedelta(seconds=1)
 """The answer to a placement gets this long to arrive by itself before the book's row is sent after it."""
+TRIPPED = "breaker_tripped"
+"""The signal of the workflow that this activity belongs to."""
 SOON = 0.3
 """Seconds until the next reading, if the last one showed something that could not be dealt with yet."""
 
@@ -59,10 +64,11 @@ class WatchActivities:
         interval: float,
         executor: Executor,
         pacer: Pacer | None = None,
+        breakers: DayBreakers | None = None,
     ) -> None:
         """`interval` is in seconds."""
         self._account = account
-        self._strangers = Strangers(account, mode, broker, database, pacer)
+        self._strangers = Strangers(account, mode, broker, database, pacer, breakers)
         self._concerns = Concerns(account, broker, database)
         self._broker = broker
         self._database = database
@@ -72,6 +78,11 @@ class WatchActivities:
         self._executor = executor
         self._look_soon = False
         self._leaving = asyncio.Event()
+        self._push: Callable[[], None] = lambda: None
+
+    def look_now(self) -> None:
+        """There is a reason to look. May be called from any thread, and while nobody watches here."""
+        self._push()
 
     def leave(self) -> None:
         """The worker is about to stop. The SDK does not tell an activity that is its first and begins meanwhile."""
@@ -83,6 +94,8 @@ class WatchActivities:
         if account != self._account:
             raise ApplicationError(f"this worker serves {self._account}, not {account}", non_retryable=True)
         pushed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._push = lambda: _set(loop, pushed)
         helpers = [asyncio.create_task(self._beat()), asyncio.create_task(self._stream.run(pushed.set))]
         watching = asyncio.create_task(self._watch(pushed))
         stopping = {asyncio.create_task(stop) for stop in (activity.wait_for_worker_shutdown(), self._leaving.wait())}
@@ -94,6 +107,7 @@ class WatchActivities:
             if stopping & done:
                 raise ApplicationError("handing over: the worker stops", category=ApplicationErrorCategory.BENIGN)
         finally:
+            self._push = lambda: None
             for task in every:
                 task.cancel()
             await asyncio.gather(*every, return_exceptions=True)
@@ -112,6 +126,7 @@ class WatchActivities:
                 await self.look(sight)
             except BookUnreadable as error:
                 await self._run(lambda reason=error: self._concerns.book_was_not_read(reason))  # type: ignore[misc]
+            await self.report_trips()
             try:
                 await asyncio.wait_for(pushed.wait(), min(SOON, self._interval) if self._look_soon else self._interval)
             except TimeoutError:
@@ -131,6 +146,24 @@ class WatchActivities:
         ids = {row.broker_order_id for row in rows}
         await self._run(lambda: self._concerns.look_further(ids))
         return told
+
+    async def report_trips(self) -> None:
+        """Tell the account's watch workflow of breakers that tripped: at least once each."""
+        trips = await self._run(self._untold)
+        if not trips:
+            return
+        watch = self._client.get_workflow_handle(activity.info().workflow_id or "")
+        try:
+            for trip in trips:
+                await watch.signal(TRIPPED, trip)
+        except RPCError as error:
+            log.warning("the watch could not be told that a breaker tripped, and will be: %s", error.message)
+            return
+        await self._run(lambda: told(self._database, trips, datetime.now(UTC)))
+
+    def _untold(self) -> list[Trip]:
+        with self._database.read() as connection:
+            return untold(connection, self._account)
 
     async def _tell_all(self, sight: Sight, changed: list[Sighting]) -> int:
         if not changed:
@@ -196,3 +229,9 @@ class WatchActivities:
 
     async def _run(self, call: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """From another thread; a loop that is closing needs to hear nothing any more."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(event.set)

@@ -12,9 +12,10 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from bench.bare import BareWorkflow
 from bench.ground import ACCOUNT, BARE_QUEUE
 from bench.sampling import at_once
-from durable_orders.orders import TASK_TIMEOUT, Orders
+from durable_orders.orders import Orders
 from trading.market.shipped import SHIPPED_SYMBOL
 from trading.order import Order, OrderIntent, Side, Status
+from workflows.names import TASK_TIMEOUT
 
 LOT = 75
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,12 +17,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -53,9 +47,6 @@ PLACED, AMEND, CANCEL = "placed", "amend", "cancel"
 be loaded, a second for each command. A test holds the names and the workflow together."""
 ANY_CONTENT = ""
 """For the update `placed`: whatever the order is, wait for it."""
-FINGERPRINT = "fingerprint"
-TASK_TIMEOUT = timedelta(seconds=5)
-"""How long an order's next step waits for a worker that was killed with it in its hands."""
 PLACED_SECONDS = 10.0
 """How long `placed` waits by default. The order goes on without the one who waits."""
 UNTAKEN = 200
@@ -253,24 +244,14 @@ class Orders:
         return await OrderHandle(self, intent.order_id).now()
 
     def _options(self, intent: OrderIntent) -> dict[str, Any]:
-        attributes = {
-            names.ACCOUNT: intent.account,
-            names.SYMBOL: intent.symbol,
-            names.STRATEGY: intent.strategy,
-            names.SIDE: intent.side.value,
-            names.STATUS: Status.PENDING.value,
-            names.MODE: intent.mode.value,
-        }
         return {
             "id": intent.order_id,
             "task_queue": names.orders_queue(intent.account),
             # One that failed or was terminated may be started again: it goes on from what the ledger has.
             "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-            "search_attributes": TypedSearchAttributes(
-                [SearchAttributePair(key, value) for key, value in attributes.items()]
-            ),
-            "task_timeout": TASK_TIMEOUT,
-            "memo": {FINGERPRINT: intent.fingerprint()},
+            "search_attributes": names.order_attributes(intent),
+            "task_timeout": names.TASK_TIMEOUT,
+            "memo": {names.FINGERPRINT: intent.fingerprint()},
             "static_summary": intent.summary(),
         }
 
@@ -279,7 +260,7 @@ class Orders:
         known = await self.read(lambda connection: fingerprint_of(connection, intent.order_id))
         if known is None:
             description = await self.client.get_workflow_handle(intent.order_id).describe()
-            known = await description.memo_value(FINGERPRINT, "", type_hint=str)
+            known = await description.memo_value(names.FINGERPRINT, "", type_hint=str)
         if known != intent.fingerprint():
             raise errors.DuplicateOrder(f"client_order_id: {intent.client_order_id} is the id of another order")
 

@@ -20,6 +20,11 @@ class EventType(StrEnum):
     ORDER_UPDATED = "order_updated"
     """Anything about an order that is not a new status: an amendment, a cancel request, a retry."""
     POSITION_UPDATED = "position_updated"
+    ACCOUNT_STATE = "account_state"
+    """How far the account may trade has changed: by whose word, and why."""
+    BREAKER_TRIPPED = "breaker_tripped"
+    RISK_FLAG = "risk_flag"
+    """Raised or cleared."""
     ALERT = "alert"
     """A human should look: the book cannot be read, a twin, a late arrival."""
 

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from trading.errors import InvalidSettings
-from trading.order import Mode, Name, OrderType, Symbol
+from trading.order import Mode, Name, OrderType, Product, Symbol
 
 ENVIRONMENT_PREFIX = "DURABLE_ORDERS_"
 
@@ -60,6 +60,17 @@ class Calendar(StrEnum):
 class Feed(StrEnum):
     REPLAY = "replay"
     SYNTHETIC = "synthetic"
+
+
+class OnTrip(StrEnum):
+    """What a circuit breaker that trips does to open orders, beside stopping new risk."""
+
+    KEEP = "keep"
+    """Nothing: they go on, and can be cancelled."""
+    CANCEL_OPEN = "cancel_open"
+    """Cancel them all."""
+    FLATTEN = "flatten"
+    """Cancel them all, then close every position at the market."""
 
 
 class Section(BaseModel):
@@ -268,6 +279,11 @@ class Guardian(Section):
     """So many orders in a row that closed at a loss today refuse all orders but those that only reduce a position."""
     max_daily_drawdown_pct: Percent | None = None
     """The same as `max_daily_loss`, in percent of the capital."""
+    on_trip: OnTrip = OnTrip.KEEP
+    """What the day's loss, drawdown or loss streak, a risk flag, or a broker that refuses everything does to orders
+    that are open: `keep`, `cancel_open` or `flatten`. New risk is refused whatever this says."""
+    flatten_products: tuple[Product, ...] = tuple(Product)
+    """What a flatten closes. Without `CNC`, shares that were bought for delivery stay."""
     halt_on_pnl_drop_pct: Percent | None = None
     """An older name of `max_daily_drawdown_pct`; the lower one counts."""
     max_lot_size: Count | None = None

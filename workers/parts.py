@@ -11,14 +11,15 @@ from temporalio.client import Client
 
 from activities.orders import OrderActivities
 from activities.paper_feed import PaperFeed
+from activities.unwinding import UnwindingActivities
 from activities.watch import Stream, WatchActivities
 from trading.brokers.broker import Broker
 from trading.brokers.dry_run import DryRun
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_market import PaperMarket
 from trading.errors import InvalidSettings
-from trading.guardian.breaker import RefusalBreaker
 from trading.guardian.guardian import Guardian
+from trading.guardian.refusal_breaker import RefusalBreaker
 from trading.ledger.database import Database
 from trading.ledger.migrate import open_database
 from trading.ledger.pacing import READS_PER_SECOND, Pacer
@@ -48,6 +49,7 @@ class Parts:
     instruments: Instruments
     orders: OrderActivities
     watch: WatchActivities
+    unwinding: UnwindingActivities
     executor: ThreadPoolExecutor
 
 
@@ -73,13 +75,14 @@ def build(home: Home, settings: Settings, client: Client, *, live: bool = False)
     limits = settings.execution.live
     sends = live and not settings.execution.dry_run
     pacer = Pacer(database, account, limits.orders_per_second, limits.orders_per_minute) if sends else None
-    breaker = RefusalBreaker(database, account, limits.identical_refusals) if sends else None
-    watch = WatchActivities(
-        account, settings.execution.mode, commands, database, client, stream, interval, executor, pacer
-    )
+    response = settings.guardian.on_trip
+    breaker = RefusalBreaker(database, account, limits.identical_refusals, response) if sends else None
+    mode, breakers = settings.execution.mode, guardian.breakers
+    watch = WatchActivities(account, mode, commands, database, client, stream, interval, executor, pacer, breakers)
     placing = ThreadPoolExecutor(PLACING_THREADS, thread_name_prefix="placing") if sends else executor
-    orders = OrderActivities(commands, guardian, database, executor, pacer, breaker, placing)
-    return Parts(settings, database, instruments, orders, watch, executor)
+    orders = OrderActivities(commands, guardian, database, executor, pacer, breaker, placing, watch.look_now)
+    unwinding = UnwindingActivities(settings, database, instruments)
+    return Parts(settings, database, instruments, orders, watch, unwinding, executor)
 
 
 def must_agree(settings: Settings, live: bool) -> None:

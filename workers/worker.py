@@ -25,8 +25,10 @@ from trading.order import Mode
 from workers.parts import Parts
 from workflows.names import broker_queue, orders_queue, watch_id
 from workflows.order import OrderWorkflow
+from workflows.unwinding import UnwindWorkflow
 from workflows.watch import AccountWatchWorkflow
 
+WORKFLOWS = (OrderWorkflow, AccountWatchWorkflow, UnwindWorkflow)
 OUR_PACKAGES = ("activities", "trading", "workflows")
 GRACE = timedelta(seconds=40)
 """Longer than the longest broker call, so that a deploy never interrupts one."""
@@ -54,8 +56,8 @@ def workers(
     orders = Worker(
         client,
         task_queue=orders_queue(account),
-        workflows=[OrderWorkflow, AccountWatchWorkflow],
-        activities=[*parts.orders.local(), parts.watch.watch],
+        workflows=WORKFLOWS,
+        activities=[*parts.orders.local(), *parts.unwinding.local(), parts.watch.watch],
         activity_executor=parts.executor,
         workflow_runner=runner or workflow_runner(),
         interceptors=interceptors,

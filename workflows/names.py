@@ -1,6 +1,10 @@
 """Names that clients, workers and the server's settings share."""
 
-from temporalio.common import SearchAttributeKey
+from datetime import timedelta
+
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+
+from trading.order import OrderIntent, Status
 
 ACCOUNT = SearchAttributeKey.for_keyword("Account")
 SYMBOL = SearchAttributeKey.for_keyword("Symbol")
@@ -12,6 +16,11 @@ SEARCH_ATTRIBUTES = (ACCOUNT, SYMBOL, STRATEGY, SIDE, STATUS, MODE)
 
 ORDER_WORKFLOW = "Order"
 WATCH_WORKFLOW = "AccountWatch"
+UNWIND_WORKFLOW = "Unwind"
+FINGERPRINT = "fingerprint"
+"""An order's memo."""
+TASK_TIMEOUT = timedelta(seconds=5)
+"""How long an order's next step waits for a worker that was killed with it in its hands."""
 
 
 def orders_queue(account: str) -> str:
@@ -26,3 +35,20 @@ def broker_queue(account: str) -> str:
 
 def watch_id(account: str) -> str:
     return f"watch:{account}"
+
+
+def unwind_id(account: str) -> str:
+    return f"unwind:{account}"
+
+
+def order_attributes(intent: OrderIntent) -> TypedSearchAttributes:
+    """What a new order is found by."""
+    attributes = {
+        ACCOUNT: intent.account,
+        SYMBOL: intent.symbol,
+        STRATEGY: intent.strategy,
+        SIDE: intent.side.value,
+        STATUS: Status.PENDING.value,
+        MODE: intent.mode.value,
+    }
+    return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in attributes.items()])

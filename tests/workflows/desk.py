@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from temporalio.client import Client, WorkflowHandle
 
 from activities.orders import OrderActivities
+from activities.unwinding import UnwindingActivities
 from activities.watch import WatchActivities
 from durable_orders.orders import OrderHandle, Orders
 from tests.conftest import eventually, new_account
@@ -143,9 +144,12 @@ def parts_of(settings: Settings, client: Client, broker: ScriptedBroker, ledger:
     instruments = Instruments.shipped()
     calendar = calendar_of(settings.market.calendar)
     guardian = Guardian(database, instruments, settings, session_end(account, calendar), now)
-    watch = WatchActivities(account, Mode.PAPER, broker, database, client, NoStream(), 3.0, executor)
-    orders = OrderActivities(broker, guardian, database, executor)
-    return Parts(settings, database, instruments, orders, watch, executor)
+    watch = WatchActivities(
+        account, Mode.PAPER, broker, database, client, NoStream(), 3.0, executor, breakers=guardian.breakers
+    )
+    orders = OrderActivities(broker, guardian, database, executor, on_trip=watch.look_now)
+    unwinding = UnwindingActivities(settings, database, instruments)
+    return Parts(settings, database, instruments, orders, watch, unwinding, executor)
 
 
 @asynccontextmanager

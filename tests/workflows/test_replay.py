@@ -9,9 +9,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from tests.record_histories import HISTORIES, NAMES
-from workers.worker import workflow_runner
-from workflows.order import OrderWorkflow
-from workflows.watch import AccountWatchWorkflow
+from workers.worker import WORKFLOWS, workflow_runner
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
 
@@ -23,7 +21,7 @@ def test_every_path_is_recorded() -> None:
 @pytest.fixture(scope="module")
 def replayer() -> Replayer:
     return Replayer(
-        workflows=[OrderWorkflow, AccountWatchWorkflow],
+        workflows=WORKFLOWS,
         data_converter=pydantic_data_converter,
         workflow_runner=workflow_runner(),
     )

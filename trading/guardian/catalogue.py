@@ -112,6 +112,13 @@ def chosen_for(strategy: str, settings: Settings) -> list[Check]:
     return [*capital, *rules_of(strategy, mine.rules)]
 
 
+def day_limits(settings: Settings) -> list[account.DayLimit]:
+    """Those of the checks that trip by themselves, when a fill is booked."""
+    return [
+        check for check in _of_the_day(_guardian(settings.guardian), settings) if isinstance(check, account.DayLimit)
+    ]
+
+
 def _guardian(given: Guardian) -> Guardian:
     if given.enabled is False:
         return Guardian()
@@ -178,14 +185,23 @@ def _of_session(own: Guardian, settings: Settings, instruments: Instruments) -> 
 
 
 def _of_the_day(own: Guardian, settings: Settings) -> Iterator[Check]:
-    breakers = settings.execution.circuit_breakers or OFF_BREAKERS
-    throttler = settings.trading.trade_throttler or OFF_THROTTLER
+    breakers, throttler = _older(settings)
     trades = OrdersPer(
         account=_lowest(breakers.max_trades_per_day, _on(throttler.max_total_trades_per_day)),
         strategy=_lowest(breakers.max_trades_per_strategy_per_day, _on(throttler.max_trades_per_strategy_per_day)),
         symbol=_on(throttler.max_trades_per_symbol_per_day),
     )
     yield from (pace.MaxTradesPerDay(limit, scope) for scope, limit in _scopes(trades))
+    yield from _of_the_result(own, settings)
+
+
+def _older(settings: Settings) -> tuple[CircuitBreakers, TradeThrottler]:
+    """The sections with the older names of limits."""
+    return settings.execution.circuit_breakers or OFF_BREAKERS, settings.trading.trade_throttler or OFF_THROTTLER
+
+
+def _of_the_result(own: Guardian, settings: Settings) -> Iterator[account.DayLimit]:
+    breakers, throttler = _older(settings)
     loss = _lowest(own.max_daily_loss, breakers.max_daily_loss_rupees)
     if loss is not None:
         yield account.MaxDailyLoss(loss)

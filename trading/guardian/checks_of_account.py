@@ -1,8 +1,9 @@
 """Whether the account may take risk at all: its state, what is unsettled, and the day's result."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from trading.guardian.check import Check, Failure, When
 from trading.guardian.situation import Figures, Situation
@@ -63,8 +64,32 @@ class NothingUnsettled(Check):
         return Failure(f"no new risk while the outcome of {names} is unknown", value=names)
 
 
+class DayResult(Protocol):
+    """How the account's day has gone so far."""
+
+    def realized_today(self) -> Decimal:
+        """Rupees; a loss is negative."""
+
+    def losses_in_a_row(self) -> int: ...
+
+
+class DayLimit(Check):
+    """A limit on the day's result. It trips when a fill takes the account beyond it (`guardian.on_trip`), and refuses
+    orders for as long as it stands there; those that only reduce a position pass."""
+
+    __slots__ = ()
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        failure = self.exceeded(situation)
+        return None if failure is None or situation.only_reduces() else failure
+
+    @abstractmethod
+    def exceeded(self, day: DayResult) -> Failure | None:
+        """`None` as long as the day is within the limit."""
+
+
 @dataclass(frozen=True, slots=True)
-class MaxDailyLoss(Check):
+class MaxDailyLoss(DayLimit):
     """Rupees that the account realized since midnight, IST, before charges. Above it only orders that reduce a
     position pass. Profits never refuse an order."""
 
@@ -76,15 +101,15 @@ class MaxDailyLoss(Check):
     )
     figures: ClassVar[Figures] = Figures.SYMBOL | Figures.DAY
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        loss = -situation.realized_today()
-        if loss <= self.limit or situation.only_reduces():
+    def exceeded(self, day: DayResult) -> Failure | None:
+        loss = -day.realized_today()
+        if loss <= self.limit:
             return None
         return Failure(f"the day's loss may be at most {self.limit:f} rupees, and is {loss:f}", self.limit, loss)
 
 
 @dataclass(frozen=True, slots=True)
-class MaxDailyDrawdown(Check):
+class MaxDailyDrawdown(DayLimit):
     """The same in percent of the capital: of `guardian.capital`, else of `trading.paper_capital`."""
 
     limit: Decimal
@@ -99,16 +124,16 @@ class MaxDailyDrawdown(Check):
     )
     figures: ClassVar[Figures] = Figures.SYMBOL | Figures.DAY
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        lost = -situation.realized_today() / self.capital * 100
-        if lost <= self.limit or situation.only_reduces():
+    def exceeded(self, day: DayResult) -> Failure | None:
+        lost = -day.realized_today() / self.capital * 100
+        if lost <= self.limit:
             return None
         words = f"the day's loss may be at most {self.limit:f} % of {self.capital:f} rupees, and is {lost:.2f} %"
         return Failure(words, self.limit, lost.quantize(Decimal("0.01")))
 
 
 @dataclass(frozen=True, slots=True)
-class MaxLossStreak(Check):
+class MaxLossStreak(DayLimit):
     """Orders in a row that closed at a loss today. At the limit only orders that reduce a position pass."""
 
     limit: int
@@ -120,8 +145,8 @@ class MaxLossStreak(Check):
     )
     figures: ClassVar[Figures] = Figures.SYMBOL | Figures.STREAK
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        streak = situation.losses_in_a_row()
-        if streak < self.limit or situation.only_reduces():
+    def exceeded(self, day: DayResult) -> Failure | None:
+        streak = day.losses_in_a_row()
+        if streak < self.limit:
             return None
         return Failure(f"{streak} orders in a row lost money today; the limit is {self.limit}", self.limit, streak)

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from trading.errors import NotApproved
 from trading.guardian.approval import Approved, approve
-from trading.guardian.catalogue import chosen, chosen_for
+from trading.guardian.breakers import DayBreakers
+from trading.guardian.catalogue import chosen, chosen_for, day_limits
 from trading.guardian.check import Check, When
 from trading.guardian.situation import Situation
 from trading.guardian.survey import Needs, Subject, Surveyor
@@ -75,6 +76,7 @@ class Guardian:
         self._of_strategy = {code: tuple(chosen_for(code, settings)) for code in settings.guardian.strategies}
         self._plans = {code: Plan.of((*self._checks, *own), NEW) for code, own in self._of_strategy.items()}
         self._plan = Plan.of(self._checks, NEW)
+        self.breakers = DayBreakers(day_limits(settings), settings.guardian.on_trip)
 
     def admit(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
         """Record a new order, check it and reserve what it needs, or give all the reasons against it.
@@ -87,7 +89,7 @@ class Guardian:
             if existing is not None:
                 return self._known(connection, existing, fingerprint, place_by)
             deadline = place_by or self._deadline(connection, order)
-            around = surroundings(connection, order)
+            around = surroundings(connection, order, self._clock())
             if around.is_reserved:
                 return Approval(policy=self._policy(deadline))
             price = own_price(order) or around.last_price or Decimal(0)
@@ -114,7 +116,7 @@ class Guardian:
             stands = reservations.standing(connection, order.order_id)
             if stands is None:
                 return (Refusal(code=NOT_OPEN, message="nothing is reserved for the order: it has ended"),)
-            around = surroundings(connection, order)
+            around = surroundings(connection, order, self._clock())
             price = own_price(terms) or around.last_price or stands.price
             needed = stands.with_change(terms.quantity, price)
             asked, own = _pending(needed), _pending(stands)
@@ -141,7 +143,7 @@ class Guardian:
         A halt of the account that came in the meantime counts, too: what has not been sent by then is not sent.
         """
         with self._database.read() as connection:
-            around = surroundings(connection, order)
+            around = surroundings(connection, order, self._clock())
             if not around.is_reserved:
                 raise NotApproved(f"{order.order_id}: no reservation stands for it")
             if around.state is AccountState.HALTED:

@@ -1,15 +1,25 @@
-"""What the ledger knows of an account: how far it may trade, and when its watch last read the broker's book."""
+"""What the ledger knows of an account: how far it may trade, and when its watch last read the broker's book.
 
+Every change of how far it may trade is an event of the feed, with who, why and until when.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
+from trading.events import EventType
+from trading.ledger.alerts import add_event
 from trading.ledger.database import Database
+from trading.ledger.flags import RiskFlag, flags_of
 from trading.ledger.rows import upsert
 from trading.ledger.tables import accounts
+from trading.market.calendar import IST
+
+BY_HAND = "by hand"
 
 
 class AccountState(StrEnum):
@@ -20,6 +30,9 @@ class AccountState(StrEnum):
     """No orders."""
 
 
+STRICTEST_LAST = tuple(AccountState)
+
+
 @dataclass(frozen=True, slots=True)
 class Permission:
     """How far an account may trade."""
@@ -27,32 +40,89 @@ class Permission:
     state: AccountState = AccountState.ACTIVE
     reason: str = ""
     """Why it may not trade freely."""
+    who: str = ""
+    """By whose word: an operator, a strategy, a breaker."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """When it ends by itself; `None` for never."""
+
+    def at(self, now: datetime, flags: Sequence[RiskFlag] = ()) -> "Permission":
+        """What is in force at a moment, with these flags up: what is over is over, and a flag lets only orders pass
+        that reduce a position."""
+        standing = self if self.until is None or now < self.until else Permission()
+        if standing.state is not AccountState.ACTIVE or not flags:
+            return standing
+        flag = flags[0]
+        return Permission(AccountState.REDUCING, f"risk flag {flag.name}: {flag.reason}", flag.who, flag.at)
 
 
-NEW = {"state": AccountState.ACTIVE.value, "halt_reason": "", "book_read_at": None}
+NEW = {
+    "state": AccountState.ACTIVE.value,
+    "halt_reason": "",
+    "who": "",
+    "since": None,
+    "until": None,
+    "book_read_at": None,
+}
 
 _OWN = accounts.c.account == sa.bindparam("account")
-_STATE = sa.select(accounts.c.state, accounts.c.halt_reason).where(_OWN)
+_STATE = sa.select(
+    *(accounts.c.state, accounts.c.halt_reason, accounts.c.who, accounts.c.since, accounts.c.until)
+).where(_OWN)
 _BOOK_READ_AT = sa.select(accounts.c.book_read_at).where(_OWN)
 
 
-def set_state(database: Database, account: str, state: AccountState, reason: str, at: datetime) -> None:
-    """Let the account trade so far from now on. Raises `ValueError` for REDUCING or HALTED without a reason."""
-    if state is not AccountState.ACTIVE and not reason.strip():
+def set_state(
+    database: Database,
+    account: str,
+    state: AccountState,
+    reason: str,
+    at: datetime,
+    *,
+    who: str = BY_HAND,
+    until: datetime | None = None,
+) -> None:
+    """Let the account trade so far from now on, and say so in the feed. The same again changes nothing.
+
+    Raises `ValueError` for REDUCING or HALTED without a reason.
+    """
+    with database.write() as connection:
+        set_state_within(connection, account, Permission(state, reason, who, at, until))
+
+
+def set_state_within(connection: sa.Connection, account: str, new: Permission) -> None:
+    """The same in the caller's transaction."""
+    if new.state is not AccountState.ACTIVE and not new.reason.strip():
         raise ValueError("reason: a halt needs one")
-    _update(database, account, at, state=state.value, halt_reason=reason)
+    at = new.since or datetime.now(UTC)
+    known = _recorded(connection, account)
+    if (known.state, known.reason, known.until) == (new.state, new.reason, new.until):
+        return
+    own = {"state": new.state.value, "halt_reason": new.reason, "who": new.who, "since": at, "until": new.until}
+    _update(connection, account, at, **own)
+    add_event(connection, account, EventType.ACCOUNT_STATE, _words(new), at)
 
 
-def set_halt(database: Database, account: str, reason: str | None, at: datetime) -> None:
+def set_halt(database: Database, account: str, reason: str | None, at: datetime, *, who: str = BY_HAND) -> None:
     """Halt the account for that reason, or resume it with `None`. Raises `ValueError` for an empty reason."""
     state = AccountState.ACTIVE if reason is None else AccountState.HALTED
-    set_state(database, account, state, reason or "", at)
+    set_state(database, account, state, reason or "", at, who=who)
 
 
-def permission_of(connection: sa.Connection, account: str) -> Permission:
-    """How far the account may trade; freely, if nothing was ever said."""
-    row = connection.execute(_STATE, {"account": account}).one_or_none()
-    return Permission() if row is None else Permission(AccountState(row.state), row.halt_reason)
+def tighten(connection: sa.Connection, account: str, new: Permission, now: datetime) -> bool:
+    """Let the account trade only so far, unless it may do even less already. Whether that was a change."""
+    standing = _recorded(connection, account).at(now)
+    if STRICTEST_LAST.index(standing.state) > STRICTEST_LAST.index(new.state):
+        return False
+    if standing.state is new.state and standing.until is None:
+        return False
+    set_state_within(connection, account, new)
+    return True
+
+
+def permission_of(connection: sa.Connection, account: str, now: datetime | None = None) -> Permission:
+    """How far the account may trade now, flags considered; freely, if nothing was ever said."""
+    return _recorded(connection, account).at(now or datetime.now(UTC), flags_of(connection, account))
 
 
 def halt_reason(connection: sa.Connection, account: str) -> str | None:
@@ -63,7 +133,8 @@ def halt_reason(connection: sa.Connection, account: str) -> str | None:
 
 def book_read(database: Database, account: str, at: datetime) -> None:
     """The account's watch has read the broker's book, whole, at that moment."""
-    _update(database, account, at, book_read_at=at)
+    with database.write() as connection:
+        _update(connection, account, at, book_read_at=at)
 
 
 def last_book_read(connection: sa.Connection, account: str) -> datetime | None:
@@ -71,8 +142,18 @@ def last_book_read(connection: sa.Connection, account: str) -> datetime | None:
     return connection.execute(_BOOK_READ_AT, {"account": account}).scalar_one_or_none()
 
 
-def _update(database: Database, account: str, at: datetime, **changes: Any) -> None:
-    with database.write() as connection:
-        known = connection.execute(sa.select(accounts).where(accounts.c.account == account)).mappings().one_or_none()
-        row = dict(known) if known is not None else {"account": account, **NEW}
-        upsert(connection, accounts, [row | changes | {"updated_at": at}])
+def _recorded(connection: sa.Connection, account: str) -> Permission:
+    row = connection.execute(_STATE, {"account": account}).one_or_none()
+    return Permission() if row is None else Permission(AccountState(row.state), *row[1:])
+
+
+def _words(new: Permission) -> str:
+    until = f", until {new.until.astimezone(IST):%d %B %H:%M} IST" if new.until else ""
+    reason = f": {new.reason}" if new.reason else ""
+    return f"the account is {new.state}, {new.who}{until}{reason}"
+
+
+def _update(connection: sa.Connection, account: str, at: datetime, **changes: Any) -> None:
+    known = connection.execute(sa.select(accounts).where(accounts.c.account == account)).mappings().one_or_none()
+    row = dict(known) if known is not None else {"account": account, **NEW}
+    upsert(connection, accounts, [row | changes | {"updated_at": at}])

@@ -1,4 +1,4 @@
-"""Alerts of a whole account, as events of the feed: something that a human should look at."""
+"""Events of a whole account, in its feed; first of all alerts: something that a human should look at."""
 
 from datetime import datetime
 
@@ -11,17 +11,22 @@ from trading.ledger.tables import events
 
 
 def alert(database: Database, account: str, message: str, at: datetime) -> None:
-    """Add an alert of the account to the feed; `message` is one sentence. Its order id is `account:{account}`."""
-    own = f"account:{account}"
+    """Add an alert of the account to the feed; `message` is one sentence."""
     with database.write() as connection:
-        connection.execute(
-            sa.insert(events).values(
-                account=account,
-                order_id=own,
-                sequence=last_sequence(connection, own) + 1,
-                type=EventType.ALERT.value,
-                status="",
-                message=message,
-                at=at,
-            )
+        add_event(connection, account, EventType.ALERT, message, at)
+
+
+def add_event(connection: sa.Connection, account: str, kind: EventType, message: str, at: datetime) -> None:
+    """Add an event of the account, in the caller's transaction. Its order id is `account:{account}`."""
+    own = f"account:{account}"
+    connection.execute(
+        sa.insert(events).values(
+            account=account,
+            order_id=own,
+            sequence=last_sequence(connection, own) + 1,
+            type=kind.value,
+            status="",
+            message=message,
+            at=at,
         )
+    )

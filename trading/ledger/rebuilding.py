@@ -18,6 +18,7 @@ from trading.ledger.reservations import own_price, reserve
 from trading.ledger.rows import OF_FILL, upsert
 from trading.ledger.tables import (
     accounts,
+    breaker_trips,
     events,
     exchange_history,
     exchange_markets,
@@ -29,6 +30,7 @@ from trading.ledger.tables import (
     positions,
     refusals,
     reservations,
+    risk_flags,
     strategy_positions,
     ticks,
 )
@@ -39,6 +41,8 @@ DERIVED = (orders, events, fills, positions, strategy_positions)
 """What recording writes, and so can be written again."""
 KEPT = (
     accounts,
+    breaker_trips,
+    risk_flags,
     reservations,
     ticks,
     exchange_markets,

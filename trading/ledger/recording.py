@@ -76,18 +76,18 @@ def receive(connection: sa.Connection, order: Order, run_id: str, fingerprint: s
     return None
 
 
-def record(database: Database, order: Order, entries: Sequence[Entry], *, unsettled: bool = False) -> None:
-    """Record the order as it stands and what happened to it, in one transaction of its own.
+def record(database: Database, order: Order, entries: Sequence[Entry], *, unsettled: bool = False) -> bool:
+    """Record the order as it stands and what happened to it, in one transaction of its own. Whether fills were new.
 
     Raises SQLAlchemy's errors as they are; nothing is recorded then, and the same call may be made again.
     """
     with database.write() as connection:
-        record_within(connection, order, entries, unsettled=unsettled)
+        return record_within(connection, order, entries, unsettled=unsettled)
 
 
 def record_within(
     connection: sa.Connection, order: Order, entries: Sequence[Entry], *, unsettled: bool = False
-) -> None:
+) -> bool:
     """The same within the caller's transaction.
 
     Entries and fills that are there already are left alone. The order's row changes only if the recording is
@@ -103,6 +103,7 @@ def record_within(
     if fresh:
         _book(connection, order, fresh)
     _keep_reserved(connection, order, known, newest, sum(fill["quantity"] for fill in fresh))
+    return bool(fresh)
 
 
 def _add_events(connection: sa.Connection, order: Order, entries: Sequence[Entry]) -> None:

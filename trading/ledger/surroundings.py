@@ -6,14 +6,16 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from trading.ledger.accounts import AccountState
-from trading.ledger.tables import accounts, exchange_markets, orders, reservations, ticks
+from trading.ledger.accounts import AccountState, Permission
+from trading.ledger.flags import flags_of
+from trading.ledger.tables import accounts, exchange_markets, orders, reservations, risk_flags, ticks
 from trading.order import Order
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     state: AccountState
+    """What is in force: with the account's risk flags, and without what has ended by itself."""
     state_reason: str
     last_price: Decimal | None
     """Rupees; `None` before the first tick of the symbol."""
@@ -30,8 +32,9 @@ _ACCOUNT: sa.BindParameter[str] = sa.bindparam("account")
 _NOTHING = sa.select(sa.literal_column("1").label("one")).subquery()
 _STANDS = sa.exists().where(reservations.c.order_id == sa.bindparam("order_id"), reservations.c.released_at.is_(None))
 _UNSETTLED = sa.exists().where(orders.c.account == _ACCOUNT, orders.c.unsettled == sa.true())
+_FLAGGED = sa.exists().where(risk_flags.c.account == _ACCOUNT)
 _STATEMENT = sa.select(
-    *(accounts.c.state, accounts.c.halt_reason),
+    *(accounts.c.state, accounts.c.halt_reason, accounts.c.until, _FLAGGED.label("is_flagged")),
     *(ticks.c.last_price, ticks.c.received_at, exchange_markets.c.market_at),
     *(_STANDS.label("is_reserved"), _UNSETTLED.label("has_unsettled")),
 ).select_from(
@@ -41,7 +44,9 @@ _STATEMENT = sa.select(
 )
 
 
-def surroundings(connection: sa.Connection, order: Order) -> Surroundings:
+def surroundings(connection: sa.Connection, order: Order, now: datetime) -> Surroundings:
     own = {"account": order.account, "symbol": order.symbol, "order_id": order.order_id}
-    state, reason, *rest = connection.execute(_STATEMENT, own).one()
-    return Surroundings(AccountState(state or AccountState.ACTIVE), reason or "", *rest)
+    state, reason, until, is_flagged, *rest = connection.execute(_STATEMENT, own).one()
+    recorded = Permission(AccountState(state or AccountState.ACTIVE), reason or "", until=until)
+    permission = recorded.at(now, flags_of(connection, order.account) if is_flagged else ())
+    return Surroundings(permission.state, permission.reason, *rest)

@@ -83,10 +83,40 @@ accounts = sa.Table(
     _text("account", primary_key=True),
     _text("state"),
     sa.Column("halt_reason", Words, nullable=False),
+    sa.Column("who", Words, nullable=False),
+    sa.Column("since", Moment),
+    sa.Column("until", Moment),
     sa.Column("book_read_at", Moment),
     sa.Column("updated_at", Moment, nullable=False),
 )
-"""One row an account: how far it may trade and why, and when its watch last read the broker's book."""
+"""One row an account: how far it may trade, why, by whose word, since and until when, and when its watch last read the
+broker's book."""
+
+breaker_trips = sa.Table(
+    "breaker_trips",
+    metadata,
+    _text("account", primary_key=True),
+    _text("key", primary_key=True),
+    _text("cause"),
+    sa.Column("message", Words, nullable=False),
+    _text("response"),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("told_at", Moment),
+    _partial_index("ix_breaker_trips_untold", "account", where="told_at IS NULL"),
+)
+"""Circuit breakers that tripped. A key comes once: it names the cause and its day. `response` is what the settings said
+about open orders then; `told_at` is when the account's watch was told of it."""
+
+risk_flags = sa.Table(
+    "risk_flags",
+    metadata,
+    _text("account", primary_key=True),
+    _text("name", primary_key=True),
+    sa.Column("reason", Words, nullable=False),
+    sa.Column("who", Words, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)
+"""Flags that stand: as long as there is one, the account takes only orders that reduce a position."""
 
 orders = sa.Table(
     "orders",

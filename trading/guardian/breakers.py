@@ -1,0 +1,107 @@
+"""Circuit breakers: what the day's fills, a risk flag or the broker's own words stop, once each, and say so.
+
+A trip is entered in the transaction that caused it, with its event, so it can neither be lost nor come twice. What it
+does to open orders is `guardian.on_trip`: the account's watch is told of it and sees to that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from trading.guardian.checks_of_account import DayLimit
+from trading.ledger import results
+from trading.ledger.accounts import AccountState, Permission, tighten
+from trading.ledger.flags import RiskFlag, raise_flag
+from trading.ledger.trips import Trip, enter, has_tripped
+from trading.market.calendar import IST
+from trading.settings import OnTrip
+
+RISK_FLAG = "RISK_FLAG"
+BROKER_REFUSALS = "BROKER_REFUSALS"
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """The day's result, read when it is asked for."""
+
+    connection: sa.Connection
+    account: str
+    since: datetime
+
+    def realized_today(self) -> Decimal:
+        return results.realized_since(self.connection, self.account, self.since)
+
+    def losses_in_a_row(self) -> int:
+        return results.losses_in_a_row(self.connection, self.account, self.since)
+
+
+class DayBreakers:
+    """The limits on the day's result, held against every fill that is booked.
+
+    One that trips leaves the account REDUCING until midnight, IST, or until it is resumed by hand. A resumed account
+    still takes no new risk while it is beyond the limit: the check of every order sees to that.
+    """
+
+    def __init__(self, limits: Sequence[DayLimit], response: OnTrip) -> None:
+        self._limits = tuple(limits)
+        self._response = response
+
+    def __bool__(self) -> bool:
+        return bool(self._limits)
+
+    def after_fills(self, connection: sa.Connection, account: str, now: datetime) -> list[Trip]:
+        """In the transaction that booked fills: the breakers that trip with them."""
+        if not self._limits:
+            return []
+        midnight = now.astimezone(IST).replace(hour=0, minute=0, second=0, microsecond=0)
+        today = Today(connection, account, midnight)
+        until = midnight + timedelta(days=1)
+        tripped = []
+        for limit in self._limits:
+            key = f"{midnight:%Y-%m-%d} {limit.code}"
+            if has_tripped(connection, account, key) or (failure := limit.exceeded(today)) is None:
+                continue
+            trip = Trip(
+                account=account,
+                key=key,
+                cause=limit.code,
+                message=failure.message,
+                response=self._response,
+                at=now,
+            )
+            if tripping(connection, trip, AccountState.REDUCING, until):
+                tripped.append(trip)
+        return tripped
+
+
+def tripping(connection: sa.Connection, trip: Trip, state: AccountState, until: datetime | None = None) -> bool:
+    """Enter the trip and let the account trade only so far. Whether it is new."""
+    if not enter(connection, trip):
+        return False
+    who = f"by the breaker {trip.cause}"
+    tighten(connection, trip.account, Permission(state, trip.message, who, trip.at, until), trip.at)
+    return True
+
+
+def flag_raised(connection: sa.Connection, account: str, flag: RiskFlag, response: OnTrip) -> bool:
+    """Put a risk flag up: as long as it stands, only orders that reduce a position pass. Whether it was down before.
+
+    Raises `ValueError` without a reason.
+    """
+    if not raise_flag(connection, account, flag):
+        return False
+    moment = flag.at.astimezone(IST).isoformat(timespec="milliseconds")
+    return enter(
+        connection,
+        Trip(
+            account=account,
+            key=f"{moment} {RISK_FLAG} {flag.name}",
+            cause=RISK_FLAG,
+            message=f"{flag.name}, by {flag.who}: {flag.reason}",
+            response=response,
+            at=flag.at,
+        ),
+    )

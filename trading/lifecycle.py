@@ -148,12 +148,16 @@ Event = Refused | Withdrawn | Receipt | AnswerLost | ProvedAbsent | Reported | C
 
 def step(order: Order, event: Event, at: datetime) -> Order:
     """The order after the event, which became known at `at`. The same object if nothing changed."""
-    changes = _STEPS[type(event)](order, event)
-    changed = {field: value for field, value in changes.items() if getattr(order, field) != value}
+    changed = changes(order, event)
     if not changed:
         return order
-    content = {field: getattr(order, field) for field in Order.model_fields}
-    return Order(**content | changed | {"updated_at": max(at, order.updated_at)})
+    return order.changed(**changed, updated_at=max(at, order.updated_at))
+
+
+def changes(order: Order, event: Event) -> dict[str, Any]:
+    """The fields that the event changes, with their new values; what stays as it is is left out."""
+    wanted = _STEPS[type(event)](order, event)
+    return {field: value for field, value in wanted.items() if getattr(order, field) != value}
 
 
 def next_status(status: Status, trigger: Trigger) -> Status:
@@ -247,13 +251,15 @@ def _terms(order: Order, row: BrokerOrder) -> dict[str, Any]:
     """The row's terms, where they can stand. A row that shows less filled than is known is old: keep ours."""
     if row.filled_quantity < order.filled_quantity:
         return {}
-    kept = {field: getattr(order, field) for field in Terms.model_fields}
     shown = {
         "quantity": row.quantity,
         "price": row.price,
         "trigger_price": row.trigger_price,
         "order_type": row.order_type,
     }
+    if all(getattr(order, field) == value for field, value in shown.items()):
+        return {}
+    kept = {field: getattr(order, field) for field in Terms.model_fields}
     try:
         Terms(**kept | shown)
     except ValidationError:

@@ -118,15 +118,12 @@ class Terms(Frozen):
 
     @model_validator(mode="after")
     def _prices_fit_the_type(self) -> Self:
-        for field, wanted in (
-            ("price", self.order_type.has_price),
-            ("trigger_price", self.order_type.has_trigger),
+        for field, given, wanted in (
+            ("price", self.price is not None, self.order_type.has_price),
+            ("trigger_price", self.trigger_price is not None, self.order_type.has_trigger),
         ):
-            given = getattr(self, field) is not None
-            if wanted and not given:
-                raise ValueError(f"{field}: a {self.order_type} order needs one")
-            if given and not wanted:
-                raise ValueError(f"{field}: a {self.order_type} order takes none")
+            if given is not wanted:
+                raise ValueError(f"{field}: a {self.order_type} order {'needs one' if wanted else 'takes none'}")
         if self.price and self.trigger_price and (self.price - self.trigger_price) * self.side.sign < 0:
             where = "at or above" if self.side is Side.BUY else "at or below"
             raise ValueError(f"price: the limit of a {self.side} SL order must lie {where} its trigger_price")
@@ -179,9 +176,12 @@ class OrderIntent(Terms):
     def _instructions_fit(self) -> Self:
         if self.instructions is not None and self.mode is Mode.PAPER:
             raise ValueError("instructions: the paper exchange takes none")
-        given = self.instructions or Instructions.model_construct()
-        if (given.validity_ttl is not None) != (self.validity is Validity.TTL):
+        given = self.instructions
+        minutes = given.validity_ttl if given is not None else None
+        if (minutes is not None) != (self.validity is Validity.TTL):
             raise ValueError("validity_ttl: belongs to an order of validity TTL, and such an order needs it")
+        if given is None:
+            return self
         if given.disclosed_quantity is not None and given.disclosed_quantity > self.quantity:
             raise ValueError("disclosed_quantity: may be at most the quantity")
         if given.market_protection is not None and self.order_type not in (OrderType.MARKET, OrderType.SL_M):
@@ -254,9 +254,16 @@ class Order(Terms):
     @classmethod
     def from_intent(cls, intent: OrderIntent, at: datetime) -> "Order":
         """The order of an intent, `PENDING`, created at `at`."""
-        content = intent.model_dump(exclude={"place_by"})
+        content = {field: getattr(intent, field) for field in OrderIntent.model_fields if field != "place_by"}
         own = intent.order_id
         return cls(**content, order_id=own, tag=tag_of(own), created_at=at, updated_at=at)
+
+    def changed(self, **values: Any) -> "Order":
+        """With other values, each of which was found valid where it came from; whether the status is proved by them is
+        checked. Raises `ValueError`."""
+        after = self.model_copy(update=values)
+        after._status_is_proved()  # noqa: SLF001
+        return after
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -125,7 +125,7 @@ class PaperBroker:
         refusal = paper_refusals.modification_refusal(order, paper_rows.modifications(connection, broker_order_id))
         if refusal is not None:
             return refusal
-        terms = paper_refusals.terms_after(order, change, self.matcher.tick_sizes(order.row.symbol))
+        terms = paper_refusals.terms_after(order, change, self.matcher.tick_sizes(order.symbol))
         if isinstance(terms, Refused):
             return terms
         progress, market = Progress(order, self.clock()), paper_store.bump_market(connection, self._account)
@@ -153,14 +153,14 @@ class PaperBroker:
         """What an order does when it has come to the exchange: it trades, and an IOC order ends."""
         self._match_at_once(connection, progress, market)
         order = progress.order
-        if order.row.validity is Validity.IOC and order.at_exchange:
-            progress.expire(f"IOC: {order.remaining} of {order.row.quantity} could not be filled at once")
+        if order.validity is Validity.IOC and order.at_exchange:
+            progress.expire(f"IOC: {order.remaining} of {order.quantity} could not be filled at once")
 
     def _match_at_once(self, connection: sa.Connection, progress: Progress, market: Market) -> None:
         """One round against the last tick, if it is fresh and the session has not closed since."""
         if not progress.order.at_exchange:
             return
-        symbol = progress.order.row.symbol
+        symbol = progress.order.symbol
         tick = last_tick(connection, self._account, symbol)
         stale = timedelta(seconds=self.matcher.settings.stale_tick_seconds)
         if tick is None or progress.at - tick.received_at > stale or market.has_closed(progress.at):

@@ -50,7 +50,7 @@ class PaperDesk(PaperBroker):
         if isinstance(order, Refused):
             return order
         if not order.working or order.at_exchange:
-            return paper_refusals.refused(f"order {broker_order_id} is {order.row.status}: nothing holds it up")
+            return paper_refusals.refused(f"order {broker_order_id} is {order.status}: nothing holds it up")
         progress, market = Progress(order, self.clock()), paper_store.bump_market(connection, self._account)
         progress.release()
         self._meet_market(connection, progress, market)
@@ -63,7 +63,7 @@ class PaperDesk(PaperBroker):
         if isinstance(order, Refused):
             return order
         if not order.at_exchange:
-            return paper_refusals.refused(f"order {broker_order_id} is {order.row.status}: it cannot trade")
+            return paper_refusals.refused(f"order {broker_order_id} is {order.status}: it cannot trade")
         progress = Progress(order, self.clock())
         progress.fill(min(quantity, order.remaining), price)
         return self._written(connection, progress, paper_store.bump_market(connection, self._account))

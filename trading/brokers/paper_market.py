@@ -117,7 +117,7 @@ class PaperMarket:
             return []
         market = paper_store.bump_market(connection, self._account)
         paper_store.update_orders(connection, self._account, progresses, market.version)
-        return [progress.order.row.broker_order_id for progress in progresses]
+        return [progress.order.broker_order_id for progress in progresses]
 
 
 def _by_session(market: Market, orders: Sequence[ExchangeOrder]) -> tuple[list[ExchangeOrder], list[ExchangeOrder]]:
@@ -125,6 +125,6 @@ def _by_session(market: Market, orders: Sequence[ExchangeOrder]) -> tuple[list[E
     ended: list[ExchangeOrder] = []
     kept: list[ExchangeOrder] = []
     for order in orders:
-        outside = market.session is None or market.has_closed(order.row.placed_at)
+        outside = market.session is None or market.has_closed(order.placed_at)
         (kept if outside else ended).append(order)
     return ended, kept

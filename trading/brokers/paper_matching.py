@@ -30,18 +30,18 @@ class Matcher:
             if not trigger_hit(progress.order, last_price):
                 return
             progress.trigger()
-        order, row = progress.order, progress.order.row
-        tick_size = self.tick_sizes(row.symbol)
-        if tick_size is None or not fill_models.marketable(row.side, row.price, last_price, self.settings):
+        order = progress.order
+        tick_size = self.tick_sizes(order.symbol)
+        if tick_size is None or not fill_models.marketable(order.side, order.price, last_price, self.settings):
             return
         quantity = fill_models.fill_quantity(order.remaining, order.key, order.fill_count, self.settings)
-        price = fill_models.fill_price(row.side, last_price, row.price, tick_size, self.settings)
+        price = fill_models.fill_price(order.side, last_price, order.price, tick_size, self.settings)
         progress.fill(quantity, price)
 
 
 def trigger_hit(order: ExchangeOrder, last_price: Decimal) -> bool:
     """A BUY stop triggers at or above its trigger price, a SELL stop at or below it, on the last price."""
-    trigger = order.row.trigger_price
+    trigger = order.trigger_price
     if trigger is None:
         return False
-    return last_price >= trigger if order.row.side is Side.BUY else last_price <= trigger
+    return last_price >= trigger if order.side is Side.BUY else last_price <= trigger

@@ -1,13 +1,13 @@
-"""An order of the paper exchange, and the steps it can take. Pure: no I/O and no clock."""
+"""An order of the paper exchange, and the steps it can take. No I/O and no clock."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import NamedTuple
 
 from trading.brokers.book import BookReport, BookState, BrokerOrder
-from trading.order import BrokerOrderId, Fill, Tag, Terms, TradeId
+from trading.order import BrokerOrderId, Fill, OrderType, Product, Side, Tag, Terms, TradeId, Validity
 
 
 class KiteStatus(StrEnum):
@@ -28,51 +28,104 @@ class KiteStatus(StrEnum):
     AMO_REQ_RECEIVED = "AMO REQ RECEIVED"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ExchangeOrder:
-    """An order as the exchange keeps it: the row that the book shows, and what the book does not show."""
+    """An order as the exchange keeps it. Only a `Progress` changes it, in place: copies of it would be most of what an
+    order costs. Nobody else holds it while that happens; what others are shown is the `row`, which does not change.
+    """
 
-    row: BrokerOrder
+    broker_order_id: BrokerOrderId
+    tag: Tag | None
+    symbol: str
+    side: Side
+    product: Product
+    order_type: OrderType
+    validity: Validity
+    quantity: int
+    filled_quantity: int
+    price: Decimal | None
+    trigger_price: Decimal | None
+    status: str
+    state: BookState
+    message: str | None
+    placed_at: datetime
+    updated_at: datetime
     session: date
     triggered: bool = False
     """Whether its trigger was hit; an SL order then works as a LIMIT order, an SL-M order as a MARKET order."""
     fill_count: int = 0
 
     @property
+    def row(self) -> BrokerOrder:
+        """As the book shows it now."""
+        return BrokerOrder(
+            self.broker_order_id,
+            self.tag,
+            self.symbol,
+            self.side,
+            self.product,
+            self.order_type,
+            self.validity,
+            self.quantity,
+            self.filled_quantity,
+            self.price,
+            self.trigger_price,
+            self.status,
+            self.state,
+            self.message,
+            self.placed_at,
+            self.updated_at,
+        )
+
+    @property
     def remaining(self) -> int:
-        return self.row.quantity - self.row.filled_quantity
+        return self.quantity - self.filled_quantity
 
     @property
     def working(self) -> bool:
-        return self.row.state is BookState.WORKING
+        return self.state is BookState.WORKING
 
     @property
     def at_exchange(self) -> bool:
         """Whether it can trade, and be changed: not on its way in, nor waiting for a session."""
-        return self.working and self.row.status in (KiteStatus.OPEN, KiteStatus.TRIGGER_PENDING)
+        return self.working and self.status in (KiteStatus.OPEN, KiteStatus.TRIGGER_PENDING)
 
     @property
     def after_market(self) -> bool:
         """Whether it was placed for the next session and waits for it."""
-        return self.working and self.row.status == KiteStatus.AMO_REQ_RECEIVED
+        return self.working and self.status == KiteStatus.AMO_REQ_RECEIVED
 
     @property
     def waits_for_trigger(self) -> bool:
-        return self.row.order_type.has_trigger and not self.triggered
+        return not self.triggered and self.order_type.has_trigger
 
     @property
     def key(self) -> str:
         """What its share of chance hangs on: the tag, since a broker order id holds the time of placing."""
-        return self.row.tag or self.row.broker_order_id
+        return self.tag or self.broker_order_id
+
+
+class Passed(NamedTuple):
+    """A status that an order passed, with what may have changed until then."""
+
+    status: str
+    quantity: int
+    filled_quantity: int
+    price: Decimal | None
+    trigger_price: Decimal | None
+    message: str | None
+    at: datetime
 
 
 class Progress:
     """One order within one transaction: what it becomes, every status it passes and every trade it gets."""
 
+    __slots__ = ("at", "fills", "history", "order")
+
     def __init__(self, order: ExchangeOrder, at: datetime) -> None:
         self.order = order
         self.at = at
-        self.history: list[BrokerOrder] = []
+        self.history: list[Passed] = []
         self.fills: list[Fill] = []
 
     @property
@@ -86,7 +139,9 @@ class Progress:
 
     def hold(self) -> None:
         """Through Kite's checks to the exchange, which does not answer: OPEN PENDING until `release`."""
-        self._pass(KiteStatus.PUT_ORDER_REQ_RECEIVED, KiteStatus.VALIDATION_PENDING, KiteStatus.OPEN_PENDING)
+        self._pass(KiteStatus.PUT_ORDER_REQ_RECEIVED)
+        self._pass(KiteStatus.VALIDATION_PENDING)
+        self._pass(KiteStatus.OPEN_PENDING)
 
     def queue(self) -> None:
         """Kept for the next session, until `release`."""
@@ -99,41 +154,37 @@ class Progress:
 
     def reject(self, message: str) -> None:
         """Received, and turned down by Kite's checks: no exchange has seen it."""
-        self._pass(KiteStatus.PUT_ORDER_REQ_RECEIVED, KiteStatus.VALIDATION_PENDING)
+        self._pass(KiteStatus.PUT_ORDER_REQ_RECEIVED)
+        self._pass(KiteStatus.VALIDATION_PENDING)
         self._end(KiteStatus.REJECTED, BookState.REJECTED, message)
 
     def trigger(self) -> None:
-        self.order = replace(self.order, triggered=True)
+        self.order.triggered = True
         self._pass(KiteStatus.OPEN)
 
     def fill(self, quantity: int, price: Decimal) -> None:
         """A trade of so many shares at so many rupees; the last share completes the order."""
-        row = self.order.row
-        number = self.order.fill_count + 1
-        trade = TradeId(f"{row.broker_order_id}-{number}")
-        self.fills.append(
-            Fill(trade_id=trade, broker_order_id=row.broker_order_id, quantity=quantity, price=price, at=self.at)
-        )
-        self.order = replace(self.order, fill_count=number)
-        self._change(filled_quantity=row.filled_quantity + quantity)
-        if self.order.remaining:
+        order = self.order
+        order.fill_count += 1
+        trade, broker = TradeId(f"{order.broker_order_id}-{order.fill_count}"), order.broker_order_id
+        self.fills.append(Fill(trade_id=trade, broker_order_id=broker, quantity=quantity, price=price, at=self.at))
+        order.filled_quantity += quantity
+        if order.remaining:
             self._pass(KiteStatus.OPEN)
         else:
             self._end(KiteStatus.COMPLETE, BookState.COMPLETE)
 
     def modify(self, terms: Terms) -> None:
         """To new terms. A total at or below what is filled completes the order at what is filled (FIX D12)."""
-        row, queued = self.order.row, self.order.after_market
-        self._pass(KiteStatus.MODIFY_VALIDATION_PENDING, KiteStatus.MODIFY_PENDING)
-        self.order = replace(self.order, triggered=self.order.triggered and terms.order_type.has_trigger)
-        self._change(
-            order_type=terms.order_type,
-            quantity=max(terms.quantity, row.filled_quantity),
-            price=terms.price,
-            trigger_price=terms.trigger_price,
-        )
+        order, queued = self.order, self.order.after_market
+        self._pass(KiteStatus.MODIFY_VALIDATION_PENDING)
+        self._pass(KiteStatus.MODIFY_PENDING)
+        order.triggered = order.triggered and terms.order_type.has_trigger
+        order.order_type = terms.order_type
+        order.quantity = max(terms.quantity, order.filled_quantity)
+        order.price, order.trigger_price = terms.price, terms.trigger_price
         self._pass(KiteStatus.MODIFIED)
-        if self.order.remaining:
+        if order.remaining:
             self._pass(KiteStatus.AMO_REQ_RECEIVED if queued else self._resting_status())
         else:
             self._end(KiteStatus.COMPLETE, BookState.COMPLETE)
@@ -146,27 +197,34 @@ class Progress:
         self._end(KiteStatus.CANCELLED, BookState.EXPIRED, message)
 
     def move_to(self, session: date) -> None:
-        self.order = replace(self.order, session=session)
+        self.order.session = session
 
     def _resting_status(self) -> KiteStatus:
         return KiteStatus.TRIGGER_PENDING if self.order.waits_for_trigger else KiteStatus.OPEN
 
-    def _pass(self, *statuses: KiteStatus) -> None:
-        for status in statuses:
-            self._change(status=status)
-            self.history.append(self.order.row)
+    def _pass(self, status: KiteStatus) -> None:
+        order = self.order
+        order.status, order.updated_at = status, self.at
+        self.history.append(
+            Passed(
+                status,
+                order.quantity,
+                order.filled_quantity,
+                order.price,
+                order.trigger_price,
+                order.message,
+                self.at,
+            )
+        )
 
     def _end(self, status: KiteStatus, state: BookState, message: str | None = None) -> None:
-        self._change(state=state, message=message)
+        self.order.state, self.order.message = state, message
         self._pass(status)
-
-    def _change(self, **changes: Any) -> None:
-        self.order = replace(self.order, row=replace(self.order.row, updated_at=self.at, **changes))
 
 
 def received(terms: Terms, tag: Tag | None, broker_order_id: BrokerOrderId, session: date, at: datetime) -> Progress:
     """A new order on its way in."""
-    row = BrokerOrder(
+    order = ExchangeOrder(
         broker_order_id=broker_order_id,
         tag=tag,
         symbol=terms.symbol,
@@ -183,18 +241,19 @@ def received(terms: Terms, tag: Tag | None, broker_order_id: BrokerOrderId, sess
         message=None,
         placed_at=at,
         updated_at=at,
+        session=session,
     )
-    return Progress(ExchangeOrder(row=row, session=session), at)
+    return Progress(order, at)
 
 
-def terms_of(row: BrokerOrder) -> Terms:
+def terms_of(order: ExchangeOrder | BrokerOrder) -> Terms:
     return Terms(
-        symbol=row.symbol,
-        side=row.side,
-        quantity=row.quantity,
-        order_type=row.order_type,
-        price=row.price,
-        trigger_price=row.trigger_price,
-        product=row.product,
-        validity=row.validity,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        order_type=order.order_type,
+        price=order.price,
+        trigger_price=order.trigger_price,
+        product=order.product,
+        validity=order.validity,
     )

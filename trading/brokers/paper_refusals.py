@@ -56,10 +56,10 @@ def may_change(order: ExchangeOrder) -> bool:
 
 def terms_after(order: ExchangeOrder, change: Amendment, tick_size: Decimal | None) -> Terms | Refused:
     """The order's terms after a change, or why they cannot be had."""
-    if order.triggered and change.trigger_price not in (None, order.row.trigger_price):
+    if order.triggered and change.trigger_price not in (None, order.trigger_price):
         return refused("trigger_price: the order is triggered already")
     try:
-        terms = change.applied_to(terms_of(order.row))
+        terms = change.applied_to(terms_of(order))
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         return refused(problem["msg"].removeprefix("Value error, "))

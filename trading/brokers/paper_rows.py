@@ -18,24 +18,28 @@ _orders, _trades, _history = exchange_orders.c, exchange_trades.c, exchange_hist
 
 def order_from(row: Any) -> BrokerOrder:
     """A row of `exchange_orders` as the book shows it."""
-    return BrokerOrder(
-        broker_order_id=BrokerOrderId(row.broker_order_id),
-        tag=None if row.tag is None else Tag(row.tag),
-        symbol=row.symbol,
-        side=Side(row.side),
-        product=Product(row.product),
-        order_type=OrderType(row.order_type),
-        validity=Validity(row.validity),
-        quantity=row.quantity,
-        filled_quantity=row.filled_quantity,
-        price=row.price,
-        trigger_price=row.trigger_price,
-        status=row.status,
-        state=BookState(row.state),
-        message=row.message,
-        placed_at=row.placed_at,
-        updated_at=row.updated_at,
-    )
+    return BrokerOrder(**_shown(row))
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    return {
+        "broker_order_id": BrokerOrderId(row.broker_order_id),
+        "tag": None if row.tag is None else Tag(row.tag),
+        "symbol": row.symbol,
+        "side": Side(row.side),
+        "product": Product(row.product),
+        "order_type": OrderType(row.order_type),
+        "validity": Validity(row.validity),
+        "quantity": row.quantity,
+        "filled_quantity": row.filled_quantity,
+        "price": row.price,
+        "trigger_price": row.trigger_price,
+        "status": row.status,
+        "state": BookState(row.state),
+        "message": row.message,
+        "placed_at": row.placed_at,
+        "updated_at": row.updated_at,
+    }
 
 
 def fill_from(row: Any) -> Fill:
@@ -50,7 +54,8 @@ def fill_from(row: Any) -> Fill:
 
 
 def _exchange_order_from(row: Any) -> ExchangeOrder:
-    return ExchangeOrder(row=order_from(row), session=row.session, triggered=row.triggered, fill_count=row.fill_count)
+    kept = {"session": row.session, "triggered": row.triggered, "fill_count": row.fill_count}
+    return ExchangeOrder(**_shown(row), **kept)
 
 
 _WITH_FILL_COUNT = sa.select(

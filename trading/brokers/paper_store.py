@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading.brokers.book import BrokerOrder
 from trading.brokers.paper_orders import ExchangeOrder, Progress
 from trading.ledger.tables import exchange_history, exchange_markets, exchange_orders, exchange_trades
 from trading.order import Account, BrokerOrderId, Fill
@@ -86,18 +85,18 @@ def new_broker_order_id(connection: sa.Connection, at: datetime, version: int) -
 
 
 def insert_order(connection: sa.Connection, account: Account, progress: Progress, version: int) -> None:
-    row = progress.order.row
+    order = progress.order
     fixed = {
-        "broker_order_id": row.broker_order_id,
+        "broker_order_id": order.broker_order_id,
         "account": account,
-        "tag": row.tag,
-        "symbol": row.symbol,
-        "side": row.side,
-        "product": row.product,
-        "validity": row.validity,
-        "placed_at": row.placed_at,
+        "tag": order.tag,
+        "symbol": order.symbol,
+        "side": order.side,
+        "product": order.product,
+        "validity": order.validity,
+        "placed_at": order.placed_at,
     }
-    connection.execute(sa.insert(exchange_orders), fixed | _changing_columns(progress.order, version))
+    connection.execute(sa.insert(exchange_orders), fixed | _changing_columns(order, version))
     _insert_trades_and_history(connection, account, [progress])
 
 
@@ -105,62 +104,51 @@ def update_orders(connection: sa.Connection, account: Account, progresses: Seque
     if not progresses:
         return
     changed = [
-        {"key": progress.order.row.broker_order_id} | _changing_columns(progress.order, version)
-        for progress in progresses
+        {"key": progress.order.broker_order_id} | _changing_columns(progress.order, version) for progress in progresses
     ]
     connection.execute(_UPDATE, changed)
     _insert_trades_and_history(connection, account, progresses)
 
 
 def _changing_columns(order: ExchangeOrder, version: int) -> dict[str, Any]:
-    row = order.row
     return {
-        "order_type": row.order_type,
-        "quantity": row.quantity,
-        "filled_quantity": row.filled_quantity,
-        "price": row.price,
-        "trigger_price": row.trigger_price,
+        "order_type": order.order_type,
+        "quantity": order.quantity,
+        "filled_quantity": order.filled_quantity,
+        "price": order.price,
+        "trigger_price": order.trigger_price,
         "triggered": order.triggered,
-        "status": row.status,
-        "state": row.state,
-        "message": row.message,
+        "status": order.status,
+        "state": order.state,
+        "message": order.message,
         "session": order.session,
         "version": version,
-        "updated_at": row.updated_at,
+        "updated_at": order.updated_at,
     }
 
 
 def _insert_trades_and_history(connection: sa.Connection, account: Account, progresses: Sequence[Progress]) -> None:
-    trades = [_trade(account, progress.order.row, fill) for progress in progresses for fill in progress.fills]
+    trades = [_trade(account, progress.order, fill) for progress in progresses for fill in progress.fills]
     if trades:
         connection.execute(sa.insert(exchange_trades), trades)
-    history = [_snapshot(row) for progress in progresses for row in progress.history]
+    history = [
+        passed._asdict() | {"broker_order_id": progress.order.broker_order_id}
+        for progress in progresses
+        for passed in progress.history
+    ]
     if history:
         connection.execute(sa.insert(exchange_history), history)
 
 
-def _trade(account: Account, row: BrokerOrder, fill: Fill) -> dict[str, Any]:
+def _trade(account: Account, order: ExchangeOrder, fill: Fill) -> dict[str, Any]:
     return {
         "account": account,
-        "broker_order_id": row.broker_order_id,
+        "broker_order_id": order.broker_order_id,
         "trade_id": fill.trade_id,
-        "symbol": row.symbol,
-        "product": row.product,
-        "side": row.side,
+        "symbol": order.symbol,
+        "product": order.product,
+        "side": order.side,
         "quantity": fill.quantity,
         "price": fill.price,
         "at": fill.at,
-    }
-
-
-def _snapshot(row: BrokerOrder) -> dict[str, Any]:
-    return {
-        "broker_order_id": row.broker_order_id,
-        "status": row.status,
-        "quantity": row.quantity,
-        "filled_quantity": row.filled_quantity,
-        "price": row.price,
-        "trigger_price": row.trigger_price,
-        "message": row.message,
-        "at": row.updated_at,
     }

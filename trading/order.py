@@ -262,7 +262,7 @@ class Order(Terms):
         """With other values, each of which was found valid where it came from; whether the status is proved by them is
         checked. Raises `ValueError`."""
         after = self.model_copy(update=values)
-        after._status_is_proved()  # noqa: SLF001
+        after._prove_status()
         return after
 
     @computed_field  # type: ignore[prop-decorator]
@@ -297,6 +297,10 @@ class Order(Terms):
 
     @model_validator(mode="after")
     def _status_is_proved(self) -> Self:
+        self._prove_status()
+        return self
+
+    def _prove_status(self) -> None:
         if self.status is Status.PENDING and self.fills:
             raise ValueError("status: a PENDING order has no fills")
         if self.status is Status.PLACED and self.fills:
@@ -305,7 +309,6 @@ class Order(Terms):
             raise ValueError(f"status: a {self.status} order has fills")
         if self.status in (Status.PLACED, Status.PARTIAL, Status.FILLED) and self.broker_order_id is None:
             raise ValueError(f"status: a {self.status} order has a broker_order_id")
-        return self
 
 
 class Amendment(Frozen):

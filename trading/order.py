@@ -4,10 +4,21 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, NewType, Self
+from typing import TYPE_CHECKING, Annotated, Any, NewType, Self
 
 import uuid_utils
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    computed_field,
+    field_validator,
+    model_validator,
+)
+
+from trading import older_names
 
 Account = NewType("Account", str)
 ClientOrderId = NewType("ClientOrderId", str)
@@ -30,6 +41,10 @@ Symbol = Annotated[str, Field(pattern=r"^[A-Z]{2,5}:[A-Z0-9&_ .-]{1,40}$")]
 """Exchange and Kite tradingsymbol, as in `NSE:INFY`."""
 Price = Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=4, allow_inf_nan=False)]
 Quantity = Annotated[int, Field(strict=True, gt=0, le=MAX_QUANTITY)]
+Tags = dict[str, JsonValue]
+"""The caller's own remarks, by name. They travel with the order and mean nothing to it."""
+COMPUTED = frozenset({"filled_quantity", "average_price"})
+"""Figures that travel with an order for readers; they are always worked out anew."""
 
 
 class Mode(StrEnum):
@@ -169,6 +184,7 @@ class OrderIntent(Terms):
     reason: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
     """Why, in the strategy's words. Kept in the history and the journal. No NUL: PostgreSQL stores none in a text."""
     instructions: Instructions | None = None
+    tags: Tags = Field(default_factory=dict)
     place_by: AwareDatetime | None = None
     """After this moment nothing is sent. Without one: 30 s for MARKET and SL-M, end of session for the rest."""
 
@@ -199,12 +215,16 @@ class OrderIntent(Terms):
     def order_id(self) -> OrderId:
         return order_id(self.account, self.client_order_id)
 
+    def __hash__(self) -> int:
+        return hash(self.client_order_id)
+
     def fingerprint(self) -> str:
-        """Equal for equal content, however it was written: 1500 and 1500.00 are one price. The deadline does not count:
-        a strategy that asks again later asks for the same order. An id may be started again only with the same one.
+        """Equal for equal content, however it was written: 1500 and 1500.00 are one price. Deadline and tags do not
+        count: a strategy that asks again later asks for the same order. An id may be started again only with the same
+        one.
         """
         prices = [price and str(price.normalize()) for price in (self.price, self.trigger_price)]
-        rest = self.model_dump_json(exclude={"price", "trigger_price", "place_by"})
+        rest = self.model_dump_json(exclude={"price", "trigger_price", "place_by", "tags"})
         return sha256(f"{rest} {prices}".encode()).hexdigest()[:32]
 
 
@@ -248,8 +268,14 @@ class Order(Terms):
     reasons: tuple[str, ...] = ()
     """Why it stands as it does, oldest first, in words a trader understands."""
     cancel_requested: bool = False
+    tags: Tags = Field(default_factory=dict)
     created_at: AwareDatetime
     updated_at: AwareDatetime
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **content: Any) -> None:
+            """The fields above, or the older names (`trading/older_names.py`)."""
 
     @classmethod
     def from_intent(cls, intent: OrderIntent, at: datetime) -> "Order":
@@ -287,13 +313,45 @@ class Order(Terms):
     def remaining(self) -> int:
         return max(self.quantity - self.filled_quantity, 0)
 
+    @property
+    def qty(self) -> int:
+        """An older name of `quantity`."""
+        return self.quantity
+
+    @property
+    def filled_qty(self) -> int:
+        """An older name of `filled_quantity`."""
+        return self.filled_quantity
+
+    @property
+    def avg_price(self) -> float | None:
+        """`average_price` as the number that older code computes with."""
+        average = self.average_price
+        return None if average is None else float(average)
+
+    @property
+    def message(self) -> str | None:
+        """All `reasons` on one line; `None` without one."""
+        return "; ".join(self.reasons) or None
+
+    def __hash__(self) -> int:
+        return hash(self.order_id)
+
     @model_validator(mode="before")
     @classmethod
-    def _drop_computed(cls, data: Any) -> Any:
-        """Computed figures travel with the order for readers; they are always worked out anew."""
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if key not in ("filled_quantity", "average_price")}
-        return data
+    def _read(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        if older_names.is_older(data):
+            return cls._named(older_names.read(data))
+        return data if COMPUTED.isdisjoint(data) else {name: data[name] for name in data if name not in COMPUTED}
+
+    @classmethod
+    def _named(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """With what tells an order from all others. It is a paper order unless it says otherwise."""
+        content = {"account": "paper", "mode": Mode.PAPER} | content
+        own = order_id(content["account"], content["client_order_id"])
+        return {"order_id": own, "tag": tag_of(own)} | content
 
     @model_validator(mode="after")
     def _status_is_proved(self) -> Self:

@@ -39,6 +39,8 @@ class FeedEvent(Frozen):
     """The order's status after it; empty for an event of the whole account."""
     message: str
     at: AwareDatetime
+    fills: int | None = None
+    """How many of the order's trades were known with it; `None` if that was not recorded."""
 
 
 @dataclass(frozen=True, slots=True)

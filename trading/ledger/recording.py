@@ -27,6 +27,8 @@ class Known(NamedTuple):
     trigger_price: Decimal | None
 
 
+WITHOUT_FILLS = frozenset({Status.PENDING, Status.UNKNOWN, Status.PLACED})
+"""A recording may carry several entries: those of the time before the first trade knew of none."""
 _OF_ORDER = orders.c.order_id == sa.bindparam("own")
 _RUN_OF = sa.select(orders.c.run_id, orders.c.status).where(_OF_ORDER)
 _KNOWN = sa.select(*(orders.c[name] for name in Known._fields)).where(_OF_ORDER)
@@ -124,6 +126,7 @@ def _event_row(order: Order, entry: Entry) -> dict[str, Any]:
         "status": entry.status.value,
         "message": entry.message,
         "at": entry.at,
+        "fills": 0 if entry.status in WITHOUT_FILLS else len(order.fills),
     }
 
 

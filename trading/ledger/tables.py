@@ -146,6 +146,7 @@ orders = sa.Table(
     _text("reason"),
     sa.Column("reasons", sa.JSON, nullable=False),
     sa.Column("instructions", sa.JSON(none_as_null=True)),
+    sa.Column("tags", sa.JSON(none_as_null=True)),
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
@@ -174,10 +175,12 @@ events = sa.Table(
     _text("status"),
     sa.Column("message", Words, nullable=False),
     sa.Column("at", Moment, nullable=False),
+    sa.Column("fills", sa.Integer),
     sa.Index(None, "order_id", "sequence", unique=True),
     sa.Index(None, "account", "feed_id"),
 )
-"""The feed of events, in the order of recording."""
+"""The feed of events, in the order of recording. `fills` is how many trades of the order were known with it: those of
+a lower `number`. Empty for an event of a whole account, and in rows that older programs wrote."""
 
 fills = sa.Table(
     "fills",

@@ -33,7 +33,7 @@ class Recording:
 
 
 def new_order(client_order_id: str = "a", at: datetime = START, **terms: Any) -> Order:
-    content = {"symbol": "NSE:INFY", "side": Side.BUY, "quantity": 100, "account": "paper"} | terms
+    content = {"symbol": "NSE:INFY", "side": Side.BUY, "quantity": 100, "account": "paper", "tags": {"run": 7}} | terms
     return Order.from_intent(OrderIntent(client_order_id=client_order_id, **content), at)
 
 

@@ -6,8 +6,8 @@ Events that were recorded before do not say: their figures are the order's own.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:

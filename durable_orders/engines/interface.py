@@ -1,0 +1,37 @@
+"""What an execution engine is: place, cancel, poll, and a bus that tells what happens meanwhile."""
+
+from abc import ABC, abstractmethod
+
+from trading.bus import EventBus
+from trading.order import Order
+
+
+class ExecutionEngine(ABC):
+    """Executes the orders of one account. What it answers is the order as it is known to stand, never a guess: an
+    order whose answer was lost is `UNKNOWN` until the broker's book has told.
+    """
+
+    def __init__(self, event_bus: EventBus | None = None) -> None:
+        self.event_bus = event_bus or EventBus()
+
+    @abstractmethod
+    async def place_order(self, order: Order) -> Order:
+        """Place the order, and answer once it is at the broker or has ended. A refusal is an answer: `REJECTED`.
+
+        The same order again is the same order: it is not sent twice.
+        """
+
+    @abstractmethod
+    async def cancel_order(self, order_id: str) -> Order:
+        """Cancel, and answer with the order as the broker's book shows it: a fill may have been quicker.
+
+        Takes the order id or the client order id. Raises `ValueError` ("Order X not found") for one that it never saw.
+        """
+
+    @abstractmethod
+    async def poll_orders(self) -> list[Order]:
+        """Look at the broker's book, and answer with all orders of the account as they stand now, oldest first."""
+
+    async def close(self) -> None:
+        """Let go of connections and threads. Open orders are left as they are. Closing twice is fine."""
+        self.event_bus.close()

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from sandbox.faults import FaultRule
 from trading.order import Name, Price, Symbol
-from trading.settings import Bps, Calendar, Paper, Probability
+from trading.settings import Calendar, Paper
+from trading.settings_base import Bps, Probability
 
 HOST = "127.0.0.1"
 START_PRICES = {

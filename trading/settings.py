@@ -11,10 +11,7 @@ from typing import Annotated, Any, Self, get_args
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -22,34 +19,11 @@ from pydantic import (
 )
 
 from trading.errors import InvalidSettings
+from trading.fill_settings import FillModels
 from trading.order import Mode, Name, OrderType, Product, Symbol
+from trading.settings_base import ClockTime, Count, Percent, Rupees, Seconds, Section
 
 ENVIRONMENT_PREFIX = "DURABLE_ORDERS_"
-
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Bps = Annotated[Decimal, Field(ge=0, le=10_000)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Rupees = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=4, allow_inf_nan=False)]
-Percent = Annotated[Decimal, Field(gt=0, le=1000, allow_inf_nan=False)]
-Count = Annotated[int, Field(gt=0)]
-
-
-def _clock_time(value: Any) -> Any:
-    """YAML reads an unquoted 15:30 as a number to the base of sixty: 930, and 15:30:00 as 55800."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return value
-    seconds = value * 60 if value < 24 * 60 else value
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
-def _without_zone(value: time) -> time:
-    if value.tzinfo is not None:
-        raise ValueError("must be a time of the day in IST, without a zone")
-    return value
-
-
-ClockTime = Annotated[time, BeforeValidator(_clock_time), AfterValidator(_without_zone)]
-"""A time of the day in IST, as in `09:15`."""
 
 
 class Calendar(StrEnum):
@@ -73,10 +47,6 @@ class OnTrip(StrEnum):
     """Cancel them all, then close every position at the market."""
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class Placing(Section):
     """How an order is sent and, if the answer is lost, settled. The same keys for paper and live."""
 
@@ -96,23 +66,11 @@ class Placing(Section):
     """Seconds after which an order that heard nothing checks that the watch is alive, and looks for itself if not."""
 
 
-class Paper(Placing):
-    """The paper exchange. Prices in basis points of the last price."""
+class Paper(Placing, FillModels):
+    """The paper exchange."""
 
     settle_window: Seconds = 2.0
     """The paper exchange's book is complete the moment it is read, so two seconds are plenty."""
-    slippage_enabled: bool = True
-    slippage_bps: Bps = Decimal(5)
-    spread_enabled: bool = False
-    spread_bps: Bps = Decimal(2)
-    partial_fill_enabled: bool = False
-    partial_fill_probability: Probability = 0.1
-    partial_fill_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    latency_enabled: bool = False
-    latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 50
-    seed: int = 0
-    stale_tick_seconds: Seconds = 20.0
-    """A last price received longer ago than this fills nothing; the order waits for the next tick."""
 
 
 class Live(Placing):
@@ -220,7 +178,7 @@ class Strategy(Section):
 
     capital: Rupees | None = None
     """Rupees that its positions and open orders may bind, at cost."""
-    rules: dict[str, dict[str, Any]] = {}
+    rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Further checks, by the name under which a package registers them (`durable_orders.guardian_checks`), each with
     its options. `trading_hours` is shipped."""
 
@@ -246,7 +204,7 @@ class Guardian(Section):
     raises it, and is refused where that goes too far."""
     capital: Rupees | None = None
     """Rupees that all positions and open orders may bind, at cost. Percentages of the capital are of this."""
-    strategies: dict[Name, Strategy] = {}
+    strategies: dict[Name, Strategy] = Field(default_factory=dict)
     """Limits of single strategies, by their code."""
     max_open_orders: Count | None = None
     """Open orders of the account at once."""
@@ -263,9 +221,9 @@ class Guardian(Section):
     """Seconds since the last price was received."""
     price_band_percent: Percent | None = None
     """How far a LIMIT price may be from the last price, and the limit of an SL order from its trigger."""
-    circuit_limits: dict[Symbol, CircuitLimits] = {}
+    circuit_limits: dict[Symbol, CircuitLimits] = Field(default_factory=dict)
     """Today's, by symbol. Kite's master does not have them."""
-    freeze_quantity: dict[str, Count] = {}
+    freeze_quantity: dict[str, Count] = Field(default_factory=dict)
     """Units above which the exchange takes no single order, by tradingsymbol or underlying, as in `NIFTY: 1800`.
     Kite's master does not have them."""
     require_open_session: bool = False

@@ -14,16 +14,15 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from trading.brokers import paper_refusals, paper_rows, paper_store
 from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
-from trading.brokers.offer import Offer
+from trading.brokers.fill_models import Request, latency
 from trading.brokers.paper_matching import Matcher
 from trading.brokers.paper_orders import Progress, received
 from trading.brokers.paper_reading import BookReader
 from trading.brokers.paper_store import Market
 from trading.guardian.approval import Approved
 from trading.ledger.database import Database
-from trading.ledger.last_ticks import last_tick
+from trading.ledger.last_ticks import last_offer, save_taken
 from trading.market.calendar import IST
-from trading.market.ticks import Tick
 from trading.order import Account, Amendment, BrokerOrderId, Fill, Tag, Terms, Validity
 from trading.outcome import Accepted, Evidence, NotSent, Outcome, Refused, Unknown
 from trading.settings import Paper
@@ -59,15 +58,15 @@ class PaperBroker:
         Like Kite, the exchange does not deduplicate: the same order placed twice is two orders with one tag.
         """
         order = approved.order
-        settings = self.matcher.settings
-        if settings.latency_enabled:
-            self._sleep(settings.latency_ms / 1000)
+        self._travel(Request.PLACE)
         return self._receive(order, order.tag, Progress.open)
 
     def modify(self, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
+        self._travel(Request.MODIFY)
         return self._transact(lambda connection: self._modify(connection, broker_order_id, change))
 
     def cancel(self, broker_order_id: BrokerOrderId) -> Outcome:
+        self._travel(Request.CANCEL)
         return self._transact(lambda connection: self._cancel(connection, broker_order_id))
 
     def order_book(self) -> list[BrokerOrder]:
@@ -85,6 +84,11 @@ class PaperBroker:
 
     def order_history(self, broker_order_id: BrokerOrderId) -> list[BrokerOrder]:
         return self._reader.order_history(broker_order_id)
+
+    def _travel(self, request: Request) -> None:
+        """The way to the exchange: what happens in the market meanwhile happens before the request."""
+        if (seconds := latency(request, self.matcher.settings)) > 0:
+            self._sleep(seconds)
 
     def _receive(self, terms: Terms, tag: Tag | None, way_in: Callable[[Progress], None]) -> Outcome:
         """`way_in` says how far the order gets on its way to the exchange."""
@@ -161,11 +165,16 @@ class PaperBroker:
         if not progress.order.at_exchange:
             return
         symbol = progress.order.symbol
-        tick = last_tick(connection, self._account, symbol)
-        stale = timedelta(seconds=self.matcher.settings.stale_tick_seconds)
-        if tick is None or progress.at - tick.received_at > stale or market.has_closed(progress.at):
+        models = self.matcher.settings
+        last = last_offer(connection, self._account, symbol)
+        if last is None or market.has_closed(progress.at):
             return
-        self.matcher.match(progress, Offer(Tick(symbol, tick.last_price, tick.at)), arriving=True)
+        offer, received_at = last
+        if progress.at - received_at > timedelta(seconds=models.stale_tick_seconds):
+            return
+        self.matcher.match(progress, offer, arriving=True)
+        if progress.fills and models.shares_liquidity:
+            save_taken(connection, self._account, offer)
 
 
 def _evidence(error: SQLAlchemyError) -> Evidence:

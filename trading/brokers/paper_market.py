@@ -9,12 +9,13 @@ import sqlalchemy as sa
 from trading.brokers import paper_rows, paper_store
 from trading.brokers.offer import Offer
 from trading.brokers.paper import PaperBroker
+from trading.brokers.paper_matching import in_priority
 from trading.brokers.paper_orders import ExchangeOrder, Progress
 from trading.brokers.paper_reading import reading
 from trading.brokers.paper_store import Market
 from trading.errors import MarketNotOwned
 from trading.ledger.database import Database
-from trading.ledger.last_ticks import save_ticks
+from trading.ledger.last_ticks import last_offer, offered, save_ticks
 from trading.market.calendar import Session
 from trading.market.ticks import Tick
 from trading.order import Account, BrokerOrderId
@@ -63,9 +64,10 @@ class PaperMarket:
         with self._database.write() as connection:
             market, now = self._owned(connection), self._broker.clock()
             changed = self._turn(connection, market, session, now)
-            save_ticks(connection, self._account, ticks, now)
-            for tick in ticks:
-                changed += self._match(connection, tick, now)
+            offers = self._offers(connection, ticks)
+            for offer in offers:
+                changed += self._match(connection, offer, now)
+            save_ticks(connection, self._account, offers, now)
             shown: dict[str, Any] = {"market_at": max(tick.at for tick in ticks), "wall_at": now} if ticks else {}
             paper_store.update_market(connection, self._account, session=session.date, closes_at=closes_at, **shown)
         return list(dict.fromkeys(changed))
@@ -103,21 +105,33 @@ class PaperMarket:
             progress.expire(f"DAY: the session of {market.session} has ended")
         return self._write(connection, expired)
 
-    def _match(self, connection: sa.Connection, tick: Tick, now: datetime) -> list[BrokerOrderId]:
-        found = paper_rows.candidates(
-            connection, self._account, tick.symbol, tick.last_price, self._broker.matcher.settings
-        )
-        matched, offer = [Progress(order, now) for order in found], Offer(tick)
+    def _offers(self, connection: sa.Connection, ticks: Sequence[Tick]) -> list[Offer]:
+        """What each has to offer. The tick before it is only asked for where a fill model counts volume."""
+        if not self._broker.matcher.settings.counts_volume:
+            return [Offer(tick) for tick in ticks]
+        offers, before = [], dict[str, Tick]()
+        for tick in ticks:
+            if tick.symbol not in before and (last := last_offer(connection, self._account, tick.symbol)):
+                before[tick.symbol] = last[0].tick
+            offers.append(offered(tick, before.get(tick.symbol)))
+            before[tick.symbol] = tick
+        return offers
+
+    def _match(self, connection: sa.Connection, offer: Offer, now: datetime) -> list[BrokerOrderId]:
+        found = paper_rows.candidates(connection, self._account, offer.tick, self._broker.matcher.settings)
+        matched = [Progress(order, now) for order in in_priority(found)]
         for progress in matched:
             self._broker.matcher.match(progress, offer)
         return self._write(connection, matched)
 
     def _write(self, connection: sa.Connection, progresses: Sequence[Progress]) -> list[BrokerOrderId]:
-        if not progresses:
+        """Write what has changed, and give those whose row in the book has."""
+        moved = [progress for progress in progresses if progress.moved]
+        if not moved:
             return []
         market = paper_store.bump_market(connection, self._account)
-        paper_store.update_orders(connection, self._account, progresses, market.version)
-        return [progress.order.broker_order_id for progress in progresses]
+        paper_store.update_orders(connection, self._account, moved, market.version)
+        return [progress.order.broker_order_id for progress in moved if progress.history]
 
 
 def _by_session(market: Market, orders: Sequence[ExchangeOrder]) -> tuple[list[ExchangeOrder], list[ExchangeOrder]]:

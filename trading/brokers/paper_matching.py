@@ -1,21 +1,21 @@
-"""Orders of the paper exchange against a price. Pure."""
+"""Orders of the paper exchange against a tick. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trading.brokers import fill_models
+from trading.brokers import fill_models, liquidity
 from trading.brokers.offer import Offer
 from trading.brokers.paper_orders import ExchangeOrder, Progress
+from trading.fill_settings import FillModels
 from trading.order import Side
-from trading.settings import Paper
 
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """The fill model and the tick sizes of one exchange."""
+    """The fill models and the tick sizes of one exchange."""
 
-    settings: Paper
+    settings: FillModels
     tick_sizes: Callable[[str], Decimal | None]
     """Rupees by symbol; `None` for a symbol that is not traded, which fills nothing."""
 
@@ -25,18 +25,82 @@ class Matcher:
         What it takes is taken from the offer. `arriving` is true for an order that has just come to the exchange or
         was just changed, false for one that rests there.
         """
-        last_price = offer.tick.last_price
         if progress.order.waits_for_trigger:
-            if not trigger_hit(progress.order, last_price):
+            if not trigger_hit(progress.order, offer.tick.last_price):
                 return
             progress.trigger()
-        order = progress.order
-        tick_size = self.tick_sizes(order.symbol)
-        if tick_size is None or not fill_models.marketable(order.side, order.price, last_price, self.settings):
+            arriving = True
+        tick_size = self.tick_sizes(progress.order.symbol)
+        if tick_size is None:
             return
-        quantity = fill_models.fill_quantity(order.remaining, order.key, order.fill_count, self.settings)
-        price = fill_models.fill_price(order.side, last_price, order.price, tick_size, self.settings)
+        resting = not arriving or progress.order.queue_ahead is not None
+        if self.settings.queue_enabled and progress.order.price is not None:
+            self._match_in_queue(progress, progress.order.price, offer, tick_size, resting=resting)
+        elif fill_models.marketable(progress.order.side, progress.order.price, offer.tick, self.settings):
+            self._take(progress, offer, tick_size, resting=resting)
+
+    def _take(self, progress: Progress, offer: Offer, tick_size: Decimal, *, resting: bool) -> None:
+        """Trade at what the tick offers: one trade a price."""
+        models, row = self.settings, progress.order.row
+        quantity = self._wanted(progress.order, offer)
+        if quantity <= 0:
+            return
+        improves = row.price is None or fill_models.improves(models, resting=resting)
+        pieces = list(liquidity.walk(row.side, row.price, quantity, offer, models))
+        total = sum(piece for piece, _ in pieces)
+        for piece, met in pieces:
+            price = row.price
+            if price is None or improves:
+                price = fill_models.fill_price(row.side, met, row.price, tick_size, total, offer, models)
+            progress.fill(piece, price)
+        offer.take(row.side, total)
+
+    def _match_in_queue(
+        self, progress: Progress, limit: Decimal, offer: Offer, tick_size: Decimal, *, resting: bool
+    ) -> None:
+        """A limit order that comes in meets the touch like any other; one that rests waits for its turn."""
+        order, models = progress.order, self.settings
+        side = order.side
+        meets = liquidity.crossed if resting else fill_models.marketable
+        if resting and liquidity.passed(side, limit, offer.tick):
+            self._fill_passed(progress, limit, offer, tick_size)
+        elif meets(side, limit, offer.tick, models):
+            self._take(progress, offer, tick_size, resting=resting)
+        elif order.queue_ahead is not None:
+            available, left = liquidity.turn(side, limit, order.queue_ahead, offer)
+            quantity = min(self._wanted(order, offer), available)
+            if quantity > 0:
+                progress.fill(quantity, limit)
+                offer.take(side, quantity)
+            progress.stand_behind(left)
+        if progress.order.queue_ahead is None and progress.order.at_exchange:
+            progress.stand_behind(liquidity.ahead(side, limit, offer.tick, models))
+
+    def _fill_passed(self, progress: Progress, limit: Decimal, offer: Offer, tick_size: Decimal) -> None:
+        models, side, quantity = self.settings, progress.order.side, self._wanted(progress.order, offer)
+        if quantity <= 0:
+            return
+        price = limit
+        if fill_models.improves(models, resting=True):
+            last = offer.tick.last_price
+            price = fill_models.fill_price(side, last, limit, tick_size, quantity, offer, models)
         progress.fill(quantity, price)
+        offer.take(side, quantity)
+
+    def _wanted(self, order: ExchangeOrder, offer: Offer) -> int:
+        quantity = fill_models.fill_quantity(order.remaining, order.key, order.fill_count, self.settings)
+        most = liquidity.room(offer, self.settings)
+        return quantity if most is None else min(quantity, most)
+
+
+def in_priority(orders: Iterable[ExchangeOrder]) -> list[ExchangeOrder]:
+    """By price and then by time, as an exchange serves them; what has no limit comes first."""
+
+    def rank(order: ExchangeOrder) -> tuple[Decimal, str]:
+        row = order.row
+        return (Decimal("-Infinity") if row.price is None else -row.price * row.side.sign, row.broker_order_id)
+
+    return sorted(orders, key=rank)
 
 
 def trigger_hit(order: ExchangeOrder, last_price: Decimal) -> bool:

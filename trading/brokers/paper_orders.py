@@ -54,6 +54,8 @@ class ExchangeOrder:
     triggered: bool = False
     """Whether its trigger was hit; an SL order then works as a LIMIT order, an SL-M order as a MARKET order."""
     fill_count: int = 0
+    queue_ahead: int | None = None
+    """Units that were at its price before it and have not traded yet; `None` where it does not stand in a queue."""
 
     @property
     def row(self) -> BrokerOrder:
@@ -120,17 +122,23 @@ class Passed(NamedTuple):
 class Progress:
     """One order within one transaction: what it becomes, every status it passes and every trade it gets."""
 
-    __slots__ = ("at", "fills", "history", "order")
+    __slots__ = ("_shifted", "at", "fills", "history", "order")
 
     def __init__(self, order: ExchangeOrder, at: datetime) -> None:
         self.order = order
         self.at = at
+        self._shifted = False
         self.history: list[Passed] = []
         self.fills: list[Fill] = []
 
     @property
     def report(self) -> BookReport:
         return BookReport(row=self.order.row, fills=tuple(self.fills))
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything about the order has changed, if only its session or its place in a queue."""
+        return bool(self.history) or self._shifted
 
     def open(self) -> None:
         """Through Kite's checks to the exchange, where it is OPEN or waits for its trigger."""
@@ -175,11 +183,16 @@ class Progress:
             self._end(KiteStatus.COMPLETE, BookState.COMPLETE)
 
     def modify(self, terms: Terms) -> None:
-        """To new terms. A total at or below what is filled completes the order at what is filled (FIX D12)."""
+        """To new terms. A total at or below what is filled completes the order at what is filled (FIX D12).
+
+        Another price or a greater quantity costs the order its place in the queue (NSE, price-time priority).
+        """
         order, queued = self.order, self.order.after_market
         self._pass(KiteStatus.MODIFY_VALIDATION_PENDING)
         self._pass(KiteStatus.MODIFY_PENDING)
         order.triggered = order.triggered and terms.order_type.has_trigger
+        if terms.price != order.price or terms.quantity > order.quantity:
+            order.queue_ahead = None
         order.order_type = terms.order_type
         order.quantity = max(terms.quantity, order.filled_quantity)
         order.price, order.trigger_price = terms.price, terms.trigger_price
@@ -198,6 +211,12 @@ class Progress:
 
     def move_to(self, session: date) -> None:
         self.order.session = session
+        self._shifted = True
+
+    def stand_behind(self, units: int) -> None:
+        """So many are ahead of it in its queue."""
+        self._shifted = self._shifted or units != self.order.queue_ahead
+        self.order.queue_ahead = units
 
     def _resting_status(self) -> KiteStatus:
         return KiteStatus.TRIGGER_PENDING if self.order.waits_for_trigger else KiteStatus.OPEN

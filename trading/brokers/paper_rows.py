@@ -1,7 +1,7 @@
 """The paper exchange's tables, read: single orders, an order's trades, and the orders that a price concerns."""
 
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from trading.brokers.book import BookReport, BookState, BrokerOrder
 from trading.brokers.fill_models import marketable_bound
 from trading.brokers.paper_orders import ExchangeOrder, KiteStatus, Progress
+from trading.fill_settings import FillModels
 from trading.ledger.tables import exchange_history, exchange_orders, exchange_trades
+from trading.market.ticks import Tick
 from trading.order import PRICE_PLACES, Account, BrokerOrderId, Fill, OrderType, Product, Side, Tag, TradeId, Validity
-from trading.settings import Paper
 
 _orders, _trades, _history = exchange_orders.c, exchange_trades.c, exchange_history.c
 
@@ -55,7 +56,7 @@ def fill_from(row: Any) -> Fill:
 
 def _exchange_order_from(row: Any) -> ExchangeOrder:
     kept = {"session": row.session, "triggered": row.triggered, "fill_count": row.fill_count}
-    return ExchangeOrder(**_shown(row), **kept)
+    return ExchangeOrder(**_shown(row), **kept, queue_ahead=row.queue_ahead)
 
 
 _WITH_FILL_COUNT = sa.select(
@@ -110,17 +111,15 @@ _CANDIDATES = sa.union_all(
 """Each branch is a range of an index, so ten thousand orders that do not match cost nothing."""
 
 
-def candidates(
-    connection: sa.Connection, account: Account, symbol: str, last_price: Decimal, settings: Paper
-) -> list[ExchangeOrder]:
-    """The working orders that this price triggers or fills, in the order of their placing."""
+def candidates(connection: sa.Connection, account: Account, tick: Tick, models: FillModels) -> list[ExchangeOrder]:
+    """The working orders that this tick may trigger or fill, in the order of their placing."""
     bounds = {
-        "least_bid": marketable_bound(Side.BUY, last_price, settings),
-        "greatest_ask": marketable_bound(Side.SELL, last_price, settings),
-        "last_down": last_price.quantize(PRICE_PLACES, rounding=ROUND_FLOOR),
-        "last_up": last_price.quantize(PRICE_PLACES, rounding=ROUND_CEILING),
+        "least_bid": marketable_bound(Side.BUY, tick, models),
+        "greatest_ask": marketable_bound(Side.SELL, tick, models),
+        "last_down": tick.last_price.quantize(PRICE_PLACES, rounding=ROUND_FLOOR),
+        "last_up": tick.last_price.quantize(PRICE_PLACES, rounding=ROUND_CEILING),
     }
-    rows = connection.execute(_CANDIDATES, {"account": account, "symbol": symbol} | bounds)
+    rows = connection.execute(_CANDIDATES, {"account": account, "symbol": tick.symbol} | bounds)
     return [_exchange_order_from(row) for row in rows]
 
 

@@ -118,6 +118,7 @@ def _changing_columns(order: ExchangeOrder, version: int) -> dict[str, Any]:
         "price": order.price,
         "trigger_price": order.trigger_price,
         "triggered": order.triggered,
+        "queue_ahead": order.queue_ahead,
         "status": order.status,
         "state": order.state,
         "message": order.message,
@@ -151,4 +152,5 @@ def _trade(account: Account, order: ExchangeOrder, fill: Fill) -> dict[str, Any]
         "quantity": fill.quantity,
         "price": fill.price,
         "at": fill.at,
+        "session": order.session,
     }

@@ -10,7 +10,7 @@ from trading.guardian.check import Check, Failure, When
 from trading.guardian.situation import Situation
 from trading.market.calendar import IST
 from trading.order import Terms
-from trading.settings import ClockTime, Section
+from trading.settings_base import ClockTime, Section
 
 
 class Day(StrEnum):

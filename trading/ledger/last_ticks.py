@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 
+from trading.brokers.offer import Offer
 from trading.ledger.rows import upsert
 from trading.ledger.tables import ticks as table
-from trading.market.ticks import Tick
+from trading.market.calendar import IST
+from trading.market.ticks import Depth, Level, Tick
 
-_LAST = sa.select(table.c.last_price, table.c.at, table.c.received_at).where(
-    *(column == sa.bindparam(column.name) for column in table.primary_key)
-)
+_OF_SYMBOL = tuple(column == sa.bindparam(f"of_{column.name}") for column in table.primary_key)
+_LAST = sa.select(table.c.last_price, table.c.at, table.c.received_at).where(*_OF_SYMBOL)
+_WHOLE = sa.select(table).where(*_OF_SYMBOL)
+_TAKEN = sa.update(table).where(*_OF_SYMBOL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +30,75 @@ class LastTick:
     """On the wall's clock."""
 
 
-def save_ticks(connection: sa.Connection, account: str, ticks: Sequence[Tick], received_at: datetime) -> None:
-    """Keep the last of these ticks for each symbol, in place of the one that was known.
+def save_ticks(connection: sa.Connection, account: str, offers: Sequence[Offer], received_at: datetime) -> None:
+    """Keep the last of these ticks for each symbol, and what was taken of it, in place of the one that was known.
 
     The last received counts, whatever its time: a replay that starts again goes back on the market's clock.
     """
-    last = {tick.symbol: {"last_price": tick.last_price, "at": tick.at} for tick in ticks}
+    last = {offer.tick.symbol: _columns(offer) for offer in offers}
     if not last:
         return
     shared = {"account": account, "received_at": received_at}
     upsert(connection, table, [{"symbol": symbol, **shared, **seen} for symbol, seen in last.items()])
 
 
+def save_taken(connection: sa.Connection, account: str, offer: Offer) -> None:
+    """Keep what was taken of the last tick of its symbol."""
+    of = {"of_account": account, "of_symbol": offer.tick.symbol}
+    connection.execute(_TAKEN.values(bought=offer.bought, sold=offer.sold), of)
+
+
 def last_tick(connection: sa.Connection, account: str, symbol: str) -> LastTick | None:
-    row = connection.execute(_LAST, {"account": account, "symbol": symbol}).one_or_none()
+    row = connection.execute(_LAST, {"of_account": account, "of_symbol": symbol}).one_or_none()
     return None if row is None else LastTick(*row)
+
+
+def last_offer(connection: sa.Connection, account: str, symbol: str) -> tuple[Offer, datetime] | None:
+    """The last tick with what is left of it, and when it was received, on the wall's clock."""
+    row = connection.execute(_WHOLE, {"of_account": account, "of_symbol": symbol}).one_or_none()
+    if row is None:
+        return None
+    tick = Tick(row.symbol, row.last_price, row.at, row.volume or 0, row.bid, row.ask, _depth_of(row.depth))
+    return Offer(tick, row.traded, row.bought or 0, row.sold or 0), row.received_at
+
+
+def offered(tick: Tick, before: Tick | None) -> Offer:
+    """What a tick has to offer after the tick before it of the same symbol: the volume counts up over a session.
+
+    The first tick of a session offers what was traded until then. A counter that went back, as that of a replay
+    which begins anew, says nothing.
+    """
+    if not tick.volume:
+        return Offer(tick)
+    if before is None or before.at.astimezone(IST).date() != tick.at.date():
+        return Offer(tick, tick.volume)
+    return Offer(tick, tick.volume - before.volume if before.volume <= tick.volume else None)
+
+
+def _columns(offer: Offer) -> dict[str, Any]:
+    tick = offer.tick
+    return {
+        "last_price": tick.last_price,
+        "at": tick.at,
+        "volume": tick.volume,
+        "bid": tick.bid,
+        "ask": tick.ask,
+        "depth": _plain(tick.depth),
+        "traded": offer.traded,
+        "bought": offer.bought,
+        "sold": offer.sold,
+    }
+
+
+def _plain(depth: Depth | None) -> dict[str, list[list[Any]]] | None:
+    if depth is None:
+        return None
+    sides = {"bids": depth.bids, "asks": depth.asks}
+    return {name: [[str(level.price), level.quantity] for level in levels] for name, levels in sides.items()}
+
+
+def _depth_of(plain: dict[str, list[list[Any]]] | None) -> Depth | None:
+    if plain is None:
+        return None
+    bids, asks = (tuple(Level(Decimal(price), units) for price, units in plain[name]) for name in ("bids", "asks"))
+    return Depth(bids, asks)

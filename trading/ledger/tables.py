@@ -267,8 +267,16 @@ ticks = sa.Table(
     sa.Column("last_price", Money, nullable=False),
     sa.Column("at", Moment, nullable=False),
     sa.Column("received_at", Moment, nullable=False),
+    sa.Column("volume", sa.BigInteger),
+    sa.Column("bid", Money),
+    sa.Column("ask", Money),
+    sa.Column("depth", sa.JSON(none_as_null=True)),
+    sa.Column("traded", sa.BigInteger),
+    sa.Column("bought", sa.BigInteger),
+    sa.Column("sold", sa.BigInteger),
 )
-"""The last tick of each symbol: `at` on the market's clock, `received_at` on the wall's."""
+"""The last tick of each symbol: `at` on the market's clock, `received_at` on the wall's. `traded` are the units since
+the tick before it, `bought` and `sold` what paper orders have taken of it."""
 
 exchange_markets = sa.Table(
     "exchange_markets",
@@ -300,6 +308,8 @@ exchange_orders = sa.Table(
     sa.Column("price", Money),
     sa.Column("trigger_price", Money),
     sa.Column("triggered", sa.Boolean, nullable=False),
+    sa.Column("queue_ahead", sa.BigInteger),
+    sa.Column("margin_price", Money),
     _text("status"),
     _text("state"),
     _text("message", nullable=True),
@@ -343,9 +353,11 @@ exchange_trades = sa.Table(
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("price", Money, nullable=False),
     sa.Column("at", Moment, nullable=False),
+    sa.Column("session", sa.Date),
     sa.Index(None, "account", "number"),
     sa.Index(None, "broker_order_id"),
 )
+"""`session` is the market's; `at` is on the wall's clock."""
 
 order_requests = sa.Table(
     "order_requests",

@@ -15,7 +15,7 @@ from trading.brokers.paper_reading import reading
 from trading.brokers.paper_store import Market
 from trading.errors import MarketNotOwned
 from trading.ledger.database import Database
-from trading.ledger.last_ticks import last_offer, offered, save_ticks
+from trading.ledger.last_ticks import last_offer, offered, save_offers
 from trading.market.calendar import Session
 from trading.market.ticks import Tick
 from trading.order import Account, BrokerOrderId
@@ -67,7 +67,7 @@ class PaperMarket:
             offers = self._offers(connection, ticks)
             for offer in offers:
                 changed += self._match(connection, offer, now)
-            save_ticks(connection, self._account, offers, now)
+            save_offers(connection, self._account, offers, now)
             shown: dict[str, Any] = {"market_at": max(tick.at for tick in ticks), "wall_at": now} if ticks else {}
             paper_store.update_market(connection, self._account, session=session.date, closes_at=closes_at, **shown)
         return list(dict.fromkeys(changed))
@@ -118,8 +118,10 @@ class PaperMarket:
         return offers
 
     def _match(self, connection: sa.Connection, offer: Offer, now: datetime) -> list[BrokerOrderId]:
-        found = paper_rows.candidates(connection, self._account, offer.tick, self._broker.matcher.settings)
-        matched = [Progress(order, now) for order in in_priority(found)]
+        models = self._broker.matcher.settings
+        found = paper_rows.candidates(connection, self._account, offer.tick, models)
+        served = in_priority(found) if models.shares_liquidity else found
+        matched = [Progress(order, now) for order in served]
         for progress in matched:
             self._broker.matcher.match(progress, offer)
         return self._write(connection, matched)

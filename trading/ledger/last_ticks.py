@@ -30,7 +30,12 @@ class LastTick:
     """On the wall's clock."""
 
 
-def save_ticks(connection: sa.Connection, account: str, offers: Sequence[Offer], received_at: datetime) -> None:
+def save_ticks(connection: sa.Connection, account: str, ticks: Sequence[Tick], received_at: datetime) -> None:
+    """Keep the last of these ticks for each symbol, of which nothing was taken yet."""
+    save_offers(connection, account, [Offer(tick) for tick in ticks], received_at)
+
+
+def save_offers(connection: sa.Connection, account: str, offers: Sequence[Offer], received_at: datetime) -> None:
     """Keep the last of these ticks for each symbol, and what was taken of it, in place of the one that was known.
 
     The last received counts, whatever its time: a replay that starts again goes back on the market's clock.

@@ -4,7 +4,10 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.trading.brokers.paper.exchange import OPENS
 from trading.brokers import fill_models
+from trading.brokers.offer import Offer
+from trading.market.ticks import Tick
 from trading.order import Side
 from trading.settings import Paper
 
@@ -19,6 +22,17 @@ models = st.builds(
 )
 
 
+def tick_of(last: Decimal) -> Tick:
+    return Tick("NSE:INFY", last, OPENS)
+
+
+def paid(side: Side, last: Decimal, limit: Decimal | None, tick_size: Decimal, model: Paper) -> Decimal:
+    """Rupees a share, by the last price alone."""
+    met = fill_models.touch(side, tick_of(last), model)
+    assert met is not None
+    return fill_models.fill_price(side, met, limit, tick_size, 1, Offer(tick_of(last)), model)
+
+
 def exact_price(side: Side, last: Decimal, model: Paper) -> Fraction:
     """Touch and slippage in exact arithmetic, before the tick and the limit."""
     half_spread = Fraction(model.spread_bps) / 20_000 if model.spread_enabled else Fraction(0)
@@ -31,7 +45,7 @@ def exact_price(side: Side, last: Decimal, model: Paper) -> Fraction:
 def test_a_market_order_pays_what_the_model_says_rounded_to_the_next_worse_tick(
     side: Side, last: Decimal, tick: Decimal, model: Paper
 ) -> None:
-    price = fill_models.fill_price(side, last, None, tick, model)
+    price = paid(side, last, None, tick, model)
     exact = exact_price(side, last, model)
     assert price % tick == 0
     assert price > 0
@@ -44,10 +58,10 @@ def test_a_marketable_limit_order_fills_on_the_tick_and_never_past_its_limit(
     side: Side, last: Decimal, ticks: int, tick: Decimal, model: Paper
 ) -> None:
     limit = ticks * tick
-    if not fill_models.marketable(side, limit, last, model):
+    if not fill_models.marketable(side, limit, tick_of(last), model):
         assert (limit - last) * side.sign < 0 or model.spread_enabled
         return
-    price = fill_models.fill_price(side, last, limit, tick, model)
+    price = paid(side, last, limit, tick, model)
     assert price % tick == 0
     assert (price - limit) * side.sign <= 0
     assert (price - last) * side.sign >= 0
@@ -58,9 +72,10 @@ def test_a_marketable_limit_order_fills_on_the_tick_and_never_past_its_limit(
 def test_the_bound_for_the_query_selects_exactly_the_marketable_limits(
     side: Side, last: Decimal, limit: Decimal, model: Paper
 ) -> None:
-    bound = fill_models.marketable_bound(side, last, model)
+    bound = fill_models.marketable_bound(side, tick_of(last), model)
+    assert bound is not None
     selected = limit >= bound if side is Side.BUY else limit <= bound
-    assert selected == fill_models.marketable(side, limit, last, model)
+    assert selected == fill_models.marketable(side, limit, tick_of(last), model)
 
 
 @PROVE
@@ -100,8 +115,6 @@ def test_another_seed_gives_other_chances() -> None:
 def test_a_known_case_by_hand() -> None:
     """100 with 2 bps of spread is 100.01 to buy; 5 bps of slippage make it 100.060005; the next tick is 100.10."""
     model = Paper(spread_enabled=True)
-    assert fill_models.fill_price(Side.BUY, Decimal(100), None, Decimal("0.05"), model) == Decimal("100.10")
-    assert fill_models.fill_price(Side.SELL, Decimal(100), None, Decimal("0.05"), model) == Decimal("99.90")
-    assert fill_models.fill_price(Side.BUY, Decimal(100), Decimal("100.05"), Decimal("0.05"), model) == Decimal(
-        "100.05"
-    )
+    assert paid(Side.BUY, Decimal(100), None, Decimal("0.05"), model) == Decimal("100.10")
+    assert paid(Side.SELL, Decimal(100), None, Decimal("0.05"), model) == Decimal("99.90")
+    assert paid(Side.BUY, Decimal(100), Decimal("100.05"), Decimal("0.05"), model) == Decimal("100.05")

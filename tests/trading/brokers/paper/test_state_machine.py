@@ -22,9 +22,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.trading.brokers.paper.exchange import INFY, TCS, TICK_SIZE, Clock, Exchange, approved
+from tests.trading.brokers.paper.exchange import INFY, OPENS, TCS, TICK_SIZE, Clock, Exchange, approved
 from trading.brokers import fill_models
 from trading.brokers.book import BookState, BrokerOrder
+from trading.market.ticks import Tick
 from trading.order import Amendment, BrokerOrderId, Fill, OrderType, Product, Side, Validity
 from trading.outcome import Accepted, Outcome
 from trading.settings import Paper
@@ -206,7 +207,7 @@ class PaperExchangeLife(RuleBasedStateMachine):
             if row.status == "TRIGGER PENDING":
                 assert row.trigger_price is not None
                 assert (price - row.trigger_price) * row.side.sign < 0
-            elif fill_models.marketable(row.side, row.price, price, self.model):
+            elif fill_models.marketable(row.side, row.price, Tick(symbol, price, OPENS), self.model):
                 assert self.model.partial_fill_enabled
                 assert row.filled_quantity > 0
 

@@ -78,3 +78,7 @@ class HomeUnusable(BrokenError):
 
 class ServerUnreachable(BrokenError):
     """No Temporal server answers. Nothing was sent; orders on it continue when it is back."""
+
+
+class FilesUnusable(BrokenError):
+    """A state or journal file of the in-process engine that cannot be read or written. It is left as it was."""

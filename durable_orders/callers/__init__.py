@@ -1,0 +1,1 @@
+"""The caller's own objects (market data, state, journal, throttler, guardian, broker), by whichever names they have."""

@@ -1,13 +1,13 @@
 """The last price that a caller's market data has of a symbol."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from durable_orders.callers.figures import exact, first_of, moment_of
-from durable_orders.callers.methods import call_as, method_of
+from durable_orders.callers.methods import Form, call_as, method_of
 
 MINUTES = {"1m": 1, "3m": 3, "5m": 5, "10m": 10, "15m": 15, "30m": 30, "60m": 60, "1h": 60}
 MINUTES |= {"minute": 1} | {f"{count}minute": count for count in (3, 5, 10, 15, 30, 60)}
@@ -49,15 +49,17 @@ def last_quote(market_data: Any, symbol: str, timeframe: str) -> Quote | None:
     return None
 
 
-def _ways(market_data: Any, symbol: str, timeframe: str) -> Iterator[Any]:
-    alone, framed = ((symbol,), {}), ((symbol, timeframe), {})
-    named = ((symbol,), {"timeframe": timeframe})
-    some = (((symbol, timeframe), {"limit": 1}), ((symbol, timeframe), {"window": 1}), ((symbol, timeframe, 1), {}))
-    ways = {
+def _ways(market_data: Any, symbol: str, timeframe: str) -> Iterator[tuple[Callable[..., Any], tuple[Form, ...]]]:
+    alone: Form = ((symbol,), {})
+    framed: Form = ((symbol, timeframe), {})
+    named: Form = ((symbol,), {"timeframe": timeframe})
+    one: Form = ((symbol, timeframe, 1), {})
+    some: tuple[Form, ...] = (((symbol, timeframe), {"limit": 1}), ((symbol, timeframe), {"window": 1}), one)
+    ways: dict[str, tuple[Form, ...]] = {
         "get_latest_candle": (framed, named, alone),
         "get_latest_bar": (framed, named, alone),
         "get_candles": (*some, framed, named),
-        "get_window": (((symbol, timeframe, 1), {}), *some, framed),
+        "get_window": (one, *some, framed),
         "get_latest_tick": (alone,),
         "get_ltp": (alone,),
     }

@@ -69,7 +69,7 @@ def convert_strategy_intent_to_execution_intent(
     `strategy_id`), `qty` (or `qty_hint`), `reason`, `confidence` and `metadata`. What is given beside it counts
     first. EXIT and CLOSE sell, for they do not say which side is held: a strategy that is short says BUY.
     """
-    given = {
+    given: dict[str, Any] = {
         "reason": first_of(strategy_intent, "reason", "exit_reason") or "",
         "confidence": float(first_of(strategy_intent, "confidence") or 0.0),
         "metadata": dict(first_of(strategy_intent, "metadata", "extra") or {}),

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from durable_orders.callers.figures import exact, first_of
@@ -51,11 +50,10 @@ def row_key(row: Mapping[str, Any]) -> str | None:
 
     An order's PLACED and its FILLED are two rows, as are its fills.
     """
-    own_id = str(row.get("order_id") or "")
-    if not own_id:
+    if _is_empty(row.get("order_id")):
         return None
     figures = [_figure(row.get(name)) for name in ("filled_quantity", "average_price")]
-    return "|".join([own_id, str(row.get("status") or ""), *figures, str(row.get("trade_id") or "")])
+    return "|".join([str(row["order_id"]), str(row.get("status") or ""), *figures, str(row.get("trade_id") or "")])
 
 
 def cell(value: Any) -> Any:
@@ -94,4 +92,4 @@ def _figure(value: Any) -> str:
     if _is_empty(value):
         return ""
     number = exact(value, "figure")
-    return f"{number.normalize():f}" if number else str(Decimal(0))
+    return f"{number.normalize():f}" if number else "0"

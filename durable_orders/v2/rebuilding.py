@@ -8,7 +8,7 @@ from typing import Any
 
 from durable_orders.callers.figures import exact, first_of
 from durable_orders.v2.fifo import Book
-from durable_orders.v2.journal_rows import side_sign
+from durable_orders.v2.journal_rows import row_key, side_sign
 
 PAPER_CAPITAL = 100_000
 """Rupees, where no checkpoint says otherwise."""
@@ -24,7 +24,7 @@ def checkpoint_of(rows: Iterable[Row], mode: str, paper_capital: Decimal) -> Sta
     for symbol, quantity, price in trades_of(rows):
         book.trade(symbol, quantity, price)
     positions = [_position(book, symbol) for symbol in book.lots if book.position(symbol)[0]]
-    orders = {str(row["order_id"]): dict(row) for row in rows if row.get("order_id")}
+    orders = {str(row["order_id"]): dict(row) for row in rows if row_key(row) is not None}
     meta = {
         "mode": mode,
         "total_realized_pnl": float(sum(book.realized.values(), Decimal(0))),
@@ -44,8 +44,9 @@ def trades_of(rows: Iterable[Row]) -> Iterator[tuple[str, int, Decimal]]:
     seen: set[tuple[str, str]] = set()
     filled: defaultdict[str, int] = defaultdict(int)
     paid: defaultdict[str, Decimal] = defaultdict(Decimal)
-    for row in rows:
-        own_id, trade_id = str(row.get("order_id") or ""), str(row.get("trade_id") or "")
+    for number, row in enumerate(rows):
+        own_id = f"row {number}" if row_key(row) is None else str(row["order_id"])
+        trade_id = str(row.get("trade_id") or "")
         quantity = int(exact(row.get("filled_quantity") or 0, "filled_quantity"))
         if not quantity or (own_id, trade_id) in seen:
             continue

@@ -61,6 +61,8 @@ class TradeThrottler:
     ) -> None:
         """`capital` and `realized_pnl` in rupees; `warm_state` is an earlier `snapshot`, which counts on its day."""
         self.config = config
+        self._streak = 0
+        self._last_veto: str | None = None
         self._lock = threading.RLock()
         self._capital = exact(capital, "capital")
         self._start(_today(), realized_pnl)
@@ -89,10 +91,13 @@ class TradeThrottler:
             self._evaluations += 1
             reason = next(self._vetoes(_symbol(symbol), _strategy(strategy), edge), "OK")
             if reason != "OK":
-                self._veto_counts[reason] += 1
-                self._last_veto = reason
+                self._note_veto(reason)
             self._publish()
             return reason == "OK", reason
+
+    def _note_veto(self, reason: str) -> None:
+        self._veto_counts[reason] += 1
+        self._last_veto = reason
 
     def _vetoes(self, symbol: str, strategy: str, edge: Decimal) -> Iterator[str]:
         """In the order in which they count."""
@@ -208,7 +213,7 @@ class TradeThrottler:
         self._veto_counts: Counter[str] = Counter()
         self._recent: deque[float] = deque(maxlen=KEPT_RESULTS)
         self._total = self._streak = self._evaluations = 0
-        self._last_veto: str | None = None
+        self._last_veto = None
 
     def _warm_up(self, state: Mapping[str, Any]) -> None:
         """Raises `ValueError` for a state without a day: nobody could say whether it still counts."""

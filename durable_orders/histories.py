@@ -221,6 +221,7 @@ def _received(arguments: Sequence[Any], verdict: Any) -> Received | None:
     if isinstance(verdict, Existing):
         return None
     approved = isinstance(verdict, Approval)
+    order = order.model_copy(update={"dry_run": verdict.dry_run})
     return Received(order=order, run_id=run_id, fingerprint=fingerprint, approved=approved, at=workflow.now())
 
 

@@ -201,8 +201,10 @@ class Orders:
         """Start the order. From the moment this returns it is durable, whatever happens to this process.
 
         The same intent again gives the same order; another content under its id raises `DuplicateOrder`. If the
-        history of that order is gone from the server, waiting for the order raises it.
+        history of that order is gone from the server, waiting for the order raises it. Where `execution.dry_run` is
+        set here, the order is a dry run, whatever the settings of the worker are.
         """
+        intent = self._marked(intent)
         try:
             await self.client.start_workflow(
                 names.ORDER_WORKFLOW,
@@ -219,6 +221,7 @@ class Orders:
 
     async def place_and_wait(self, intent: OrderIntent, timeout: float = PLACED_SECONDS) -> Order:
         """Start the order and wait until it is at the broker or has ended, in one round trip."""
+        intent = self._marked(intent)
         start: WithStartWorkflowOperation[Any, Order] = WithStartWorkflowOperation(
             names.ORDER_WORKFLOW,
             intent,
@@ -242,6 +245,9 @@ class Orders:
             await _take_back(start)
             raise _unreachable(error) from None
         return await OrderHandle(self, intent.order_id).now()
+
+    def _marked(self, intent: OrderIntent) -> OrderIntent:
+        return intent.model_copy(update={"dry_run": True}) if self.settings.execution.dry_run else intent
 
     def _options(self, intent: OrderIntent) -> dict[str, Any]:
         return {

@@ -187,6 +187,8 @@ class OrderIntent(Terms):
     tags: Tags = Field(default_factory=dict)
     place_by: AwareDatetime | None = None
     """After this moment nothing is sent. Without one: 30 s for MARKET and SL-M, end of session for the rest."""
+    dry_run: bool = False
+    """Check and record it, and send nothing. A worker whose `execution.dry_run` is set takes every order as one."""
 
     @model_validator(mode="after")
     def _instructions_fit(self) -> Self:
@@ -224,7 +226,8 @@ class OrderIntent(Terms):
         one.
         """
         prices = [price and str(price.normalize()) for price in (self.price, self.trigger_price)]
-        rest = self.model_dump_json(exclude={"price", "trigger_price", "place_by", "tags"})
+        real = set() if self.dry_run else {"dry_run"}  # so that it is what it was before there were dry runs
+        rest = self.model_dump_json(exclude={"price", "trigger_price", "place_by", "tags"} | real)
         return sha256(f"{rest} {prices}".encode()).hexdigest()[:32]
 
 
@@ -261,6 +264,8 @@ class Order(Terms):
     strategy: Name
     reason: str = ""
     instructions: Instructions | None = None
+    dry_run: bool = False
+    """It is checked and recorded like any other, and never sent."""
     tag: Tag
     status: Status = Status.PENDING
     broker_order_id: BrokerOrderId | None = None

@@ -104,7 +104,8 @@ class CircuitBreakers(Section):
 class Execution(Section):
     mode: Mode = Mode.PAPER
     dry_run: bool = False
-    """Check and record everything, and send nothing: every order ends REJECTED, marked as a dry run."""
+    """Check and record everything, and send nothing: every order ends REJECTED, marked as a dry run with all of its
+    events. It counts wherever it is set: for the worker, or for what places the order."""
     paper: Paper = Paper()
     live: Live = Live()
     circuit_breakers: CircuitBreakers | None = None

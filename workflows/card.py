@@ -21,7 +21,8 @@ def card(order: Order) -> str:
         ("account", f"{order.account} ({order.mode})"),
         ("updated", order.updated_at.isoformat(timespec="milliseconds")),
     ]
-    return f"### {order.status}: {order.summary()}\n\n{_table(rows)}\n{_list(order.reasons[-LAST_REASONS:])}"
+    dry_run = " (dry run)" if order.dry_run else ""
+    return f"### {order.status}{dry_run}: {order.summary()}\n\n{_table(rows)}\n{_list(order.reasons[-LAST_REASONS:])}"
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

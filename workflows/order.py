@@ -184,6 +184,8 @@ class OrderWorkflow:
 
     async def _admit(self) -> None:
         verdict = await calls.admit(self._order, self._intent.fingerprint(), self._intent.place_by)
+        if not isinstance(verdict, Existing) and verdict.dry_run:
+            self._order = self._order.model_copy(update={"dry_run": True})
         if isinstance(verdict, Approval):
             self._policy = verdict.policy
         elif isinstance(verdict, Refusals):

@@ -68,6 +68,7 @@ def place(
         float | None, typer.Option(min=0.1, max=86_400, help="Send it within this many seconds or not at all.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the proved end.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and record it, and send nothing.")] = False,
     home: HomeOption = HOME,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -91,6 +92,7 @@ def place(
         "strategy": strategy,
         "reason": reason,
         "place_by": datetime.now(UTC) + timedelta(seconds=within) if within else None,
+        "dry_run": dry_run,
     }
     content |= {"client_order_id": client_order_id} if client_order_id is not None else {}
     try:

@@ -24,6 +24,8 @@ COLOURS = {
     Status.CANCELLED: "yellow",
     Status.EXPIRED: "yellow",
 }
+DRY_RUN = "[dry run] "
+"""In front of an order that is never sent, and of each of its events."""
 LONGEST_EVENT = len("order_partially_filled")
 STAMP = len("09:15:00.000") + LONGEST_EVENT + 4
 """Columns in front of what an event says."""
@@ -75,7 +77,7 @@ def orders_table(orders: Sequence[Order], width: int = 80) -> Table:
     longest = max((len(order.client_order_id) for order in orders), default=0)
     for order in orders:
         why = "; ".join(order.reasons if order.status is Status.REJECTED else order.reasons[-1:])
-        said = f"{order.summary()}  {why}".rstrip()
+        said = f"{DRY_RUN if order.dry_run else ''}{order.summary()}  {why}".rstrip()
         table.add_row(
             moment(order.created_at),
             status_text(order.status),
@@ -91,7 +93,7 @@ def order_text(order: Order, link: str | None) -> Text:
     asked = "  (cancel requested)" if order.cancel_requested and not order.status.terminal else ""
     average = f" at {rupees(order.average_price)}" if order.fills else ""
     rows: dict[str, str | Text] = {
-        "order": order.summary(),
+        "order": f"{DRY_RUN if order.dry_run else ''}{order.summary()}",
         "status": status_text(order.status).append(asked, style="yellow"),
         "filled": f"{order.filled_quantity} of {order.quantity}{average}",
         "id": order.client_order_id,
@@ -118,7 +120,8 @@ def events_table(events: Sequence[FeedEvent], *, ids: int | None = None, header:
     table.show_header = header
     table.columns[1].min_width = LONGEST_EVENT
     for event in events:
-        said = _plain(event.message) if ids is None else _after_id(client_id(event), ids, event.message, width - STAMP)
+        words = f"{DRY_RUN if event.dry_run else ''}{event.message}"
+        said = _plain(words) if ids is None else _after_id(client_id(event), ids, words, width - STAMP)
         table.add_row(moment(event.at, milliseconds=True), event.type.value, said)
     return table
 

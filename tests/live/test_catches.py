@@ -45,6 +45,9 @@ async def test_dry_run_sends_nothing_and_says_so(desks: Desks) -> None:
         assert (ended.status, ended.broker_order_id) == (Status.REJECTED, None)
         assert ended.reasons == ("dry run: everything was checked, nothing was sent",)
         assert "dry run" in story(await order.events())
+        assert ended.dry_run
+        assert (await order.now()).dry_run
+        assert all(event.dry_run for event in await order.events())
     assert await desk.halted() is None
     requests = (await desk.venue.tally())["requests"]
     assert requests.keys().isdisjoint({"place", "modify", "cancel"})

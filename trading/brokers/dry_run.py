@@ -3,10 +3,9 @@
 from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
 from trading.brokers.broker import Broker
 from trading.guardian.approval import Approved
+from trading.guardian.guardian import DRY_RUN
 from trading.order import Amendment, BrokerOrderId, Fill
 from trading.outcome import Evidence, Outcome, Refused
-
-WORDS = "dry run: everything was checked, nothing was sent"
 
 
 class DryRun:
@@ -38,4 +37,4 @@ class DryRun:
 
 
 def _refused() -> Outcome:
-    return Refused(evidence=Evidence(message=WORDS, error_type="DryRun"))
+    return Refused(evidence=Evidence(message=DRY_RUN, error_type="DryRun"))

@@ -33,6 +33,7 @@ SETTLE_READS = 4
 NEW = frozenset(When)
 INVALID_TERMS = "INVALID_TERMS"
 """The terms after a change would not fit together."""
+DRY_RUN = "dry run: everything was checked, nothing was sent"
 NOT_OPEN = "NOT_OPEN"
 """Nothing is reserved for the order that is to be changed: it has ended, or was never approved."""
 
@@ -82,8 +83,10 @@ class Guardian:
         """Record a new order, check it and reserve what it needs, or give all the reasons against it.
 
         Repeating the call is harmless: an order that was approved stays so. An order id that an earlier workflow run
-        used gives that order back.
+        used gives that order back. In a dry run, the order is marked as one before anything of it is recorded.
         """
+        if self._settings.execution.dry_run:
+            order = order.model_copy(update={"dry_run": True})
         with self._database.write() as connection:
             existing = receive(connection, order, run_id, fingerprint)
             if existing is not None:
@@ -91,15 +94,15 @@ class Guardian:
             deadline = place_by or self._deadline(connection, order)
             around = surroundings(connection, order, self._clock())
             if around.is_reserved:
-                return Approval(policy=self._policy(deadline))
+                return Approval(policy=self._policy(deadline), dry_run=order.dry_run)
             price = own_price(order) or around.last_price or Decimal(0)
             asked = Pending(order.quantity, order.quantity * price, price)
             plan = self._plans.get(order.strategy, self._plan)
             refusals = self._judge(connection, Subject(order, order, deadline, asked), around, plan)
             if refusals:
-                return Refusals(refusals=refusals)
+                return Refusals(refusals=refusals, dry_run=order.dry_run)
             reservations.reserve(connection, order, price, self._clock())
-            return Approval(policy=self._policy(deadline))
+            return Approval(policy=self._policy(deadline), dry_run=order.dry_run)
 
     def check_amendment(self, order: Order, change: Amendment) -> tuple[Refusal, ...]:
         """Check a change of a working order and reserve what it needs beyond what stands, or give the reasons against
@@ -140,8 +143,11 @@ class Guardian:
     def redeem(self, order: Order) -> Approved:
         """The approval of an order that `admit` approved and that has not ended. Raises `NotApproved` otherwise.
 
-        A halt of the account that came in the meantime counts, too: what has not been sent by then is not sent.
+        A halt of the account that came in the meantime counts, too: what has not been sent by then is not sent. Nor is
+        an order of a dry run, whoever says so: these settings, or those under which it was placed.
         """
+        if order.dry_run or self._settings.execution.dry_run:
+            raise NotApproved(DRY_RUN)
         with self._database.read() as connection:
             around = surroundings(connection, order, self._clock())
             if not around.is_reserved:

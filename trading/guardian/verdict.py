@@ -37,6 +37,8 @@ class Policy(Frozen):
 class Approval(Frozen):
     kind: Literal["approved"] = "approved"
     policy: Policy
+    dry_run: bool = False
+    """Whether the order is one that is never sent."""
 
 
 class Refusals(Frozen):
@@ -44,6 +46,7 @@ class Refusals(Frozen):
 
     kind: Literal["refused"] = "refused"
     refusals: tuple[Refusal, ...]
+    dry_run: bool = False
 
 
 class Existing(Frozen):

@@ -26,6 +26,7 @@ def add_event(connection: sa.Connection, account: str, kind: EventType, message:
             sequence=last_sequence(connection, own) + 1,
             type=kind.value,
             status="",
+            dry_run=False,
             message=message,
             at=at,
         )

@@ -37,6 +37,8 @@ class FeedEvent(Frozen):
     type: EventType
     status: Status | Literal[""]
     """The order's status after it; empty for an event of the whole account."""
+    dry_run: bool = False
+    """Whether its order is one that is never sent."""
     message: str
     at: AwareDatetime
     fills: int | None = None

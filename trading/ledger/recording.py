@@ -124,6 +124,7 @@ def _event_row(order: Order, entry: Entry) -> dict[str, Any]:
         "sequence": entry.sequence,
         "type": entry.type.value,
         "status": entry.status.value,
+        "dry_run": order.dry_run,
         "message": entry.message,
         "at": entry.at,
         "fills": 0 if entry.status in WITHOUT_FILLS else len(order.fills),

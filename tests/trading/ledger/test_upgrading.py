@@ -15,6 +15,9 @@ from trading.ledger.migrate import SCRIPTS, open_database
 from trading.ledger.rows import order_row
 from trading.ledger.tables import events, fills, orders
 
+NEW = ("tags", "dry_run")
+"""Columns of `orders` that have come since."""
+
 
 @pytest.fixture
 def before_exposure(url: str) -> Iterator[Database]:
@@ -36,7 +39,8 @@ def test_reservations_and_halts_are_carried_over(before_exposure: Database, url:
     reserved = own | {"strategy": "s", "quantity": 10, "value": 150005000, "reserved_at": START}
     halted = {"account": "paper", "halted": True, "halt_reason": "lunch", "updated_at": START}
     with before_exposure.write() as connection:
-        connection.execute(sa.insert(orders), order_row(order) | known)
+        row = {name: value for name, value in order_row(order).items() if name not in NEW}
+        connection.execute(_old(orders, *NEW), row | known)
         connection.execute(_old(fills, "realized_pnl"), fill | {"price": Decimal("1500.05"), "at": START})
         connection.execute(_table("reservations", *reserved), reserved)
         connection.execute(_table("accounts", *halted), halted)
@@ -47,6 +51,7 @@ def test_reservations_and_halts_are_carried_over(before_exposure: Database, url:
         with database.read() as connection:
             assert permission_of(connection, "paper") == Permission(AccountState.HALTED, "lunch")
             assert connection.execute(sa.select(sa.func.count()).select_from(events)).scalar() == 0
+            assert connection.execute(sa.select(orders.c.dry_run)).scalars().all() == [False]
     assert (reservation["quantity"], reservation["filled"], reservation["product"]) == (6, 4, "MIS")
     assert (reservation["price"], reservation["value"]) == (Decimal("1500.05"), Decimal("9000.3"))
 

@@ -18,13 +18,14 @@ Rules
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from trading.brokers.book import BookReport, BookState, BrokerOrder
-from trading.order import BrokerOrderId, Fill, Order, Status, Terms
+from trading.brokers.book import BookReport, BookState
+from trading.order import BrokerOrderId, Fill, Order, OrderType, Status, Terms
 
 
 class Trigger(StrEnum):
@@ -156,7 +157,11 @@ def step(order: Order, event: Event, at: datetime) -> Order:
 
 def changes(order: Order, event: Event) -> dict[str, Any]:
     """The fields that the event changes, with their new values; what stays as it is is left out."""
-    wanted = _STEPS[type(event)](order, event)
+    return news(order, _STEPS[type(event)](order, event))
+
+
+def news(order: Order, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Those of the values that the order does not have."""
     return {field: value for field, value in wanted.items() if getattr(order, field) != value}
 
 
@@ -174,6 +179,8 @@ def _moved(order: Order, trigger: Trigger, *reasons: str) -> dict[str, Any]:
 
 
 def _with_reasons(order: Order, *reasons: str) -> tuple[str, ...]:
+    if not any(reasons):
+        return order.reasons
     told = [_storable(reason) for reason in reasons]
     return order.reasons + tuple(reason for reason in told if reason and reason not in order.reasons)
 
@@ -214,11 +221,36 @@ def _noted(order: Order, event: Noted) -> dict[str, Any]:
     return {"reasons": _with_reasons(order, event.reason)}
 
 
+class Row(Protocol):
+    """What is read of a row of the book: a `BrokerOrder`, or the exchange's own order where both are in one process."""
+
+    @property
+    def broker_order_id(self) -> BrokerOrderId: ...
+    @property
+    def state(self) -> BookState: ...
+    @property
+    def message(self) -> str | None: ...
+    @property
+    def quantity(self) -> int: ...
+    @property
+    def filled_quantity(self) -> int: ...
+    @property
+    def price(self) -> Decimal | None: ...
+    @property
+    def trigger_price(self) -> Decimal | None: ...
+    @property
+    def order_type(self) -> OrderType: ...
+
+
 def _reported(order: Order, event: Reported) -> dict[str, Any]:
-    row = event.report.row
+    return reported(order, event.report.row, event.report.fills)
+
+
+def reported(order: Order, row: Row, seen: tuple[Fill, ...]) -> dict[str, Any]:
+    """What a row and its trades change of the order. `step` leaves out what is not new."""
     if order.broker_order_id not in (None, row.broker_order_id):
         return {}  # a twin's row: the account watch deals with it, this order keeps its own
-    fills = merged(order.fills, event.report.fills, row.broker_order_id)
+    fills = merged(order.fills, seen, row.broker_order_id)
     filled = sum(fill.quantity for fill in fills)
     trigger = proved_by(row, filled)
     status = next_status(order.status, trigger)
@@ -239,7 +271,7 @@ def merged(known: tuple[Fill, ...], seen: tuple[Fill, ...], broker_order_id: Bro
     return known + tuple(fresh.values())
 
 
-def proved_by(row: BrokerOrder, filled: int) -> Trigger:
+def proved_by(row: Row, filled: int) -> Trigger:
     """What a row proves, given how much the trades add up to (rule 4)."""
     needed = max(row.quantity, 1) if row.state is BookState.COMPLETE else row.filled_quantity
     if row.state is not BookState.WORKING and filled >= needed:
@@ -247,7 +279,7 @@ def proved_by(row: BrokerOrder, filled: int) -> Trigger:
     return T.FILL if filled else T.WORK
 
 
-def _terms(order: Order, row: BrokerOrder) -> dict[str, Any]:
+def _terms(order: Order, row: Row) -> dict[str, Any]:
     """The row's terms, where they can stand. A row that shows less filled than is known is old: keep ours."""
     if row.filled_quantity < order.filled_quantity:
         return {}

@@ -1,8 +1,6 @@
 """The guardian: checks and reserves in one transaction, and alone makes the value that placing accepts."""
 
-import logging
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -11,10 +9,9 @@ import sqlalchemy as sa
 from trading.errors import NotApproved
 from trading.guardian.approval import Approved, approve
 from trading.guardian.breakers import DayBreakers
-from trading.guardian.catalogue import chosen, chosen_for, day_limits
-from trading.guardian.check import Check, When
-from trading.guardian.situation import Situation
-from trading.guardian.survey import Needs, Subject, Surveyor
+from trading.guardian.catalogue import day_limits
+from trading.guardian.judging import Plan, Plans
+from trading.guardian.survey import Subject, Surveyor
 from trading.guardian.verdict import Approval, Existing, Policy, Refusal, Refusals, Verdict
 from trading.ledger import reservations
 from trading.ledger.accounts import AccountState
@@ -25,32 +22,16 @@ from trading.ledger.recording import receive
 from trading.ledger.reservations import Reservation, own_price
 from trading.ledger.surroundings import Surroundings, surroundings
 from trading.market.instruments import Instruments
-from trading.order import Amendment, Order, OrderType, Terms
+from trading.order import Amendment, Order, OrderType
 from trading.settings import Settings
 
 SETTLE_READS = 4
 """The settle window is divided into this many readings of the book."""
-NEW = frozenset(When)
 INVALID_TERMS = "INVALID_TERMS"
 """The terms after a change would not fit together."""
 DRY_RUN = "dry run: everything was checked, nothing was sent"
 NOT_OPEN = "NOT_OPEN"
 """Nothing is reserved for the order that is to be changed: it has ended, or was never approved."""
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Some checks, and what they need."""
-
-    checks: tuple[Check, ...]
-    needs: Needs
-
-    @classmethod
-    def of(cls, checks: Iterable[Check], occasions: Collection[When]) -> "Plan":
-        applying = tuple(check for check in checks if check.when in occasions)
-        return cls(applying, Needs.of(applying))
 
 
 class Guardian:
@@ -73,10 +54,7 @@ class Guardian:
         self._session_end = session_end
         self._clock = clock
         self._surveyor = Surveyor(instruments, clock)
-        self._checks = tuple(chosen(settings, instruments))
-        self._of_strategy = {code: tuple(chosen_for(code, settings)) for code in settings.guardian.strategies}
-        self._plans = {code: Plan.of((*self._checks, *own), NEW) for code, own in self._of_strategy.items()}
-        self._plan = Plan.of(self._checks, NEW)
+        self._plans = Plans(settings, instruments)
         self.breakers = DayBreakers(day_limits(settings), settings.guardian.on_trip)
 
     def admit(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
@@ -97,7 +75,7 @@ class Guardian:
                 return Approval(policy=self._policy(deadline), dry_run=order.dry_run)
             price = own_price(order) or around.last_price or Decimal(0)
             asked = Pending(order.quantity, order.quantity * price, price)
-            plan = self._plans.get(order.strategy, self._plan)
+            plan = self._plans.of_new(order.strategy)
             refusals = self._judge(connection, Subject(order, order, deadline, asked), around, plan)
             if refusals:
                 return Refusals(refusals=refusals, dry_run=order.dry_run)
@@ -123,7 +101,7 @@ class Guardian:
             price = own_price(terms) or around.last_price or stands.price
             needed = stands.with_change(terms.quantity, price)
             asked, own = _pending(needed), _pending(stands)
-            plan = self._plan_of_change(order, terms, raises=needed != stands)
+            plan = self._plans.of_change(order, terms, raises=needed != stands)
             refusals = self._judge(connection, Subject(order, terms, self._clock(), asked, own), around, plan)
             if not refusals and needed != stands:
                 reservations.change(connection, order.order_id, needed)
@@ -158,19 +136,11 @@ class Guardian:
                 raise NotApproved(f"the account only takes orders that reduce a position: {around.state_reason}")
         return approve(order)
 
-    def _plan_of_change(self, order: Order, terms: Terms, *, raises: bool) -> Plan:
-        occasions = {When.ALWAYS}
-        if raises:
-            occasions.add(When.NEW_RISK)
-        if (terms.order_type, terms.price, terms.trigger_price) != (order.order_type, order.price, order.trigger_price):
-            occasions.add(When.NEW_PRICE)
-        return Plan.of((*self._checks, *self._of_strategy.get(order.strategy, ())), occasions)
-
     def _judge(
         self, connection: sa.Connection, subject: Subject, around: Surroundings, plan: Plan
     ) -> tuple[Refusal, ...]:
         situation = self._surveyor.survey(connection, subject, around, plan.needs)
-        return tuple(refusal for check in plan.checks if (refusal := _run(check, subject.terms, situation)))
+        return plan.judge(subject.terms, situation)
 
     def _known(
         self, connection: sa.Connection, existing: Order, fingerprint: str, place_by: datetime | None
@@ -209,20 +179,3 @@ def _reduces(connection: sa.Connection, order: Order) -> bool:
     """Whether an order whose reservation stands can only close what is held."""
     held = held_in_symbol(connection, order.account, order.symbol)
     return own_of(held, order.symbol, order.product, None).only_reduced_by(order.side, 0)
-
-
-def _run(check: Check, terms: Terms, situation: Situation) -> Refusal | None:
-    """A check that raises refuses the order: what cannot be checked is not sent."""
-    try:
-        failure = check(terms, situation)
-    except Exception as error:
-        log.exception("check %s failed on %s", check.code, terms.summary())
-        return Refusal(code=check.code, message=f"the check itself failed ({type(error).__name__})")
-    if failure is None:
-        return None
-    limit, value = (None if figure is None else _words(figure) for figure in (failure.limit, failure.value))
-    return Refusal(code=check.code, message=failure.message, limit=limit, value=value)
-
-
-def _words(figure: object) -> str:
-    return f"{figure:f}" if isinstance(figure, Decimal) else str(figure)

@@ -31,7 +31,7 @@ class Ground:
     """A second connection, as another process has it: the server has to hand out the first task."""
 
     def orders(self, client: Client) -> Orders:
-        return Orders(client, self.parts.database, self.parts.settings)
+        return Orders.over(client, self.parts.database, self.parts.settings)
 
 
 def settings() -> Settings:

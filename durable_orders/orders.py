@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+import os
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import aclosing
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -21,8 +25,11 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from durable_orders.explained import explained
 from trading import errors
+from trading.bus import Event, EventBus
 from trading.ledger.database import Database
+from trading.ledger.following import feed, follow, newest_id
 from trading.ledger.migrate import open_database
 from trading.ledger.positions import Position
 from trading.ledger.reading import (
@@ -34,7 +41,7 @@ from trading.ledger.reading import (
     list_orders,
     positions_of,
 )
-from trading.order import Amendment, Order, OrderId, OrderIntent, Status, order_id
+from trading.order import Amendment, Order, OrderId, OrderIntent, OrderType, Product, Side, Status, Validity, order_id
 from trading.settings import Settings
 from workers.connection import connect
 from workers.home import DEFAULT_HOME, Home
@@ -51,6 +58,7 @@ PLACED_SECONDS = 10.0
 """How long `placed` waits by default. The order goes on without the one who waits."""
 UNTAKEN = 200
 """How many orders without a worker are looked up at most: each is one more question to the server."""
+HOME_VARIABLE = "DURABLE_ORDERS_HOME"
 ORDER_ID = re.compile(r"order:[A-Za-z0-9._-]{1,64}:[A-Za-z0-9._-]{1,64}")
 
 
@@ -164,31 +172,72 @@ class OrderHandle:
 
 
 class Orders:
-    """Places and follows the orders of one account. Use as an async context manager."""
+    """Places and follows the orders of one account.
 
-    def __init__(self, client: Client, database: Database, settings: Settings) -> None:
-        self.client = client
-        self.settings = settings
-        self._database = database
+        async with Orders() as orders:
+            handle = await orders.buy("NSE:INFY", 10)
+
+    Within the block it is connected to the server that Temporal's environment configuration names, else to the
+    embedded one of this home.
+    """
+
+    def __init__(self, home: Path | str | None = None, config: Path | str | None = None) -> None:
+        """`home` is `DURABLE_ORDERS_HOME` or `.durable-orders` if not given; `config` another settings file."""
+        self._home = Home(Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME))
+        self._config = Path(config) if config is not None else None
+        self._parts: tuple[Client, Database, Settings] | None = None
 
     @classmethod
-    async def connect(cls, home: Path | str = DEFAULT_HOME, config: Path | None = None) -> "Orders":
-        """Connect to the server that Temporal's environment configuration names, else to the one of this home.
+    async def connect(cls, home: Path | str | None = None, config: Path | str | None = None) -> "Orders":
+        """A connected one. Raises `ServerUnreachable`, `InvalidSettings`, `LedgerUnusable`."""
+        return await cls(home, config).open()
 
-        Raises `ServerUnreachable`, `InvalidSettings`, `LedgerUnusable`.
-        """
-        place = Home(Path(home))
-        settings = place.settings(config)
-        client = await connect(place)
-        return cls(client, open_database(place.ledger_url(settings)), settings)
+    @classmethod
+    def over(cls, client: Client, database: Database, settings: Settings) -> "Orders":
+        """One over parts that are open already. It closes the database."""
+        orders = cls()
+        orders._parts = client, database, settings
+        return orders
+
+    async def open(self) -> Self:
+        """Connect, if it is not connected. Raises `ServerUnreachable`, `InvalidSettings`, `LedgerUnusable`."""
+        if self._parts is None:
+            settings = self._home.settings(self._config)
+            client = await connect(self._home)
+            self._parts = client, open_database(self._home.ledger_url(settings)), settings
+        return self
+
+    async def close(self) -> None:
+        """Disconnect. Orders are not touched by that. Closing twice is fine."""
+        if self._parts is not None:
+            self._parts[1].close()
+        self._parts = None
 
     async def __aenter__(self) -> Self:
-        return self
+        return await self.open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        self._database.close()
+        await self.close()
+
+    def _open(self) -> tuple[Client, Database, Settings]:
+        if self._parts is None:
+            raise errors.NotConnected("not connected: use it as `async with Orders() as orders:`")
+        return self._parts
+
+    @property
+    def client(self) -> Client:
+        """Temporal's client."""
+        return self._open()[0]
+
+    @property
+    def database(self) -> Database:
+        return self._open()[1]
+
+    @property
+    def settings(self) -> Settings:
+        return self._open()[2]
 
     def handle(self, client_order_id: str) -> OrderHandle:
         """The handle of an order by its client order id, or by its whole order id.
@@ -197,6 +246,66 @@ class Orders:
         """
         return OrderHandle(self, whole_id(self.settings.account, client_order_id))
 
+    async def buy(
+        self,
+        symbol: str,
+        quantity: int,
+        *,
+        order_type: OrderType | str = OrderType.MARKET,
+        price: Decimal | str | int | None = None,
+        trigger_price: Decimal | str | int | None = None,
+        product: Product | str = Product.MIS,
+        validity: Validity | str = Validity.DAY,
+        strategy: str = "manual",
+        reason: str = "",
+        client_order_id: str | None = None,
+    ) -> OrderHandle:
+        """Start an order to buy, as `place` does. Prices are in rupees, `quantity` in units, never lots.
+
+        Raises `InvalidOrder`, which names every field that is wrong and its rule; else as `place`.
+        """
+        return await self.place(self._intent(Side.BUY, **_given(locals())))
+
+    async def sell(
+        self,
+        symbol: str,
+        quantity: int,
+        *,
+        order_type: OrderType | str = OrderType.MARKET,
+        price: Decimal | str | int | None = None,
+        trigger_price: Decimal | str | int | None = None,
+        product: Product | str = Product.MIS,
+        validity: Validity | str = Validity.DAY,
+        strategy: str = "manual",
+        reason: str = "",
+        client_order_id: str | None = None,
+    ) -> OrderHandle:
+        """As `buy`."""
+        return await self.place(self._intent(Side.SELL, **_given(locals())))
+
+    def _intent(self, side: Side, **content: Any) -> OrderIntent:
+        try:
+            return OrderIntent(side=side, **content)
+        except ValidationError as error:
+            raise explained(error) from None
+
+    def _own(self, intent: OrderIntent) -> OrderIntent:
+        """An intent that does not say whose it is is this account's."""
+        own = {"account": self.settings.account, "mode": self.settings.execution.mode}
+        missing = {name: value for name, value in own.items() if name not in intent.model_fields_set}
+        if all(getattr(intent, name) == value for name, value in missing.items()):
+            return intent
+        given = {name: getattr(intent, name) for name in OrderIntent.model_fields}
+        return self._intent(intent.side, **{k: v for k, v in (given | missing).items() if k != "side"})
+
+    async def cancel(self, client_order_id: str, reason: str = "by the strategy", timeout: float = 30.0) -> Order:
+        """Cancel an order and wait for its proved end; see `OrderHandle.cancel`. Raises `OrderNotFound`."""
+        return await self.handle(client_order_id).cancel(reason, timeout)
+
+    async def get(self, client_order_id: str) -> Order:
+        """The order as it stands now. Raises `OrderNotFound`."""
+        return await self.handle(client_order_id).now()
+
     async def place(self, intent: OrderIntent) -> OrderHandle:
         """Start the order. From the moment this returns it is durable, whatever happens to this process.
 
@@ -204,7 +313,7 @@ class Orders:
         history of that order is gone from the server, waiting for the order raises it. Where `execution.dry_run` is
         set here, the order is a dry run, whatever the settings of the worker are.
         """
-        intent = self._marked(intent)
+        intent = self._marked(self._own(intent))
         try:
             await self.client.start_workflow(
                 names.ORDER_WORKFLOW,
@@ -220,8 +329,11 @@ class Orders:
         return OrderHandle(self, intent.order_id)
 
     async def place_and_wait(self, intent: OrderIntent, timeout: float = PLACED_SECONDS) -> Order:
-        """Start the order and wait until it is at the broker or has ended, in one round trip."""
-        intent = self._marked(intent)
+        """Start the order and wait until it is at the broker or has ended, in one round trip.
+
+        As it stands if that takes longer than `timeout` seconds: it goes on. Raises as `place`.
+        """
+        intent = self._marked(self._own(intent))
         start: WithStartWorkflowOperation[Any, Order] = WithStartWorkflowOperation(
             names.ORDER_WORKFLOW,
             intent,
@@ -275,15 +387,30 @@ class Orders:
         return await self.read(lambda connection: positions_of(connection, self.settings.account))
 
     async def events(self, after: int = 0) -> list[FeedEvent]:
-        """The account's events that follow the feed id `after`, oldest first."""
+        """The account's next events that follow the feed id `after`, oldest first."""
         return await self.read(lambda c: events_after(c, after, account=self.settings.account))
+
+    async def follow(self, after: int | None = None) -> AsyncGenerator[Event, None]:
+        """The account's events behind the feed id `after`, or from now on, each once and in order, without end."""
+        if after is None:
+            after = await self.read(newest_id)
+        async with aclosing(follow(self.database, after, account=self.settings.account)) as batches:
+            async for batch in batches:
+                for event in batch:
+                    yield event
+
+    async def feed(self, bus: EventBus, after: int | None = None) -> None:
+        """Publish them on a bus, without end; cancel it to stop."""
+        if after is None:
+            after = await self.read(newest_id)
+        await feed(bus, self.database, after, account=self.settings.account)
 
     async def read(self, question: Callable[[sa.Connection], R]) -> R:
         """Ask the ledger, off the event loop."""
         return await asyncio.to_thread(self._ask, question)
 
     def _ask(self, question: Callable[[sa.Connection], R]) -> R:
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return question(connection)
 
     async def untaken(self, limit: int = UNTAKEN) -> list[Order]:
@@ -299,10 +426,35 @@ class Orders:
         except RPCError as error:
             raise _unreachable(error) from None
 
-    async def list(self, *, open_only: bool = False, limit: int | None = None) -> list[Order]:
-        """The account's orders, newest first."""
-        account = self.settings.account
-        return await self.read(lambda c: list_orders(c, account, open_only=open_only, limit=limit))
+    async def list(
+        self,
+        *,
+        statuses: Collection[Status] | None = None,
+        symbol: str | None = None,
+        strategy: str | None = None,
+        open_only: bool = False,
+        limit: int | None = None,
+    ) -> list[Order]:
+        """The account's orders to which everything given applies, newest first."""
+
+        def ask(connection: sa.Connection) -> list[Order]:
+            return list_orders(
+                connection,
+                self.settings.account,
+                statuses=statuses,
+                symbol=symbol,
+                strategy=strategy,
+                open_only=open_only,
+                limit=limit,
+            )
+
+        return await self.read(ask)
+
+
+def _given(content: dict[str, Any]) -> dict[str, Any]:
+    """A call's arguments, but for itself and an id that was not given."""
+    named = content["client_order_id"] is not None
+    return {name: value for name, value in content.items() if name != "self" and (named or name != "client_order_id")}
 
 
 async def _take_back(start: WithStartWorkflowOperation[Any, Any]) -> None:

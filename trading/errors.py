@@ -32,6 +32,10 @@ class OrderNotFound(RefusedError):
     """No order of that id in this account. Nothing was changed."""
 
 
+class NotConnected(RefusedError):
+    """The client was used before it was connected, or after it was closed. Nothing was sent."""
+
+
 class InvalidSettings(RefusedError):
     """A settings file or variable that cannot be used. Nothing is started."""
 

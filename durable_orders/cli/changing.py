@@ -9,8 +9,8 @@ import typer
 from pydantic import ValidationError
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, console, fail
-from durable_orders.cli.explained import explained
 from durable_orders.cli.ordering import PriceOption, TriggerOption, TypeOption, money, print_order, show_order
+from durable_orders.explained import explained
 from trading.errors import InvalidOrder
 from trading.ledger.accounts import set_halt
 from trading.ledger.migrate import open_database

@@ -29,20 +29,38 @@ def test_its_settings_can_be_used() -> None:
     assert shown.guardian.max_order_value == 5_000_000
 
 
-async def test_its_strategy_runs(
-    desk: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+PROGRAMS = re.findall(r"^```python\n(.+?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+async def printed(code: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What one of its programs prints. Each is run as a notebook would: `async with` at its top."""
+    names: dict[str, Any] = {}
+    exec("async def program():\n" + textwrap.indent(code, "    "), names)  # noqa: S102
+    async with asyncio.timeout(60):
+        await names["program"]()
+    return capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize(
+    ("number", "begins"), [(0, ["FILLED", "75"]), (1, ["PLACED", "CANCELLED"]), (2, ["NFO:NIFTY25MAYFUT"])]
+)
+async def test_its_programs_run(
+    number: int,
+    begins: list[str],
+    desk: Program,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / ".durable-orders").symlink_to(desk.home)
     monkeypatch.chdir(tmp_path)
-    code = block("python")
-    strategy = "async def strategy():\n" + textwrap.indent(code, "    ")
-    names: dict[str, Any] = {}
-    exec(strategy, names)  # noqa: S102
-    async with asyncio.timeout(60):
-        await names["strategy"]()
-    status, quantity, price = capsys.readouterr().out.split()
-    assert (status, quantity) == ("FILLED", "75")
-    assert float(price) > 0
+    said = await printed(PROGRAMS[number], capsys)
+    assert said[: len(begins)] == begins
+    assert all(float(word) > 0 for word in said[len(begins) :])
+
+
+def test_five_lines_place_an_order() -> None:
+    assert len([line for line in PROGRAMS[0].splitlines() if line]) == 5
 
 
 def test_it_explains_every_status() -> None:

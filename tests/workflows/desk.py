@@ -161,7 +161,7 @@ async def open_desk(client: Client, path: Path, paper: dict[str, Any] | None = N
     settings = Settings(account=new_account()).replaced({"execution": {"paper": paper or {}}})
     broker = ScriptedBroker()
     parts = parts_of(settings, client, broker, path / f"{settings.account}.db")
-    yield Desk(client, Orders(client, parts.database, settings), broker, parts, Sight())
+    yield Desk(client, Orders.over(client, parts.database, settings), broker, parts, Sight())
     parts.executor.shutdown()
     parts.database.close()
 

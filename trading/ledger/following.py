@@ -6,7 +6,7 @@ within its writer's turn, so whoever sees a row has seen all rows before it.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -62,7 +62,7 @@ def told_after(
 
 async def follow(
     database: Database, after: int = 0, *, account: str | None = None, every: float = EVERY
-) -> AsyncIterator[list[Event]]:
+) -> AsyncGenerator[list[Event], None]:
     """Batches of the events behind the feed id `after`, without end; an empty feed is looked at `every` so many
     seconds. Whoever goes on from the last `feed_id` that it dealt with misses none and gets none twice.
     """

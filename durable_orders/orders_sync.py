@@ -1,6 +1,6 @@
 """The same client for scripts and notebooks: every call waits for its answer. See `orders.py` for what each does."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -173,7 +173,7 @@ class OrdersSync:
         """See `Orders.events`."""
         return self._loop.run(self._orders.events(after))
 
-    def follow(self, after: int | None = None) -> Iterator[Event]:
+    def follow(self, after: int | None = None) -> Generator[Event, None, None]:
         """See `Orders.follow`."""
         events = self._orders.follow(after)
         try:

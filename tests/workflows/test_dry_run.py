@@ -24,7 +24,7 @@ async def by_the_worker(desk: Desk, path: Path) -> tuple[Desk, OrderHandle]:
 
 
 async def by_whoever_places_it(desk: Desk, path: Path) -> tuple[Desk, OrderHandle]:
-    careful = Orders(desk.client, desk.parts.database, desk.parts.settings.replaced(DRY))
+    careful = Orders.over(desk.client, desk.parts.database, desk.parts.settings.replaced(DRY))
     return desk, await careful.place(desk.intent())
 
 

@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from trading.errors import DurableOrdersError
-from trading.ledger.accounts import halt_reason, last_book_read
+from trading.ledger.accounts import AccountState, Permission, last_book_read, permission_of
 from trading.ledger.migrate import open_database
 from trading.ledger.reading import unsettled_orders
 from trading.order import Account, Frozen
@@ -87,14 +87,14 @@ def _ledger(home: Home, settings: Settings) -> list[Finding]:
     try:
         with open_database(home.ledger_url(settings)) as database, database.read() as connection:
             kind = "SQLite" if database.is_sqlite else "PostgreSQL"
-            halted = halt_reason(connection, account)
+            permission = permission_of(connection, account)
             unsettled = unsettled_orders(connection, account)
             read_at = last_book_read(connection, account)
     except DurableOrdersError as error:
         return [Finding(name="ledger", healthy=False, detail=str(error))]
     return [
         Finding(name="ledger", healthy=True, detail=f"{kind}, schema up to date"),
-        Finding(name="account", healthy=halted is None, detail=f"halted: {halted}" if halted else "active"),
+        _account(permission),
         Finding(
             name="outcomes",
             healthy=not unsettled,
@@ -102,6 +102,12 @@ def _ledger(home: Home, settings: Settings) -> list[Finding]:
         ),
         _watch(read_at),
     ]
+
+
+def _account(permission: Permission) -> Finding:
+    state, reason = permission.state, permission.reason
+    healthy = state is AccountState.ACTIVE
+    return Finding(name="account", healthy=healthy, detail=state.lower() if healthy else f"{state.lower()}: {reason}")
 
 
 def _watch(read_at: datetime | None) -> Finding:

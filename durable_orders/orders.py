@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -25,7 +26,9 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from durable_orders import halting
 from durable_orders.explained import explained
+from durable_orders.halting import Standing
 from trading import errors
 from trading.bus import Event, EventBus
 from trading.ledger.database import Database
@@ -381,6 +384,17 @@ class Orders:
             known = await description.memo_value(names.FINGERPRINT, "", type_hint=str)
         if known != intent.fingerprint():
             raise errors.DuplicateOrder(f"client_order_id: {intent.client_order_id} is the id of another order")
+
+    async def raise_flag(self, name: str, reason: str, who: str = "by a strategy") -> Standing:
+        """Raise a risk flag: until it is cleared, the account takes only orders that reduce a position, and what
+        `guardian.on_trip` says is done with open orders. Raises `InvalidOrder` for a name or reason that will not do.
+        """
+        raised = partial(halting.put_flag, self._database, self.settings, name, reason, who=who)
+        return await asyncio.to_thread(raised)
+
+    async def clear_flag(self, name: str, who: str = "by a strategy") -> Standing:
+        """Clear a risk flag. Raises `InvalidOrder` if it is not up."""
+        return await asyncio.to_thread(partial(halting.take_flag, self._database, self.settings, name, who=who))
 
     async def positions(self) -> list[Position]:
         """The account's net positions."""

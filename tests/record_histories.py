@@ -20,18 +20,21 @@ from tests.conftest import any_port, eventually
 from tests.workflows.conftest import time_skipping
 from tests.workflows.desk import at_work, open_desk
 from tests.workflows.paths import PATHS, Play, failed_as_a_duplicate
+from tests.workflows.scripted_broker import PRICE, fills_at
 from trading.errors import DuplicateOrder
+from trading.order import OrderType, Side
 from workers import server
 from workers.home import Home
 from workers.worker import ensure_watch, workflow_runner
-from workflows.names import orders_queue, watch_id
+from workflows.names import orders_queue, unwind_id, watch_id
 from workflows.watch import AccountWatchWorkflow
 
 HISTORIES = Path(__file__).parent / "histories"
 QUICK = {"settle_window": 0.4, "retry_delay": 0.05, "max_retries": 3, "safety_interval": 1}
 
 WATCH, BEFORE, AFTER = "watch", "continued_as_new", "after_it_continued_as_new"
-NAMES = {path.__name__ for path in PATHS} | {WATCH, BEFORE, AFTER}
+TRIPPED, UNWOUND = "watch_told_of_a_trip", "unwound"
+NAMES = {path.__name__ for path in PATHS} | {WATCH, BEFORE, AFTER, TRIPPED, UNWOUND}
 EARLY = {"limit.historyCount.suggestContinueAsNew": "40"}
 
 
@@ -91,6 +94,29 @@ async def record_watch(client: Client) -> None:
         await client.get_workflow_handle(watch_id(WATCH)).terminate()
 
 
+async def record_trip(client: Client, scratch: Path) -> None:
+    """A breaker that trips with a fill, a resting order that is cancelled, and a position that is closed."""
+    guardian = {"max_loss_streak": 1, "on_trip": "flatten"}
+    async with open_desk(client, scratch, QUICK, guardian) as desk, at_work(desk):
+        watch = client.get_workflow_handle(watch_id(desk.account))
+        await ensure_watch(client, desk.account)
+        await desk.resting()
+        for side, quantity, price in ((Side.BUY, 10, PRICE), (Side.SELL, 5, PRICE - 100), (None, 0, PRICE)):
+            desk.broker.on_place.append(fills_at(price))
+            if side is not None:
+                order = await desk.orders.place(desk.intent(OrderType.MARKET, side=side, quantity=quantity))
+                await order.result()
+
+        async def is_flat() -> bool:
+            return not any(position.quantity for position in await desk.orders.positions())
+
+        await eventually(is_flat)
+        await client.get_workflow_handle(unwind_id(desk.account)).result()
+        await save(client, watch.id, TRIPPED)
+        await save(client, unwind_id(desk.account), UNWOUND)
+        await watch.terminate()
+
+
 async def save(client: Client, workflow_id: str, name: str, run_id: str | None = None) -> None:
     history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
     content = json.dumps(history.to_json_dict(), indent=1)
@@ -115,6 +141,8 @@ async def main(names: set[str]) -> None:
                     await record_order(client, scratch, path)
             if WATCH in names:
                 await record_watch(client)
+            if names & {TRIPPED, UNWOUND}:
+                await record_trip(client, scratch)
         if names & {BEFORE, AFTER}:
             async with time_skipping(EARLY) as environment:
                 await record_continued(await connected(environment.client.service_client.config.target_host), scratch)

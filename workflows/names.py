@@ -17,6 +17,8 @@ SEARCH_ATTRIBUTES = (ACCOUNT, SYMBOL, STRATEGY, SIDE, STATUS, MODE)
 ORDER_WORKFLOW = "Order"
 WATCH_WORKFLOW = "AccountWatch"
 UNWIND_WORKFLOW = "Unwind"
+JOIN = "join"
+"""Its signal: somebody else wants out, too."""
 FINGERPRINT = "fingerprint"
 """An order's memo."""
 TASK_TIMEOUT = timedelta(seconds=5)

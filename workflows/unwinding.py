@@ -55,7 +55,7 @@ class UnwindWorkflow:
         self._joining: list[Unwinding] = []
         self._pause = FIRST_PAUSE
 
-    @workflow.signal(description="Somebody else wants out, too")
+    @workflow.signal(name=names.JOIN, description="Somebody else wants out, too")
     def join(self, request: Unwinding) -> None:
         self._joining.append(request)
 

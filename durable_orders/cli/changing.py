@@ -1,21 +1,16 @@
-"""Commands that change what is there: cancel, amend, halt, resume."""
+"""Commands that change an order: cancel, amend."""
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, console, fail
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, fail
 from durable_orders.cli.ordering import PriceOption, TriggerOption, TypeOption, money, print_order, show_order
 from durable_orders.explained import explained
-from trading.errors import InvalidOrder
-from trading.ledger.accounts import set_halt
-from trading.ledger.migrate import open_database
 from trading.order import Amendment, Order, OrderType, Status
-from workers.home import Home
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The client order id, or the whole order id.")]
 
@@ -68,30 +63,3 @@ def amend(
 async def _amend(home: Path, config: Path | None, client_order_id: str, change: Amendment) -> Order:
     async with await connected(home, config) as orders:
         return await orders.handle(client_order_id).amend(change)
-
-
-@app.command()
-def halt(
-    reason: Annotated[str, typer.Option(help="Why; shown with every order that is refused.")] = "halted by hand",
-    home: HomeOption = HOME,
-    config: ConfigOption = None,
-) -> None:
-    """Take no new orders for the account. What is already working goes on."""
-    _set_halt(home, config, reason)
-
-
-@app.command()
-def resume(home: HomeOption = HOME, config: ConfigOption = None) -> None:
-    """Take new orders again."""
-    _set_halt(home, config, None)
-
-
-def _set_halt(home: Path, config: Path | None, reason: str | None) -> None:
-    if reason is not None and not reason.strip():
-        raise InvalidOrder("reason: a halt needs one")
-    place = Home(home)
-    settings = place.settings(config)
-    with open_database(place.ledger_url(settings)) as database:
-        set_halt(database, settings.account, reason, datetime.now(UTC))
-    state = "active" if reason is None else f"halted: {reason}"
-    console.print(f"account {settings.account} is {state}", markup=False, soft_wrap=True)

@@ -219,7 +219,7 @@ def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
         (("amend", "x"), "give at least one of quantity, price, trigger_price, order_type"),
         (("amend", "x", "--price", "NaN"), "price: must be a finite number, was NaN"),
         (("amend", "x", "--quantity", "0"), "quantity: must be greater than 0, was 0"),
-        (("halt", "--reason", " "), "reason: a halt needs one"),
+        (("halt", "--reason", " "), "reason: must say something, in at most 500 characters"),
     ],
 )
 def test_a_change_that_cannot_be(desk: Program, words: tuple[str, ...], rule: str) -> None:

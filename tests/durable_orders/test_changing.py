@@ -1,4 +1,4 @@
-"""`cancel`, `amend`, `halt` and `resume`, and a cancel through the `temporal` program."""
+"""`cancel` and `amend`, and a cancel through the `temporal` program."""
 
 import json
 import subprocess
@@ -63,18 +63,3 @@ def test_the_temporal_program_cancels_an_order(desk: Program, resting: str) -> N
     subprocess.run(line, check=True, capture_output=True, timeout=PATIENCE)
     order = desk.here("cancel", resting, "--json").json
     assert (order["status"], order["reasons"]) == ("CANCELLED", ["cancel requested: from outside"])
-
-
-def test_a_halted_account_takes_no_new_orders_until_it_is_resumed(desk: Program, resting: str) -> None:
-    place = ("place", "BUY", SYMBOL, LOT, "--json")
-    halted = desk("halt", "--reason", "lunch [now]")
-    try:
-        refused, sick, cancelled = desk.here(*place), desk.here("doctor"), desk.here("cancel", resting)
-    finally:
-        resumed = desk("resume")
-    assert (halted.code, halted.out) == (0, "account paper is halted: lunch [now]\n")
-    assert (refused.code, refused.json["reasons"]) == (1, ["HALTED: the account is halted: lunch [now]"])
-    assert (sick.code, sick.error) == (1, "not healthy: account")
-    assert cancelled.code == 0, "what is working can still be cancelled"
-    assert (resumed.code, resumed.out) == (0, "account paper is active\n")
-    assert desk.here(*place, "--wait").json["status"] == "FILLED"

@@ -17,7 +17,7 @@ from workflows.names import SEARCH_ATTRIBUTES
 
 
 class Desks(Protocol):
-    async def __call__(self, *, staffed: bool = True, **paper: Any) -> Desk: ...
+    async def __call__(self, *, staffed: bool = True, guardian: dict[str, Any] | None = None, **paper: Any) -> Desk: ...
 
 
 class Ahead(Protocol):
@@ -63,12 +63,12 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 async def desks(environment: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator[Desks]:
     """Opens desks with other settings: `await desks(max_retries=0)` sets `execution.paper.max_retries`.
 
-    One that is not `staffed` has no workers yet.
+    `guardian` sets keys of that section. One that is not `staffed` has no workers yet.
     """
     async with AsyncExitStack() as stack:
 
-        async def opened(*, staffed: bool = True, **paper: Any) -> Desk:
-            desk = await stack.enter_async_context(open_desk(environment.client, tmp_path, paper))
+        async def opened(*, staffed: bool = True, guardian: dict[str, Any] | None = None, **paper: Any) -> Desk:
+            desk = await stack.enter_async_context(open_desk(environment.client, tmp_path, paper, guardian))
             return await stack.enter_async_context(at_work(desk)) if staffed else desk
 
         yield opened

@@ -153,12 +153,15 @@ def parts_of(settings: Settings, client: Client, broker: ScriptedBroker, ledger:
 
 
 @asynccontextmanager
-async def open_desk(client: Client, path: Path, paper: dict[str, Any] | None = None) -> AsyncIterator[Desk]:
+async def open_desk(
+    client: Client, path: Path, paper: dict[str, Any] | None = None, guardian: dict[str, Any] | None = None
+) -> AsyncIterator[Desk]:
     """A desk of its own account for the length of a block; nobody works there yet.
 
-    `paper` are keys of `execution.paper`.
+    `paper` are keys of `execution.paper`, `guardian` of that section.
     """
-    settings = Settings(account=new_account()).replaced({"execution": {"paper": paper or {}}})
+    changes = {"execution": {"paper": paper or {}}, "guardian": guardian or {}}
+    settings = Settings(account=new_account()).replaced(changes)
     broker = ScriptedBroker()
     parts = parts_of(settings, client, broker, path / f"{settings.account}.db")
     yield Desk(client, Orders.over(client, parts.database, settings), broker, parts, Sight())

@@ -169,6 +169,17 @@ def fills_at_once(broker: ScriptedBroker, order: Order) -> Outcome:
     return Accepted(broker_order_id=own_id, report=broker.report(own_id))
 
 
+def fills_at(price: Decimal) -> Answer:
+    """Fills at once, at that price."""
+
+    def answer(broker: ScriptedBroker, order: Order) -> Outcome:
+        own_id = broker.take(order)
+        broker.trade(own_id, order.quantity, price)
+        return Accepted(broker_order_id=own_id, report=broker.report(own_id))
+
+    return answer
+
+
 def takes_and_loses_the_answer(broker: ScriptedBroker, order: Order) -> Outcome:
     broker.take(order)
     return Unknown(evidence=Evidence(message="read timed out", error_type="ReadTimeout"))

@@ -1,4 +1,7 @@
-"""How often: orders in a period, open orders at once, and the same order twice."""
+"""How often: orders in a period, open orders at once, and the same order twice.
+
+An account that is REDUCING has only positions to close, and so many orders that this takes: no pace holds them up.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -6,6 +9,7 @@ from typing import ClassVar
 
 from trading.guardian.check import Check, Failure, When
 from trading.guardian.situation import Figures, Situation
+from trading.ledger.accounts import AccountState
 from trading.ledger.approvals import Count, Kind, Scope
 from trading.order import Terms
 
@@ -121,7 +125,7 @@ class NoDuplicate(Check):
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
         [count] = self.counts()
-        if not situation.count(count):
+        if not situation.count(count) or situation.state is AccountState.REDUCING:
             return None
         order = f"{terms.side} {terms.quantity} {terms.symbol}"
         words = f"{situation.order.strategy} ordered {order} within the last {self.seconds:g} s already"
@@ -131,7 +135,7 @@ class NoDuplicate(Check):
 def _too_many(check: Check, limit: int, what: str, situation: Situation) -> Failure | None:
     [count] = check.counts()
     before = situation.count(count)
-    if before < limit:
+    if before < limit or situation.state is AccountState.REDUCING:
         return None
     whose = {
         Scope.ACCOUNT: "the account",

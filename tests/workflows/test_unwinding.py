@@ -1,0 +1,224 @@
+"""Breakers that trip when a fill is booked, and getting out: on the real server, over a scripted broker."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from durable_orders import halting
+from tests.conftest import eventually, until
+from tests.workflows.conftest import Desks
+from tests.workflows.desk import INFY, Desk, at_work
+from tests.workflows.scripted_broker import PRICE, fills_at, refuses, takes, takes_and_loses_the_answer
+from trading.brokers.book import BookState
+from trading.events import EventType
+from trading.ledger.accounts import AccountState, permission_of
+from trading.order import Order, OrderType, Side, Status
+from trading.unwinding import ROUNDS, UNWINDING, Unwinding, Unwound
+from workers.worker import ensure_watch
+from workflows.names import unwind_id
+
+LOSING = Decimal("1400.0")
+
+
+async def traded(desk: Desk, side: Side, quantity: int, price: Decimal = PRICE, **terms: Any) -> Order:
+    order = await desk.start(fills_at(price), order_type=OrderType.MARKET, side=side, quantity=quantity, **terms)
+    return await order.result()
+
+
+async def lose(desk: Desk) -> None:
+    """Buy ten, and sell five of them for 500 rupees less."""
+    await traded(desk, Side.BUY, 10)
+    await traded(desk, Side.SELL, 5, LOSING)
+
+
+async def state(desk: Desk) -> AccountState:
+    return (await desk.orders.read(lambda ledger: permission_of(ledger, desk.account))).state
+
+
+async def held(desk: Desk) -> dict[str, int]:
+    return {position.symbol: position.quantity for position in await desk.orders.positions() if position.quantity}
+
+
+async def said(desk: Desk, kind: EventType) -> list[str]:
+    return [event.message for event in await desk.orders.events() if event.type is kind]
+
+
+async def getting_out(desk: Desk, **request: Any) -> Unwound:
+    """What `halt` does, and how it ended."""
+    asked = Unwinding(account=desk.account, reason="lunch", who="by a test", **request)
+    first = AccountState.REDUCING if asked.flatten else AccountState.HALTED
+    await asyncio.to_thread(
+        halting.halt, desk.parts.database, desk.parts.settings, asked.reason, state=first, who=asked.who
+    )
+    unwound = await halting.unwind(desk.client, asked)
+    assert unwound is not None
+    return unwound
+
+
+async def test_a_loss_trips_with_its_fill_and_gets_the_account_out(desks: Desks) -> None:
+    desk = await desks(guardian={"max_daily_loss": 100, "on_trip": "flatten"})
+    await ensure_watch(desk.client, desk.account)
+    resting = await desk.resting(quantity=7, price=Decimal("1450.0"))
+    desk.broker.on_place.extend([fills_at(PRICE), fills_at(LOSING), fills_at(LOSING)])
+    for side, quantity in ((Side.BUY, 10), (Side.SELL, 5)):
+        order = await desk.orders.place(desk.intent(OrderType.MARKET, side=side, quantity=quantity))
+        await order.result()
+    assert await state(desk) is AccountState.REDUCING, "it trips with the fill, before anybody asks for an order"
+    assert (await resting.result()).status is Status.CANCELLED
+
+    async def is_flat() -> bool:
+        return not await held(desk)
+
+    await eventually(is_flat)
+    await desk.client.get_workflow_handle(unwind_id(desk.account)).result()
+    closing = [order for order in desk.broker.sent if order.strategy == UNWINDING]
+    assert [(order.side, order.quantity, order.symbol) for order in closing] == [(Side.SELL, 5, INFY)]
+    [words] = await said(desk, EventType.BREAKER_TRIPPED)
+    assert words.startswith("MAX_DAILY_LOSS: the day's loss may be at most 100 rupees, and is 500")
+    refused = await (await desk.start()).result()
+    assert refused.reasons[0].startswith("REDUCING: the account only takes orders that reduce a position")
+    resumed = halting.resume(desk.parts.database, desk.parts.settings, "", who="by a test")
+    assert resumed.state is AccountState.ACTIVE
+    refused = await (await desk.start()).result()
+    assert refused.reasons[0].startswith("MAX_DAILY_LOSS"), "a resumed account is still beyond its limit"
+
+
+@pytest.mark.parametrize("response", ["keep", "cancel_open"])
+async def test_what_a_trip_does_to_open_orders_is_a_setting(desks: Desks, response: str) -> None:
+    desk = await desks(guardian={"max_loss_streak": 1, "on_trip": response})
+    await ensure_watch(desk.client, desk.account)
+    resting = await desk.resting(price=Decimal("1450.0"))
+    await lose(desk)
+    if response == "cancel_open":
+        assert (await resting.result()).status is Status.CANCELLED
+        await desk.client.get_workflow_handle(unwind_id(desk.account)).result()
+    watch = desk.client.get_workflow_handle(f"watch:{desk.account}")
+
+    async def is_told() -> bool:
+        history = await watch.fetch_history()
+        return any(event.HasField("workflow_execution_signaled_event_attributes") for event in history.events)
+
+    await eventually(is_told, "the watch hears of every trip")
+    assert (await resting.now()).status is (Status.PLACED if response == "keep" else Status.CANCELLED)
+    assert await held(desk) == {INFY: 5}
+    assert len(await said(desk, EventType.BREAKER_TRIPPED)) == 1
+    assert [order.strategy for order in desk.broker.sent].count(UNWINDING) == 0
+
+
+async def test_profits_trip_nothing(desks: Desks) -> None:
+    desk = await desks(guardian={"max_daily_loss": 100, "max_daily_drawdown_pct": 1, "max_loss_streak": 1})
+    await traded(desk, Side.BUY, 10)
+    await traded(desk, Side.SELL, 10, PRICE + 1000)
+    assert await state(desk) is AccountState.ACTIVE
+    assert not await said(desk, EventType.BREAKER_TRIPPED)
+
+
+async def test_a_risk_flag_stops_new_risk_until_it_is_cleared(desk: Desk) -> None:
+    await traded(desk, Side.BUY, 10)
+    flagged = await desk.orders.raise_flag("model-drift", "the model sees things", "by strategy breakout")
+    assert (flagged.state, flagged.who) == (AccountState.REDUCING, "by strategy breakout")
+    refused = await (await desk.start()).result()
+    assert refused.reasons == (
+        "REDUCING: the account only takes orders that reduce a position: risk flag model-drift: the model sees things",
+    )
+    assert (await traded(desk, Side.SELL, 4)).status is Status.FILLED, "what reduces the position passes"
+    assert (await desk.orders.clear_flag("model-drift")).state is AccountState.ACTIVE
+    assert (await (await desk.start()).placed()).status is Status.PLACED
+    [tripped] = await said(desk, EventType.BREAKER_TRIPPED)
+    assert tripped.startswith("RISK_FLAG: model-drift")
+    assert len(await said(desk, EventType.RISK_FLAG)) == 2
+
+
+async def test_a_flatten_survives_whoever_asked_and_closes_once(desks: Desks) -> None:
+    """Asked twice while no worker runs, and interrupted: one order closes the position."""
+    desk = await desks(staffed=False)
+    async with at_work(desk):
+        await traded(desk, Side.BUY, 10)
+        resting = await desk.resting(side=Side.SELL, price=Decimal("1600.0"))
+    asked = Unwinding(account=desk.account, reason="lunch", who="by a test", flatten=True, halt=True)
+    halting.halt(desk.parts.database, desk.parts.settings, "lunch", state=AccountState.REDUCING, who="by a test")
+    for _ in range(2):
+        assert await halting.unwind(desk.client, asked, timeout=0.5) is None, "nobody works there"
+    desk.broker.on_place.append(fills_at(LOSING))
+    async with at_work(desk):
+        unwound = await getting_out(desk, flatten=True, halt=True)
+    assert unwound.state is AccountState.HALTED
+    assert unwound.left + unwound.problems == ()
+    assert [order.status for order in unwound.cancelled] == [Status.CANCELLED]
+    assert unwound.cancelled[0].order_id == resting.order_id
+    assert [(order.status, order.filled_quantity) for order in unwound.closed] == [(Status.FILLED, 10)]
+    assert [order.strategy for order in desk.broker.sent].count(UNWINDING) == 1
+    assert await held(desk) == {}
+
+
+async def test_what_is_unknown_is_not_closed_before_it_is_proved(desk: Desk) -> None:
+    await traded(desk, Side.BUY, 10)
+    desk.broker.unreadable = True
+    lost = await desk.start(takes_and_loses_the_answer, side=Side.SELL, price=Decimal("1600.0"))
+    await desk.event(lost, EventType.ALERT, "cannot be read")
+    asked = Unwinding(account=desk.account, reason="lunch", who="by a test", flatten=True)
+    halting.halt(desk.parts.database, desk.parts.settings, "lunch", state=AccountState.REDUCING, who="by a test")
+    assert await halting.unwind(desk.client, asked, timeout=1) is None
+    assert [order.strategy for order in desk.broker.sent].count(UNWINDING) == 0
+    desk.broker.trade(list(desk.broker.rows)[-1], 4)
+    desk.broker.unreadable = False
+    desk.broker.on_place.append(fills_at(PRICE))
+    unwound = await halting.unwind(desk.client, asked)
+    assert unwound is not None
+    assert [(order.status, order.filled_quantity) for order in unwound.cancelled] == [(Status.CANCELLED, 4)]
+    assert [(order.status, order.filled_quantity) for order in unwound.closed] == [(Status.FILLED, 6)]
+    assert await held(desk) == {}
+
+
+async def test_an_order_of_a_stranger_is_cancelled_too(desk: Desk) -> None:
+    by_hand = desk.intent(side=Side.BUY, price=Decimal("1450.0"))
+    order = Order.from_intent(by_hand, by_hand.place_by).model_copy(update={"tag": None})  # type: ignore[arg-type]
+    own_id = desk.broker.take(order)
+    await desk.look()
+    out = asyncio.create_task(getting_out(desk))
+    await until(lambda: desk.broker.rows[own_id].state is BookState.CANCELLED)
+    await desk.look()
+    unwound = await out
+    assert [(order.order_id.split(":")[-1], order.status) for order in unwound.cancelled] == [
+        (f"external-{own_id}", Status.CANCELLED)
+    ]
+    assert unwound.state is AccountState.HALTED
+
+
+async def test_a_position_that_cannot_be_closed_is_said_to_be_left(
+    desk: Desk, environment: WorkflowEnvironment
+) -> None:
+    await traded(desk, Side.BUY, 10)
+    desk.broker.on_place.extend([refuses] * ROUNDS)
+    out = asyncio.create_task(getting_out(desk, flatten=True, halt=True))
+    await until(lambda: len(desk.broker.sent) > 1)
+    await environment.fast_forward(desk.client.get_workflow_handle(unwind_id(desk.account)))
+    unwound = await out
+    assert [(left.symbol, left.quantity) for left in unwound.left] == [(INFY, 10)]
+    assert unwound.state is AccountState.REDUCING, "closing by hand must still be possible"
+    [problem] = unwound.problems
+    assert problem in await said(desk, EventType.ALERT)
+    assert [order.status for order in unwound.closed] == [Status.REJECTED] * ROUNDS
+    assert unwound.closed[0].words == "refused by the broker: Insufficient funds (400 MarginException)"
+
+
+async def test_a_large_position_is_closed_in_orders_that_keep_the_limits(desks: Desks) -> None:
+    desk = await desks(guardian={"max_order_quantity": 4, "max_orders_per_minute": {"account": 3}})
+    for _ in range(3):
+        await traded(desk, Side.BUY, 3)
+    desk.broker.on_place.extend([fills_at(PRICE)] * 3)
+    unwound = await getting_out(desk, flatten=True, halt=True)
+    assert [order.filled_quantity for order in unwound.closed] == [4, 4, 1]
+    assert unwound.state is AccountState.HALTED
+
+
+async def test_nothing_new_is_sent_while_the_account_is_halted(desk: Desk) -> None:
+    await traded(desk, Side.BUY, 10)
+    halting.halt(desk.parts.database, desk.parts.settings, "lunch", state=AccountState.HALTED, who="by a test")
+    before = len(desk.broker.sent)
+    out = await (await desk.start(takes, order_type=OrderType.MARKET, side=Side.SELL)).result()
+    assert (out.status, out.reasons) == (Status.REJECTED, ("HALTED: the account is halted: lunch",))
+    assert len(desk.broker.sent) == before

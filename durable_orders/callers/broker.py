@@ -1,0 +1,246 @@
+"""A caller's broker object: a wrapper that takes a mapping, one that takes names, or Kite's own client."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from durable_orders.callers.figures import exact, first_of, moment_of
+from durable_orders.callers.methods import call_as, method_of
+from trading.brokers.kite_outcomes import Ending, outcome_of
+from trading.errors import BookUnreadable
+from trading.order import BrokerOrderId, Status
+from trading.outcome import Accepted, Evidence, NotSent, Outcome, Refused, Unknown
+
+VARIETY = "regular"
+LET_KITE_CHOOSE = -1
+"""Kite's market protection, without which it refuses MARKET and SL-M orders."""
+WORDS = {
+    "COMPLETE": Status.FILLED,
+    "FILLED": Status.FILLED,
+    "EXECUTED": Status.FILLED,
+    "PARTIAL": Status.PARTIAL,
+    "PARTIALLY_FILLED": Status.PARTIAL,
+    "PARTLY FILLED": Status.PARTIAL,
+    "REJECTED": Status.REJECTED,
+    "CANCELLED": Status.CANCELLED,
+    "CANCELED": Status.CANCELLED,
+    "CANCELLED AMO": Status.CANCELLED,
+    "EXPIRED": Status.EXPIRED,
+}
+"""Every other word, known or not, is one of an order that works (Kite documentation, order statuses)."""
+NO_ANSWER = frozenset({"ERROR", "FAILED", "FAILURE", "TIMEOUT", "UNKNOWN"})
+"""What wrappers answer after an error of whatever kind: it does not say that nothing was placed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An order as the caller's broker shows it."""
+
+    order_id: str
+    status: Status
+    word: str
+    """The broker's own."""
+    symbol: str | None
+    """Without an exchange."""
+    side: str | None
+    quantity: int | None
+    filled_quantity: int
+    """Cumulative."""
+    average_price: Decimal | None
+    """Rupees."""
+    message: str | None
+    tags: frozenset[str]
+    placed_at: datetime | None
+    shown: Any
+    """As it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call ended in, and what the answer itself showed of the order."""
+
+    outcome: Outcome
+    line: Line | None = None
+    shown: Any = None
+
+
+class CallersBroker:
+    """Nothing is ever sent twice from here: each call is made once."""
+
+    def __init__(self, broker: Any) -> None:
+        """Raises `TypeError` for a broker without `place_order`."""
+        self.broker = broker
+        place = method_of(broker, "place_order")
+        if place is None:
+            raise TypeError(f"broker: a {type(broker).__name__} has no place_order()")
+        self._place = place
+        self._forms = _forms_of(place)
+
+    def place(self, payload: Mapping[str, Any]) -> Answer:
+        """Send an order, once. `payload` has `symbol`, `side`, `qty`, `order_type`, `product`, `validity`, `price`,
+        `trigger_price`, `exchange` and `tag`. Never raises: what the call raised is part of the answer.
+        """
+        try:
+            shown = self._forms(self._place, payload)
+        except Exception as error:
+            return Answer(_raised(error))
+        return _answer(shown)
+
+    def cancel(self, order_id: str) -> Outcome:
+        """Ask for a cancel. `Accepted` means that the request was taken."""
+        cancel = method_of(self.broker, "cancel_order")
+        if cancel is None:
+            return Refused(evidence=Evidence(message="the broker object has no cancel_order()"))
+        try:
+            call_as(cancel, ((), {"variety": VARIETY, "order_id": order_id}), ((order_id,), {}))
+        except Exception as error:
+            return _raised(error)
+        return Accepted(broker_order_id=BrokerOrderId(order_id))
+
+    def book(self) -> list[Line]:
+        """All orders of the day. Raises `BookUnreadable`, also for a book with rows that cannot be read: a row that is
+        not understood must not be taken for an absence.
+        """
+        read = method_of(self.broker, "get_orders", "orders", "order_book", "get_order_book")
+        if read is None:
+            raise BookUnreadable("the broker object has neither get_orders() nor orders()")
+        try:
+            shown = read()
+        except Exception as error:
+            raise BookUnreadable(f"the broker's orders cannot be read: {error}") from error
+        if isinstance(shown, Mapping):
+            shown = first_of(shown, "data", "orders")
+        if not isinstance(shown, list | tuple):
+            raise BookUnreadable(f"the broker's orders must be a list, were a {type(shown).__name__}")
+        try:
+            return [line_of(row) for row in shown]
+        except ValueError as error:
+            raise BookUnreadable(f"a row of the broker's orders cannot be read: {error}") from None
+
+
+def line_of(row: Any) -> Line:
+    """A row of an order book, a postback, or an order update. Raises `ValueError` for one without an order id, or with
+    figures that are none.
+    """
+    order_id = first_of(row, "order_id", "orderid", "id", "kite_order_id")
+    if order_id is None or not str(order_id):
+        raise ValueError("order_id: must be there")
+    word = str(first_of(row, "status") or "").strip().upper()
+    quantity = _whole(first_of(row, "quantity", "qty"), "quantity")
+    filled = _whole(first_of(row, "filled_quantity", "filled_qty"), "filled_quantity")
+    status = WORDS.get(word, Status.PLACED)
+    if filled is None:
+        filled = quantity or 0 if status is Status.FILLED else 0
+    average = first_of(row, "average_price", "avg_price", *(["price"] if status is Status.FILLED else []))
+    symbol = first_of(row, "tradingsymbol", "symbol")
+    side = first_of(row, "transaction_type", "side")
+    message = first_of(row, "status_message", "message")
+    return Line(
+        order_id=str(order_id),
+        status=_believed(status, filled, quantity),
+        word=word,
+        symbol=str(symbol).rpartition(":")[2] if symbol else None,
+        side=str(getattr(side, "value", side)).upper() if side else None,
+        quantity=quantity,
+        filled_quantity=filled,
+        average_price=exact(average, "average_price") if average and (filled or status is Status.FILLED) else None,
+        message=str(message) if message else None,
+        tags=frozenset(str(tag) for tag in [first_of(row, "tag"), *(first_of(row, "tags") or [])] if tag),
+        placed_at=moment_of(first_of(row, "order_timestamp", "created_at", "timestamp")),
+        shown=row,
+    )
+
+
+def _believed(status: Status, filled: int, quantity: int | None) -> Status:
+    """A fill is whole when it adds up; a working order of which some has filled is PARTIAL, whatever its word."""
+    if status is Status.FILLED and quantity is not None and filled < quantity:
+        return Status.PARTIAL if filled else Status.PLACED
+    if status is Status.PLACED and filled:
+        return Status.PARTIAL
+    return Status.PLACED if status is Status.PARTIAL and not filled else status
+
+
+def _answer(shown: Any) -> Answer:
+    """A receipt is an order id, alone or in a mapping or an object. A rejection may come without one."""
+    if isinstance(shown, str | int) and not isinstance(shown, bool) and str(shown):
+        return Answer(Accepted(broker_order_id=BrokerOrderId(str(shown))), None, shown)
+    if isinstance(shown, Mapping) and isinstance(shown.get("data"), Mapping):
+        shown = shown["data"]
+    word = str(first_of(shown, "status") or "").strip().upper()
+    words = str(first_of(shown, "status_message", "message", "error") or word or "no order id in the answer")
+    try:
+        line = line_of(shown)
+    except ValueError as error:
+        outcome: Outcome = Unknown(evidence=Evidence(message=f"{words} ({error})"))
+        if word == "REJECTED":
+            outcome = Refused(evidence=Evidence(message=words))
+        return Answer(outcome, None, shown)
+    if word in NO_ANSWER:
+        return Answer(Unknown(evidence=Evidence(message=words)), None, shown)
+    return Answer(Accepted(broker_order_id=BrokerOrderId(line.order_id)), line, shown)
+
+
+def _raised(error: Exception) -> Outcome:
+    """What an exception proves. Kite's carry the HTTP status of the answer; others seldom prove anything."""
+    if isinstance(error, ConnectionRefusedError):
+        return NotSent(evidence=Evidence(message=str(error), error_type=type(error).__name__))
+    code = getattr(error, "code", None)
+    status = code if isinstance(code, int) else None
+    return outcome_of(Ending(error, status, type(error).__name__, str(error) or type(error).__name__))
+
+
+def _forms_of(place: Callable[..., Any]) -> Callable[[Callable[..., Any], Mapping[str, Any]], Any]:
+    """How this `place_order` wants to be called, read off its signature."""
+    try:
+        parameters = inspect.signature(place).parameters
+    except (TypeError, ValueError):
+        return _with_the_mapping
+    kinds = {parameter.kind for parameter in parameters.values()}
+    if "tradingsymbol" in parameters or "transaction_type" in parameters:
+        return _as_kite
+    named = [one for one in parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    if "side" in parameters or (not named and inspect.Parameter.VAR_KEYWORD in kinds):
+        return _by_name
+    return _with_the_mapping
+
+
+def _with_the_mapping(place: Callable[..., Any], payload: Mapping[str, Any]) -> Any:
+    return place(dict(payload))
+
+
+def _by_name(place: Callable[..., Any], payload: Mapping[str, Any]) -> Any:
+    quantity = {"quantity": payload["qty"]} if "quantity" in inspect.signature(place).parameters else {}
+    return place(**_taken_by(place, {**payload, **quantity}))
+
+
+def _as_kite(place: Callable[..., Any], payload: Mapping[str, Any]) -> Any:
+    terms = {
+        "variety": VARIETY,
+        "exchange": payload["exchange"],
+        "tradingsymbol": str(payload["symbol"]).rpartition(":")[2],
+        "transaction_type": payload["side"],
+        "quantity": payload["qty"],
+        "product": payload["product"],
+        "order_type": payload["order_type"],
+        "price": payload["price"],
+        "validity": payload["validity"],
+        "trigger_price": payload["trigger_price"],
+        "tag": payload["tag"],
+    }
+    if payload["order_type"] in ("MARKET", "SL-M"):
+        terms["market_protection"] = LET_KITE_CHOOSE
+    return place(**_taken_by(place, terms))
+
+
+def _taken_by(place: Callable[..., Any], terms: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that the function has names for, and all of them for one that takes any."""
+    parameters = inspect.signature(place).parameters
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
+    return {name: value for name, value in terms.items() if takes_any or name in parameters}
+
+
+def _whole(value: Any, field: str) -> int | None:
+    return None if value is None or value == "" else int(exact(value, field))

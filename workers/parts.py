@@ -170,8 +170,13 @@ def tick_source(
         prices = (
             {instrument.symbol: Decimal(24_000) if instrument.lot_size > 1 else Decimal(1_500)} if instrument else {}
         )
-        seed = settings.execution.paper.seed
-        return lambda after: iter(SyntheticFeed(prices, step, seed, 1.0, max(now(), after or now()), calendar))
+        seed, book = settings.execution.paper.seed, settings.execution.paper.shares_liquidity
+
+        def walk(after: datetime | None) -> Iterator[Timed]:
+            start = max(now(), after or now())
+            return iter(SyntheticFeed(prices, step, seed, 1.0, start, calendar, with_book=book))
+
+        return walk
     ticks = read_ticks(market.ticks or shipped_day(), symbol, step)
     return lambda after: iter(ReplayFeed(ticks, market.speed, calendar, start_after=after))
 

@@ -9,13 +9,19 @@ from random import Random
 
 from trading.errors import InvalidTicks
 from trading.market.calendar import Session, SessionCalendar, calendar_of
-from trading.market.ticks import Tick
+from trading.market.ticks import LEVELS, Depth, Level, Tick
 from trading.settings import Calendar
 
 LEAST_TICKS = 10
 """A synthetic price never falls below so many times its tick size."""
 BOLDNESS = 5_000
 """A synthetic price moves by at most one part in so many (2 bps) a tick, and may always move by its tick size."""
+
+
+MOST_TRADED = 5_000
+"""Units of a synthetic symbol that change hands between two ticks."""
+MOST_OFFERED = 1_000
+"""Units at one level of a synthetic order book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +127,11 @@ class SyntheticFeed:
         interval: float,
         start: datetime,
         calendar: SessionCalendar | None = None,
+        *,
+        with_book: bool = False,
     ) -> None:
-        """Without a calendar the market is always open. Raises `InvalidTicks` for no symbols or no interval."""
+        """Without a calendar the market is always open. `with_book` adds a traded volume and five levels of an order
+        book to each tick, around the same prices. Raises `InvalidTicks` for no symbols or no interval."""
         self._step = timedelta(seconds=interval)
         if not symbols:
             raise InvalidTicks("nothing to show: a synthetic feed needs at least one symbol")
@@ -133,16 +142,19 @@ class SyntheticFeed:
         self._seed = seed
         self._start = start
         self._calendar = calendar or calendar_of(Calendar.ALWAYS_OPEN)
+        self._with_book = with_book
 
     def __iter__(self) -> Iterator[Timed]:
         random = Random(self._seed)  # noqa: S311
+        book = SyntheticBook(self._seed, self._tick_size) if self._with_book else None
         prices = dict(self._begin)
         shown: set[str] = set()
         for symbol, (at, wait, session) in zip(cycle(prices), self._times(), strict=False):
             if symbol in shown:
                 prices[symbol] = _moved(prices[symbol], random)
             shown.add(symbol)
-            yield Timed(Tick(symbol, prices[symbol] * self._tick_size, at), wait, session)
+            tick = Tick(symbol, prices[symbol] * self._tick_size, at)
+            yield Timed(book.around(tick, session) if book else tick, wait, session)
 
     def _times(self) -> Iterator[tuple[datetime, float, Session]]:
         session = self._calendar.session_at_or_after(self._start)
@@ -154,6 +166,27 @@ class SyntheticFeed:
                 session = self._calendar.session_at_or_after(at)
                 if at < session.opens:
                     at, wait = session.opens, 0.0
+
+
+class SyntheticBook:
+    """Volume and five levels a side, on a chance of its own: the prices are the same with it and without."""
+
+    def __init__(self, seed: int, tick_size: Decimal) -> None:
+        self._random = Random(f"book {seed}")  # noqa: S311
+        self._tick_size = tick_size
+        self._traded: dict[tuple[str, Session], int] = {}
+
+    def around(self, tick: Tick, session: Session) -> Tick:
+        """The last trade was at the best bid or at the best ask, which are one tick apart."""
+        key = (tick.symbol, session)
+        self._traded[key] = self._traded.get(key, 0) + self._random.randint(0, MOST_TRADED)
+        bid = tick.last_price - self._tick_size * self._random.randint(0, 1)
+        depth = Depth(self._levels(bid, -1), self._levels(bid + self._tick_size, 1))
+        return replace(tick, volume=self._traded[key], depth=depth)
+
+    def _levels(self, best: Decimal, direction: int) -> tuple[Level, ...]:
+        prices = [best + direction * step * self._tick_size for step in range(LEVELS)]
+        return tuple(Level(price, self._random.randint(1, MOST_OFFERED)) for price in prices)
 
 
 def _in_ticks(price: Decimal, tick_size: Decimal) -> int:

@@ -13,7 +13,7 @@ from trading.errors import InvalidTicks
 from trading.market.calendar import IST
 from trading.market.candles import LONGEST_CANDLE, SHORTEST_CANDLE, Candle, candle_ticks
 from trading.market.tables import Row, Table, read_csv, read_parquet
-from trading.market.ticks import Tick, price_rule
+from trading.market.ticks import LEVELS, Depth, Level, Tick, price_rule
 from trading.order import Symbol
 
 SYMBOL: TypeAdapter[str] = TypeAdapter(Symbol)
@@ -25,15 +25,26 @@ class Layout:
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
+    of_levels: tuple[str, ...] = ()
+    """Optional too, and too many to be named in an error."""
 
     def fits(self, columns: tuple[str, ...]) -> bool:
-        return set(self.required) <= set(columns) <= {*self.required, *self.optional}
+        return set(self.required) <= set(columns) <= {*self.required, *self.optional, *self.of_levels}
 
     def __str__(self) -> str:
-        return f"{','.join(self.required)}[,{','.join(self.optional)}]"
+        levels = f",{self.of_levels[0]},{self.of_levels[1]} to {self.of_levels[-1]}" if self.of_levels else ""
+        return f"{','.join(self.required)}[,{','.join(self.optional)}{levels}]"
 
 
-TICKS = Layout(("timestamp", "last_price"), ("symbol", "volume", "bid", "ask"))
+LEVEL_COLUMNS = {
+    side: tuple((f"{side}{number}_price", f"{side}{number}_quantity") for number in range(1, LEVELS + 1))
+    for side in ("bid", "ask")
+}
+TICKS = Layout(
+    ("timestamp", "last_price"),
+    ("symbol", "volume", "bid", "ask"),
+    tuple(column for levels in LEVEL_COLUMNS.values() for level in levels for column in level),
+)
 CANDLES = Layout(("datetime", "open", "high", "low", "close", "volume"), ("symbol",))
 
 
@@ -44,7 +55,8 @@ def read_ticks(path: Path, symbol: str | None, tick_size: Decimal) -> list[Tick]
 
     - `timestamp,last_price[,symbol,volume,bid,ask]`: ticks, taken as they are. The time carries its zone; `volume`
       is the day's so far (Kite's `volume_traded`); an empty field is one that is not known. Several ticks may share a
-      moment: exchanges tell the time in whole seconds.
+      moment: exchanges tell the time in whole seconds. The order book may stand beside it, best level first, as
+      `bid1_price,bid1_quantity` to `bid5_...` and `ask1_...` to `ask5_...`: a level that is not there is empty.
     - `datetime,open,high,low,close,volume[,symbol]`: candles of 1 to 60 minutes, as Kite's historical API gives them.
       A time without a zone is IST. The length of a candle is the shortest distance between two of one symbol; each
       becomes a tick every `candles.CANDLE_STEP` on multiples of `tick_size` (see `candles.candle_path`).
@@ -63,6 +75,7 @@ def read_ticks(path: Path, symbol: str | None, tick_size: Decimal) -> list[Tick]
 
 def _ticks(table: Table, symbol: str | None) -> Iterator[Tick]:
     latest = None
+    has_book = not set(TICKS.of_levels).isdisjoint(table.columns)
     for row in table:
         at = row.moment("timestamp", None)
         if latest is not None and at < latest:
@@ -71,10 +84,19 @@ def _ticks(table: Table, symbol: str | None) -> Iterator[Tick]:
         volume = row.whole("volume", 0) if row.text("volume") else 0
         bid, ask = (row.decimal(column) if row.text(column) else None for column in ("bid", "ask"))
         whose, price = _symbol(row, symbol), row.decimal("last_price")
+        book = [tuple(_levels(row, columns)) for columns in LEVEL_COLUMNS.values()] if has_book else []
         try:
-            yield Tick(whose, price, at, volume, bid, ask)
+            yield Tick(whose, price, at, volume, bid, ask, Depth(*book) if any(book) else None)
         except InvalidTicks as error:
             raise InvalidTicks(f"{row.place}: {error}") from None
+
+
+def _levels(row: Row, columns: tuple[tuple[str, str], ...]) -> Iterator[Level]:
+    for price, quantity in columns:
+        if row.text(price):
+            yield Level(row.decimal(price), row.whole(quantity, 1))
+        elif row.text(quantity):
+            raise row.problem(price, f"must be there, its {quantity} is")
 
 
 def _candles(table: Table, symbol: str | None) -> Iterator[Candle]:

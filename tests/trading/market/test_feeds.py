@@ -172,6 +172,24 @@ def test_synthetic_prices_move_on_the_grid_and_never_fall_below_ten_ticks(seed: 
         assert len(set(prices)) > 1
 
 
+def test_a_synthetic_book_stands_around_the_same_prices() -> None:
+    plain = [timed.tick for timed in islice(synthetic(), 300)]
+    booked = [timed.tick for timed in islice(SyntheticFeed(PRICES, TICK, 7, 0.5, plain[0].at, with_book=True), 300)]
+
+    assert [(tick.symbol, tick.last_price, tick.at) for tick in booked] == [
+        (tick.symbol, tick.last_price, tick.at) for tick in plain
+    ]
+    traded = dict.fromkeys(PRICES, 0)
+    for tick in booked:
+        assert tick.depth is not None
+        bid, ask = tick.depth.bids[0].price, tick.depth.asks[0].price
+        assert ask - bid == TICK
+        assert tick.last_price in (bid, ask)
+        assert tick.volume >= traded[tick.symbol]
+        traded[tick.symbol] = tick.volume
+    assert all(traded.values())
+
+
 def test_a_synthetic_market_skips_the_hours_in_which_it_is_closed() -> None:
     feed = synthetic(start="2025-04-30 15:29:59", calendar=NSE)
 

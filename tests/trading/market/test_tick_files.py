@@ -14,7 +14,7 @@ from trading.errors import InvalidTicks
 from trading.market.calendar import IST
 from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
 from trading.market.tick_files import read_ticks
-from trading.market.ticks import Tick
+from trading.market.ticks import Depth, Level, Tick
 
 TICK = Decimal("0.05")
 CANDLES = "datetime,open,high,low,close,volume\n"
@@ -22,6 +22,8 @@ FIRST = "2025-04-29 09:15:00+05:30,100,102,99,101,40\n"
 SECOND = "2025-04-29 09:20:00+05:30,101,103,100,102,60\n"
 TICKS = "timestamp,symbol,last_price\n"
 ONE = "2025-04-29 09:15:00+05:30,NSE:INFY,1500.1\n"
+BOOK = "timestamp,last_price,bid1_price,bid1_quantity,ask1_price,ask1_quantity\n"
+BID = "2025-04-29 09:15:00+05:30,1500.2,1500.1,10"
 
 
 @pytest.fixture
@@ -47,6 +49,20 @@ def test_ticks_are_taken_as_they_are(file: Path) -> None:
         Tick("NSE:M&M", Decimal(2900), moment("09:15:00.500"), 25),
         Tick("NSE:M&M", Decimal("2900.1"), moment("09:15:00.500"), ask=Decimal("2900.2")),
     ]
+
+
+def test_the_order_book_is_read_level_by_level(file: Path) -> None:
+    sides = ("bid", "ask")
+    header = ",".join(f"{side}{n}_price,{side}{n}_quantity" for side in sides for n in range(1, 6))
+    bids, asks = "99.9,5,99.8,6,,,,,,", "100,7,100.1,8,100.2,9,100.3,10,100.4,11"
+    rows = [f"2025-04-29 09:15:00+05:30,100,{bids},{asks}", f"2025-04-29 09:15:01+05:30,100,{','.join([''] * 20)}"]
+    whole, none = read(file, "\n".join([f"timestamp,last_price,{header}", *rows, ""]))
+
+    assert whole.depth == Depth(
+        bids=(Level(Decimal("99.9"), 5), Level(Decimal("99.8"), 6)),
+        asks=tuple(Level(100 + Decimal(n) / 10, 7 + n) for n in range(5)),
+    )
+    assert none.depth is None
 
 
 def moment(time: str) -> datetime:
@@ -109,10 +125,17 @@ BAD_FILES = {
     "header only": (CANDLES, "day.csv: has a header but no rows"),
     "unknown header": (
         "a,b\n1,2\n",
-        "day.csv: header: must be timestamp,last_price[,symbol,volume,bid,ask] or datetime",
+        "day.csv: header: must be timestamp,last_price"
+        "[,symbol,volume,bid,ask,bid1_price,bid1_quantity to ask5_quantity] or datetime",
     ),
     "unknown column": (CANDLES.replace("\n", ",oi\n") + FIRST, "day.csv: header: must be timestamp"),
     "column twice": (CANDLES.replace("\n", ",open\n") + FIRST, "day.csv: header: open: must be there only once"),
+    "a level without a price": (
+        BOOK + BID + ",,20\n",
+        "day.csv: line 2: ask1_price: must be there, its ask1_quantity is",
+    ),
+    "a level without units": (BOOK + BID + ",1500.3,\n", "day.csv: line 2: ask1_quantity: must be a number, was ''"),
+    "a crossed book": (BOOK + BID + ",1500,20\n", "day.csv: line 2: depth: the best bid of 1500.1 must be below"),
     "half a line": (CANDLES + FIRST + SECOND[:29], "day.csv: line 3: open: the last line must end with a line break"),
     "half a number": (TICKS + ONE + ONE[:-3], "day.csv: line 3: last_price: the last line must end with a line break"),
     "too few fields": (CANDLES + FIRST[:-4] + "\n", "day.csv: line 2: volume: is missing, the line is half-written"),

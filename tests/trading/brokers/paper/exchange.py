@@ -74,14 +74,15 @@ class Exchange:
         other.broker = PaperBroker(other.database, ACCOUNT, settings, tick_size, self.clock, sleep)
         return other
 
-    def show(self, *prices: str | Decimal, symbol: str = INFY) -> list[BrokerOrderId]:
-        """Ticks of today's session, a second later, and the orders that changed."""
+    def show(self, *prices: str | Decimal, symbol: str = INFY, **seen: Any) -> list[BrokerOrderId]:
+        """Ticks of today's session, a second later, and the orders that changed. `seen` is what else they show."""
         self.clock.advance(seconds=1)
-        return self.show_at([Decimal(price) for price in prices], symbol, self.clock.now.astimezone(IST).date())
+        day = self.clock.now.astimezone(IST).date()
+        return self.show_at([Decimal(price) for price in prices], symbol, day, **seen)
 
-    def show_at(self, prices: Sequence[Decimal], symbol: str, day: date) -> list[BrokerOrderId]:
+    def show_at(self, prices: Sequence[Decimal], symbol: str, day: date, **seen: Any) -> list[BrokerOrderId]:
         session = session_of(day)
-        ticks = [Tick(symbol, price, self.clock.now) for price in prices]
+        ticks = [Tick(symbol, price, self.clock.now, **seen) for price in prices]
         return self.market.on_ticks(ticks, session, session.closes)
 
     def place(self, **terms: Any) -> BookReport:

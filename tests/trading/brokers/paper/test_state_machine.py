@@ -22,10 +22,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.trading.brokers.paper.exchange import INFY, OPENS, TCS, TICK_SIZE, Clock, Exchange, approved
+from tests.trading.brokers.paper.exchange import INFY, TCS, TICK_SIZE, Clock, Exchange, approved
 from trading.brokers import fill_models
 from trading.brokers.book import BookState, BrokerOrder
-from trading.market.ticks import Tick
+from trading.fill_settings import PriceImprovement
+from trading.market.ticks import LEVELS, Depth, Level, Tick
 from trading.order import Amendment, BrokerOrderId, Fill, OrderType, Product, Side, Validity
 from trading.outcome import Accepted, Outcome
 from trading.settings import Paper
@@ -44,7 +45,27 @@ models = st.builds(
     partial_fill_probability=st.sampled_from([0.3, 1.0]),
     partial_fill_ratio=st.sampled_from([0.2, 0.5]),
     seed=st.integers(min_value=0, max_value=9),
+    price_improvement=st.sampled_from(PriceImprovement),
+    time_of_day_enabled=st.booleans(),
+    volume_impact_enabled=st.booleans(),
+    square_root_enabled=st.booleans(),
+    daily_volume=st.none() | st.just(1000),
+    depth_enabled=st.booleans(),
+    queue_enabled=st.booleans(),
+    queue_quantity=st.sampled_from([0, 15]),
+    volume_limit_enabled=st.booleans(),
+    volume_limit=st.sampled_from([Decimal("0.1"), Decimal(1)]),
 )
+
+
+@st.composite
+def books(draw: st.DrawFn, around: Decimal) -> Depth:
+    """Up to five levels a side. The last trade may have been anywhere near."""
+    bid = around - TICK_SIZE * draw(st.integers(-2, 3))
+    sizes = st.lists(st.integers(1, 40), max_size=LEVELS)
+    bids = tuple(Level(bid - n * TICK_SIZE, units) for n, units in enumerate(draw(sizes)))
+    asks = tuple(Level(bid + (n + 1) * TICK_SIZE, units) for n, units in enumerate(draw(sizes)))
+    return Depth(bids, asks)
 
 
 @st.composite
@@ -75,9 +96,14 @@ class PaperExchangeLife(RuleBasedStateMachine):
         self.restarted = self.new("restarted.db", model)
         self.model = model
         self.numbers = iter(range(10_000))
-        self.last: dict[str, Decimal] = {}
+        self.volume: dict[str, int] = {}
+        self.last: dict[str, Tick] = {}
+        self.traded: dict[str, int | None] = {}
+        self.taken: dict[tuple[str, Side], int] = {}
         self.rows: dict[BrokerOrderId, BrokerOrder] = {}
         self.fills: list[Fill] = []
+        self.ever: dict[BrokerOrderId, BrokerOrder] = {}
+        self.every_fill: dict[str, Fill] = {}
 
     def new(self, name: str, model: Paper) -> Exchange:
         shutil.copy(self.migrated, Path(self.directory.name) / name)
@@ -109,10 +135,18 @@ class PaperExchangeLife(RuleBasedStateMachine):
         if isinstance(outcome, Accepted) and outcome.report and wanted["validity"] is Validity.IOC:
             assert outcome.report.row.state in (BookState.COMPLETE, BookState.EXPIRED)
 
-    @rule(symbol=symbols, price=ticks)
-    def show(self, symbol: str, price: Decimal) -> None:
-        self.last[symbol] = price
-        changed, also = (exchange.show(price, symbol=symbol) for exchange in self.exchanges)
+    @rule(symbol=symbols, price=ticks, traded=st.integers(0, 120), data=st.data())
+    def show(self, symbol: str, price: Decimal, traded: int, data: st.DataObject) -> None:
+        depth = data.draw(st.none() | books(price))
+        self.show_tick(symbol, price, traded, depth)
+
+    def show_tick(self, symbol: str, price: Decimal, traded: int, depth: Depth | None) -> None:
+        self.volume[symbol] = self.volume.get(symbol, 0) + traded
+        self.traded[symbol] = traded if self.volume[symbol] else None
+        self.taken |= {(symbol, side): 0 for side in Side}
+        volume = self.volume[symbol]
+        self.last[symbol] = Tick(symbol, price, self.steady.clock.now + timedelta(seconds=1), volume, depth=depth)
+        changed, also = (exchange.show(price, symbol=symbol, volume=volume, depth=depth) for exchange in self.exchanges)
         assert changed == also
         self.everything_holds()
         self.nothing_is_left_behind(symbol, price)
@@ -154,8 +188,9 @@ class PaperExchangeLife(RuleBasedStateMachine):
         for exchange in self.exchanges:
             exchange.clock.now = (exchange.clock.now + timedelta(days=1)).replace(hour=10)
         self.last.clear()
+        self.volume.clear()
         had_a_session = self.steady.market.resume_point() is not None
-        self.show(INFY, Decimal(100))
+        self.show_tick(INFY, Decimal(100), 50, None)
         for row in open_before:
             assert self.rows[row.broker_order_id].state is not BookState.WORKING or not had_a_session
 
@@ -173,6 +208,7 @@ class PaperExchangeLife(RuleBasedStateMachine):
         assert book == self.restarted.broker.order_book()
         assert fills == self.restarted.broker.trades()
         assert self.steady.broker.positions() == self.restarted.broker.positions()
+        self.positions_add_up(book, fills)
         for row in book:
             self.row_holds(row, self.rows.get(row.broker_order_id), fills)
         known = {fill.trade_id for fill in self.fills}
@@ -186,18 +222,47 @@ class PaperExchangeLife(RuleBasedStateMachine):
         traded = sum(fill.quantity for fill in fills if fill.broker_order_id == row.broker_order_id)
         assert traded == row.filled_quantity <= row.quantity
         assert (row.state is BookState.COMPLETE) == (row.filled_quantity == row.quantity)
+        assert row.placed_at <= row.updated_at <= self.steady.clock.now
         if before is not None:
             assert row.filled_quantity >= before.filled_quantity
+            assert row.updated_at >= before.updated_at
             assert before.state is BookState.WORKING or row == before
 
+    def positions_add_up(self, book: list[BrokerOrder], fills: list[Fill]) -> None:
+        self.ever |= {row.broker_order_id: row for row in book}
+        self.every_fill |= {fill.trade_id: fill for fill in fills}
+        held: dict[tuple[str, Product], int] = {}
+        for fill in self.every_fill.values():
+            row = self.ever[fill.broker_order_id]
+            held[row.symbol, row.product] = held.get((row.symbol, row.product), 0) + row.side.sign * fill.quantity
+        shown = {(each.symbol, each.product): each.quantity for each in self.steady.broker.positions()}
+        assert shown == {key: quantity for key, quantity in held.items() if quantity}
+
     def fill_holds(self, fill: Fill, row: BrokerOrder) -> None:
-        """Against a tick that is there and not stale, never better than its price, and worse by no more than said."""
-        last, sign = self.last[row.symbol], row.side.sign
+        """Against a tick that is not stale: never better than what it shows, and worse by no more than said."""
+        tick, model, sign = self.last[row.symbol], self.model, row.side.sign
+        opposite = () if tick.depth is None else (tick.depth.asks if row.side is Side.BUY else tick.depth.bids)
+        shown = sorted((tick.last_price, *(level.price for level in opposite)), key=lambda price: price * sign)
         assert fill.price % TICK_SIZE == 0
-        assert (fill.price - last) * sign >= 0
-        bps = self.model.slippage_bps * self.model.slippage_enabled + self.model.spread_bps * self.model.spread_enabled
-        assert (fill.price - last) * sign <= last * bps / 10_000 + TICK_SIZE
+        assert (fill.price - shown[0]) * sign >= 0
+        factor = Decimal(2) if model.time_of_day_enabled else Decimal(1)
+        spread = model.spread_bps / 2 * factor / 10_000 * model.spread_enabled
+        slippage = model.slippage_bps * factor / 10_000 * model.slippage_enabled
+        impact = model.volume_impact * model.volume_impact_enabled
+        impact += model.square_root_coefficient * model.daily_volatility_bps / 10_000 * model.square_root_enabled
+        stated = (1 + spread) * (1 + slippage) * (1 + impact) - 1
+        at_its_limit = model.price_improvement is not PriceImprovement.ALWAYS and fill.price == row.price
+        assert at_its_limit or (fill.price - shown[-1]) * sign <= shown[-1] * stated + TICK_SIZE
         assert row.price is None or (fill.price - row.price) * sign <= 0
+        self.not_more_than_there_was(fill, row, opposite)
+
+    def not_more_than_there_was(self, fill: Fill, row: BrokerOrder, opposite: tuple[Level, ...]) -> None:
+        self.taken[row.symbol, row.side] += fill.quantity
+        traded = self.traded[row.symbol]
+        if self.model.volume_limit_enabled and traded is not None:
+            assert sum(self.taken[row.symbol, side] for side in Side) <= traded * self.model.volume_limit
+        if self.model.depth_enabled and not self.model.queue_enabled and self.last[row.symbol].depth is not None:
+            assert self.taken[row.symbol, row.side] <= sum(level.quantity for level in opposite)
 
     def nothing_is_left_behind(self, symbol: str, price: Decimal) -> None:
         """After a tick, whatever still rests does not meet it, unless it was filled in part."""
@@ -207,7 +272,9 @@ class PaperExchangeLife(RuleBasedStateMachine):
             if row.status == "TRIGGER PENDING":
                 assert row.trigger_price is not None
                 assert (price - row.trigger_price) * row.side.sign < 0
-            elif fill_models.marketable(row.side, row.price, Tick(symbol, price, OPENS), self.model):
+            elif not self.model.shares_liquidity and fill_models.marketable(
+                row.side, row.price, self.last[symbol], self.model
+            ):
                 assert self.model.partial_fill_enabled
                 assert row.filled_quantity > 0
 

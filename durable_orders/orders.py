@@ -389,12 +389,12 @@ class Orders:
         """Raise a risk flag: until it is cleared, the account takes only orders that reduce a position, and what
         `guardian.on_trip` says is done with open orders. Raises `InvalidOrder` for a name or reason that will not do.
         """
-        raised = partial(halting.put_flag, self._database, self.settings, name, reason, who=who)
+        raised = partial(halting.put_flag, self.database, self.settings, name, reason, who=who)
         return await asyncio.to_thread(raised)
 
     async def clear_flag(self, name: str, who: str = "by a strategy") -> Standing:
         """Clear a risk flag. Raises `InvalidOrder` if it is not up."""
-        return await asyncio.to_thread(partial(halting.take_flag, self._database, self.settings, name, who=who))
+        return await asyncio.to_thread(partial(halting.take_flag, self.database, self.settings, name, who=who))
 
     async def positions(self) -> list[Position]:
         """The account's net positions."""

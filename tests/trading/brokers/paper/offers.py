@@ -13,6 +13,8 @@ from trading.order import BrokerOrderId, OrderType, Side, Tag, Terms
 from trading.settings import Paper
 
 Pairs = tuple[tuple[str, int], ...]
+Book = tuple[Pairs, Pairs]
+"""Bids and asks."""
 
 
 def levels(pairs: Pairs) -> tuple[Level, ...]:
@@ -23,12 +25,11 @@ def offer(
     last: str = "100",
     traded: int | None = None,
     *,
-    bids: Pairs = (),
-    asks: Pairs = (),
+    book: Book | None = None,
     volume: int = 0,
     at: datetime = OPENS,
 ) -> Offer:
-    depth = Depth(levels(bids), levels(asks)) if bids or asks else None
+    depth = Depth(levels(book[0]), levels(book[1])) if book else None
     return Offer(Tick(INFY, Decimal(last), at, volume, depth=depth), traded)
 
 

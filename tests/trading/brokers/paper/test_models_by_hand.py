@@ -7,16 +7,14 @@ import pytest
 from pydantic import ValidationError
 
 from tests.trading.brokers.paper.exchange import OPENS
-from tests.trading.brokers.paper.offers import Pairs, arrived, matched, models, offer
+from tests.trading.brokers.paper.offers import Book, arrived, matched, models, offer
 from trading.brokers.fill_models import Request, latency
 from trading.brokers.offer import Offer
 from trading.fill_settings import PriceImprovement
 from trading.order import Side
 
-BOOK: dict[str, Pairs] = {
-    "bids": (("99.95", 30), ("99.90", 40)),
-    "asks": (("100.00", 50), ("100.05", 60), ("100.20", 70)),
-}
+BIDS, ASKS = (("99.95", 30), ("99.90", 40)), (("100.00", 50), ("100.05", 60), ("100.20", 70))
+BOOK = (BIDS, ASKS)
 BUY, SELL = Side.BUY, Side.SELL
 
 
@@ -69,35 +67,35 @@ def test_parts_of_the_day_must_not_overlap() -> None:
 def test_a_market_order_walks_the_book_level_by_level_and_waits_for_more() -> None:
     order = arrived(BUY, 200)
     walked = [(50, "100.00"), (60, "100.05"), (70, "100.20")]
-    assert matched(order, models(depth_enabled=True), offer(**BOOK)) == walked
+    assert matched(order, models(depth_enabled=True), offer(book=BOOK)) == walked
     assert (order.order.status, order.order.remaining) == ("OPEN", 20)
-    assert matched(order, models(depth_enabled=True), offer(**BOOK), arriving=False) == [*walked, (20, "100.00")]
+    assert matched(order, models(depth_enabled=True), offer(book=BOOK), arriving=False) == [*walked, (20, "100.00")]
 
 
 def test_a_limit_order_walks_no_further_than_its_limit() -> None:
-    assert matched(arrived(BUY, 200, "100.10"), models(depth_enabled=True), offer(**BOOK)) == [
+    assert matched(arrived(BUY, 200, "100.10"), models(depth_enabled=True), offer(book=BOOK)) == [
         (50, "100.00"),
         (60, "100.05"),
     ]
-    assert matched(arrived(SELL, 200, "99.95"), models(depth_enabled=True), offer(**BOOK)) == [(30, "99.95")]
+    assert matched(arrived(SELL, 200, "99.95"), models(depth_enabled=True), offer(book=BOOK)) == [(30, "99.95")]
 
 
 def test_what_one_order_takes_of_the_book_is_missing_to_the_next() -> None:
-    shared, model = offer(**BOOK), models(depth_enabled=True)
+    shared, model = offer(book=BOOK), models(depth_enabled=True)
     assert matched(arrived(BUY, 80), model, shared) == [(50, "100.00"), (30, "100.05")]
     assert matched(arrived(BUY, 80, number=1), model, shared) == [(30, "100.05"), (50, "100.20")]
     assert matched(arrived(SELL, 30, number=2), model, shared) == [(30, "99.95")]
 
 
 def test_nobody_sells_to_an_empty_side_of_the_book() -> None:
-    circuit = offer(bids=BOOK["bids"])
+    circuit = offer(book=(BIDS, ()))
     assert matched(arrived(BUY, 10), models(depth_enabled=True), circuit) == []
     assert matched(arrived(SELL, 10), models(depth_enabled=True), circuit) == [(10, "99.95")]
 
 
 def test_slippage_comes_on_top_of_a_level_and_stops_at_the_limit() -> None:
     model = models(depth_enabled=True, slippage_enabled=True, slippage_bps=10)
-    assert matched(arrived(BUY, 60, "100.10"), model, offer(**BOOK)) == [(50, "100.10"), (10, "100.10")]
+    assert matched(arrived(BUY, 60, "100.10"), model, offer(book=BOOK)) == [(50, "100.10"), (10, "100.10")]
 
 
 def test_the_volume_limit_is_shared_and_the_rest_waits() -> None:
@@ -132,8 +130,8 @@ QUEUE = models(queue_enabled=True, depth_enabled=True, price_improvement=PriceIm
 def test_a_resting_limit_waits_for_those_who_were_there_before() -> None:
     """30 are ahead at 99.95. 20 trade there: 10 are left. 15 more trade: 10 theirs, 5 ours. Then all that is wanted."""
     order = arrived(BUY, 12, "99.95")
-    at_our_price = [offer("99.95", traded, bids=(("99.95", 80),), asks=BOOK["asks"]) for traded in (20, 15, 100)]
-    assert matched(order, QUEUE, offer(**BOOK)) == []
+    at_our_price = [offer("99.95", traded, book=((("99.95", 80),), ASKS)) for traded in (20, 15, 100)]
+    assert matched(order, QUEUE, offer(book=BOOK)) == []
     assert order.order.queue_ahead == 30
     assert matched(order, QUEUE, at_our_price[0], arriving=False) == []
     assert order.order.queue_ahead == 10
@@ -143,27 +141,27 @@ def test_a_resting_limit_waits_for_those_who_were_there_before() -> None:
 
 def test_the_queue_is_never_longer_than_the_level_that_is_shown() -> None:
     order = arrived(BUY, 12, "99.95")
-    matched(order, QUEUE, offer(**BOOK), offer("99.95", 1, bids=(("99.95", 4),), asks=BOOK["asks"]))
+    matched(order, QUEUE, offer(book=BOOK), offer("99.95", 1, book=((("99.95", 4),), ASKS)))
     assert order.order.queue_ahead == 4
 
 
 @pytest.mark.parametrize(
     "later",
     [
-        offer("99.90", 1, bids=(("99.90", 4),), asks=(("99.95", 5),)),
-        offer("99.90", 1, bids=(("99.80", 4),), asks=BOOK["asks"]),
+        offer("99.90", 1, book=((("99.90", 4),), (("99.95", 5),))),
+        offer("99.90", 1, book=((("99.80", 4),), ASKS)),
         offer("99.90", None),
     ],
     ids=["the other side is there", "the price went past", "without volume"],
 )
 def test_a_price_that_passes_the_limit_fills_it_whoever_was_ahead(later: Offer) -> None:
     order = arrived(BUY, 5, "99.95")
-    assert matched(order, QUEUE, offer(**BOOK), later) == [(5, "99.95")]
+    assert matched(order, QUEUE, offer(book=BOOK), later) == [(5, "99.95")]
 
 
 def test_without_volume_the_price_must_pass_the_limit() -> None:
     order = arrived(SELL, 5, "100.05")
-    assert matched(order, QUEUE, offer(**BOOK), offer("100.05"), offer("100.05")) == []
+    assert matched(order, QUEUE, offer(book=BOOK), offer("100.05"), offer("100.05")) == []
     assert matched(order, QUEUE, offer("100.10"), arriving=False) == [(5, "100.05")]
 
 
@@ -173,24 +171,22 @@ def test_without_volume_the_price_must_pass_the_limit() -> None:
         ("99.90", BOOK, 40),
         ("99.85", BOOK, 0),
         ("99.97", BOOK, 0),
-        ("99.80", {}, 7),
-        ("90.00", {"bids": tuple((str(99 - n), 1) for n in range(5)), "asks": (("100", 1),)}, 7),
+        ("99.80", None, 7),
+        ("90.00", (tuple((str(99 - n), 1) for n in range(5)), (("100", 1),)), 7),
     ],
     ids=["at a level", "below a short book", "between two", "without a book", "beyond the fifth level"],
 )
-def test_who_is_ahead_is_what_the_book_shows(
-    price: str, book: dict[str, tuple[tuple[str, int], ...]], ahead: int
-) -> None:
+def test_who_is_ahead_is_what_the_book_shows(price: str, book: Book | None, ahead: int) -> None:
     order = arrived(BUY, 5, price)
-    matched(order, QUEUE.model_copy(update={"queue_quantity": 7}), offer(**book))
+    matched(order, QUEUE.model_copy(update={"queue_quantity": 7}), offer(book=book))
     assert order.order.queue_ahead == ahead
 
 
 def test_two_of_ours_at_one_price_do_not_share_a_unit() -> None:
     first, second = arrived(BUY, 10, "99.95"), arrived(BUY, 10, "99.95", number=1)
     for order in (first, second):
-        matched(order, QUEUE, offer(**BOOK))
-    shared = offer("99.95", 45, bids=BOOK["bids"], asks=BOOK["asks"])
+        matched(order, QUEUE, offer(book=BOOK))
+    shared = offer("99.95", 45, book=BOOK)
     assert matched(first, QUEUE, shared, arriving=False) == [(10, "99.95")]
     assert matched(second, QUEUE, shared, arriving=False) == [(5, "99.95")]
 

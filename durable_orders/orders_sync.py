@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from durable_orders.background import BackgroundLoop
+from durable_orders.halting import Standing
 from durable_orders.orders import PLACED_SECONDS, OrderHandle, Orders
 from trading.bus import Event
 from trading.ledger.positions import Position
@@ -164,6 +165,14 @@ class OrdersSync:
     def get(self, client_order_id: str) -> Order:
         """See `Orders.get`."""
         return self._loop.run(self._orders.get(client_order_id))
+
+    def raise_flag(self, name: str, reason: str, who: str = "by a strategy") -> Standing:
+        """See `Orders.raise_flag`."""
+        return self._loop.run(self._orders.raise_flag(name, reason, who))
+
+    def clear_flag(self, name: str, who: str = "by a strategy") -> Standing:
+        """See `Orders.clear_flag`."""
+        return self._loop.run(self._orders.clear_flag(name, who))
 
     def positions(self) -> list[Position]:
         """See `Orders.positions`."""

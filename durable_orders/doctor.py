@@ -125,9 +125,12 @@ async def _server(home: Home, settings: Settings) -> list[Finding]:
     found = [Finding(name="server", healthy=True, detail=f"answers on {client.service_client.config.target_host}")]
     address = home.address()
     found += [await _ui(address)] if address is not None and configured_server() is None else []
-    queues = {orders_queue(settings.account): TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW}
-    queues[broker_queue(settings.account)] = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
-    return found + [await _pollers(client, queue, kind) for queue, kind in queues.items()]
+    broker = broker_queue(settings.account, settings.execution.mode)
+    return [
+        *found,
+        await _pollers(client, "worker", orders_queue(settings.account), TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
+        await _pollers(client, "broker calls", broker, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+    ]
 
 
 async def _ui(address: ServerAddress) -> Finding:
@@ -140,18 +143,18 @@ async def _ui(address: ServerAddress) -> Finding:
     return Finding(name="ui", healthy=True, detail=address.ui)
 
 
-async def _pollers(client: Client, queue: str, kind: "TaskQueueType.ValueType") -> Finding:
+async def _pollers(client: Client, job: str, queue: str, kind: "TaskQueueType.ValueType") -> Finding:
     request = DescribeTaskQueueRequest(
         namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
     )
     try:
         answer = await client.workflow_service.describe_task_queue(request)
     except RPCError as error:
-        return Finding(name=f"worker {queue}", healthy=False, detail=error.message)
+        return Finding(name=f"{job} {queue}", healthy=False, detail=error.message)
     since = datetime.now(UTC) - POLL
     workers = len({poller.identity for poller in answer.pollers if _last_seen(poller) > since})
     detail = f"{workers} polling" if workers else "no worker polls this queue: start `durable-orders worker`"
-    return Finding(name=f"worker {queue}", healthy=workers > 0, detail=detail)
+    return Finding(name=f"{job} {queue}", healthy=workers > 0, detail=detail)
 
 
 def _last_seen(poller: PollerInfo) -> datetime:

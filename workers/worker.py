@@ -47,17 +47,25 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 def workers(
     client: Client, parts: Parts, interceptors: Sequence[Interceptor] = (), runner: WorkflowRunner | None = None
-) -> tuple[Worker, Worker]:
-    """The account's two workers: workflows with their local activities and the watch; and what reaches the broker.
+) -> tuple[Worker, ...]:
+    """The account's workers: workflows with their local activities and the watch, and what reaches the broker, which
+    a live account has on a queue of its own.
 
     Without a `runner`, workflows run in the sandbox, which notices what would not replay.
     """
-    account = parts.settings.account
+    account, mode = parts.settings.account, parts.settings.execution.mode
+    queue, at_the_broker = broker_queue(account, mode), list(parts.orders.at_the_broker())
+    together = queue == orders_queue(account)
     orders = Worker(
         client,
         task_queue=orders_queue(account),
         workflows=WORKFLOWS,
-        activities=[*parts.orders.local(), *parts.unwinding.local(), parts.watch.watch],
+        activities=[
+            *parts.orders.local(),
+            *parts.unwinding.local(),
+            parts.watch.watch,
+            *(at_the_broker if together else ()),
+        ],
         activity_executor=parts.executor,
         workflow_runner=runner or workflow_runner(),
         interceptors=interceptors,
@@ -68,10 +76,12 @@ def workers(
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
     )
+    if together:
+        return (orders,)
     broker = Worker(
         client,
-        task_queue=broker_queue(account),
-        activities=list(parts.orders.at_the_broker()),
+        task_queue=queue,
+        activities=at_the_broker,
         interceptors=interceptors,
         build_id=BUILD_ID,
         graceful_shutdown_timeout=GRACE,
@@ -105,7 +115,7 @@ async def limit_broker_queue(client: Client, parts: Parts) -> None:
     request = UpdateTaskQueueConfigRequest(
         namespace=client.namespace,
         identity="durable-orders",
-        task_queue=broker_queue(settings.account),
+        task_queue=broker_queue(settings.account, settings.execution.mode),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         update_queue_rate_limit=UpdateTaskQueueConfigRequest.RateLimitUpdate(
             rate_limit=limit, reason="the broker's limit on order requests"

@@ -81,7 +81,7 @@ async def place(order: Order, policy: Policy) -> Outcome:
         return await workflow.execute_activity_method(
             OrderActivities.place,
             args=[order, policy.place_by],
-            task_queue=broker_queue(order.account),
+            task_queue=broker_queue(order.account, order.mode),
             schedule_to_start_timeout=max(policy.place_by - workflow.now(), timedelta(seconds=1)),
             start_to_close_timeout=BROKER_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
@@ -98,7 +98,7 @@ async def cancel(order: Order) -> Outcome:
         return await workflow.execute_activity_method(
             OrderActivities.cancel,
             order,
-            task_queue=broker_queue(order.account),
+            task_queue=broker_queue(order.account, order.mode),
             start_to_close_timeout=BROKER_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=ONCE,
@@ -114,7 +114,7 @@ async def modify(order: Order, change: Amendment) -> Outcome:
         return await workflow.execute_activity_method(
             OrderActivities.modify,
             args=[order, change],
-            task_queue=broker_queue(order.account),
+            task_queue=broker_queue(order.account, order.mode),
             start_to_close_timeout=BROKER_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=ONCE,
@@ -131,7 +131,7 @@ async def look(order: Order) -> Look:
         return await workflow.execute_activity_method(
             OrderActivities.look,
             order,
-            task_queue=broker_queue(order.account),
+            task_queue=broker_queue(order.account, order.mode),
             start_to_close_timeout=BROKER_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=ONCE,

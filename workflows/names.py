@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
-from trading.order import OrderIntent, Status
+from trading.order import Mode, OrderIntent, Status
 
 ACCOUNT = SearchAttributeKey.for_keyword("Account")
 SYMBOL = SearchAttributeKey.for_keyword("Symbol")
@@ -30,9 +30,13 @@ def orders_queue(account: str) -> str:
     return f"orders:{account}"
 
 
-def broker_queue(account: str) -> str:
-    """Activities that reach the broker, and nothing else: its rate limit is the account's."""
-    return f"broker:{account}"
+def broker_queue(account: str, mode: Mode) -> str:
+    """Activities that reach the broker. A live account's queue has nothing else: its rate limit is the account's.
+
+    The paper exchange has no limit, and on the queue of its workflow an activity comes with the answer to the
+    workflow's task, without a way through the server's queues (eager activities).
+    """
+    return f"broker:{account}" if mode is Mode.LIVE else orders_queue(account)
 
 
 def watch_id(account: str) -> str:

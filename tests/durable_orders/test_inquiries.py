@@ -143,7 +143,7 @@ def test_the_doctor_finds_a_desk_healthy(desk: Program) -> None:
         "server",
         "ui",
         "worker orders:paper",
-        "worker broker:paper",
+        "broker calls orders:paper",
     }
 
 

@@ -12,12 +12,20 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from durable_orders.orders import OrderHandle
 from tests.workflows.desk import Desk, at_work, open_desk
+from trading.order import Mode
 from workers.server import DYNAMIC_CONFIG, temporal_program
 from workflows.names import SEARCH_ATTRIBUTES
 
 
 class Desks(Protocol):
-    async def __call__(self, *, staffed: bool = True, guardian: dict[str, Any] | None = None, **paper: Any) -> Desk: ...
+    async def __call__(
+        self,
+        *,
+        staffed: bool = True,
+        mode: Mode = Mode.PAPER,
+        guardian: dict[str, Any] | None = None,
+        **placing: Any,
+    ) -> Desk: ...
 
 
 class Ahead(Protocol):
@@ -61,14 +69,21 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest.fixture
 async def desks(environment: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator[Desks]:
-    """Opens desks with other settings: `await desks(max_retries=0)` sets `execution.paper.max_retries`.
+    """Opens desks with other settings: `await desks(max_retries=0)` sets `execution.paper.max_retries`, or that of
+    `execution.live` for a desk of that mode, which has a queue of its own for what reaches the broker.
 
     `guardian` sets keys of that section. One that is not `staffed` has no workers yet.
     """
     async with AsyncExitStack() as stack:
 
-        async def opened(*, staffed: bool = True, guardian: dict[str, Any] | None = None, **paper: Any) -> Desk:
-            desk = await stack.enter_async_context(open_desk(environment.client, tmp_path, paper, guardian))
+        async def opened(
+            *,
+            staffed: bool = True,
+            mode: Mode = Mode.PAPER,
+            guardian: dict[str, Any] | None = None,
+            **placing: Any,
+        ) -> Desk:
+            desk = await stack.enter_async_context(open_desk(environment.client, tmp_path, placing, guardian, mode))
             return await stack.enter_async_context(at_work(desk)) if staffed else desk
 
         yield opened

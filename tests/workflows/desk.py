@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -64,7 +64,7 @@ class Desk:
     def intent(self, order_type: OrderType = OrderType.LIMIT, **terms: Any) -> OrderIntent:
         """BUY 10 INFY at 1500, in force for hours, or whatever the terms say."""
         content: dict[str, Any] = {"symbol": INFY, "side": Side.BUY, "quantity": 10, "strategy": "tests"}
-        content |= {"account": self.account, "order_type": order_type}
+        content |= {"account": self.account, "mode": self.parts.settings.execution.mode, "order_type": order_type}
         if order_type is OrderType.LIMIT:
             content |= {"price": Decimal("1500.0"), "place_by": now() + LATER}
         return OrderIntent(**content | terms)
@@ -144,8 +144,9 @@ def parts_of(settings: Settings, client: Client, broker: ScriptedBroker, ledger:
     instruments = Instruments.shipped()
     calendar = calendar_of(settings.market.calendar)
     guardian = Guardian(database, instruments, settings, session_end(account, calendar), now)
+    mode = settings.execution.mode
     watch = WatchActivities(
-        account, Mode.PAPER, broker, database, client, NoStream(), 3.0, executor, breakers=guardian.breakers
+        account, mode, broker, database, client, NoStream(), 3.0, executor, breakers=guardian.breakers
     )
     orders = OrderActivities(broker, guardian, database, executor, on_trip=watch.look_now)
     unwinding = UnwindingActivities(settings, database, instruments)
@@ -154,13 +155,17 @@ def parts_of(settings: Settings, client: Client, broker: ScriptedBroker, ledger:
 
 @asynccontextmanager
 async def open_desk(
-    client: Client, path: Path, paper: dict[str, Any] | None = None, guardian: dict[str, Any] | None = None
+    client: Client,
+    path: Path,
+    placing: dict[str, Any] | None = None,
+    guardian: dict[str, Any] | None = None,
+    mode: Mode = Mode.PAPER,
 ) -> AsyncIterator[Desk]:
     """A desk of its own account for the length of a block; nobody works there yet.
 
-    `paper` are keys of `execution.paper`, `guardian` of that section.
+    `placing` are keys of `execution.paper`, or of `execution.live`; `guardian` of that section.
     """
-    changes = {"execution": {"paper": paper or {}}, "guardian": guardian or {}}
+    changes = {"execution": {"mode": mode, mode.value: placing or {}}, "guardian": guardian or {}}
     settings = Settings(account=new_account()).replaced(changes)
     broker = ScriptedBroker()
     parts = parts_of(settings, client, broker, path / f"{settings.account}.db")
@@ -172,6 +177,7 @@ async def open_desk(
 @asynccontextmanager
 async def at_work(desk: Desk) -> AsyncIterator[Desk]:
     """The desk with its workers, for the length of a block."""
-    orders, at_the_broker = workers(desk.client, desk.parts)
-    async with orders, at_the_broker:
+    async with AsyncExitStack() as stack:
+        for worker in workers(desk.client, desk.parts):
+            await stack.enter_async_context(worker)
         yield desk

@@ -8,7 +8,7 @@ from tests.workflows.conftest import Ahead, Desks
 from tests.workflows.desk import Desk, at_work, finished, messages, now
 from trading.brokers.book import BookState
 from trading.events import EventType
-from trading.order import OrderType, Status
+from trading.order import Mode, OrderType, Status
 from workers.worker import workers
 
 
@@ -105,7 +105,7 @@ async def test_deadline_passed_before_any_worker_came(desks: Desks) -> None:
 
 
 async def test_no_worker_for_the_broker_before_the_deadline(desks: Desks) -> None:
-    desk = await desks(staffed=False, retry_delay=0.05)
+    desk = await desks(staffed=False, mode=Mode.LIVE, retry_delay=0.05)
     order = await desk.start(place_by=now() + timedelta(seconds=3))
     orders, _ = workers(desk.client, desk.parts)
     async with orders:

@@ -27,10 +27,10 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from durable_orders import halting
-from durable_orders.explained import explained
 from durable_orders.halting import Standing
 from trading import errors
 from trading.bus import Event, EventBus
+from trading.explained import explained
 from trading.ledger.database import Database
 from trading.ledger.following import feed, follow, newest_id
 from trading.ledger.migrate import open_database

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, fail
 from durable_orders.cli.ordering import PriceOption, TriggerOption, TypeOption, money, print_order, show_order
-from durable_orders.explained import explained
+from trading.explained import explained
 from trading.order import Amendment, Order, OrderType, Status
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The client order id, or the whole order id.")]

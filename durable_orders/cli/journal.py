@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from durable_orders.cli import journal_output
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
 from durable_orders.cli.render import IST
-from durable_orders.explained import NAME_RULE, PATTERN_RULES
+from trading.explained import NAME_RULE, PATTERN_RULES
 from trading.ledger.journal import Chosen, journal_lines
 from trading.ledger.migrate import open_database
 from trading.order import Name, Status, Symbol

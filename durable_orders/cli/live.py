@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, app, console
-from durable_orders.explained import explained
+from trading.explained import explained
 from workers.home import Home
 
 

@@ -23,9 +23,9 @@ from durable_orders.cli.app import (
     note,
     print_json,
 )
-from durable_orders.explained import explained
 from durable_orders.orders import PLACED_SECONDS, OrderHandle
 from trading.errors import InvalidOrder
+from trading.explained import explained
 from trading.order import Order, OrderIntent, OrderType, Product, Side, Status, Validity
 from workers.home import Home
 

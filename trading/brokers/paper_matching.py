@@ -41,19 +41,19 @@ class Matcher:
 
     def _take(self, progress: Progress, offer: Offer, tick_size: Decimal, *, resting: bool) -> None:
         """Trade at what the tick offers: one trade a price."""
-        models, row = self.settings, progress.order.row
-        quantity = self._wanted(progress.order, offer)
+        models, order = self.settings, progress.order
+        quantity = self._wanted(order, offer)
         if quantity <= 0:
             return
-        improves = row.price is None or fill_models.improves(models, resting=resting)
-        pieces = list(liquidity.walk(row.side, row.price, quantity, offer, models))
+        improves = order.price is None or fill_models.improves(models, resting=resting)
+        pieces = list(liquidity.walk(order.side, order.price, quantity, offer, models))
         total = sum(piece for piece, _ in pieces)
         for piece, met in pieces:
-            price = row.price
+            price = order.price
             if price is None or improves:
-                price = fill_models.fill_price(row.side, met, row.price, tick_size, total, offer, models)
+                price = fill_models.fill_price(order.side, met, order.price, tick_size, total, offer, models)
             progress.fill(piece, price)
-        offer.take(row.side, total)
+        offer.take(order.side, total)
 
     def _match_in_queue(
         self, progress: Progress, limit: Decimal, offer: Offer, tick_size: Decimal, *, resting: bool
@@ -97,8 +97,8 @@ def in_priority(orders: Iterable[ExchangeOrder]) -> list[ExchangeOrder]:
     """By price and then by time, as an exchange serves them; what has no limit comes first."""
 
     def rank(order: ExchangeOrder) -> tuple[Decimal, str]:
-        row = order.row
-        return (Decimal("-Infinity") if row.price is None else -row.price * row.side.sign, row.broker_order_id)
+        price = Decimal("-Infinity") if order.price is None else -order.price * order.side.sign
+        return price, order.broker_order_id
 
     return sorted(orders, key=rank)
 

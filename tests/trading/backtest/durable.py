@@ -1,0 +1,107 @@
+"""The durable path without its server: guardian, broker, market and ledger, told what a workflow tells them."""
+
+from datetime import datetime
+from pathlib import Path
+
+from trading import lifecycle
+from trading.brokers.book import BookReport
+from trading.brokers.paper import PaperBroker
+from trading.brokers.paper_market import PaperMarket
+from trading.events import EVENT_OF, Entry
+from trading.guardian.guardian import Guardian
+from trading.guardian.verdict import Approval, Refusals
+from trading.ledger.database import Database
+from trading.ledger.recording import record_within
+from trading.market.calendar import Session
+from trading.market.instruments import Instruments
+from trading.market.ticks import Tick
+from trading.order import Account, BrokerOrderId, Order, OrderIntent
+from trading.outcome import Accepted, Refused
+from trading.settings import Settings
+
+
+class DurablePath:
+    """One account on SQLite. Its clocks show the market's time."""
+
+    def __init__(self, file: Path, settings: Settings, instruments: Instruments, session: Session) -> None:
+        self.now = session.opens
+        self.session = session
+        self.database = Database(f"sqlite:///{file}")
+        account = Account(settings.account)
+        sizes = {each.symbol: each.tick_size for each in instruments}
+        self._broker = PaperBroker(self.database, account, settings.execution.paper, sizes.get, self._clock)
+        self._market = PaperMarket(self._broker, self.database, account)
+        self._market.take_over()
+        self._guardian = Guardian(
+            self.database, instruments, settings, lambda _connection, _moment: self.session.closes, self._clock
+        )
+        self.orders: dict[str, Order] = {}
+        self._sequences: dict[str, int] = {}
+
+    def _clock(self) -> datetime:
+        return self.now
+
+    def place(self, intent: OrderIntent) -> None:
+        order = Order.from_intent(intent, self.now)
+        self.orders[intent.client_order_id] = order
+        verdict = self._guardian.admit(order, "run", intent.fingerprint(), intent.place_by)
+        if isinstance(verdict, Refusals):
+            self._apply(order, lifecycle.Refused(tuple(str(refusal) for refusal in verdict.refusals)))
+            return
+        assert isinstance(verdict, Approval)
+        if self.now >= verdict.policy.place_by:
+            words = f"TOO_LATE: not sent before {verdict.policy.place_by.isoformat()}"
+            self._apply(order, lifecycle.Refused((words,)))
+            return
+        answer = self._broker.place(self._guardian.redeem(order))
+        if isinstance(answer, Refused):
+            self._apply(order, lifecycle.Refused((f"refused by the broker: {answer.evidence}",)))
+            return
+        assert isinstance(answer, Accepted)
+        assert answer.report is not None
+        self._apply(order, lifecycle.Receipt(answer.broker_order_id), lifecycle.Reported(answer.report))
+
+    def cancel(self, client_order_id: str, reason: str) -> None:
+        order = self.orders[client_order_id]
+        if order.status.terminal:
+            return
+        assert order.broker_order_id is not None
+        answer = self._broker.cancel(order.broker_order_id)
+        asked = lifecycle.CancelRequested(f"cancel requested: {reason}")
+        assert isinstance(answer, Accepted)
+        assert answer.report is not None
+        self._apply(order, asked, lifecycle.Reported(answer.report))
+
+    def show(self, tick: Tick) -> None:
+        self.now = tick.at
+        self._tell(self._market.on_ticks([tick], self.session, self.session.closes))
+
+    def close(self) -> None:
+        self.now = self.session.closes
+        self._tell(self._market.close_session())
+
+    def _tell(self, changed: list[BrokerOrderId]) -> None:
+        """What the watch does: read the book, and tell the orders that changed."""
+        if not changed:
+            return
+        rows, trades = self._broker.order_book(), self._broker.trades()
+        for row in rows:
+            if row.broker_order_id in changed:
+                fills = tuple(fill for fill in trades if fill.broker_order_id == row.broker_order_id)
+                own = next(order for order in self.orders.values() if order.tag == row.tag)
+                self._apply(own, lifecycle.Reported(BookReport(row, fills)))
+
+    def _apply(self, order: Order, *events: lifecycle.Event) -> None:
+        entries = []
+        for event in events:
+            before, order = order, lifecycle.step(order, event, self.now)
+            if order is before:
+                continue
+            number = self._sequences[order.order_id] = self._sequences.get(order.order_id, 0) + 1
+            kind = EVENT_OF[order.status]
+            entries.append(Entry(sequence=number, type=kind, at=self.now, message="told", status=order.status))
+        self.orders[order.client_order_id] = order
+        if entries:
+            with self.database.write() as connection:
+                if record_within(connection, order, entries):
+                    self._guardian.breakers.after_fills(connection, order.account, self.now)

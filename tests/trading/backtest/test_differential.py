@@ -1,0 +1,180 @@
+"""The same intents on the same ticks come to the same end, to the paisa, in memory and through the database."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.trading.backtest.durable import DurablePath
+from tests.trading.ledger.conftest import migrated_file
+from trading.backtest.core import Core
+from trading.ledger.reading import positions_of
+from trading.market.calendar import IST, Session
+from trading.market.instruments import Instruments
+from trading.market.ticks import Tick
+from trading.order import Order, OrderIntent, OrderType, Side, Validity
+from trading.settings import Settings
+
+__all__ = ["migrated_file"]
+
+INFY, RELIANCE, FUTURE = "NSE:INFY", "NSE:RELIANCE", "NFO:NIFTY25MAYFUT"
+INSTRUMENTS = Instruments.shipped()
+OPENS = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
+SESSION = Session(OPENS.date(), OPENS, OPENS + timedelta(minutes=30))
+STEP = Decimal("0.05")
+
+PLAIN: dict[str, Any] = {}
+PARTIAL = {"execution": {"paper": {"partial_fill_enabled": True, "partial_fill_probability": 0.5, "seed": 7}}}
+MODELS = {
+    "execution": {
+        "paper": {
+            "spread_enabled": True,
+            "slippage_bps": 12,
+            "volume_limit_enabled": True,
+            "volume_limit": "0.2",
+            "queue_enabled": True,
+            "queue_quantity": 30,
+            "stale_tick_seconds": 40,
+        }
+    }
+}
+LIMITS = {
+    "guardian": {
+        "max_order_value": 2_000_000,
+        "max_position_per_symbol": 200,
+        "max_position_total": 400,
+        "max_gross_exposure": 3_000_000,
+        "max_net_exposure": 2_500_000,
+        "capital": 2_800_000,
+        "max_open_orders": 6,
+        "max_orders_per_second": {"account": 3},
+        "max_orders_per_minute": {"account": 9, "symbol": 6},
+        "duplicate_seconds": 20,
+        "price_band_percent": 1,
+        "max_price_age": 50,
+        "require_price": True,
+        "strategies": {"second": {"capital": 400_000}},
+    }
+}
+DAY = {
+    "guardian": {"max_daily_loss": 150, "max_loss_streak": 3},
+    "execution": {"circuit_breakers": {"max_trades_per_day": 12, "max_trades_per_strategy_per_day": 9}},
+}
+
+Step = tuple[str, Any]
+TRAILING_ZEROS = re.compile(r"(\d\.\d*?)0+\b")
+"""Of a price: the ledger keeps fewer places of one than it was given."""
+
+
+@st.composite
+def intents(draw: st.DrawFn, number: int, prices: dict[str, Decimal]) -> OrderIntent:
+    symbol = draw(st.sampled_from([INFY, INFY, RELIANCE, FUTURE, "NSE:NIFTY 50"]))
+    lot = 75 if symbol == FUTURE else 1
+    side, kind = draw(st.sampled_from(Side)), draw(st.sampled_from(OrderType))
+    around = prices.get(symbol, Decimal(1500))
+    near = [around + STEP * draw(st.integers(-12, 12)) for _ in range(2)]
+    low, high = sorted(near)
+    price, trigger = (high, low) if side is Side.BUY else (low, high)
+    return OrderIntent(
+        symbol=symbol,
+        side=side,
+        quantity=draw(st.sampled_from([1, 2, 10, 40, 75, 150])) * (1 if lot == 1 else draw(st.sampled_from([1, 75]))),
+        order_type=kind,
+        price=price if kind.has_price else None,
+        trigger_price=trigger if kind.has_trigger else None,
+        validity=draw(st.sampled_from([Validity.DAY, Validity.DAY, Validity.IOC])),
+        client_order_id=f"order-{number}",
+        strategy=draw(st.sampled_from(["first", "second"])),
+    )
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> list[Step]:
+    """A market with orders in it: ticks of three symbols, orders near their prices, and cancels."""
+    prices = {INFY: Decimal(1500), RELIANCE: Decimal(1400), FUTURE: Decimal(24300)}
+    volumes = dict.fromkeys(prices, 0)
+    at, number, steps = OPENS, 0, list[Step]()
+    for _ in range(draw(st.integers(5, 40))):
+        kind = draw(st.sampled_from(["tick", "tick", "place", "place", "cancel"]))
+        if kind == "tick":
+            at += timedelta(milliseconds=draw(st.sampled_from([0, 400, 5_000, 30_000, 60_000])))
+            symbol = draw(st.sampled_from([INFY, INFY, RELIANCE, FUTURE]))
+            prices[symbol] += STEP * draw(st.integers(-8, 8))
+            volumes[symbol] += draw(st.integers(0, 300))
+            steps.append(("tick", Tick(symbol, prices[symbol], min(at, SESSION.closes - STEP_BACK), volumes[symbol])))
+        elif kind == "place":
+            number += 1
+            steps.append(("place", draw(intents(number, prices))))
+        elif number:
+            steps.append(("cancel", f"order-{draw(st.integers(1, number))}"))
+    return steps
+
+
+STEP_BACK = timedelta(milliseconds=1)
+
+
+@contextmanager
+def ledger_in(migrated: Path) -> Iterator[Path]:
+    with TemporaryDirectory() as folder:
+        shutil.copy(migrated, Path(folder) / "ledger.db")
+        yield Path(folder) / "ledger.db"
+
+
+def played(core: Core, steps: list[Step]) -> None:
+    for kind, what in steps:
+        if kind == "tick":
+            core.on_tick(what, SESSION)
+        elif kind == "place":
+            live = core.ask(what)
+            assert live is not None
+            core.submit(live)
+        else:
+            core.cancel(what, "by the test")
+    core.close()
+
+
+def run_durably(path: DurablePath, steps: list[Step]) -> None:
+    for kind, what in steps:
+        {"tick": path.show, "place": path.place}.get(kind, lambda own: path.cancel(own, "by the test"))(what)
+    path.close()
+
+
+def outcome(order: Order) -> dict[str, Any]:
+    """All that is not an id of the broker's."""
+    fills = [(fill.quantity, fill.price, fill.at) for fill in order.fills]
+    shown = order.model_dump(exclude={"broker_order_id", "fills", "updated_at"})
+    reasons = [TRAILING_ZEROS.sub(r"\1", reason) for reason in order.reasons]
+    return shown | {"fills": fills, "reasons": reasons}
+
+
+CASES = {"plain": PLAIN, "partial": PARTIAL, "models": MODELS, "limits": LIMITS, "day": DAY}
+QUICKLY = settings(deadline=None, max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+"""Without shrinking: a step through the database takes milliseconds, and shrinking takes thousands of them."""
+
+
+@pytest.mark.parametrize("own", CASES.values(), ids=CASES)
+@given(steps=schedules())
+@QUICKLY
+def test_both_paths_come_to_the_same_ends(own: dict[str, Any], steps: list[Step], migrated_file: Path) -> None:
+    configured = Settings.model_validate(own)
+    core = Core(configured, INSTRUMENTS, OPENS, {"first", "second"}, lambda _live: None)
+    played(core, steps)
+    with ledger_in(migrated_file) as file:
+        path = DurablePath(file, configured, INSTRUMENTS, SESSION)
+        with closing(path.database):
+            run_durably(path, steps)
+            with path.database.read() as connection:
+                positions = positions_of(connection, configured.account)
+    for client_order_id, order in path.orders.items():
+        assert outcome(core.order(client_order_id)) == outcome(order)
+    for position in positions:
+        assert core.guard.holdings.position(position.symbol, position.product) == position

@@ -3,6 +3,7 @@
 `docs/migrating-from-v2.md` says what is different, and why.
 """
 
+from durable_orders.v2.engine import ExecutionEngineV2
 from durable_orders.v2.fifo import fifo_pair
 from durable_orders.v2.guardian import GuardianDecision, TradeGuardian
 from durable_orders.v2.intents import ExecutionResult, OrderIntent, convert_strategy_intent_to_execution_intent
@@ -19,6 +20,7 @@ from durable_orders.v2.throttler import (
 
 __all__ = [
     "DEFAULT_EXPECTED_EDGE_RUPEES",
+    "ExecutionEngineV2",
     "ExecutionResult",
     "GuardianDecision",
     "JournalStateStore",

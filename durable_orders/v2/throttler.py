@@ -67,7 +67,13 @@ class TradeThrottler:
         self._capital = exact(capital, "capital")
         self._start(_today(), realized_pnl)
         if warm_state:
-            self._warm_up(warm_state)
+            self.resume(warm_state)
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from an earlier `snapshot`, if it is of this day. Raises `ValueError` for one without a day."""
+        if state:
+            with self._lock:
+                self._warm_up(state)
 
     def can_trade(
         self, symbol: str, strategy: str, expected_edge: float = DEFAULT_EXPECTED_EDGE_RUPEES

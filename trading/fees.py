@@ -23,8 +23,9 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
+from trading.contracts import Contract, Kind, contract_of
 from trading.fee_rates import Exchange, Gst, NoCharges, Segment, rate_sheet, rates_on
-from trading.market.calendar import IST
+from trading.ist import IST
 from trading.market.instruments import Instrument
 from trading.order import Fill, Frozen, Product, Side
 
@@ -34,6 +35,7 @@ __all__ = [
     "ExecutedOrder",
     "NoCharges",
     "Segment",
+    "charged_as",
     "charges_by_fill",
     "charges_of",
     "charges_of_order",
@@ -56,7 +58,7 @@ DERIVATIVES = {
     (Exchange.CDS, Exchange.BCD): (Segment.CURRENCY_FUTURES, Segment.CURRENCY_OPTIONS),
     (Exchange.MCX, Exchange.NCO): (Segment.COMMODITY_FUTURES, Segment.COMMODITY_OPTIONS),
 }
-OPTIONS = ("CE", "PE")
+DERIVED = (Kind.FUTURE, Kind.CALL, Kind.PUT)
 DEMAT = (Segment.EQUITY_DELIVERY, Segment.EQUITY_MTF)
 STAMPED_IN_PAISE = (Exchange.MCX, Exchange.NCO)
 
@@ -102,25 +104,34 @@ def segment_of(instrument: Instrument, product: Product) -> Segment:
     exchange = Exchange.of(instrument.symbol)
     if not instrument.tradable:
         raise NoCharges(f"{instrument.symbol}: an index cannot be traded")
+    if exchange not in (Exchange.NSE, Exchange.BSE) and instrument.instrument_type not in DERIVED:
+        kinds, kind = ", ".join(DERIVED), instrument.instrument_type
+        raise NoCharges(f"{instrument.symbol}: instrument_type must be one of {kinds}, was {kind}")
+    return _segment(instrument.symbol, exchange, instrument.instrument_type, instrument.name, product)
+
+
+def charged_as(symbol: str, product: Product) -> tuple[Segment, Contract]:
+    """The same from the symbol alone, so that it can be said of a contract that has expired, with what it stands for.
+
+    Raises `NoCharges`, also for a contract of a size that is not known.
+    """
+    exchange, contract = Exchange.of(symbol), contract_of(symbol)
+    if contract is None or contract.multiplier is None:
+        raise NoCharges(f"{symbol}: how much one of its quantity stands for is not known")
+    return _segment(symbol, exchange, contract.kind, contract.underlying, product), contract
+
+
+def _segment(symbol: str, exchange: Exchange, kind: str, name: str, product: Product) -> Segment:
     if exchange in (Exchange.NSE, Exchange.BSE):
         if product not in CASH:
-            raise NoCharges(f"{instrument.symbol}: shares are traded with {', '.join(CASH)}, not with {product}")
+            raise NoCharges(f"{symbol}: shares are traded with {', '.join(CASH)}, not with {product}")
         return CASH[product]
     if product not in (Product.NRML, Product.MIS):
-        raise NoCharges(f"{instrument.symbol}: derivatives are traded with NRML or MIS, not with {product}")
-    return _derivative(instrument, exchange)
-
-
-def _derivative(instrument: Instrument, exchange: Exchange) -> Segment:
+        raise NoCharges(f"{symbol}: derivatives are traded with NRML or MIS, not with {product}")
     futures, options = next(pair for exchanges, pair in DERIVATIVES.items() if exchange in exchanges)
-    if instrument.instrument_type in OPTIONS:
+    if Kind(kind).is_option:
         return options
-    if instrument.instrument_type != "FUT":
-        kinds = ", ".join(("FUT", *OPTIONS))
-        raise NoCharges(
-            f"{instrument.symbol}: instrument_type must be one of {kinds}, was {instrument.instrument_type}"
-        )
-    agri = futures is Segment.COMMODITY_FUTURES and instrument.name in rate_sheet().agricultural.names
+    agri = futures is Segment.COMMODITY_FUTURES and name in rate_sheet().agricultural.names
     return Segment.AGRI_FUTURES if agri else futures
 
 

@@ -47,6 +47,15 @@ class OnTrip(StrEnum):
     """Cancel them all, then close every position at the market."""
 
 
+class RealizedBy(StrEnum):
+    """What a trade that closes a part of a position has earned."""
+
+    AVERAGE = "average"
+    """Against the average cost of all that was held."""
+    FIFO = "fifo"
+    """Against what was opened first."""
+
+
 class Placing(Section):
     """How an order is sent and, if the answer is lost, settled. The same keys for paper and live."""
 
@@ -319,6 +328,9 @@ class Market(Section):
 class Ledger(Section):
     url: str | None = None
     """SQLAlchemy URL; without one, `ledger.db` in the home directory."""
+    realized_by: RealizedBy = RealizedBy.AVERAGE
+    """`average` or `fifo`: which realized profit is shown, and counted as the day's loss. The ledger keeps both, so it
+    may be changed at any time."""
 
 
 class Settings(Section):

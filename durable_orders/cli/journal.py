@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from durable_orders.cli import journal_output
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
-from durable_orders.cli.render import IST
 from trading.explained import NAME_RULE, PATTERN_RULES
+from trading.ist import IST
 from trading.ledger.journal import Chosen, journal_lines
 from trading.ledger.migrate import open_database
 from trading.order import Name, Status, Symbol

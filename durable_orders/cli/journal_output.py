@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from durable_orders.cli.app import WIDE, console, fail, jsonable
-from durable_orders.cli.render import IST, rupees, status_text
+from durable_orders.cli.render import rupees, status_text
+from trading.ist import IST
 from trading.ledger.journal import JournalLine
 from trading.ledger.journal_csv import write_csv
 

@@ -4,19 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from rich.table import Table
 from rich.text import Text
 
 from durable_orders.portfolio import PositionLine
+from trading.ist import IST
 from trading.ledger.reading import FeedEvent
 from trading.order import Order, Status
 
 if TYPE_CHECKING:
     from durable_orders.doctor import Finding
 
-IST = ZoneInfo("Asia/Kolkata")
 COLOURS = {
     Status.FILLED: "green",
     Status.REJECTED: "red",

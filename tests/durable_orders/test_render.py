@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from durable_orders.cli import render
 from durable_orders.portfolio import PositionLine
 from trading.events import EventType
+from trading.ist import IST
 from trading.ledger.reading import FeedEvent
 from trading.order import BrokerOrderId, Fill, Order, OrderIntent, OrderType, Side, Status, TradeId
 
@@ -61,7 +62,7 @@ def test_on_a_wide_console_an_order_is_one_line() -> None:
 def test_an_order_of_another_day_shows_its_date() -> None:
     before = NOW - timedelta(days=3)
     (line,) = shown(render.orders_table([order("old").model_copy(update={"created_at": before})]))[1:2]
-    assert line.startswith(f"{before.astimezone(render.IST):%d %b %H:%M} ")
+    assert line.startswith(f"{before.astimezone(IST):%d %b %H:%M} ")
 
 
 @pytest.mark.parametrize("text", ["two\nlines", "\x1b[31mred", "\x07\r\x9b"])

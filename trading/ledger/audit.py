@@ -8,6 +8,7 @@ from operator import itemgetter
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from trading.contracts import multiplier_of
 from trading.ledger.reading import events_of
 from trading.ledger.rows import order_of
 from trading.ledger.tables import Money, fills, orders
@@ -56,7 +57,10 @@ def fill_sums(connection: sa.Connection, account: str) -> dict[tuple[str, str], 
         .where(fills.c.account == account)
         .group_by(fills.c.symbol, fills.c.product)
     )
-    return {(symbol, product): (int(net), value) for symbol, product, net, value in connection.execute(asked)}
+    return {
+        (symbol, product): (int(net), value * multiplier_of(symbol))
+        for symbol, product, net, value in connection.execute(asked)
+    }
 
 
 def was_added_to(connection: sa.Connection, order_id: str) -> bool:

@@ -6,15 +6,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading.ledger.rebuilding import DERIVED
-from trading.ledger.tables import events
+from trading.ledger.tables import events, lots
 from trading.order import Frozen
 
 LISTED = 1000
 """Differences that are put into words; the others are counted."""
 TIMES = frozenset({"at", "updated_at"})
 """A step that a crash made a worker do again is recorded with its first time, and told again with its last."""
-UNCOMPARED = frozenset({"feed_id", "fills"})
-"""Nothing but the feed's own order: with which event a trade became known is not in every history."""
+KEYS: dict[sa.Table, list[sa.Column[Any]]] = {
+    events: [events.c.order_id, events.c.sequence],
+    lots: [lots.c.order_id, lots.c.trade_id],
+}
+"""Of tables whose rows have a number, which each ledger counts for itself."""
+UNCOMPARED = frozenset({"feed_id", "lot_id", "fills"})
+"""Nothing but the order of each ledger: with which event a trade became known is not in every history."""
 
 Row = Mapping[str, Any]
 
@@ -57,7 +62,7 @@ def _fields(ours: Row | None, theirs: Row | None) -> frozenset[str]:
 
 
 def _key(table: sa.Table) -> list[sa.Column[Any]]:
-    return [events.c.order_id, events.c.sequence] if table is events else list(table.primary_key)
+    return KEYS.get(table) or list(table.primary_key)
 
 
 def _pairs(table: sa.Table, old: sa.Connection, new: sa.Connection) -> Iterator[tuple[Row | None, Row | None]]:

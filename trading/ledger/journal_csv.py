@@ -5,11 +5,10 @@ import json
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import TextIO
-from zoneinfo import ZoneInfo
 
+from trading.ist import IST
 from trading.ledger.journal import JournalLine
 
-IST = ZoneInfo("Asia/Kolkata")
 COLUMNS = (
     "timestamp",
     "order_id",

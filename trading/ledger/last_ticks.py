@@ -7,15 +7,15 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from trading.brokers.offer import Offer
-from trading.ledger.rows import upsert
+from trading.ist import IST, start_of_day
 from trading.ledger.tables import ticks as table
-from trading.market.calendar import IST
 from trading.market.ticks import Depth, Level, Tick
 
 _OF_SYMBOL = tuple(column == sa.bindparam(f"of_{column.name}") for column in table.primary_key)
-_LAST = sa.select(table.c.last_price, table.c.at, table.c.received_at).where(*_OF_SYMBOL)
+_LAST = sa.select(table.c.last_price, table.c.at, table.c.received_at, table.c.previous_close).where(*_OF_SYMBOL)
 _WHOLE = sa.select(table).where(*_OF_SYMBOL)
 _TAKEN = sa.update(table).where(*_OF_SYMBOL)
 
@@ -28,6 +28,12 @@ class LastTick:
     """On the market's clock, which is the feed's where it replays."""
     received_at: datetime
     """On the wall's clock."""
+    previous_close: Decimal | None = None
+    """Rupees: the last price that was received before that day (IST); `None` if there was none."""
+
+    def close_before(self, day: datetime) -> Decimal | None:
+        """The last price that was received before the day began, at that moment; `None` if there was none."""
+        return self.last_price if self.received_at < day else self.previous_close
 
 
 def save_ticks(connection: sa.Connection, account: str, ticks: Sequence[Tick], received_at: datetime) -> None:
@@ -38,13 +44,32 @@ def save_ticks(connection: sa.Connection, account: str, ticks: Sequence[Tick], r
 def save_offers(connection: sa.Connection, account: str, offers: Sequence[Offer], received_at: datetime) -> None:
     """Keep the last of these ticks for each symbol, and what was taken of it, in place of the one that was known.
 
-    The last received counts, whatever its time: a replay that starts again goes back on the market's clock.
+    The last received counts, whatever its time: a replay that starts again goes back on the market's clock. The first
+    one of a day (IST) makes the one before the last price of its day.
     """
     last = {offer.tick.symbol: _columns(offer) for offer in offers}
     if not last:
         return
-    shared = {"account": account, "received_at": received_at}
-    upsert(connection, table, [{"symbol": symbol, **shared, **seen} for symbol, seen in last.items()])
+    shared = {"account": account, "received_at": received_at, "today": start_of_day(received_at)}
+    rows = [{"symbol": symbol, **shared, **seen} for symbol, seen in last.items()]
+    connection.execute(_SAVE[connection.dialect.name], rows)
+
+
+def _save(insert: Any) -> Any:
+    statement = insert.values(
+        {column.name: sa.bindparam(column.name) for column in table.columns if column is not CLOSE}
+    )
+    new = statement.excluded
+    before = sa.case(
+        (table.c.received_at < sa.bindparam("today", type_=table.c.at.type), table.c.last_price), else_=CLOSE
+    )
+    changes = {column.name: new[column.name] for column in table.columns if column not in (*table.primary_key, CLOSE)}
+    changes |= {CLOSE.name: before}
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
+
+
+CLOSE = table.c.previous_close
+_SAVE = {"sqlite": _save(sqlite.insert(table)), "postgresql": _save(postgresql.insert(table))}
 
 
 def save_taken(connection: sa.Connection, account: str, offer: Offer) -> None:

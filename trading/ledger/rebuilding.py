@@ -25,6 +25,7 @@ from trading.ledger.tables import (
     exchange_orders,
     exchange_trades,
     fills,
+    lots,
     order_requests,
     orders,
     positions,
@@ -37,7 +38,7 @@ from trading.ledger.tables import (
 from trading.ledger.told import Feed, Kept, Pile, Received, Recorded, sensible
 from trading.order import RESERVED_NAMES, BrokerOrderId, Fill, Frozen, Order, Status, TradeId
 
-DERIVED = (orders, events, fills, positions, strategy_positions)
+DERIVED = (orders, events, fills, positions, strategy_positions, lots)
 """What recording writes, and so can be written again."""
 KEPT = (
     accounts,

@@ -1,7 +1,6 @@
 """What workflows write about their orders. Each write is one transaction, and changes nothing the second time."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -9,12 +8,12 @@ import sqlalchemy as sa
 
 from trading.events import Entry, EventType
 from trading.ledger import reservations
+from trading.ledger.booking import book, fresh_fills
 from trading.ledger.database import Database
 from trading.ledger.last_ticks import last_tick
-from trading.ledger.positions import Position, booked
 from trading.ledger.reading import find_order
-from trading.ledger.rows import FIXED, OVER, fill_row, order_row, position_of, upsert
-from trading.ledger.tables import events, fills, orders, positions, strategy_positions
+from trading.ledger.rows import FIXED, OVER, order_row
+from trading.ledger.tables import events, orders
 from trading.order import Order, Status
 
 
@@ -38,16 +37,6 @@ _SEQUENCES_FROM = sa.select(events.c.sequence).where(
     events.c.order_id == sa.bindparam("own"), events.c.sequence >= sa.bindparam("first")
 )
 _INSERT_EVENT = sa.insert(events)
-_TRADES_OF = sa.select(fills.c.trade_id).where(fills.c.order_id == sa.bindparam("own"))
-_INSERT_FILL = sa.insert(fills)
-_HELD = sa.union_all(
-    *(
-        sa.select(sa.literal(table.name).label("table"), *(table.c[column.name] for column in positions.columns)).where(
-            *(column == sa.bindparam(column.name) for column in table.primary_key)
-        )
-        for table in (positions, strategy_positions)
-    )
-)
 """Made once: to make a statement anew costs more than SQLite takes to run it."""
 
 
@@ -97,15 +86,15 @@ def record_within(
     order that no guard has received is entered as it is.
     """
     _add_events(connection, order, entries)
-    fresh = _fresh_fills(connection, order)
+    fresh = fresh_fills(connection, order)
     newest = max((entry.sequence for entry in entries), default=0)
     row = connection.execute(_KNOWN, {"own": order.order_id}).one_or_none()
     known = None if row is None else Known(*row)
-    _update_row(connection, order, known, newest, unsettled=unsettled, has_fresh_fills=bool(fresh))
-    if fresh:
-        _book(connection, order, fresh)
-    _keep_reserved(connection, order, known, newest, sum(fill["quantity"] for fill in fresh))
-    return bool(fresh)
+    _update_row(connection, order, known, newest, unsettled=unsettled, has_fresh_fills=bool(fresh.fills))
+    if fresh.fills:
+        book(connection, order, fresh)
+    _keep_reserved(connection, order, known, newest, fresh.quantity)
+    return bool(fresh.fills)
 
 
 def _add_events(connection: sa.Connection, order: Order, entries: Sequence[Entry]) -> None:
@@ -129,14 +118,6 @@ def _event_row(order: Order, entry: Entry) -> dict[str, Any]:
         "at": entry.at,
         "fills": 0 if entry.status in WITHOUT_FILLS else len(order.fills),
     }
-
-
-def _fresh_fills(connection: sa.Connection, order: Order) -> list[dict[str, Any]]:
-    """The rows of the fills that the ledger does not have yet."""
-    if not order.fills:
-        return []
-    known = set(connection.execute(_TRADES_OF, {"own": order.order_id}).scalars())
-    return [fill_row(order, number) for number, fill in enumerate(order.fills) if fill.trade_id not in known]
 
 
 def _update_row(
@@ -177,30 +158,3 @@ def _price_of(connection: sa.Connection, order: Order) -> Decimal:
     if price is None and (tick := last_tick(connection, order.account, order.symbol)):
         price = tick.last_price
     return price or Decimal(0)
-
-
-def _book(connection: sa.Connection, order: Order, fresh: Sequence[dict[str, Any]]) -> None:
-    """Enter new fills, each with what it earned, into the account's net position, and into its strategy's."""
-    key = {"account": order.account, "symbol": order.symbol, "product": order.product, "strategy": order.strategy}
-    held = {row["table"]: position_of(row) for row in connection.execute(_HELD, key).mappings()}
-    flat = Position(order.account, order.symbol, order.product)
-    net, own = held.get(positions.name, flat), held.get(strategy_positions.name, flat)
-    for fill in fresh:
-        before, net = net, booked(net, order.side, fill["quantity"], fill["price"])
-        own = booked(own, order.side, fill["quantity"], fill["price"])
-        fill["realized_pnl"] = net.realized_pnl - before.realized_pnl
-    connection.execute(_INSERT_FILL, fresh)
-    upsert(connection, positions, [_position_row(net, order.updated_at)])
-    upsert(connection, strategy_positions, [_position_row(own, order.updated_at) | {"strategy": order.strategy}])
-
-
-def _position_row(position: Position, at: datetime) -> dict[str, Any]:
-    return {
-        "account": position.account,
-        "symbol": position.symbol,
-        "product": position.product.value,
-        "quantity": position.quantity,
-        "open_value": position.open_value,
-        "realized_pnl": position.realized_pnl,
-        "updated_at": at,
-    }

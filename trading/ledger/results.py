@@ -1,37 +1,47 @@
-"""What the day's closed trades earned: realized profit by weighted average cost, before charges."""
+"""What the day's closed trades earned: realized profit before charges, by average cost or first in, first out."""
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 
 from trading.ledger.tables import fills
+from trading.settings import RealizedBy
 
-_EARNED = (
-    fills.c.account == sa.bindparam("account"),
-    fills.c.at >= sa.bindparam("since", type_=fills.c.at.type),
-    sa.text("fills.realized_pnl <> 0"),  # as the index has it: with a parameter it would not be used
-)
-_SUM = sa.select(sa.func.sum(fills.c.realized_pnl)).where(*_EARNED)
-_BY_ORDER = (
-    sa.select(sa.func.sum(fills.c.realized_pnl))
-    .where(*_EARNED)
-    .group_by(fills.c.order_id)
-    .order_by(sa.func.max(fills.c.at).desc(), fills.c.order_id.desc())
-)
+COLUMNS = {RealizedBy.AVERAGE: fills.c.realized_pnl, RealizedBy.FIFO: fills.c.realized_fifo}
 
 
-def realized_since(connection: sa.Connection, account: str, since: datetime) -> Decimal:
+def _earned(profit: sa.Column[Any]) -> sa.Select[Any]:
+    return sa.select(sa.func.sum(profit)).where(
+        fills.c.account == sa.bindparam("account"),
+        fills.c.at >= sa.bindparam("since", type_=fills.c.at.type),
+        sa.text(f"fills.{profit.name} <> 0"),  # as the index has it: with a parameter it would not be used
+    )
+
+
+_SUM = {by: _earned(profit) for by, profit in COLUMNS.items()}
+_BY_ORDER = {
+    by: _earned(profit).group_by(fills.c.order_id).order_by(sa.func.max(fills.c.at).desc(), fills.c.order_id.desc())
+    for by, profit in COLUMNS.items()
+}
+
+
+def realized_since(
+    connection: sa.Connection, account: str, since: datetime, by: RealizedBy = RealizedBy.AVERAGE
+) -> Decimal:
     """Rupees that the account realized with the trades of that moment and later; a loss is negative."""
-    return connection.execute(_SUM, {"account": account, "since": since}).scalar_one() or Decimal(0)
+    return connection.execute(_SUM[by], {"account": account, "since": since}).scalar_one() or Decimal(0)
 
 
-def losses_in_a_row(connection: sa.Connection, account: str, since: datetime) -> int:
+def losses_in_a_row(
+    connection: sa.Connection, account: str, since: datetime, by: RealizedBy = RealizedBy.AVERAGE
+) -> int:
     """How many of the last orders that closed something since then lost money, back to the last that earned some.
 
     An order that came out even is passed over.
     """
-    results = connection.execute(_BY_ORDER, {"account": account, "since": since})
+    results = connection.execute(_BY_ORDER[by], {"account": account, "since": since})
     streak = 0
     for result in results.scalars():
         if result > 0:

@@ -24,6 +24,7 @@ FIXED = frozenset(OrderIntent.model_fields) - {"quantity", "price", "trigger_pri
     "created_at",
 }
 """The columns that never change once an order is entered."""
+OF_POSITION = tuple(name for name in Position.__dataclass_fields__ if name != "product")
 OF_FILL = tuple(column.name for column in fills.columns if column.name in Fill.model_fields)
 
 
@@ -59,8 +60,12 @@ def fill_row(order: Order, number: int) -> dict[str, Any]:
 
 
 def position_of(row: Row) -> Position:
-    names = ("account", "symbol", "quantity", "open_value", "realized_pnl")
-    return Position(**{name: row[name] for name in names}, product=Product(row["product"]))
+    return Position(**{name: row[name] for name in OF_POSITION}, product=Product(row["product"]))
+
+
+def position_row(position: Position) -> dict[str, Any]:
+    """All columns but `updated_at`."""
+    return {name: getattr(position, name) for name in OF_POSITION} | {"product": position.product.value}
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:

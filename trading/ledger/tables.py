@@ -184,6 +184,9 @@ events = sa.Table(
 """The feed of events, in the order of recording. `fills` is how many trades of the order were known with it: those of
 a lower `number`. Empty for an event of a whole account, and in rows that older programs wrote."""
 
+CHARGED = ("brokerage", "transaction_tax", "exchange_turnover_charge", "sebi_turnover_charge", "stamp_duty", "gst")
+"""As in `fees.Charges`, and in its order."""
+
 fills = sa.Table(
     "fills",
     metadata,
@@ -198,13 +201,18 @@ fills = sa.Table(
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("price", Money, nullable=False),
     sa.Column("realized_pnl", Money, nullable=False),
+    sa.Column("realized_fifo", Money, nullable=False),
+    *(sa.Column(name, Money) for name in CHARGED),
     sa.Column("at", Moment, nullable=False),
     sa.Index(None, "account", "at", "order_id", "number"),
     sa.Index(None, "account", "symbol", "at", "order_id", "number"),
     _partial_index("ix_fills_earned", "account", "at", "order_id", "realized_pnl", where="realized_pnl <> 0"),
+    _partial_index("ix_fills_earned_fifo", "account", "at", "order_id", "realized_fifo", where="realized_fifo <> 0"),
 )
 """The trades. `number` counts those of one order, from 0, in the order in which they became known. `realized_pnl` is
-what the trade earned by closing a part of the account's position."""
+what the trade earned by closing a part of the account's position by average cost, `realized_fifo` the same first in,
+first out. The charges are what the trade added to those of its order; all are NULL where they could not be worked out.
+"""
 
 positions = sa.Table(
     "positions",
@@ -215,9 +223,28 @@ positions = sa.Table(
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("open_value", Money, nullable=False),
     sa.Column("realized_pnl", Money, nullable=False),
+    sa.Column("realized_fifo", Money, nullable=False),
+    sa.Column("charges", Money, nullable=False),
+    sa.Column("uncharged", sa.Integer, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
 )
-"""Net position: signed quantity, what the open part cost (signed like the quantity), and realized profit."""
+"""Net position: signed quantity, what the open part cost (signed like the quantity), realized profit by average cost,
+the same first in, first out, and the charges of its fills, of which `uncharged` have none that is known."""
+
+lots = sa.Table(
+    "lots",
+    metadata,
+    sa.Column("lot_id", BIG_ID, primary_key=True, autoincrement=True),
+    _text("account"),
+    _text("symbol"),
+    _text("product"),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("price", Money, nullable=False),
+    _text("order_id"),
+    _text("trade_id"),
+    sa.Index(None, "account", "symbol", "product", "lot_id"),
+)
+"""What is open of each fill, in the order of booking: what closes next, first in, first out. `quantity` is signed."""
 
 strategy_positions = sa.Table(
     "strategy_positions",
@@ -276,9 +303,11 @@ ticks = sa.Table(
     sa.Column("traded", sa.BigInteger),
     sa.Column("bought", sa.BigInteger),
     sa.Column("sold", sa.BigInteger),
+    sa.Column("previous_close", Money),
 )
 """The last tick of each symbol: `at` on the market's clock, `received_at` on the wall's. `traded` are the units since
-the tick before it, `bought` and `sold` what paper orders have taken of it."""
+the tick before it, `bought` and `sold` what paper orders have taken of it. `previous_close` is the last price that was
+received before the (IST) day of this one; NULL if there was none."""
 
 exchange_markets = sa.Table(
     "exchange_markets",

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
-from zoneinfo import ZoneInfo
 
 from holidays import financial_holidays
 
+from trading.ist import IST
 from trading.settings import Calendar
 
-IST = ZoneInfo("Asia/Kolkata")
+__all__ = ["CALENDARS", "IST", "Session", "SessionCalendar", "calendar_of"]
+
 SATURDAY = 5
 
 

@@ -1,6 +1,7 @@
 """A ledger of an earlier program keeps what it knows."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,8 +13,19 @@ from tests.trading.ledger.examples import START, limit_order, rows
 from trading.ledger.accounts import AccountState, Permission, permission_of
 from trading.ledger.database import Database
 from trading.ledger.migrate import SCRIPTS, open_database
+from trading.ledger.reading import positions_of
 from trading.ledger.rows import order_row
-from trading.ledger.tables import events, fills, orders
+from trading.ledger.tables import CHARGED, events, fills, orders, positions
+
+
+def at_revision(database: Database, revision: str) -> Database:
+    config = Config()
+    config.set_main_option("script_location", SCRIPTS)
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    return database
+
 
 NEW = ("tags", "dry_run")
 """Columns of `orders` that have come since."""
@@ -22,13 +34,15 @@ NEW = ("tags", "dry_run")
 @pytest.fixture
 def before_exposure(url: str) -> Iterator[Database]:
     """At revision 0002."""
-    config = Config()
-    config.set_main_option("script_location", SCRIPTS)
     with Database(url) as database:
-        with database.write() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0002")
-        yield database
+        yield at_revision(database, "0002")
+
+
+@pytest.fixture
+def before_profit(url: str) -> Iterator[Database]:
+    """At the revision before `lots`."""
+    with Database(url) as database:
+        yield at_revision(database, "0008")
 
 
 def test_reservations_and_halts_are_carried_over(before_exposure: Database, url: str) -> None:
@@ -41,12 +55,13 @@ def test_reservations_and_halts_are_carried_over(before_exposure: Database, url:
     with before_exposure.write() as connection:
         row = {name: value for name, value in order_row(order).items() if name not in NEW}
         connection.execute(_old(orders, *NEW), row | known)
-        connection.execute(_old(fills, "realized_pnl"), fill | {"price": Decimal("1500.05"), "at": START})
+        new = ("realized_pnl", "realized_fifo", *CHARGED)
+        connection.execute(_old(fills, *new), fill | {"price": Decimal("1500.05"), "at": START})
         connection.execute(_table("reservations", *reserved), reserved)
         connection.execute(_table("accounts", *halted), halted)
     with open_database(url) as database:
         [reservation] = rows(database, "reservations")
-        assert [row["realized_pnl"] for row in rows(database, "fills")] == [0]
+        assert [(row["realized_pnl"], row["gst"]) for row in rows(database, "fills")] == [(0, None)]
         assert rows(database, "strategy_positions") == []
         with database.read() as connection:
             assert permission_of(connection, "paper") == Permission(AccountState.HALTED, "lunch")
@@ -54,6 +69,33 @@ def test_reservations_and_halts_are_carried_over(before_exposure: Database, url:
             assert connection.execute(sa.select(orders.c.dry_run)).scalars().all() == [False]
     assert (reservation["quantity"], reservation["filled"], reservation["product"]) == (6, 4, "MIS")
     assert (reservation["price"], reservation["value"]) == (Decimal("1500.05"), Decimal("9000.3"))
+
+
+def test_what_was_traded_is_matched_first_in_first_out(before_profit: Database, url: str) -> None:
+    """Bought 10 at 100 and 10 at 110, sold 15 at 120, and the first row has the last time; and a short position."""
+    deals = [("SELL", 15, 120, 3), ("BUY", 10, 100, 1), ("BUY", 10, 110, 2)]
+    shared = {"account": "paper", "broker_order_id": "B", "product": "MIS", "number": 0, "realized_pnl": Decimal(0)}
+    trades = [
+        shared
+        | {"order_id": f"o{n}", "trade_id": f"T{n}", "symbol": symbol, "side": side, "quantity": quantity}
+        | {"price": Decimal(price), "at": START + timedelta(seconds=second)}
+        for n, (side, quantity, price, second) in enumerate(deals)
+        for symbol in ("NSE:INFY",)
+    ]
+    short = trades[0] | {"symbol": "NSE:TCS", "order_id": "short"}
+    held = {"account": "paper", "symbol": "NSE:INFY", "product": "MIS", "quantity": 5, "open_value": Decimal(525)}
+    with before_profit.write() as connection:
+        connection.execute(_old(fills, "realized_fifo", *CHARGED), [*trades, short])
+        new = ("realized_fifo", "charges", "uncharged")
+        known = {"realized_pnl": Decimal(225), "updated_at": START}
+        connection.execute(_old(positions, *new), held | known)
+    with open_database(url) as database, database.read() as connection:
+        [position] = positions_of(connection)
+        lots = [(row["symbol"], row["quantity"], row["price"], row["order_id"]) for row in rows(database, "lots")]
+        earned = {row["order_id"]: row["realized_fifo"] for row in rows(database, "fills")}
+    assert sorted(lots) == [("NSE:INFY", 5, Decimal(110), "o2"), ("NSE:TCS", -15, Decimal(120), "short")]
+    assert earned == {"o0": Decimal(250), "o1": 0, "o2": 0, "short": 0}
+    assert (position.realized_fifo, position.charges, position.uncharged) == (Decimal(250), Decimal(0), 3)
 
 
 def _table(name: str, *columns: str) -> sa.Insert:

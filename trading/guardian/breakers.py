@@ -17,7 +17,7 @@ from trading.ledger.accounts import AccountState, Permission, tighten
 from trading.ledger.flags import RiskFlag, raise_flag
 from trading.ledger.trips import Trip, enter, has_tripped
 from trading.market.calendar import IST
-from trading.settings import OnTrip
+from trading.settings import OnTrip, RealizedBy
 
 RISK_FLAG = "RISK_FLAG"
 BROKER_REFUSALS = "BROKER_REFUSALS"
@@ -30,12 +30,13 @@ class Today:
     connection: sa.Connection
     account: str
     since: datetime
+    by: RealizedBy
 
     def realized_today(self) -> Decimal:
-        return results.realized_since(self.connection, self.account, self.since)
+        return results.realized_since(self.connection, self.account, self.since, self.by)
 
     def losses_in_a_row(self) -> int:
-        return results.losses_in_a_row(self.connection, self.account, self.since)
+        return results.losses_in_a_row(self.connection, self.account, self.since, self.by)
 
 
 class DayBreakers:
@@ -45,8 +46,10 @@ class DayBreakers:
     still takes no new risk while it is beyond the limit: the check of every order sees to that.
     """
 
-    def __init__(self, limits: Sequence[DayLimit], response: OnTrip) -> None:
+    def __init__(self, limits: Sequence[DayLimit], response: OnTrip, by: RealizedBy) -> None:
+        """`by` is how profit is realized that counts."""
         self._limits = tuple(limits)
+        self._by = by
         self._response = response
 
     def __bool__(self) -> bool:
@@ -57,7 +60,7 @@ class DayBreakers:
         if not self._limits:
             return []
         midnight = now.astimezone(IST).replace(hour=0, minute=0, second=0, microsecond=0)
-        today = Today(connection, account, midnight)
+        today = Today(connection, account, midnight, self._by)
         until = midnight + timedelta(days=1)
         tripped = []
         for limit in self._limits:

@@ -53,9 +53,9 @@ class Guardian:
         self._settings = settings
         self._session_end = session_end
         self._clock = clock
-        self._surveyor = Surveyor(instruments, clock)
+        self._surveyor = Surveyor(instruments, clock, settings.ledger.realized_by)
         self._plans = Plans(settings, instruments)
-        self.breakers = DayBreakers(day_limits(settings), settings.guardian.on_trip)
+        self.breakers = DayBreakers(day_limits(settings), settings.guardian.on_trip, settings.ledger.realized_by)
 
     def admit(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
         """Record a new order, check it and reserve what it needs, or give all the reasons against it.

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from trading.guardian.check import Check
 from trading.guardian.situation import Figures, Read, Situation
+from trading.ist import start_of_day
 from trading.ledger import approvals, exposure, results
 from trading.ledger.accounts import AccountState
 from trading.ledger.approvals import Count
@@ -17,9 +18,9 @@ from trading.ledger.exposure import NOTHING, Held, Pending
 from trading.ledger.reading import unsettled_orders
 from trading.ledger.reservations import own_price
 from trading.ledger.surroundings import Surroundings
-from trading.market.calendar import IST
 from trading.market.instruments import Instruments
 from trading.order import Mode, Order, Terms
+from trading.settings import RealizedBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,29 @@ class Subject:
     """What is reserved for it already, and does not count against it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The day of the moment, in IST, and how profit is realized that counts."""
+
+    now: datetime
+    by: RealizedBy
+
+    @property
+    def begin(self) -> datetime:
+        return start_of_day(self.now)
+
+    @property
+    def counted(self) -> tuple[datetime, RealizedBy]:
+        return self.begin, self.by
+
+
 class Surveyor:
     """Makes the situation of an order, in one statement for each kind of figure that is needed."""
 
-    def __init__(self, instruments: Instruments, clock: Callable[[], datetime]) -> None:
+    def __init__(self, instruments: Instruments, clock: Callable[[], datetime], by: RealizedBy) -> None:
+        """`by` is how profit is realized that counts."""
         self._instruments = instruments
+        self._by = by
         self._clock = clock
 
     def survey(self, connection: sa.Connection, subject: Subject, around: Surroundings, needs: Needs) -> Situation:
@@ -71,14 +90,13 @@ class Surveyor:
             unsettled=unsettled_orders(connection, order.account) if around.has_unsettled else (),
             asked=subject.asked,
             price=own_price(subject.terms) or around.last_price,
-            read=_read(connection, subject, around, needs, now),
+            read=_read(connection, subject, around, needs, Day(now, self._by)),
         )
 
 
-def _read(connection: sa.Connection, subject: Subject, around: Surroundings, needs: Needs, now: datetime) -> Read:
+def _read(connection: sa.Connection, subject: Subject, around: Surroundings, needs: Needs, day: Day) -> Read:
     """An account that is REDUCING needs the position, whatever the checks are."""
     order, figures, account = subject.order, needs.figures, subject.order.account
-    today = now.astimezone(IST).replace(hour=0, minute=0, second=0, microsecond=0)
     everything = in_symbol = own = of_strategy = None
     if figures & Figures.ACCOUNT:
         everything = _without(subject, exposure.held_by_account(connection, account))
@@ -94,9 +112,11 @@ def _read(connection: sa.Connection, subject: Subject, around: Surroundings, nee
         held_in_symbol=in_symbol,
         held_by_account=everything,
         held_by_strategy=of_strategy,
-        realized_today=results.realized_since(connection, account, today) if figures & Figures.DAY else None,
-        losses_in_a_row=results.losses_in_a_row(connection, account, today) if figures & Figures.STREAK else None,
-        counts=approvals.counted(connection, needs.counts, order, now, today),
+        realized_today=results.realized_since(connection, account, *day.counted) if figures & Figures.DAY else None,
+        losses_in_a_row=results.losses_in_a_row(connection, account, *day.counted)
+        if figures & Figures.STREAK
+        else None,
+        counts=approvals.counted(connection, needs.counts, order, day.now, day.begin),
     )
 
 

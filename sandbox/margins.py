@@ -9,23 +9,17 @@
 
 from decimal import Decimal
 
+from trading.brokers import margins
+from trading.margin_settings import Margins
 from trading.market.instruments import Instrument
 from trading.order import Product, Side, Terms
 
-WHOLE = Decimal(1)
-INTRADAY = Decimal("0.2")
-DERIVATIVE = Decimal("0.12")
-OPTIONS = ("CE", "PE")
+RATES = Margins()
 
 
 def rate(product: Product, instrument: Instrument | None, side: Side = Side.SELL) -> Decimal:
     """Part of the value, from 0 to 1."""
-    if product in (Product.CNC, Product.MTF):
-        return WHOLE
-    if instrument is not None and instrument.instrument_type != "EQ":
-        bought = instrument.instrument_type in OPTIONS and side is Side.BUY
-        return WHOLE if bought else DERIVATIVE
-    return INTRADAY
+    return margins.rate(product, instrument, side, RATES)
 
 
 def margin(terms: Terms, instrument: Instrument, quantity: int, last_price: Decimal | None) -> Decimal:

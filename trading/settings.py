@@ -20,6 +20,7 @@ from pydantic import (
 
 from trading.errors import InvalidSettings
 from trading.fill_settings import FillModels
+from trading.margin_settings import PaperAccount
 from trading.order import Mode, Name, OrderType, Product, Symbol
 from trading.settings_base import ClockTime, Count, Percent, Rupees, Seconds, Section
 
@@ -75,8 +76,8 @@ class Placing(Section):
     """Seconds after which an order that heard nothing checks that the watch is alive, and looks for itself if not."""
 
 
-class Paper(Placing, FillModels):
-    """The paper exchange."""
+class Paper(Placing, FillModels, PaperAccount):
+    """The paper exchange, and the account's money there."""
 
     settle_window: Seconds = 2.0
     """The paper exchange's book is complete the moment it is read, so two seconds are plenty."""

@@ -17,8 +17,10 @@ from trading.brokers.broker import Broker
 from trading.brokers.dry_run import DryRun
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_market import PaperMarket
+from trading.brokers.paper_rms import Listing
 from trading.errors import InvalidSettings
 from trading.guardian.guardian import Guardian
+from trading.guardian.hours import InstrumentHours
 from trading.guardian.refusal_breaker import RefusalBreaker
 from trading.ledger.database import Database
 from trading.ledger.migrate import open_database
@@ -104,7 +106,11 @@ def _paper_edge(
     account = Account(settings.account)
     ticks = tick_source(settings, instruments, calendar)
     database = open_database(home.ledger_url(settings))
-    broker = PaperBroker(database, account, settings.execution.paper, lambda symbol: tick_size(instruments, symbol))
+    hours = InstrumentHours(settings.market.sessions, instruments)
+    listing = Listing(instruments.get, lambda instrument: hours(instrument).mis_cutoff)
+    broker = PaperBroker(
+        database, account, settings.execution.paper, lambda symbol: tick_size(instruments, symbol), listing=listing
+    )
     return database, broker, PaperFeed(PaperMarket(broker, database, account), ticks, pace(settings), executor)
 
 

@@ -17,8 +17,10 @@ from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
 from trading.brokers.fill_models import Request, latency
 from trading.brokers.paper_matching import Matcher
 from trading.brokers.paper_orders import Progress, received
-from trading.brokers.paper_reading import BookReader
+from trading.brokers.paper_reading import BookReader, reading
+from trading.brokers.paper_rms import Listing, PaperRms
 from trading.brokers.paper_store import Market
+from trading.errors import BookUnreadable
 from trading.guardian.approval import Approved
 from trading.ledger.database import Database
 from trading.ledger.last_ticks import last_offer, save_taken
@@ -43,8 +45,14 @@ class PaperBroker:
         tick_sizes: Callable[[str], Decimal | None],
         clock: Callable[[], datetime] = _now,
         sleep: Callable[[float], object] = time.sleep,
+        listing: Listing | None = None,
     ) -> None:
-        """`tick_sizes` gives rupees by symbol, `None` for what is not traded; `sleep` waits, in seconds."""
+        """`tick_sizes` gives rupees by symbol, `None` for what is not traded; `sleep` waits, in seconds. Without a
+        `listing` the account's funds and the square-off of the settings cannot be minded: it is for reading alone.
+        """
+        minded = settings.funds is not None or settings.square_off_enabled
+        self.rms = PaperRms(account, settings, listing) if listing is not None and minded else None
+        self._has_funds = settings.funds is not None
         self._database = database
         self._account = account
         self.matcher = Matcher(settings, tick_sizes)
@@ -79,8 +87,13 @@ class PaperBroker:
         return self._reader.positions()
 
     def margins(self) -> Funds | None:
-        """`None`: a paper account has no limit."""
-        return None
+        """`None` for an account without `execution.paper.funds`. Raises `BookUnreadable`, also without a listing."""
+        if not self._has_funds:
+            return None
+        if self.rms is None:
+            raise BookUnreadable("the paper account was opened without the instruments that its margins need")
+        with reading(self._database) as connection:
+            return self.rms.funds(connection)
 
     def order_history(self, broker_order_id: BrokerOrderId) -> list[BrokerOrder]:
         return self._reader.order_history(broker_order_id)
@@ -111,12 +124,16 @@ class PaperBroker:
 
     def _place(
         self, connection: sa.Connection, terms: Terms, tag: Tag | None, way_in: Callable[[Progress], None]
-    ) -> Accepted:
+    ) -> Accepted | Refused:
         now = self.clock()
+        if self.rms is not None and (refusal := self.rms.refusal(connection, terms, None, now)) is not None:
+            return refusal
+        margin_price = self.rms.margin_price(connection, terms) if self.rms is not None else None
         market = paper_store.bump_market(connection, self._account)
         broker_order_id = paper_store.new_broker_order_id(connection, now, market.version)
         session = market.session or now.astimezone(IST).date()
         progress = received(terms, tag, broker_order_id, session, now)
+        progress.order.margin_price = margin_price
         way_in(progress)
         self._meet_market(connection, progress, market)
         paper_store.insert_order(connection, self._account, progress, market.version)
@@ -132,7 +149,13 @@ class PaperBroker:
         terms = paper_refusals.terms_after(order, change, self.matcher.tick_sizes(order.symbol))
         if isinstance(terms, Refused):
             return terms
-        progress, market = Progress(order, self.clock()), paper_store.bump_market(connection, self._account)
+        now = self.clock()
+        if self.rms is not None:
+            refusal = self.rms.refusal(connection, terms, order, now)
+            if refusal is not None:
+                return refusal
+            order.margin_price = self.rms.margin_price(connection, terms)
+        progress, market = Progress(order, now), paper_store.bump_market(connection, self._account)
         progress.modify(terms)
         self._match_at_once(connection, progress, market)
         return self._written(connection, progress, market)

@@ -10,7 +10,7 @@ from trading.brokers import paper_rows, paper_store
 from trading.brokers.offer import Offer
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_matching import in_priority
-from trading.brokers.paper_orders import ExchangeOrder, Progress
+from trading.brokers.paper_orders import ExchangeOrder, Progress, received
 from trading.brokers.paper_reading import reading
 from trading.brokers.paper_store import Market
 from trading.errors import MarketNotOwned
@@ -18,7 +18,9 @@ from trading.ledger.database import Database
 from trading.ledger.last_ticks import last_offer, offered, save_offers
 from trading.market.calendar import Session
 from trading.market.ticks import Tick
-from trading.order import Account, BrokerOrderId
+from trading.order import Account, BrokerOrderId, Product, Side, Terms
+
+SQUARE_OFF = "RMS: intraday square-off"
 
 
 class PaperMarket:
@@ -34,6 +36,8 @@ class PaperMarket:
         self._database = database
         self._account = account
         self._epoch: int | None = None
+        self._fills: dict[str, int] = {}
+        """Shares by which the MIS positions of this transaction's symbols have changed in it."""
 
     def take_over(self) -> int:
         """Own the market from now on, and give the number of this ownership. The owner before is fenced off."""
@@ -63,10 +67,14 @@ class PaperMarket:
         """
         with self._database.write() as connection:
             market, now = self._owned(connection), self._broker.clock()
+            held = self._to_square_off(connection, ticks, session)
+            self._fills = {}
             changed = self._turn(connection, market, session, now)
             offers = self._offers(connection, ticks)
-            for offer in offers:
+            for offer, quantity in zip(offers, held, strict=True):
                 changed += self._match(connection, offer, now)
+                if quantity is not None:
+                    changed += self._square_off(connection, offer, quantity, session, now)
             save_offers(connection, self._account, offers, now)
             shown: dict[str, Any] = {"market_at": max(tick.at for tick in ticks), "wall_at": now} if ticks else {}
             paper_store.update_market(connection, self._account, session=session.date, closes_at=closes_at, **shown)
@@ -133,7 +141,50 @@ class PaperMarket:
             return []
         market = paper_store.bump_market(connection, self._account)
         paper_store.update_orders(connection, self._account, moved, market.version)
+        self._note(moved)
         return [progress.order.broker_order_id for progress in moved if progress.history]
+
+    def _note(self, progresses: Sequence[Progress]) -> None:
+        for progress in progresses:
+            order = progress.order
+            if order.product is Product.MIS and progress.fills:
+                signed = order.side.sign * sum(fill.quantity for fill in progress.fills)
+                self._fills[order.symbol] = self._fills.get(order.symbol, 0) + signed
+
+    def _to_square_off(self, connection: sa.Connection, ticks: Sequence[Tick], session: Session) -> list[int | None]:
+        """For each tick the MIS position that it finds to be closed, if the broker's cut-off has come."""
+        rms = self._broker.rms
+        if rms is None:
+            return [None] * len(ticks)
+        return [rms.to_square_off(connection, tick.symbol, tick.at, session.date) for tick in ticks]
+
+    def _square_off(
+        self, connection: sa.Connection, offer: Offer, held: int, session: Session, now: datetime
+    ) -> list[BrokerOrderId]:
+        """As Zerodha's RMS does: cancel what works, then close the position with an order that has no tag of ours.
+
+        `held` is the position before this transaction. An order of RMS that could not fill whole goes on working.
+        """
+        symbol = offer.tick.symbol
+        working = paper_rows.intraday_orders(connection, self._account, symbol)
+        cancelled = [Progress(order, now) for order in working if order.tag is not None]
+        for progress in cancelled:
+            progress.cancel(SQUARE_OFF)
+        changed = self._write(connection, cancelled)
+        closing = sum(order.side.sign * order.remaining for order in working if order.tag is None)
+        open_quantity = held + self._fills.get(symbol, 0) + closing
+        if open_quantity == 0:
+            return changed
+        market = paper_store.bump_market(connection, self._account)
+        own = paper_store.new_broker_order_id(connection, now, market.version)
+        side = Side.SELL if open_quantity > 0 else Side.BUY
+        terms = Terms(symbol=symbol, side=side, quantity=abs(open_quantity), product=Product.MIS)
+        progress = received(terms, None, own, session.date, now)
+        progress.open()
+        self._broker.matcher.match(progress, offer, arriving=True)
+        paper_store.insert_order(connection, self._account, progress, market.version)
+        self._note([progress])
+        return [*changed, own]
 
 
 def _by_session(market: Market, orders: Sequence[ExchangeOrder]) -> tuple[list[ExchangeOrder], list[ExchangeOrder]]:

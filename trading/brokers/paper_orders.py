@@ -56,6 +56,8 @@ class ExchangeOrder:
     fill_count: int = 0
     queue_ahead: int | None = None
     """Units that were at its price before it and have not traded yet; `None` where it does not stand in a queue."""
+    margin_price: Decimal | None = None
+    """Rupees a share that it binds margin by, where the account has funds."""
 
     @property
     def row(self) -> BrokerOrder:
@@ -202,9 +204,9 @@ class Progress:
         else:
             self._end(KiteStatus.COMPLETE, BookState.COMPLETE)
 
-    def cancel(self) -> None:
+    def cancel(self, message: str | None = None) -> None:
         self._pass(KiteStatus.CANCEL_PENDING)
-        self._end(KiteStatus.CANCELLED, BookState.CANCELLED)
+        self._end(KiteStatus.CANCELLED, BookState.CANCELLED, message)
 
     def expire(self, message: str) -> None:
         self._end(KiteStatus.CANCELLED, BookState.EXPIRED, message)

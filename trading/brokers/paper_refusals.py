@@ -3,6 +3,7 @@
 The texts in constants are Kite's own, so that what reads them on a live account reads them here.
 """
 
+from datetime import time
 from decimal import Decimal
 
 from pydantic import ValidationError
@@ -35,6 +36,24 @@ def placement_refusal(terms: Terms, tick_size: Decimal | None) -> Refused | None
     if terms.validity is Validity.IOC and terms.order_type.has_trigger:
         return refused(f"validity: a {terms.order_type} order cannot be IOC")
     return _off_tick(terms, tick_size)
+
+
+def funds_refusal(required: Decimal, available: Decimal) -> Refused:
+    """Kite's words and type."""
+    words = f"Insufficient funds. Required margin is {required:.2f} but available margin is {available:.2f}."
+    return refused(words, "MarginException")
+
+
+def holdings_refusal(symbol: str, held: int, quantity: int) -> Refused:
+    """Kite's type; the words are ours."""
+    words = f"Insufficient holdings. {quantity} of {symbol} are to be sold, but {max(held, 0)} can be."
+    return refused(words, "HoldingException")
+
+
+def late_intraday_refusal(cutoff: time) -> Refused:
+    """Kite's words."""
+    last = f"{cutoff:%I:%M %p}".removeprefix("0")
+    return refused(f"Intraday orders (MIS) are allowed only till {last}. Try placing a CNC order.")
 
 
 def modification_refusal(order: ExchangeOrder, modifications: int) -> Refused | None:

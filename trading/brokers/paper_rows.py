@@ -56,7 +56,7 @@ def fill_from(row: Any) -> Fill:
 
 def _exchange_order_from(row: Any) -> ExchangeOrder:
     kept = {"session": row.session, "triggered": row.triggered, "fill_count": row.fill_count}
-    return ExchangeOrder(**_shown(row), **kept, queue_ahead=row.queue_ahead)
+    return ExchangeOrder(**_shown(row), **kept, queue_ahead=row.queue_ahead, margin_price=row.margin_price)
 
 
 _WITH_FILL_COUNT = sa.select(
@@ -77,6 +77,13 @@ def find_order(connection: sa.Connection, account: Account, broker_order_id: Bro
 
 def working_orders(connection: sa.Connection, account: Account) -> list[ExchangeOrder]:
     chosen = _WITH_FILL_COUNT.where(_orders.state == BookState.WORKING).order_by(_orders.broker_order_id)
+    return [_exchange_order_from(row) for row in connection.execute(chosen, {"account": account})]
+
+
+def intraday_orders(connection: sa.Connection, account: Account, symbol: str) -> list[ExchangeOrder]:
+    """The symbol's MIS orders that work."""
+    of_symbol = (_orders.symbol == symbol, _orders.product == Product.MIS, _orders.state == BookState.WORKING)
+    chosen = _WITH_FILL_COUNT.where(*of_symbol).order_by(_orders.broker_order_id)
     return [_exchange_order_from(row) for row in connection.execute(chosen, {"account": account})]
 
 

@@ -119,6 +119,7 @@ def _changing_columns(order: ExchangeOrder, version: int) -> dict[str, Any]:
         "trigger_price": order.trigger_price,
         "triggered": order.triggered,
         "queue_ahead": order.queue_ahead,
+        "margin_price": order.margin_price,
         "status": order.status,
         "state": order.state,
         "message": order.message,

@@ -8,6 +8,7 @@ from typing import Any
 from trading.brokers.book import BookReport, BrokerOrder
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_market import PaperMarket
+from trading.brokers.paper_rms import Listing
 from trading.guardian.approval import Approved, approve
 from trading.ledger.database import Database
 from trading.market.calendar import IST, Session
@@ -53,18 +54,21 @@ class Clock:
 class Exchange:
     """One process's view: a broker and, if it takes over, the owner of the market. Market time is the clock's."""
 
-    def __init__(self, url: str, settings: Paper = PLAIN, clock: Clock | None = None) -> None:
+    def __init__(
+        self, url: str, settings: Paper = PLAIN, clock: Clock | None = None, listing: Listing | None = None
+    ) -> None:
         self.url = url
         self.settings = settings
         self.clock = clock or Clock()
         self.database = Database(url)
-        self.broker = PaperBroker(self.database, ACCOUNT, settings, tick_size, self.clock)
+        self.listing = listing
+        self.broker = PaperBroker(self.database, ACCOUNT, settings, tick_size, self.clock, listing=listing)
         self.market = PaperMarket(self.broker, self.database, ACCOUNT)
         self._others: list[Exchange] = []
 
     def again(self) -> "Exchange":
         """Another process on the same database, or this one after a restart. Owns nothing yet."""
-        self._others.append(Exchange(self.url, self.settings, self.clock))
+        self._others.append(Exchange(self.url, self.settings, self.clock, self.listing))
         return self._others[-1]
 
     def slowed(self, sleep: Callable[[float], None], latency_ms: int) -> "Exchange":

@@ -81,15 +81,14 @@ class DurablePath:
         self._tell(self._market.close_session())
 
     def _tell(self, changed: list[BrokerOrderId]) -> None:
-        """What the watch does: read the book, and tell the orders that changed."""
+        """What the watch does: read the book, and tell the orders that changed, here in the order of their trades."""
         if not changed:
             return
-        rows, trades = self._broker.order_book(), self._broker.trades()
-        for row in rows:
-            if row.broker_order_id in changed:
-                fills = tuple(fill for fill in trades if fill.broker_order_id == row.broker_order_id)
-                own = next(order for order in self.orders.values() if order.tag == row.tag)
-                self._apply(own, lifecycle.Reported(BookReport(row, fills)))
+        rows, trades = {row.broker_order_id: row for row in self._broker.order_book()}, self._broker.trades()
+        for own_id in changed:
+            fills = tuple(fill for fill in trades if fill.broker_order_id == own_id)
+            own = next(order for order in self.orders.values() if order.tag == rows[own_id].tag)
+            self._apply(own, lifecycle.Reported(BookReport(rows[own_id], fills)))
 
     def _apply(self, order: Order, *events: lifecycle.Event) -> None:
         entries = []

@@ -9,6 +9,7 @@ from trading.brokers.broker import Broker
 from trading.errors import BookUnreadable, LoginNeeded
 from trading.ledger.alerts import alert
 from trading.ledger.database import Database
+from trading.ledger.funds import save_funds
 from trading.ledger.positions import Position
 from trading.ledger.reading import OpenView, open_views, positions_of
 from trading.market.calendar import IST
@@ -16,6 +17,8 @@ from trading.order import Account, BrokerOrderId
 
 COMPARE_EVERY = timedelta(seconds=60)
 """Positions are compared this often; a difference counts only when it is seen twice, for they lag behind fills."""
+
+READ_MARGIN_EVERY = timedelta(seconds=10)
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +29,11 @@ Net = dict[tuple[str, str], int]
 class Concerns:
     """One account's. Its methods block."""
 
-    def __init__(self, account: Account, broker: Broker, database: Database) -> None:
+    def __init__(self, account: Account, broker: Broker, database: Database, *, reads_margin: bool = False) -> None:
+        """`reads_margin` says whether a check of the guardian asks for the broker's margin."""
         self._account = account
+        self._reads_margin = reads_margin
+        self._margin_read_at: datetime | None = None
         self._broker = broker
         self._database = database
         self._unreadable: type[BookUnreadable] | None = None
@@ -53,8 +59,11 @@ class Concerns:
         return over
 
     def look_further(self, ids: Collection[BrokerOrderId]) -> None:
-        """Now and then: compare the positions, and look for orders that the book, with these ids, does not show."""
+        """Now and then: read the margin, compare the positions, and look for orders that the book, with these ids, does
+        not show.
+        """
         now = datetime.now(UTC)
+        self._read_margin(now)
         if self._compared_at is not None and now - self._compared_at < COMPARE_EVERY:
             return
         self._compared_at = now
@@ -63,6 +72,18 @@ class Concerns:
             self.compare_positions()
         except BookUnreadable as error:
             log.warning("the positions of %s cannot be compared now: %s", self._account, error)
+
+    def _read_margin(self, now: datetime) -> None:
+        if not self._reads_margin:
+            return
+        if self._margin_read_at is not None and now - self._margin_read_at < READ_MARGIN_EVERY:
+            return
+        try:
+            save_funds(self._database, self._account, self._broker.margins(), now)
+        except BookUnreadable as error:
+            log.warning("the margin of %s cannot be read now: %s", self._account, error)
+            return
+        self._margin_read_at = now
 
     def report_missing(self, ids: Collection[BrokerOrderId], now: datetime) -> None:
         """Open orders of earlier days that today's book does not have: nobody closes them, a human is to look.

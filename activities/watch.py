@@ -65,11 +65,13 @@ class WatchActivities:
         executor: Executor,
         pacer: Pacer | None = None,
         breakers: DayBreakers | None = None,
+        *,
+        reads_margin: bool = False,
     ) -> None:
-        """`interval` is in seconds."""
+        """`interval` is in seconds; `reads_margin` says whether the guardian asks for the broker's margin."""
         self._account = account
         self._strangers = Strangers(account, mode, broker, database, pacer, breakers)
-        self._concerns = Concerns(account, broker, database)
+        self._concerns = Concerns(account, broker, database, reads_margin=reads_margin)
         self._broker = broker
         self._database = database
         self._client = client

@@ -194,6 +194,17 @@ class Strategy(Section):
     its options. `trading_hours` is shipped."""
 
 
+class MarginPercent(Section):
+    """How much of an order's value the broker asks for as margin, by product: an estimate on the safe side."""
+
+    CNC: Percent = Decimal(100)
+    MIS: Percent = Decimal(20)
+    """Zerodha gives up to five times on shares within the day."""
+    NRML: Percent = Decimal(20)
+    """Of the contract's value; of the strike for an option that is sold."""
+    MTF: Percent = Decimal(50)
+
+
 class Guardian(Section):
     """Pre-trade limits. One that is not set is off."""
 
@@ -217,6 +228,11 @@ class Guardian(Section):
     """Rupees that all positions and open orders may bind, at cost. Percentages of the capital are of this."""
     strategies: dict[Name, Strategy] = Field(default_factory=dict)
     """Limits of single strategies, by their code."""
+    require_margin: bool = False
+    """Refuse an order that the broker's available margin, read every ten seconds, does not carry."""
+    margin_percent: MarginPercent = MarginPercent()
+    max_margin_age: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds since that was read; an older figure is none."""
     max_open_orders: Count | None = None
     """Open orders of the account at once."""
     max_orders_per_second: OrdersPer = OrdersPer()

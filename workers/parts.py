@@ -80,7 +80,10 @@ def build(home: Home, settings: Settings, client: Client, *, live: bool = False)
     response = settings.guardian.on_trip
     breaker = RefusalBreaker(database, account, limits.identical_refusals, response) if sends else None
     mode, breakers = settings.execution.mode, guardian.breakers
-    watch = WatchActivities(account, mode, commands, database, client, stream, interval, executor, pacer, breakers)
+    watch = WatchActivities(
+        *(account, mode, commands, database, client, stream, interval, executor, pacer, breakers),
+        reads_margin=settings.guardian.require_margin and settings.guardian.enabled is not False,
+    )
     placing = ThreadPoolExecutor(PLACING_THREADS, thread_name_prefix="placing") if sends else executor
     orders = OrderActivities(commands, guardian, database, executor, pacer, breaker, placing, watch.look_now)
     unwinding = UnwindingActivities(settings, database, instruments)

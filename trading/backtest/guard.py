@@ -15,6 +15,7 @@ from trading.guardian.situation import Figures, Read, Situation
 from trading.guardian.verdict import Refusal
 from trading.ledger.accounts import AccountState
 from trading.ledger.exposure import Pending, own_of
+from trading.ledger.funds import Margin
 from trading.ledger.reservations import Reservation, own_price
 from trading.market.calendar import SessionCalendar, calendar_of
 from trading.market.instruments import Instruments
@@ -174,5 +175,6 @@ class Guard:
             held_by_strategy=of_strategy,
             realized_today=self._results.realized(at) if figures & Figures.DAY else None,
             losses_in_a_row=self._results.losses_in_a_row(at) if figures & Figures.STREAK else None,
+            margin=Margin(at) if figures & Figures.MARGIN else None,  # the paper exchange sets no limit
             counts=self._tallies.counts(live, counts, at),
         )

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from trading.guardian import checks_of_account as account
 from trading.guardian import checks_of_limits as limits
+from trading.guardian import checks_of_margin as margin
 from trading.guardian import checks_of_market as market
 from trading.guardian import checks_of_pace as pace
 from trading.guardian import checks_of_session as session
@@ -17,6 +18,7 @@ from trading.guardian.trading_hours import TradingHours
 from trading.ledger.approvals import Scope
 from trading.market.calendar import calendar_of
 from trading.market.instruments import Instruments
+from trading.order import Product
 from trading.settings import Calendar, CircuitBreakers, Guardian, OrdersPer, Settings, TradeThrottler
 
 N = TypeVar("N", int, float, Decimal)
@@ -45,6 +47,8 @@ LIMITS: tuple[type[Check], ...] = (
     limits.MaxNetExposure,
     limits.Capital,
     limits.StrategyCapital,
+    margin.MarginAvailable,
+    margin.LotAffordable,
     pace.MaxOpenOrders,
     pace.MaxOrdersPerSecond,
     pace.MaxOrdersPerMinute,
@@ -146,6 +150,11 @@ def _of_size(own: Guardian) -> Iterator[Check]:
         yield limits.MaxNetExposure(own.max_net_exposure)
     if own.capital is not None:
         yield limits.Capital(own.capital)
+    if own.require_margin:
+        share = own.margin_percent
+        percent = {Product.CNC: share.CNC, Product.MIS: share.MIS, Product.NRML: share.NRML, Product.MTF: share.MTF}
+        yield margin.MarginAvailable(percent, own.max_margin_age)
+        yield margin.LotAffordable(percent, own.max_margin_age)
 
 
 def _of_pace(own: Guardian) -> Iterator[Check]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from trading.ledger.accounts import AccountState
 from trading.ledger.approvals import Count
 from trading.ledger.exposure import NOTHING, Held, Pending
+from trading.ledger.funds import Margin
 from trading.market.instruments import Instrument
 from trading.order import Order
 
@@ -30,6 +31,8 @@ class Figures(Flag):
     """`realized_today()`."""
     STREAK = auto()
     """`losses_in_a_row()`."""
+    MARGIN = auto()
+    """`margin()`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Read:
     realized_today: Decimal | None = None
     """Rupees that the account realized since midnight, IST."""
     losses_in_a_row: int | None = None
+    margin: Margin | None = None
     counts: Mapping[Count, int] = field(default_factory=dict)
 
 
@@ -94,6 +98,10 @@ class Situation:
 
     def losses_in_a_row(self) -> int:
         return _known(self.read.losses_in_a_row, Figures.STREAK)
+
+    def margin(self) -> Margin:
+        """The broker's, as last read, and what was approved since without this order."""
+        return _known(self.read.margin, Figures.MARGIN)
 
     def count(self, count: Count) -> int:
         """How many approved orders there are, without this one. Raises `KeyError` for one that was not asked for."""

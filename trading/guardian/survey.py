@@ -15,6 +15,7 @@ from trading.ledger import approvals, exposure, results
 from trading.ledger.accounts import AccountState
 from trading.ledger.approvals import Count
 from trading.ledger.exposure import NOTHING, Held, Pending
+from trading.ledger.funds import margin_of
 from trading.ledger.reading import unsettled_orders
 from trading.ledger.reservations import own_price
 from trading.ledger.surroundings import Surroundings
@@ -116,6 +117,7 @@ def _read(connection: sa.Connection, subject: Subject, around: Surroundings, nee
         losses_in_a_row=results.losses_in_a_row(connection, account, *day.counted)
         if figures & Figures.STREAK
         else None,
+        margin=margin_of(connection, account, order.order_id) if figures & Figures.MARGIN else None,
         counts=approvals.counted(connection, needs.counts, order, day.now, day.begin),
     )
 

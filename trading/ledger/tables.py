@@ -118,6 +118,15 @@ risk_flags = sa.Table(
 )
 """Flags that stand: as long as there is one, the account takes only orders that reduce a position."""
 
+funds = sa.Table(
+    "funds",
+    metadata,
+    _text("account", primary_key=True),
+    sa.Column("available", Money),
+    sa.Column("at", Moment, nullable=False),
+)
+"""The broker's margin when it was last read; no figure where the broker sets no limit."""
+
 orders = sa.Table(
     "orders",
     metadata,

@@ -1,0 +1,95 @@
+"""Whether the broker's margin carries an order: the broker's own figure, as last read, less what was approved since.
+
+What an order needs is estimated: a share of its value, by product (`guardian.margin_percent`), and all of it for an
+option that is bought. The broker has the last word; this keeps hopeless orders from being sent. Kite keeps the funds
+for commodities apart, so orders for those pass.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+from typing import ClassVar
+
+from trading.guardian.check import Check, Failure
+from trading.guardian.situation import Figures, Situation
+from trading.order import Product, Side, Terms
+
+COMMODITIES = ("MCX", "NCO")
+OPTIONS = ("CE", "PE")
+
+
+@dataclass(frozen=True, slots=True)
+class MarginCheck(Check):
+    """Needs the broker's margin, read at most `max_age` seconds ago. Orders that only reduce a position pass."""
+
+    percent: Mapping[Product, Decimal]
+    max_age: float
+    settings: ClassVar[tuple[str, ...]] = ("guardian.require_margin",)
+    figures: ClassVar[Figures] = Figures.SYMBOL | Figures.MARGIN
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        instrument, margin = situation.instrument, situation.margin()
+        if instrument is None or instrument.segment.startswith(COMMODITIES) or situation.only_reduces():
+            return None
+        if margin.read_at is None:
+            return self._unknown("it was not read yet")
+        if (age := (situation.now - margin.read_at).total_seconds()) > self.max_age:
+            return self._unknown(f"it was read {age:.0f} s ago, and may be {self.max_age:g} s old")
+        if margin.available is None:
+            return None
+        if situation.price is None:
+            return self._unknown("the order's worth is not, without a last price")
+        since = sum((value * self._share(product) for product, value in margin.approved_since), Decimal(0))
+        return self.judge(terms, situation, (margin.available - since).quantize(Decimal("0.01"), ROUND_DOWN))
+
+    @abstractmethod
+    def judge(self, terms: Terms, situation: Situation, available: Decimal) -> Failure | None:
+        """The same with `available` rupees."""
+
+    def needed(self, terms: Terms, situation: Situation, units: int) -> Decimal:
+        """Rupees of margin that so many units of the order need."""
+        instrument = situation.instrument
+        value = (situation.price or Decimal(0)) * units
+        if instrument is not None and instrument.instrument_type in OPTIONS:
+            if terms.side is Side.BUY:
+                return value
+            value = (instrument.strike or Decimal(0)) * units
+        return value * self._share(terms.product)
+
+    def _share(self, product: Product) -> Decimal:
+        return self.percent.get(product, Decimal(100)) / 100
+
+    def _unknown(self, why: str) -> Failure:
+        return Failure(f"the available margin is not known: {why}")
+
+
+class MarginAvailable(MarginCheck):
+    """The units of the order that open a position must not need more margin than the broker has available."""
+
+    __slots__ = ()
+    code: ClassVar[str] = "INSUFFICIENT_MARGIN"
+
+    def judge(self, terms: Terms, situation: Situation, available: Decimal) -> Failure | None:
+        after = situation.held().plus(terms.side, situation.asked)
+        opening = min(situation.asked.quantity, after.reach(terms.side))
+        needed = self.needed(terms, situation, opening)
+        if needed <= available:
+            return None
+        words = f"margin may be at most the {available:f} rupees available, and would be {needed:.2f}"
+        return Failure(words, available, needed.quantize(Decimal("0.01")))
+
+
+class LotAffordable(MarginCheck):
+    """The available margin must carry at least one lot: otherwise no smaller order would help."""
+
+    __slots__ = ()
+    code: ClassVar[str] = "LOT_NOT_AFFORDABLE"
+
+    def judge(self, terms: Terms, situation: Situation, available: Decimal) -> Failure | None:
+        lot = max(situation.instrument.lot_size, 1) if situation.instrument else 1
+        needed = self.needed(terms, situation, lot)
+        if needed <= available:
+            return None
+        words = f"one lot of {lot} needs {needed:.2f} rupees of margin, and {available:f} are available"
+        return Failure(words, available, needed.quantize(Decimal("0.01")))

@@ -55,7 +55,7 @@ async def measure(concurrencies: Mapping[int, int], how_often: int, warm_up: int
         report = await circumstances(place.client)
         starters = {OWN_CONNECTION: place.stranger, WORKERS_CONNECTION: place.client}
         with progress_bar(console) as progress:
-            task = progress.add_task("warming up", total=2 * how_often * len(starters) * sum(concurrencies.values()))
+            task = progress.add_task("warming up", total=3 * how_often * len(starters) * sum(concurrencies.values()))
             for client in starters.values():
                 await one_round(client, place.orders(client), 8, warm_up, lambda: None)
             cases = []
@@ -84,6 +84,9 @@ async def _figures(place: ground.Ground, cases: Sequence[Case]) -> dict[str, Any
     }
     return {
         "throughput_ratio_to_bare_workflow": lowest[OWN_CONNECTION],
+        "throughput_ratio_of_empty_frame": min(
+            one["frame_ratio"] for one in details if one["started_over"] == OWN_CONNECTION
+        ),
         "throughput_ratio_to_bare_workflow_eager": lowest[WORKERS_CONNECTION],
         "history_events_per_market_order": max(lengths),
         "history_events_typical": median(lengths),
@@ -108,6 +111,7 @@ def _details(case: Case, exchange: Mapping[str, datetime]) -> dict[str, Any]:
         "orders": len(case.placed),
         "throughput_ratio": round(median(ratios), 3),
         "throughput_ratios": [round(ratio, 3) for ratio in ratios],
+        "frame_ratio": round(median(each.ratio_of_frames for each in case.rounds), 3),
         "orders_per_second": round(median(each.orders_per_second for each in case.rounds), 1),
         "bare_per_second": round(median(each.bare_per_second for each in case.rounds), 1),
         "intent_to_exchange_ms": spread(arrivals, 50, 95, 99),

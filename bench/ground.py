@@ -9,7 +9,7 @@ from pathlib import Path
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
-from bench.bare import BareWorkflow
+from bench.bare import BareWorkflow, FrameWorkflow, nothing
 from durable_orders.orders import Orders
 from trading.settings import Calendar, Feed, Market, Settings
 from workers import server, worker
@@ -44,7 +44,8 @@ def bare_worker(client: Client) -> Worker:
     return Worker(
         client,
         task_queue=BARE_QUEUE,
-        workflows=[BareWorkflow],
+        workflows=[BareWorkflow, FrameWorkflow],
+        activities=[nothing],
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=worker.CACHED_WORKFLOWS,
         sticky_queue_schedule_to_start_timeout=worker.STICKY_TIMEOUT,

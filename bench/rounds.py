@@ -1,4 +1,4 @@
-"""One round of the comparison: bare workflows, then whole paper orders, started in exactly the same way."""
+"""One round: bare workflows, empty frames, then whole paper orders, all started in exactly the same way."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uuid import uuid4
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from bench.bare import BareWorkflow
+from bench.bare import BareWorkflow, FrameWorkflow
 from bench.ground import ACCOUNT, BARE_QUEUE
 from bench.sampling import at_once
 from durable_orders.orders import Orders
@@ -35,6 +35,7 @@ class Placed:
 class Round:
     bare_per_second: float
     bare_seconds: list[float]
+    frames_per_second: float
     orders_per_second: float
     placed: list[Placed]
 
@@ -42,20 +43,26 @@ class Round:
     def ratio(self) -> float:
         return self.orders_per_second / self.bare_per_second
 
+    @property
+    def ratio_of_frames(self) -> float:
+        """What `ratio` would be if an order did nothing in its steps."""
+        return self.frames_per_second / self.bare_per_second
+
 
 async def one_round(client: Client, orders: Orders, concurrency: int, count: int, done: Callable[[], None]) -> Round:
     """`count` of each, `concurrency` at a time. `done` is called after each one."""
-    bare_seconds, bare_rate = await at_once(concurrency, count, lambda: bare(client), done)
+    bare_seconds, bare_rate = await at_once(concurrency, count, lambda: empty(client, BareWorkflow), done)
+    _, frame_rate = await at_once(concurrency, count, lambda: empty(client, FrameWorkflow), done)
     placed, orders_rate = await at_once(concurrency, count, lambda: market_order(orders), done)
-    return Round(bare_rate, bare_seconds, orders_rate, placed)
+    return Round(bare_rate, bare_seconds, frame_rate, orders_rate, placed)
 
 
-async def bare(client: Client) -> float:
+async def empty(client: Client, kind: type[BareWorkflow] | type[FrameWorkflow]) -> float:
     """Seconds from start to end. Started as `Orders.place` starts an order."""
     began = perf_counter()
     handle = await client.start_workflow(
-        BareWorkflow.run,
-        id=f"bare:{uuid4()}",
+        kind.run,
+        id=f"empty:{uuid4()}",
         task_queue=BARE_QUEUE,
         task_timeout=TASK_TIMEOUT,
         request_eager_start=True,

@@ -32,12 +32,12 @@ def rate(product: Product, instrument: Instrument | None, side: Side, margins: M
 
 
 def bound(
-    product: Product, instrument: Instrument | None, side: Side, quantity: int, price: Decimal, margins: Margins
+    product: Product, instrument: Instrument | None, side: Side, units: int, price: Decimal, margins: Margins
 ) -> Decimal:
-    """Rupees for so many shares, long or short as `side` says, at a price in rupees.
+    """Rupees for so many units, long or short as `side` says, at a price in rupees.
 
     What the master does not know (any more), such as a contract that has expired, counts as shares.
     """
     if instrument is not None and side is Side.SELL and instrument.instrument_type in OPTIONS and instrument.strike:
         price = instrument.strike
-    return quantity * price * rate(product, instrument, side, margins)
+    return units * price * rate(product, instrument, side, margins)

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from trading.brokers.book import Funds
 from trading.brokers.margins import bound
-from trading.fee_rates import Exchange, rates_on
-from trading.fees import PAISA, NoCharges, Segment, charges_of_order, dp_charge, segment_of
+from trading.contracts import multiplier_of
+from trading.fee_rates import rates_on
+from trading.fees import PAISA, NoCharges, charged_as, charges_of_order, dp_charge
 from trading.ledger.positions import Position, booked
 from trading.margin_settings import PaperAccount as Settings
 from trading.market.calendar import IST
@@ -140,7 +141,7 @@ class PaperAccount:
             if each is not None:
                 working = self._line(each.symbol, each.product).open[each.side]
                 working.quantity += sign * each.remaining
-                working.value += sign * each.remaining * each.price
+                working.value += sign * each.remaining * each.price * multiplier_of(each.symbol)
         self._rebind(self._line(order.symbol, order.product))
 
     def funds(self) -> Funds:
@@ -160,8 +161,8 @@ class PaperAccount:
 
     def check_charges(self, symbol: str, product: Product, at: datetime) -> None:
         """Raises `NoCharges` where a trade of that moment could not be charged."""
-        segment, exchange = self._charged_as(symbol, product)
-        rates_on(segment, exchange, at.astimezone(IST).date())
+        segment, contract = charged_as(symbol, product)
+        rates_on(segment, contract.exchange, at.astimezone(IST).date())
 
     def deliverable(self, symbol: str, product: Product, *, but_for: BrokerOrderId | None = None) -> int:
         """Shares that can be sold for delivery: held or bought today, and not offered by an order yet."""
@@ -198,8 +199,9 @@ class PaperAccount:
         line.bound = needed
 
     def _needs(self, line: _Line, side: Side, quantity: int, value: Decimal) -> Decimal:
-        product, instrument = line.position.product, self._instruments(line.position.symbol)
-        return bound(product, instrument, side, quantity, value / quantity, self._settings.margins)
+        product, symbol = line.position.product, line.position.symbol
+        units = quantity * multiplier_of(symbol)
+        return bound(product, self._instruments(symbol), side, units, value / units, self._settings.margins)
 
     def _blocked(self, line: _Line) -> Decimal:
         if not line.delivered:
@@ -216,12 +218,13 @@ class PaperAccount:
             self.check_charges(trade.symbol, trade.product, trade.at)
         except NoCharges:
             return
-        segment, exchange = self._charged_as(trade.symbol, trade.product)
+        segment, contract = charged_as(trade.symbol, trade.product)
         fills, charged = self._fills.get(trade.broker_order_id, ([], NOTHING))
         fills.append(_fill(trade, len(fills) + 1))
-        total = charges_of_order(segment, exchange, trade.side, fills).total
+        size = contract.multiplier or 1
+        total = charges_of_order(segment, contract.exchange, trade.side, fills, multiplier=size).total
         if trade.tag is None:
-            gst = rates_on(segment, exchange, fills[0].at.astimezone(IST).date()).gst.rate
+            gst = rates_on(segment, contract.exchange, fills[0].at.astimezone(IST).date()).gst.rate
             total += (self._settings.square_off_fee * (1 + gst)).quantize(PAISA)
         self._charges += total - charged
         self._fills[trade.broker_order_id] = (fills, total)
@@ -231,16 +234,10 @@ class PaperAccount:
             return NOTHING
         symbol, product = line.position.symbol, line.position.product
         try:
-            segment, exchange = self._charged_as(symbol, product)
-            return dp_charge(segment, exchange, Side.SELL, line.traded_at.astimezone(IST).date())
+            segment, contract = charged_as(symbol, product)
+            return dp_charge(segment, contract.exchange, Side.SELL, line.traded_at.astimezone(IST).date())
         except NoCharges:
             return NOTHING
-
-    def _charged_as(self, symbol: str, product: Product) -> tuple[Segment, Exchange]:
-        instrument = self._instruments(symbol)
-        if instrument is None:
-            raise NoCharges(f"{symbol}: not in the instrument master")
-        return segment_of(instrument, product), Exchange.of(symbol)
 
 
 def _fill(trade: Trade, number: int) -> Fill:

@@ -5,7 +5,7 @@ tick and within the stated slippage, ends are final, and nothing that should hav
 """
 
 import shutil
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,10 +25,12 @@ from hypothesis.stateful import (
 from tests.trading.brokers.paper.exchange import INFY, TCS, TICK_SIZE, Clock, Exchange, approved
 from trading.brokers import fill_models
 from trading.brokers.book import BookState, BrokerOrder
+from trading.brokers.paper_rms import Listing
 from trading.fill_settings import PriceImprovement
+from trading.market.instruments import Instruments
 from trading.market.ticks import LEVELS, Depth, Level, Tick
 from trading.order import Amendment, BrokerOrderId, Fill, OrderType, Product, Side, Validity
-from trading.outcome import Accepted, Outcome
+from trading.outcome import Accepted, Outcome, Refused
 from trading.settings import Paper
 
 symbols = st.sampled_from([INFY, TCS])
@@ -55,7 +57,12 @@ models = st.builds(
     queue_quantity=st.sampled_from([0, 15]),
     volume_limit_enabled=st.booleans(),
     volume_limit=st.sampled_from([Decimal("0.1"), Decimal(1)]),
+    funds=st.none() | st.just(Decimal(5_000)),
+    square_off_enabled=st.booleans(),
 )
+LISTING = Listing(Instruments.shipped().get, lambda _instrument: time(10, 0, 4))
+"""A cut-off that comes soon after `turn_the_session`."""
+REFUSALS = ("Insufficient funds.", "Insufficient holdings.", "Intraday orders (MIS)", "margin: ")
 
 
 @st.composite
@@ -80,7 +87,7 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
         "order_type": order_type,
         "price": price if order_type.has_price else None,
         "trigger_price": trigger if order_type.has_trigger else None,
-        "product": draw(st.sampled_from([Product.MIS, Product.NRML])),
+        "product": draw(st.sampled_from([Product.MIS, Product.CNC])),
         "validity": draw(st.sampled_from([Validity.DAY, Validity.IOC])),
     }
 
@@ -107,7 +114,7 @@ class PaperExchangeLife(RuleBasedStateMachine):
 
     def new(self, name: str, model: Paper) -> Exchange:
         shutil.copy(self.migrated, Path(self.directory.name) / name)
-        exchange = Exchange(f"sqlite:///{self.directory.name}/{name}", model, Clock())
+        exchange = Exchange(f"sqlite:///{self.directory.name}/{name}", model, Clock(), LISTING)
         exchange.market.take_over()
         return exchange
 
@@ -131,6 +138,9 @@ class PaperExchangeLife(RuleBasedStateMachine):
         order = approved(client_order_id=f"order-{next(self.numbers)}", **wanted)
         outcome = self.both([exchange.broker.place(order) for exchange in self.exchanges])
         refused = wanted["validity"] is Validity.IOC and wanted["order_type"].has_trigger
+        if isinstance(outcome, Refused) and outcome.evidence.message.startswith(REFUSALS):
+            assert self.model.funds is not None or self.model.square_off_enabled
+            return
         assert isinstance(outcome, Accepted) != refused
         if isinstance(outcome, Accepted) and outcome.report and wanted["validity"] is Validity.IOC:
             assert outcome.report.row.state in (BookState.COMPLETE, BookState.EXPIRED)
@@ -198,7 +208,7 @@ class PaperExchangeLife(RuleBasedStateMachine):
     def restart(self) -> None:
         clock, url = self.restarted.clock, self.restarted.url
         self.restarted.close()
-        self.restarted = Exchange(url, self.model, clock)
+        self.restarted = Exchange(url, self.model, clock, LISTING)
         self.restarted.market.take_over()
 
     @invariant()
@@ -208,6 +218,7 @@ class PaperExchangeLife(RuleBasedStateMachine):
         assert book == self.restarted.broker.order_book()
         assert fills == self.restarted.broker.trades()
         assert self.steady.broker.positions() == self.restarted.broker.positions()
+        assert self.steady.broker.margins() == self.restarted.broker.margins()
         self.positions_add_up(book, fills)
         for row in book:
             self.row_holds(row, self.rows.get(row.broker_order_id), fills)

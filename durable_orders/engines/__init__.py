@@ -1,5 +1,6 @@
 """Execution engines: one interface over durable workflows, and in process where no server is wanted."""
 
 from durable_orders.engines.interface import ExecutionEngine
+from durable_orders.engines.live import LiveExecutionEngine
 
-__all__ = ["ExecutionEngine"]
+__all__ = ["ExecutionEngine", "LiveExecutionEngine"]

@@ -1,0 +1,270 @@
+"""Orders over a caller's own broker object, in this process. Nothing is sent twice, and no outcome is guessed."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from durable_orders.callers.broker import CallersBroker, Line
+from durable_orders.callers.lost import Lost, looked_up, unread
+from durable_orders.engines.checking import refusal_of
+from durable_orders.engines.followed import Followed
+from trading import lifecycle
+from trading.brokers.book import BookReport, BookState, BrokerOrder
+from trading.errors import BookUnreadable
+from trading.order import PRICE_PLACES, BrokerOrderId, Fill, Order, OrderId, Status, TradeId
+from trading.outcome import Accepted, NotSent, Outcome, Unknown
+from trading.settings import Live
+
+STATES = {
+    Status.FILLED: BookState.COMPLETE,
+    Status.CANCELLED: BookState.CANCELLED,
+    Status.REJECTED: BookState.REJECTED,
+}
+"""What ends an order in a book; whatever else it says, the order works."""
+CANCEL_SECONDS = 10.0
+"""How long a cancel waits for the book to show the order's end. The order is followed on without the one who waits."""
+
+
+class CallersDesk:
+    """Blocking, thread-safe. `sleep` waits in seconds, `clock` is the wall's, in seconds that only go up."""
+
+    def __init__(
+        self,
+        broker: Any,
+        guardian: Any,
+        market_data: Any,
+        settings: Live,
+        followed: Followed,
+        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raises `TypeError` for a broker without `place_order`."""
+        self._broker = CallersBroker(broker)
+        self._guardian = guardian
+        self._market_data = market_data
+        self._settings = settings
+        self._followed = followed
+        self._sleep = sleep
+        self._clock = clock
+        self._lost: dict[OrderId, Lost] = {}
+        self._looking = threading.Lock()
+
+    def restore(self, order: Order) -> None:
+        """Follow an order that an earlier process had. One that was about to be sent may have been."""
+        self._followed.restore(order)
+        if order.status is Status.PENDING:
+            order = self._followed.apply(order.order_id, lifecycle.AnswerLost("the process ended while it was sent"))
+        if order.status is Status.UNKNOWN:
+            self._lost[order.order_id] = _lost(order, "the process ended before its answer was known")
+
+    def place(self, order: Order) -> Order:
+        """Check it, send it once, and settle what the answer leaves open. Raises `DuplicateOrder`."""
+        if not self._followed.enter(order):
+            return self._current(order.order_id)
+        refusal = self._refusal(order)
+        if refusal is not None:
+            return self._followed.apply(order.order_id, lifecycle.Refused((refusal,)))
+        outcome = self._send(order)
+        if isinstance(outcome, Unknown):
+            words = f"Broker error: {outcome.evidence}"
+            self._lost[order.order_id] = _lost(order, words)
+            self._followed.apply(order.order_id, lifecycle.AnswerLost(words))
+            return self._settled(order.order_id)
+        if not isinstance(outcome, Accepted):
+            words = f"Broker error: {outcome.evidence}"
+            return self._followed.apply(order.order_id, lifecycle.Refused((words,)))
+        return self._current(order.order_id)
+
+    def cancel(self, order: Order) -> Order:
+        """Ask for a cancel, and look until the book shows the order's end."""
+        own_id = order.order_id
+        if order.status in (Status.PENDING, Status.UNKNOWN):
+            order = self._looked_at(own_id)
+        if order.status.terminal:
+            return order
+        self._followed.apply(own_id, lifecycle.CancelRequested("cancel requested by the strategy"))
+        if order.broker_order_id is None:
+            note = "its answer was lost: it is cancelled as soon as the book shows it"
+            return self._followed.apply(own_id, lifecycle.Noted(note))
+        return self._cancel_at_broker(order, order.broker_order_id)
+
+    def look(self) -> list[Order]:
+        """Read the book, and take in what it says. Raises `BookUnreadable`; nothing has changed then."""
+        with self._looking:
+            try:
+                book = self._broker.book()
+            except BookUnreadable:
+                self._lost = {own_id: unread(lost) for own_id, lost in self._lost.items()}
+                raise
+            late = [found for own_id in list(self._lost) if (found := self._look_up(own_id, book)) is not None]
+            self._take_in(book)
+        for order in late:
+            if order.cancel_requested and order.broker_order_id is not None:
+                self._cancel_at_broker(order, order.broker_order_id)
+        return self._followed.all()
+
+    def _refusal(self, order: Order) -> str | None:
+        """The first reason against it."""
+        unsettled = [own_id for own_id in self._lost if own_id != order.order_id]
+        if unsettled and self._still_unsettled():
+            return f"UNSETTLED: what became of {unsettled[0]} is not known yet, and nothing new is sent before it is"
+        return refusal_of(self._guardian, self._market_data, order)
+
+    def _still_unsettled(self) -> bool:
+        try:
+            self.look()
+        except BookUnreadable:
+            return True
+        return bool(self._lost)
+
+    def _send(self, order: Order) -> Outcome:
+        """Once; again only as long as nothing reached the broker, and only before the deadline."""
+        until = self._clock() + self._settings.market_deadline
+        attempt = 0
+        while True:
+            answer = self._broker.place(_payload(order))
+            if isinstance(answer.outcome, Accepted):
+                own_id = answer.outcome.broker_order_id
+                self._followed.apply(order.order_id, lifecycle.Receipt(own_id))
+                if answer.line is not None:
+                    self._report(order.order_id, answer.line)
+            delay = self._settings.retry_delay * 2**attempt
+            attempt += 1
+            may_again = attempt <= self._settings.max_retries and self._clock() + delay < until
+            if not isinstance(answer.outcome, NotSent) or not may_again:
+                return answer.outcome
+            self._sleep(delay)
+
+    def _settled(self, own_id: OrderId) -> Order:
+        """The order once the book has told, or as it stands after the settle window: then every look goes on."""
+        until = self._clock() + 2 * self._settings.settle_window
+        pause = min(self._settings.reconciliation_interval, self._settings.settle_window / 4)
+        while True:
+            order = self._looked_at(own_id)
+            if order.status is not Status.UNKNOWN or self._clock() >= until:
+                return order
+            self._sleep(pause)
+
+    def _looked_at(self, own_id: OrderId) -> Order:
+        try:
+            self.look()
+        except BookUnreadable as error:
+            self._followed.apply(own_id, lifecycle.Noted(str(error)))
+        return self._current(own_id)
+
+    def _look_up(self, own_id: OrderId, book: Sequence[Line]) -> Order | None:
+        """The lost order if the book has it now. One that was proved absent ends: it is not sent again."""
+        known = {str(order.broker_order_id) for order in self._followed.all() if order.broker_order_id}
+        window = timedelta(seconds=self._settings.settle_window)
+        found = looked_up(self._lost[own_id], book, known, datetime.now(UTC), window)
+        self._lost[own_id] = found.lost
+        if found.row is not None:
+            del self._lost[own_id]
+            return self._report(own_id, found.row)
+        if found.absent:
+            words = f"never placed: absent in {found.lost.reads} whole readings of the order book"
+            del self._lost[own_id]
+            return self._followed.apply(own_id, lifecycle.ProvedAbsent(words), lifecycle.Refused((found.lost.words,)))
+        return None
+
+    def _take_in(self, book: Sequence[Line]) -> None:
+        lines = {line.order_id: line for line in book}
+        for order in self._followed.all():
+            line = lines.get(str(order.broker_order_id))
+            if line is not None:
+                self._report(order.order_id, line)
+
+    def _report(self, own_id: OrderId, line: Line) -> Order:
+        order = self._current(own_id)
+        report = BookReport(row=_row(order, line), fills=_new_fill(order, line))
+        return self._followed.apply(own_id, lifecycle.Reported(report))
+
+    def _cancel_at_broker(self, order: Order, broker_id: BrokerOrderId) -> Order:
+        outcome = self._broker.cancel(broker_id)
+        if not isinstance(outcome, Accepted):
+            self._followed.apply(order.order_id, lifecycle.Noted(f"Cancel failed: {outcome.evidence}"))
+        until = self._clock() + (CANCEL_SECONDS if isinstance(outcome, Accepted | Unknown) else 0)
+        pause = min(self._settings.reconciliation_interval, 0.2)
+        while True:
+            order = self._looked_at(order.order_id)
+            if order.status.terminal or self._clock() >= until:
+                return order
+            self._sleep(pause)
+
+    def _current(self, own_id: OrderId) -> Order:
+        order = self._followed.find(own_id)
+        assert order is not None, own_id  # noqa: S101
+        return order
+
+
+def _payload(order: Order) -> dict[str, Any]:
+    exchange, _, symbol = order.symbol.partition(":")
+    return {
+        "symbol": symbol,
+        "side": order.side.value,
+        "qty": order.quantity,
+        "order_type": order.order_type.value,
+        "product": order.product.value,
+        "validity": order.validity.value,
+        "price": float(order.price) if order.price is not None else None,
+        "trigger_price": float(order.trigger_price) if order.trigger_price is not None else None,
+        "exchange": exchange,
+        "tag": order.tag,
+    }
+
+
+def _lost(order: Order, words: str) -> Lost:
+    return Lost(
+        tag=order.tag,
+        symbol=order.symbol,
+        side=order.side.value,
+        quantity=order.quantity,
+        sent_at=order.created_at,
+        strategy=order.strategy,
+        order_type=order.order_type.value,
+        price=float(order.price) if order.price is not None else None,
+        words=words,
+    )
+
+
+def _row(order: Order, line: Line) -> BrokerOrder:
+    """The line in the broker's terms. What it does not say is as the order has it."""
+    return BrokerOrder(
+        broker_order_id=BrokerOrderId(line.order_id),
+        tag=order.tag,
+        symbol=order.symbol,
+        side=order.side,
+        product=order.product,
+        order_type=order.order_type,
+        validity=order.validity,
+        quantity=line.quantity or order.quantity,
+        filled_quantity=line.filled_quantity,
+        price=order.price,
+        trigger_price=order.trigger_price,
+        status=line.word,
+        state=STATES.get(line.status, BookState.WORKING),
+        message=line.message,
+        placed_at=line.placed_at or order.created_at,
+        updated_at=datetime.now(UTC),
+    )
+
+
+def _new_fill(order: Order, line: Line) -> tuple[Fill, ...]:
+    """What the cumulative figures of the line add to the known fills, as one trade. Without a price, not yet one."""
+    quantity = line.filled_quantity - order.filled_quantity
+    if quantity <= 0 or line.average_price is None:
+        return ()
+    price = (line.average_price * line.filled_quantity - order.filled_value) / quantity
+    price = price if price > 0 else Decimal(line.average_price)
+    return (
+        Fill(
+            trade_id=TradeId(f"{line.order_id}-{line.filled_quantity}"),
+            broker_order_id=BrokerOrderId(line.order_id),
+            quantity=quantity,
+            price=price.quantize(PRICE_PLACES),
+            at=datetime.now(UTC),
+        ),
+    )

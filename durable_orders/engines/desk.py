@@ -1,0 +1,20 @@
+"""What stands behind an engine: a desk that places, cancels and looks."""
+
+from typing import Protocol
+
+from trading.order import Order
+
+
+class Desk(Protocol):
+    """Executes one account's orders. Its answers are the orders as they stand."""
+
+    async def place(self, order: Order) -> Order:
+        """At the broker, or ended, or UNKNOWN where even the order book has not told yet."""
+
+    async def cancel(self, name: str) -> Order:
+        """By order id or client order id. Raises `OrderNotFound`."""
+
+    async def poll(self) -> list[Order]:
+        """All orders, oldest first, after a look at the broker's book."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,81 @@
+"""Orders that an engine follows in this process: how each stands, what is told and booked when it changes."""
+
+import logging
+import threading
+from datetime import UTC, datetime
+
+from durable_orders.engines.books import Books
+from trading import lifecycle
+from trading.bus import Event, EventBus
+from trading.errors import DuplicateOrder
+from trading.event_data import order_data, position_data, standing
+from trading.events import EVENT_OF, EventType
+from trading.narration import sentence
+from trading.order import Order, OrderId
+
+logger = logging.getLogger(__name__)
+
+
+class Followed:
+    """Thread-safe. An order changes by `lifecycle.step` alone, and each change is booked before it is told."""
+
+    def __init__(self, bus: EventBus, books: Books) -> None:
+        self._bus = bus
+        self._books = books
+        self._orders: dict[OrderId, Order] = {}
+        self._lock = threading.RLock()
+
+    def enter(self, order: Order) -> bool:
+        """Follow a new order; `False` if it is followed already. Raises `DuplicateOrder` for another one of its id."""
+        with self._lock:
+            known = self._orders.get(order.order_id)
+            if known is not None:
+                if _content(known) != _content(order):
+                    raise DuplicateOrder(f"client_order_id: {order.client_order_id} is the id of another order")
+                return False
+            self._books.note(None, order)
+            self._orders[order.order_id] = order
+            self._tell(EventType.ORDER_RECEIVED, order, order.summary())
+            return True
+
+    def restore(self, order: Order) -> None:
+        """Follow one that an earlier process had: it is neither booked nor told again."""
+        with self._lock:
+            self._orders[order.order_id] = order
+
+    def apply(self, own_id: OrderId, *events: lifecycle.Event) -> Order:
+        """The order after these events. What cannot be booked is not taken: it is seen again with the next look."""
+        with self._lock:
+            for event in events:
+                before = self._orders[own_id]
+                after = lifecycle.step(before, event, datetime.now(UTC))
+                if after is not before:
+                    self._books.note(before, after)
+                    self._orders[own_id] = after
+                    self._tell_change(before, after)
+            return self._orders[own_id]
+
+    def find(self, own_id: OrderId) -> Order | None:
+        with self._lock:
+            return self._orders.get(own_id)
+
+    def all(self) -> list[Order]:
+        """Oldest first."""
+        with self._lock:
+            return sorted(self._orders.values(), key=lambda order: order.created_at)
+
+    def _tell_change(self, before: Order, after: Order) -> None:
+        is_new = after.status is not before.status or after.filled_quantity > before.filled_quantity
+        self._tell(EVENT_OF[after.status] if is_new else EventType.ORDER_UPDATED, after, sentence(before, after))
+        for fill in after.fills[len(before.fills) :]:
+            signed = after.side.sign * fill.quantity
+            moved = position_data(after.account, after.order_id, after.symbol, after.strategy, signed, fill.price)
+            self._bus.post(Event(EventType.POSITION_UPDATED, after.updated_at, moved))
+
+    def _tell(self, kind: EventType, order: Order, message: str) -> None:
+        self._bus.post(Event(kind, order.updated_at, order_data(standing(kind, order, message))))
+
+
+def _content(order: Order) -> tuple[object, ...]:
+    """What an order is asked for with. A change of terms is not its caller's."""
+    return (order.symbol, order.side, order.product, order.strategy, order.validity, order.quantity, order.order_type)

@@ -1,0 +1,35 @@
+"""The engine's three calls over whatever desk executes the orders."""
+
+from durable_orders.engines.desk import Desk
+from durable_orders.engines.interface import ExecutionEngine
+from trading.bus import EventBus
+from trading.errors import OrderNotFound
+from trading.order import Order
+
+
+class OverDesk(ExecutionEngine):
+    def __init__(self, desk: Desk, event_bus: EventBus) -> None:
+        super().__init__(event_bus)
+        self._desk = desk
+
+    async def place_order(self, order: Order) -> Order:
+        placed = await self._desk.place(order)
+        await self.event_bus.settled()
+        return placed
+
+    async def cancel_order(self, order_id: str) -> Order:
+        try:
+            cancelled = await self._desk.cancel(order_id)
+        except OrderNotFound:
+            raise ValueError(f"Order {order_id} not found") from None
+        await self.event_bus.settled()
+        return cancelled
+
+    async def poll_orders(self) -> list[Order]:
+        polled = await self._desk.poll()
+        await self.event_bus.settled()
+        return polled
+
+    async def close(self) -> None:
+        await self._desk.close()
+        await super().close()

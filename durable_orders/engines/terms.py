@@ -1,0 +1,75 @@
+"""What an engine is told: its configuration, and orders in older names or today's."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from durable_orders.callers.figures import section
+from trading.order import Mode, Order, OrderId, OrderIntent, order_id
+from trading.settings import Execution, Live, Paper
+
+OLDER_KEYS = frozenset({"retry_enabled", "reconciliation_enabled", "guardian_enabled"})
+"""Of `execution.live`, beside those of `trading.settings.Live`."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTerms:
+    """How a live engine sends, settles and looks."""
+
+    settings: Live
+    looks_by_itself: bool
+    """Whether it reads the book every `reconciliation_interval` without being asked."""
+
+    @classmethod
+    def of(cls, config: Any) -> "LiveTerms":
+        """Raises `ValueError`, which names the key, for what cannot be used."""
+        given = dict(section(config, "execution", "live"))
+        older = {key: given.pop(key) for key in OLDER_KEYS & given.keys()}
+        if older.get("guardian_enabled") is False:
+            logger.warning("execution.live.guardian_enabled: false is not followed: a guardian that is given is asked")
+        if older.get("retry_enabled") is False:
+            given["max_retries"] = 0
+        return cls(_execution("live", given).live, older.get("reconciliation_enabled", True) is not False)
+
+
+def paper_settings(config: Any) -> Paper:
+    """`execution.paper`. Raises `ValueError`, which names the key, for what cannot be used."""
+    return _execution("paper", section(config, "execution", "paper")).paper
+
+
+def _execution(name: str, given: Mapping[str, Any]) -> Execution:
+    return Execution.model_validate({name: dict(given)})
+
+
+def configured_home(home: Path | str | None, config: Any) -> Path | str | None:
+    """The home whose desk executes the orders: the argument, else `execution.home` of the configuration."""
+    return home or section(config, "execution").get("home")
+
+
+def timeframe_of(config: Any) -> str:
+    return str(section(config, "data").get("timeframe") or "5m")
+
+
+def intent_of(order: Order, account: str, mode: Mode) -> OrderIntent:
+    """What the order asks for, in this account."""
+    names = OrderIntent.model_fields.keys() & Order.model_fields.keys() - {"account", "mode"}
+    return OrderIntent(account=account, mode=mode, **{name: getattr(order, name) for name in names})
+
+
+def owned(order: Order, account: str, mode: Mode) -> Order:
+    """The order as a new one of this account."""
+    return Order.from_intent(intent_of(order, account, mode), order.created_at)
+
+
+def id_of(account: str, name: str) -> OrderId:
+    """An order id, as it is or of the client order id."""
+    return OrderId(name) if name.startswith("order:") else order_id(account, name)
+
+
+def tradingsymbol(order: Order) -> str:
+    """Without its exchange, as the callers' objects know it."""
+    return order.symbol.partition(":")[2]

@@ -14,10 +14,12 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from trading.errors import DurableOrdersError
+from trading.guardian.advice import missing_limits
 from trading.ledger.accounts import AccountState, Permission, last_book_read, permission_of
 from trading.ledger.migrate import open_database
 from trading.ledger.reading import unsettled_orders
-from trading.order import Account, Frozen
+from trading.market.instruments import Instruments
+from trading.order import Account, Frozen, Mode
 from trading.settings import Settings
 from workers.connection import configured_server, connect
 from workers.home import Home, ServerAddress
@@ -49,7 +51,7 @@ async def examine(home: Home, config: Path | None) -> list[Finding]:
     findings.append(
         Finding(name="settings", healthy=True, detail=f"account {settings.account}, mode {settings.execution.mode}")
     )
-    findings += [_program(), _instruments(home, settings), *_ledger(home, settings)]
+    findings += [_program(), *_instruments(home, settings), *_ledger(home, settings)]
     return findings + await _server(home, settings)
 
 
@@ -74,12 +76,20 @@ def _program() -> Finding:
     return Finding(name="temporal program", healthy=True, detail=shown.stdout.strip())
 
 
-def _instruments(home: Home, settings: Settings) -> Finding:
+def _instruments(home: Home, settings: Settings) -> list[Finding]:
     try:
-        count = len(instruments_of(home, settings))
+        instruments = instruments_of(home, settings)
     except DurableOrdersError as error:
-        return Finding(name="instruments", healthy=False, detail=str(error))
-    return Finding(name="instruments", healthy=True, detail=f"{count} in the master")
+        return [Finding(name="instruments", healthy=False, detail=str(error))]
+    found = [Finding(name="instruments", healthy=True, detail=f"{len(instruments)} in the master")]
+    return [*found, _limits(settings, instruments)] if settings.execution.mode is Mode.LIVE else found
+
+
+def _limits(settings: Settings, instruments: Instruments) -> Finding:
+    """What a live account should be limited by. To go without is the owner's decision, and no fault."""
+    missing = missing_limits(settings, instruments)
+    words = f"off, and worth setting: {', '.join(missing)}" if missing else "set, as far as they are worth it"
+    return Finding(name="limits", healthy=True, detail=words)
 
 
 def _ledger(home: Home, settings: Settings) -> list[Finding]:

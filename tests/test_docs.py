@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from docs import generate_guardian
 from docs.generate_lifecycle import TARGET, render
 from trading.lifecycle import TRANSITIONS
 from trading.order import TERMINAL, Status
+from trading.settings import Settings, all_keys
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "generate_lifecycle.py"
 
@@ -36,3 +38,15 @@ def test_the_diagram_has_every_arrow_and_no_other() -> None:
 def test_the_page_explains_every_status() -> None:
     explained = re.findall(r"^\| `([A-Z]+)` \| \w", render(), re.MULTILINE)
     assert explained == list(Status)
+
+
+def test_the_guardians_page_is_the_one_that_the_checks_give() -> None:
+    page = generate_guardian.TARGET.read_text(encoding="utf-8")
+    assert page == generate_guardian.render(), "run: python docs/generate_guardian.py"
+
+
+def test_every_setting_that_the_guardians_page_names_is_one() -> None:
+    known = {".".join(key) for key in all_keys(Settings)}
+    named = set(re.findall(r"`((?:guardian|execution|trading|market)\.[a-z_.*]+)`", generate_guardian.render()))
+    sections = {key.rsplit(".", count)[0] for key in known for count in (1, 2)}
+    assert {key for key in named if key not in known | sections and not key.endswith("trading_hours")} == set()

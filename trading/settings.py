@@ -20,7 +20,7 @@ from pydantic import (
 
 from trading.errors import InvalidSettings
 from trading.fill_settings import FillModels
-from trading.margin_settings import PaperAccount
+from trading.margin_settings import Margins, PaperAccount
 from trading.order import Mode, Name, OrderType, Product, Symbol
 from trading.settings_base import ClockTime, Count, Percent, Rupees, Seconds, Section
 
@@ -194,17 +194,6 @@ class Strategy(Section):
     its options. `trading_hours` is shipped."""
 
 
-class MarginPercent(Section):
-    """How much of an order's value the broker asks for as margin, by product: an estimate on the safe side."""
-
-    CNC: Percent = Decimal(100)
-    MIS: Percent = Decimal(20)
-    """Zerodha gives up to five times on shares within the day."""
-    NRML: Percent = Decimal(20)
-    """Of the contract's value; of the strike for an option that is sold."""
-    MTF: Percent = Decimal(50)
-
-
 class Guardian(Section):
     """Pre-trade limits. One that is not set is off."""
 
@@ -230,7 +219,8 @@ class Guardian(Section):
     """Limits of single strategies, by their code."""
     require_margin: bool = False
     """Refuse an order that the broker's available margin, read every ten seconds, does not carry."""
-    margin_percent: MarginPercent = MarginPercent()
+    margins: Margins = Margins()
+    """What an order binds of it, estimated: as for a paper account, `mis_leverage`, `mtf_leverage`, `derivatives`."""
     max_margin_age: Annotated[float, Field(gt=0)] = 60.0
     """Seconds since that was read; an older figure is none."""
     max_open_orders: Count | None = None

@@ -18,7 +18,6 @@ from trading.guardian.trading_hours import TradingHours
 from trading.ledger.approvals import Scope
 from trading.market.calendar import calendar_of
 from trading.market.instruments import Instruments
-from trading.order import Product
 from trading.settings import Calendar, CircuitBreakers, Guardian, OrdersPer, Settings, TradeThrottler
 
 N = TypeVar("N", int, float, Decimal)
@@ -99,7 +98,7 @@ def chosen(settings: Settings, instruments: Instruments) -> list[Check]:
     return [
         *(check() for check in ALWAYS if check is not account.RightAccount),
         account.RightAccount(settings.account, settings.execution.mode),
-        *_of_size(own),
+        *_of_size(own, instruments),
         *_of_pace(own),
         *_of_market(own),
         *_of_session(own, settings, instruments),
@@ -132,7 +131,7 @@ def _guardian(given: Guardian) -> Guardian:
     return given.model_copy(update=unset)
 
 
-def _of_size(own: Guardian) -> Iterator[Check]:
+def _of_size(own: Guardian, instruments: Instruments) -> Iterator[Check]:
     quantity = _lowest(own.max_order_quantity, own.max_lot_size)
     if quantity is not None:
         yield limits.MaxOrderQuantity(quantity)
@@ -151,10 +150,8 @@ def _of_size(own: Guardian) -> Iterator[Check]:
     if own.capital is not None:
         yield limits.Capital(own.capital)
     if own.require_margin:
-        share = own.margin_percent
-        percent = {Product.CNC: share.CNC, Product.MIS: share.MIS, Product.NRML: share.NRML, Product.MTF: share.MTF}
-        yield margin.MarginAvailable(percent, own.max_margin_age)
-        yield margin.LotAffordable(percent, own.max_margin_age)
+        yield margin.MarginAvailable(own.margins, own.max_margin_age, instruments)
+        yield margin.LotAffordable(own.margins, own.max_margin_age, instruments)
 
 
 def _of_pace(own: Guardian) -> Iterator[Check]:

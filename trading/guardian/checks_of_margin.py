@@ -1,30 +1,32 @@
 """Whether the broker's margin carries an order: the broker's own figure, as last read, less what was approved since.
 
-What an order needs is estimated: a share of its value, by product (`guardian.margin_percent`), and all of it for an
-option that is bought. The broker has the last word; this keeps hopeless orders from being sent. Kite keeps the funds
-for commodities apart, so orders for those pass.
+What an order binds is an estimate (`guardian.margins`). The broker has the last word; this keeps hopeless orders from
+being sent. Kite keeps the funds for commodities apart, so orders for those pass.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import ClassVar
 
+from trading.brokers.margins import bound
 from trading.guardian.check import Check, Failure
 from trading.guardian.situation import Figures, Situation
-from trading.order import Product, Side, Terms
+from trading.ledger.funds import Recent
+from trading.margin_settings import Margins
+from trading.market.instruments import Instruments
+from trading.order import Terms
 
 COMMODITIES = ("MCX", "NCO")
-OPTIONS = ("CE", "PE")
 
 
 @dataclass(frozen=True, slots=True)
 class MarginCheck(Check):
     """Needs the broker's margin, read at most `max_age` seconds ago. Orders that only reduce a position pass."""
 
-    percent: Mapping[Product, Decimal]
+    margins: Margins
     max_age: float
+    instruments: Instruments
     settings: ClassVar[tuple[str, ...]] = ("guardian.require_margin",)
     figures: ClassVar[Figures] = Figures.SYMBOL | Figures.MARGIN
 
@@ -33,14 +35,14 @@ class MarginCheck(Check):
         if instrument is None or instrument.segment.startswith(COMMODITIES) or situation.only_reduces():
             return None
         if margin.read_at is None:
-            return self._unknown("it was not read yet")
+            return _unknown("it was not read yet")
         if (age := (situation.now - margin.read_at).total_seconds()) > self.max_age:
-            return self._unknown(f"it was read {age:.0f} s ago, and may be {self.max_age:g} s old")
+            return _unknown(f"it was read {age:.0f} s ago, and may be {self.max_age:g} s old")
         if margin.available is None:
             return None
         if situation.price is None:
-            return self._unknown("the order's worth is not, without a last price")
-        since = sum((value * self._share(product) for product, value in margin.approved_since), Decimal(0))
+            return _unknown("the order's worth is not, without a last price")
+        since = sum((self._bound(recent) for recent in margin.approved_since), Decimal(0))
         return self.judge(terms, situation, (margin.available - since).quantize(Decimal("0.01"), ROUND_DOWN))
 
     @abstractmethod
@@ -48,20 +50,18 @@ class MarginCheck(Check):
         """The same with `available` rupees."""
 
     def needed(self, terms: Terms, situation: Situation, units: int) -> Decimal:
-        """Rupees of margin that so many units of the order need."""
-        instrument = situation.instrument
-        value = (situation.price or Decimal(0)) * units
-        if instrument is not None and instrument.instrument_type in OPTIONS:
-            if terms.side is Side.BUY:
-                return value
-            value = (instrument.strike or Decimal(0)) * units
-        return value * self._share(terms.product)
+        """Rupees of margin that so many units of the order bind."""
+        price = situation.price or Decimal(0)
+        return bound(terms.product, situation.instrument, terms.side, units, price, self.margins)
 
-    def _share(self, product: Product) -> Decimal:
-        return self.percent.get(product, Decimal(100)) / 100
+    def _bound(self, recent: Recent) -> Decimal:
+        instrument = self.instruments.get(recent.symbol)
+        price = recent.value / recent.units if recent.units else Decimal(0)
+        return bound(recent.product, instrument, recent.side, recent.units, price, self.margins)
 
-    def _unknown(self, why: str) -> Failure:
-        return Failure(f"the available margin is not known: {why}")
+
+def _unknown(why: str) -> Failure:
+    return Failure(f"the available margin is not known: {why}")
 
 
 class MarginAvailable(MarginCheck):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -10,7 +11,7 @@ from trading.brokers.book import Funds
 from trading.ledger.database import Database
 from trading.ledger.rows import upsert
 from trading.ledger.tables import funds, reservations
-from trading.order import Product
+from trading.order import Product, Side
 
 IN_FLIGHT = timedelta(seconds=15)
 """An order that was approved so long before the reading may not have been at the broker by then."""
@@ -24,18 +25,30 @@ class Margin:
     """`None` if it was never read."""
     available: Decimal | None = None
     """Rupees; `None` where the broker sets no limit."""
-    approved_since: tuple[tuple[Product, Decimal], ...] = ()
-    """Rupees that orders are worth which the reading may not have counted, by product: filled or still open."""
+    approved_since: "tuple[Recent, ...]" = ()
+    """Orders which the reading may not have counted, filled or still open."""
+
+
+class Recent(NamedTuple):
+    """What was approved of one symbol, product and side."""
+
+    symbol: str
+    product: Product
+    side: Side
+    units: int
+    value: Decimal
+    """Rupees."""
 
 
 _R = reservations.c
 _READ = sa.select(funds.c.at, funds.c.available).where(funds.c.account == sa.bindparam("account"))
 _UNITS = _R.filled + sa.case((_R.released_at.is_(None), _R.quantity), else_=0)
+_VALUE = sa.func.sum(_UNITS * sa.type_coerce(_R.price, sa.BigInteger))
 _SINCE = (
-    sa.select(_R.product, sa.type_coerce(sa.func.sum(_UNITS * sa.type_coerce(_R.price, sa.BigInteger)), _R.price.type))
+    sa.select(_R.symbol, _R.product, _R.side, sa.func.sum(_UNITS), sa.type_coerce(_VALUE, _R.price.type))
     .where(_R.account == sa.bindparam("account"), _R.order_id != sa.bindparam("own"))
     .where(_R.reserved_at > sa.bindparam("since", type_=_R.reserved_at.type))
-    .group_by(_R.product)
+    .group_by(_R.symbol, _R.product, _R.side)
 )
 
 
@@ -55,4 +68,7 @@ def margin_of(connection: sa.Connection, account: str, own: str) -> Margin:
     if available is None:
         return Margin(read_at)
     since = connection.execute(_SINCE, {"account": account, "own": own, "since": read_at - IN_FLIGHT})
-    return Margin(read_at, available, tuple((Product(product), Decimal(value)) for product, value in since))
+    recent = (
+        Recent(symbol, Product(product), Side(side), int(units), value) for symbol, product, side, units, value in since
+    )
+    return Margin(read_at, available, tuple(recent))

@@ -17,8 +17,8 @@ from trading.ledger.database import Database
 from trading.ledger.funds import margin_of, save_funds
 from trading.order import Account
 
-LOT_NEEDS = LAST_PRICE * 75 / 5
-"""364,500 rupees: MIS asks for 20 % by default."""
+LOT_NEEDS = LAST_PRICE * 75 * 12 / 100
+"""218,700 rupees: a future binds 12 % by default."""
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_lot_that_cannot_be_afforded_is_said(guardian: Guardian, ledger: Datab
     available(ledger, LOT_NEEDS - 1)
     verdict = admitted(guardian, an_order())
     assert codes(verdict) == ["INSUFFICIENT_MARGIN", "LOT_NOT_AFFORDABLE"]
-    assert "one lot of 75 needs 364500.00 rupees of margin, and 364499.00 are available" in str(verdict)
+    assert "one lot of 75 needs 218700.00 rupees of margin, and 218699.00 are available" in str(verdict)
 
 
 @pytest.mark.parametrize("seconds_ago", [None, 61])
@@ -80,7 +80,7 @@ def test_where_the_broker_sets_no_limit_there_is_none(guardian: Guardian, ledger
 def test_each_product_asks_for_its_share(
     guardian_with: MakeGuardian, ledger: Database, terms: dict[str, Any], needs: Decimal
 ) -> None:
-    guardian = guardian_with(require_margin=True, margin_percent={"NRML": 30})
+    guardian = guardian_with(require_margin=True, margins={"derivatives": "0.3"})
     available(ledger, Decimal(needs) - Decimal("0.01"))
     assert "INSUFFICIENT_MARGIN" in codes(admitted(guardian, an_order(**terms)))
     available(ledger, Decimal(needs))

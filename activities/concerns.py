@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
+from activities.rollover import Gone, Rollover
 from trading.brokers.book import BrokerPosition
 from trading.brokers.broker import Broker
 from trading.errors import BookUnreadable, LoginNeeded
@@ -11,8 +12,7 @@ from trading.ledger.alerts import alert
 from trading.ledger.database import Database
 from trading.ledger.funds import save_funds
 from trading.ledger.positions import Position
-from trading.ledger.reading import OpenView, open_views, positions_of
-from trading.market.calendar import IST
+from trading.ledger.reading import positions_of
 from trading.order import Account, BrokerOrderId
 
 COMPARE_EVERY = timedelta(seconds=60)
@@ -29,9 +29,18 @@ Net = dict[tuple[str, str], int]
 class Concerns:
     """One account's. Its methods block."""
 
-    def __init__(self, account: Account, broker: Broker, database: Database, *, reads_margin: bool = False) -> None:
+    def __init__(
+        self,
+        account: Account,
+        broker: Broker,
+        database: Database,
+        rollover: Rollover | None = None,
+        *,
+        reads_margin: bool = False,
+    ) -> None:
         """`reads_margin` says whether a check of the guardian asks for the broker's margin."""
         self._account = account
+        self._rollover = rollover
         self._reads_margin = reads_margin
         self._margin_read_at: datetime | None = None
         self._broker = broker
@@ -40,7 +49,6 @@ class Concerns:
         self._compared_at: datetime | None = None
         self._difference: Net = {}
         self._reported: Net = {}
-        self._missing: set[str] = set()
 
     def book_was_not_read(self, error: BookUnreadable) -> None:
         """Say it once for each kind of trouble."""
@@ -58,20 +66,21 @@ class Concerns:
             self._alert("the order book can be read again")
         return over
 
-    def look_further(self, ids: Collection[BrokerOrderId]) -> None:
-        """Now and then: read the margin, compare the positions, and look for orders that the book, with these ids, does
-        not show.
+    def look_further(self, ids: Collection[BrokerOrderId]) -> list[Gone]:
+        """Now and then: read the margin, compare the positions, and look for orders of earlier days that the book, with
+        these ids, does not show.
         """
         now = datetime.now(UTC)
         self._read_margin(now)
         if self._compared_at is not None and now - self._compared_at < COMPARE_EVERY:
-            return
+            return []
         self._compared_at = now
-        self.report_missing(ids, now)
+        gone = self._rollover.gone(ids, now) if self._rollover is not None else []
         try:
             self.compare_positions()
         except BookUnreadable as error:
             log.warning("the positions of %s cannot be compared now: %s", self._account, error)
+        return gone
 
     def _read_margin(self, now: datetime) -> None:
         if not self._reads_margin:
@@ -84,25 +93,6 @@ class Concerns:
             log.warning("the margin of %s cannot be read now: %s", self._account, error)
             return
         self._margin_read_at = now
-
-    def report_missing(self, ids: Collection[BrokerOrderId], now: datetime) -> None:
-        """Open orders of earlier days that today's book does not have: nobody closes them, a human is to look.
-
-        Kite's book is of one day. What such an order did in the meantime only its contract note can prove.
-        """
-        with self._database.read() as connection:
-            views = open_views(connection, self._account)
-        today = now.astimezone(IST).date()
-        for view in views:
-            gone = view.broker_order_id is not None and view.broker_order_id not in ids
-            if gone and not view.status.terminal and view.created_at.astimezone(IST).date() < today:
-                self._report_once(view)
-
-    def _report_once(self, view: OpenView) -> None:
-        if view.order_id not in self._missing:
-            self._missing.add(view.order_id)
-            words = f"{view.order_id} is {view.status} and not in the broker's book of today any more: to be reviewed"
-            self._alert(words)
 
     def compare_positions(self) -> None:
         """The broker's net positions against the ledger's. Raises `BookUnreadable`."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from activities.rollover import Gone
 from trading.adoption import Stranger, adopted, kind_of
 from trading.brokers.book import BrokerOrder
 from trading.brokers.broker import Broker
@@ -16,9 +17,9 @@ from trading.ledger.database import Database
 from trading.ledger.pacing import Pacer
 from trading.ledger.reading import OpenView, find_order, last_sequence
 from trading.ledger.recording import record_within
-from trading.lifecycle import Reported, step
+from trading.lifecycle import Reported, Vanished, step
 from trading.narration import sentence
-from trading.order import Account, BrokerOrderId, Mode, Order
+from trading.order import Account, BrokerOrderId, Mode, Order, Status
 from trading.sighting import Sighting
 
 ALERTS = {
@@ -101,12 +102,26 @@ class Strangers:
             words = LATE.format(row=sighting.row.broker_order_id) if arrived else AFTER_THE_END if late else ""
             self._record(connection, order, after, words, EventType.ALERT if late else EVENT_OF[after.status])
 
+    def lose(self, gone: Gone) -> None:
+        """An order without a workflow is not in the book of its day any more: to be reviewed, unless its trades prove
+        its end."""
+        with self._database.write() as connection:
+            order = find_order(connection, gone.view.order_id)
+            if order is None:
+                return
+            after = step(order, Vanished(gone.words, gone.amended), datetime.now(UTC))
+            if after is not order:
+                lost = after.status is Status.UNKNOWN
+                kind = EventType.ALERT if lost else EVENT_OF[after.status]
+                self._record(connection, order, after, "to be reviewed" if lost else "", kind)
+
     def _record(self, connection: sa.Connection, before: Order, after: Order, words: str, kind: EventType) -> None:
         """Numbered after what is recorded now: the order's own workflow may have written in the meantime."""
         said = "; ".join(part for part in (words, sentence(before, after)) if part and part != "updated")
         number = last_sequence(connection, after.order_id) + 1
         entry = Entry(sequence=number, type=kind, at=after.updated_at, message=said or "updated", status=after.status)
-        if record_within(connection, after, [entry]) and self._breakers is not None:
+        unsettled = after.status is Status.UNKNOWN
+        if record_within(connection, after, [entry], unsettled=unsettled) and self._breakers is not None:
             self._breakers.after_fills(connection, self._account, datetime.now(UTC))
 
     def _report_once(self, row: BrokerOrder, error: ValueError) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.concerns import Concerns
+from activities.rollover import Gone, Rollover
 from activities.strangers import Strangers
 from trading.adoption import is_adopted, is_unwanted
 from trading.brokers.broker import Broker
@@ -71,7 +72,8 @@ class WatchActivities:
         """`interval` is in seconds; `reads_margin` says whether the guardian asks for the broker's margin."""
         self._account = account
         self._strangers = Strangers(account, mode, broker, database, pacer, breakers)
-        self._concerns = Concerns(account, broker, database, reads_margin=reads_margin)
+        self._rollover = Rollover(account, mode, database)
+        self._concerns = Concerns(account, broker, database, self._rollover, reads_margin=reads_margin)
         self._broker = broker
         self._database = database
         self._client = client
@@ -146,7 +148,7 @@ class WatchActivities:
         if await self._run(self._concerns.book_was_read):
             await self._wake_all()
         ids = {row.broker_order_id for row in rows}
-        await self._run(lambda: self._concerns.look_further(ids))
+        await self.report_gone(await self._run(lambda: self._concerns.look_further(ids)))
         return told
 
     async def report_trips(self) -> None:
@@ -228,6 +230,20 @@ class WatchActivities:
                 return False
         await self._run(lambda: self._strangers.book(view, sighting))
         return True
+
+    async def report_gone(self, orders: Sequence[Gone]) -> None:
+        """Tell orders that the book of their day is over. One that could not be told is found missing again."""
+        for gone in orders:
+            try:
+                if not is_adopted(gone.view):
+                    handle = self._client.get_workflow_handle(gone.view.order_id)
+                    await handle.signal("gone", args=[gone.words, gone.amended])
+                    continue
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    log.warning("%s could not be told, and will be: %s", gone.view.order_id, error.message)
+                    continue
+            await self._run(lambda lost=gone: self._strangers.lose(lost))  # type: ignore[misc]
 
     async def _run(self, call: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)

@@ -10,7 +10,10 @@ TARGET = Path(__file__).with_name("lifecycle.md")
 
 MEANING = {
     Status.PENDING: "recorded; nothing has been sent yet",
-    Status.UNKNOWN: "sent, but the answer was lost; the broker's book is being read until it tells",
+    Status.UNKNOWN: (
+        "sent, but the answer was lost, and the broker's book is being read until it tells; or gone from the book with "
+        "its day, until you settle it"
+    ),
     Status.PLACED: "the broker has it and it works",
     Status.PARTIAL: "it works, and some of it is filled",
     Status.FILLED: "the end: filled in full",
@@ -31,6 +34,7 @@ CAUSE = {
     Trigger.CANCEL: "the book shows it cancelled, and the trades add up to what was filled",
     Trigger.EXPIRE: "the book shows that its validity ran out, and the trades add up to what was filled",
     Trigger.REJECT: "the book shows it rejected, and the trades add up to what was filled",
+    Trigger.VANISH: "the book of its day is over, and its trades do not add up to all of it",
 }
 
 PAGE = """\

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -44,15 +45,17 @@ from trading.ledger.reading import (
     list_orders,
     positions_of,
 )
+from trading.ledger.settling import settle
 from trading.order import Amendment, Order, OrderId, OrderIntent, OrderType, Product, Side, Status, Validity, order_id
 from trading.settings import Settings
+from trading.settlement import Settlement
 from workers.connection import connect
 from workers.home import DEFAULT_HOME, Home
 from workflows import names
 
 R = TypeVar("R")
 
-PLACED, AMEND, CANCEL = "placed", "amend", "cancel"
+PLACED, AMEND, CANCEL, SETTLE = "placed", "amend", "cancel", "settle"
 """The workflow's updates and its signal, by name: with the workflow itself every activity and the broker's client would
 be loaded, a second for each command. A test holds the names and the workflow together."""
 ANY_CONTENT = ""
@@ -143,7 +146,22 @@ class OrderHandle:
             raise errors.InvalidOrder(f"{own_id} cannot be amended, it has ended: {order.status}")
         return order
 
-    async def _update(self, name: str, content: str | Amendment, timeout: float) -> Order | None:
+    async def settle(self, settlement: Settlement, timeout: float = 30.0) -> Order:
+        """Say what became of an order that is to be reviewed, as nothing can prove it any more. Raises `InvalidOrder`
+        for what cannot be said of it, and `UnknownError` without an answer within `timeout` seconds.
+        """
+        try:
+            order = await self._update(SETTLE, settlement, timeout)
+        except errors.OrderNotFound:  # the watch follows it in the ledger alone
+            return await self._orders.settle(self.order_id, settlement)
+        if order is None:
+            own_id = self.order_id.split(":", 2)[-1]
+            raise errors.UnknownError(f"{own_id}: no answer within {timeout:.0f} s; it may still be settled")
+        if not settlement.was_said_of(order):  # its workflow was over before
+            raise errors.InvalidOrder(settlement.problem_with(order) or f"{self.order_id} was not settled")
+        return order
+
+    async def _update(self, name: str, content: str | Amendment | Settlement, timeout: float) -> Order | None:
         """The answer of the workflow, or of the ledger once the workflow is over; `None` without one in time."""
         try:
             async with asyncio.timeout(timeout):
@@ -418,6 +436,10 @@ class Orders:
         if after is None:
             after = await self.read(newest_id)
         await feed(bus, self.database, after, account=self.settings.account)
+
+    async def settle(self, own_id: str, settlement: Settlement) -> Order:
+        """Settle an order that no workflow follows, in the ledger. Raises `OrderNotFound`, `InvalidOrder`."""
+        return await asyncio.to_thread(settle, self.database, own_id, settlement, datetime.now(UTC))
 
     async def read(self, question: Callable[[sa.Connection], R]) -> R:
         """Ask the ledger, off the event loop."""

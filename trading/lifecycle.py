@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from trading.brokers.book import BookReport, BookState
 from trading.order import BrokerOrderId, Fill, Order, OrderType, Status, Terms
+from trading.settlement import Settlement
 
 
 class Trigger(StrEnum):
@@ -42,6 +43,7 @@ class Trigger(StrEnum):
     CANCEL = "cancel"
     EXPIRE = "expire"
     REJECT = "reject"
+    VANISH = "vanish"
 
 
 S, T = Status, Trigger
@@ -73,18 +75,29 @@ TRANSITIONS: dict[tuple[Status, Trigger], Status] = {
     (S.PLACED, T.EXPIRE): S.EXPIRED,
     (S.PLACED, T.REJECT): S.REJECTED,  # a receipt is not an acceptance: RMS and the exchange come later
     #
+    (S.PLACED, T.VANISH): S.UNKNOWN,  # Kite's book is of one day: its end was not seen, and a human has to say it
+    #
     (S.PARTIAL, T.COMPLETE): S.FILLED,
     (S.PARTIAL, T.CANCEL): S.CANCELLED,  # keeps its fills
     (S.PARTIAL, T.EXPIRE): S.EXPIRED,  # keeps its fills
     (S.PARTIAL, T.REJECT): S.REJECTED,  # keeps its fills; Kite: do not assume that a REJECTED row has none
+    (S.PARTIAL, T.VANISH): S.UNKNOWN,  # keeps its fills; whether there were more is not known
 }
-"""`(status, trigger) -> status`. PLACED and PARTIAL know no REFUSE, LOSE or ABSENT: the book outweighs an answer."""
+"""`(status, trigger) -> status`. PLACED and PARTIAL know no REFUSE, LOSE or ABSENT: the book outweighs an answer. Nor
+is an order ABSENT that has a broker order id."""
 
 ENDS: dict[BookState, Trigger] = {
     BookState.COMPLETE: T.COMPLETE,
     BookState.CANCELLED: T.CANCEL,
     BookState.EXPIRED: T.EXPIRE,
     BookState.REJECTED: T.REJECT,
+}
+
+BY_HAND: dict[Status, Trigger] = {
+    Status.FILLED: T.COMPLETE,
+    Status.CANCELLED: T.CANCEL,
+    Status.EXPIRED: T.EXPIRE,
+    Status.REJECTED: T.REJECT,
 }
 
 
@@ -131,6 +144,23 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Vanished:
+    """The book of its day is over, and today's does not have it. Its trades prove its end if they add up to all of it;
+    nothing else does."""
+
+    reason: str
+    amended: bool = False
+    """Whether a change was asked for that the book never showed: then it is not known what all of it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A human has said what became of an order that nothing can prove any more, and on what evidence."""
+
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """Somebody wants it gone. Changes no status: only the book, or never having been sent, ends an order."""
 
@@ -144,7 +174,9 @@ class Noted:
     reason: str
 
 
-Event = Refused | Withdrawn | Receipt | AnswerLost | ProvedAbsent | Reported | CancelRequested | Noted
+Event = (
+    Refused | Withdrawn | Receipt | AnswerLost | ProvedAbsent | Reported | Vanished | Settled | CancelRequested | Noted
+)
 
 
 def step(order: Order, event: Event, at: datetime) -> Order:
@@ -208,7 +240,25 @@ def _answer_lost(order: Order, event: AnswerLost) -> dict[str, Any]:
 
 
 def _proved_absent(order: Order, event: ProvedAbsent) -> dict[str, Any]:
-    return _moved(order, T.ABSENT, event.reason)
+    return {} if order.broker_order_id is not None else _moved(order, T.ABSENT, event.reason)
+
+
+def _vanished(order: Order, event: Vanished) -> dict[str, Any]:
+    if not event.amended and order.filled_quantity >= order.quantity:
+        return _moved(order, T.COMPLETE, f"{event.reason}; its trades add up to all of it")
+    return _moved(order, T.VANISH, event.reason)
+
+
+def _settled(order: Order, event: Settled) -> dict[str, Any]:
+    settlement = event.settlement
+    if settlement.problem_with(order) is not None:
+        return {}
+    fill = settlement.fill_of(order)
+    return {
+        "broker_order_id": order.broker_order_id or settlement.broker_order_id,
+        "fills": order.fills if fill is None else (*order.fills, fill),
+        **_moved(order, BY_HAND[settlement.status], settlement.words),
+    }
 
 
 def _cancel_requested(order: Order, event: CancelRequested) -> dict[str, Any]:
@@ -306,6 +356,8 @@ _STEPS: dict[type, Callable[[Order, Any], dict[str, Any]]] = {
     AnswerLost: _answer_lost,
     ProvedAbsent: _proved_absent,
     Reported: _reported,
+    Vanished: _vanished,
+    Settled: _settled,
     CancelRequested: _cancel_requested,
     Noted: _noted,
 }

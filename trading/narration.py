@@ -2,6 +2,9 @@
 
 from trading.order import Order, Status
 
+LOST = "sent, but the answer was lost: looking it up in the order book"
+GONE = "not in the broker's order book any more"
+
 
 def sentence(before: Order, after: Order) -> str:
     """What changed between two standings of one order."""
@@ -16,7 +19,7 @@ def _new_status(before: Order, after: Order) -> list[str]:
         return fills
     words = {
         Status.PENDING: "proved not to be at the broker",
-        Status.UNKNOWN: "sent, but the answer was lost: looking it up in the order book",
+        Status.UNKNOWN: LOST if before.status is Status.PENDING else GONE,
         Status.PLACED: f"working at the broker as {after.broker_order_id}",
         Status.FILLED: f"filled, {_part(after)} in all",
         Status.CANCELLED: f"cancelled with {_part(after)} filled",

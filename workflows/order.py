@@ -18,19 +18,27 @@ with workflow.unsafe.imports_passed_through():
     from trading.brokers.book import BookReport
     from trading.events import EVENT_OF, Entry, EventType
     from trading.guardian.verdict import Approval, Existing, Policy, Refusals
+    from trading.market.calendar import IST
     from trading.narration import sentence
-    from trading.order import Amendment, Frozen, Order, OrderIntent, OrderType, Status
+    from trading.order import Amendment, Frozen, Mode, Order, OrderIntent, OrderType, Status
+    from trading.settlement import Settlement
     from workflows import calls
     from workflows.card import card
     from workflows.names import STATUS
 
 BACKOFF_LIMIT = timedelta(seconds=30)
+UNREADABLE_LIMIT = timedelta(minutes=10)
+"""Between two readings of a book that cannot be read: the watch wakes the order when it can, and a night without a
+login must not fill its history."""
 WATCH_SILENT_SECONDS = 30.0
 """A book that the watch has not read for this long means that the order looks for itself."""
 
 
 OWN_REFUSALS = ("NotApproved", "DryRun")
 """Types of refusals that come from this side: nothing was sent."""
+REVIEW = "say it with `durable-orders settle`, as the contract note has it"
+News = lifecycle.Reported | lifecycle.Vanished | lifecycle.Settled | lifecycle.CancelRequested
+"""What handlers put into the inbox."""
 ANY_CONTENT = ""
 """For `placed`: whatever the order is, wait for it."""
 
@@ -87,12 +95,14 @@ class OrderWorkflow:
         self._policy: Policy | None = carried.policy if carried else None
         self._sequence = carried.sequence if carried else 0
         self._entries: list[Entry] = []
-        self._inbox: list[lifecycle.Reported | lifecycle.CancelRequested] = []
+        self._inbox: list[News] = []
         self._amendments: list[AmendmentRequest] = []
         self._attempts = carried.attempts if carried else 0
         self._pauses = carried.pauses if carried else 0
         self._woken = False
         self._unsettled = False
+        self._in_review = False
+        self._lost_at = self._order.updated_at
         self._recorded = self._order.status
         self._cancel_tries = 0
         self._next_cancel: datetime | None = None
@@ -114,6 +124,10 @@ class OrderWorkflow:
     @workflow.signal(description="What the account watch saw in the broker's book")
     def report(self, report: BookReport) -> None:
         self._inbox.append(lifecycle.Reported(report))
+
+    @workflow.signal(description="The broker's book of its day is over, and today's does not have it")
+    def gone(self, words: str, amended: bool) -> None:
+        self._inbox.append(lifecycle.Vanished(words, amended))
 
     @workflow.signal(description="What the order waits for may have come, such as a new login")
     def wake(self) -> None:
@@ -142,6 +156,22 @@ class OrderWorkflow:
     def _may_amend(self, change: Amendment) -> None:
         if self._order.status.terminal:
             raise ApplicationError(f"the order has ended: {self._order.status}", type="InvalidOrder")
+
+    @workflow.update(description="Say what became of an order that nothing can prove any more, and on what evidence")
+    async def settle(self, settlement: Settlement) -> Order:
+        self._inbox.append(lifecycle.Settled(settlement))
+        await self._until(lambda: self._recorded is not Status.UNKNOWN)
+        if not self._order.status.terminal:
+            raise ApplicationError(f"the book has told meanwhile: {self._order.status}", type="InvalidOrder")
+        return self._order
+
+    @settle.validator
+    def _may_settle(self, settlement: Settlement) -> None:
+        problem = settlement.problem_with(self._order)
+        if problem is None and not self._unsettled:
+            problem = "the order book is still being read: it will tell"
+        if problem is not None:
+            raise ApplicationError(problem, type="InvalidOrder")
 
     @workflow.update(description="Wait until the order is at the broker, or has ended")
     async def placed(self, fingerprint: str) -> Order:
@@ -201,6 +231,7 @@ class OrderWorkflow:
         if not existing.same_content:
             raise _duplicate(existing.order)
         self._order, self._policy, self._sequence = existing.order, existing.policy, existing.sequence
+        self._lost_at = existing.order.created_at
         self._apply(lifecycle.AnswerLost("its earlier workflow is gone"))
         self._show(self._order)
 
@@ -221,6 +252,7 @@ class OrderWorkflow:
         elif isinstance(answer, outcome.Refused):
             self._apply(lifecycle.Refused((_refusal(answer.evidence),)))
         elif isinstance(answer, outcome.Unknown):
+            self._lost_at = workflow.now()
             self._apply(lifecycle.AnswerLost(f"answer lost after sending: {answer.evidence}"))
         else:
             await self._try_later(answer)
@@ -248,6 +280,9 @@ class OrderWorkflow:
         await self._record()
         absent_since, reads, misses = None, 0, 0
         while self._order.status is Status.UNKNOWN:
+            if self._is_beyond_the_book():
+                await self._await_review()
+                continue
             self._woken = False
             seen = await calls.look(self._order)
             if isinstance(seen, Found):
@@ -258,15 +293,37 @@ class OrderWorkflow:
             elif isinstance(seen, Absent):
                 absent_since, reads, misses = absent_since or workflow.now(), reads + 1, 0
                 self._book_is_readable()
-                if workflow.now() - absent_since >= timedelta(seconds=self._approved.settle_window):
+                window = timedelta(seconds=self._approved.settle_window)
+                if workflow.now() - absent_since >= window and not self._is_beyond_the_book():
                     self._prove_absent(reads)
             self._read_inbox()
             if self._order.status is Status.UNKNOWN:
                 await self._record()
-                pause = self._backoff(self._approved.settle_interval, max(misses, 1))
+                limit = UNREADABLE_LIMIT if misses else BACKOFF_LIMIT
+                pause = self._backoff(self._approved.settle_interval, max(misses, 1), limit)
                 await self._wait(lambda: self._woken or bool(self._inbox), pause)
                 self._read_inbox()
-        self._unsettled = False
+        self._unsettled = self._in_review = False
+
+    def _is_beyond_the_book(self) -> bool:
+        """Kite's book is of one day: that today's does not have an order of an earlier day proves nothing."""
+        if self._order.broker_order_id is not None:  # it was there, and is gone
+            return True
+        if self._order.mode is not Mode.LIVE:
+            return False
+        is_of_today = self._lost_at.astimezone(IST).date() == workflow.now().astimezone(IST).date()
+        return not is_of_today and workflow.patched("the book is of one day")
+
+    async def _await_review(self) -> None:
+        """Until a human settles it, or the book shows it after all. No new risk is taken meanwhile."""
+        self._unsettled = True
+        if not self._in_review:
+            self._in_review = True
+            words = f"to be reviewed: what became of it, the broker's book cannot tell any more ({REVIEW})"
+            self._note(words, EventType.ALERT)
+        await self._record()
+        await workflow.wait_condition(lambda: bool(self._inbox))
+        self._read_inbox()
 
     def _book_is_readable(self) -> None:
         """New risk is held up for as long as the book cannot be read, and no longer."""
@@ -372,7 +429,7 @@ class OrderWorkflow:
         for event in inbox:
             self._take(event)
 
-    def _take(self, event: lifecycle.Reported | lifecycle.CancelRequested) -> None:
+    def _take(self, event: News) -> None:
         """Whoever saw it, this workflow or the watch: a lost order that is there again is told as found."""
         if isinstance(event, lifecycle.Reported) and self._order.status is Status.UNKNOWN:
             self._apply(lifecycle.Noted(f"found in the order book as {event.report.row.broker_order_id}"))
@@ -421,8 +478,8 @@ class OrderWorkflow:
         return True
 
     @staticmethod
-    def _backoff(first: float, tries: int) -> timedelta:
-        return min(timedelta(seconds=first * 2.0 ** min(tries - 1, 10)), BACKOFF_LIMIT)
+    def _backoff(first: float, tries: int, limit: timedelta = BACKOFF_LIMIT) -> timedelta:
+        return min(timedelta(seconds=first * 2.0 ** min(tries - 1, 10)), limit)
 
     def _continue_as_new_if_long(self) -> None:
         quiet = not (self._inbox or self._amendments or self._entries) and workflow.all_handlers_finished()

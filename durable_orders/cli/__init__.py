@@ -27,6 +27,9 @@ from durable_orders.cli import changing  # noqa: F401
 from durable_orders.cli import halting  # noqa: F401
 
 # isort: split
+from durable_orders.cli import settling  # noqa: F401
+
+# isort: split
 from durable_orders.cli import inquiries  # noqa: F401
 
 # isort: split

@@ -1,30 +1,92 @@
 """The next day: Kite's book is of one day, and what it does not show any more is never silently closed."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
-from activities.concerns import Concerns
+import pytest
+
+from chaos.venue import INFY
+from tests.conftest import eventually
 from tests.live.conftest import Desks
-from tests.live.desk import at_work
-from trading.order import Account, Status
+from tests.live.desk import FAR, Desk, at_work, story
+from trading.errors import InvalidOrder
+from trading.events import EventType
+from trading.ledger.reading import unsettled_orders
+from trading.order import Order, OrderType, Side, Status, Terms
+from trading.settlement import Settlement
+from workers.parts import Parts
+
+CONTRACT_NOTE = "contract note of yesterday"
 
 
-async def test_order_that_is_gone_from_the_book_is_for_a_human_to_review(desks: Desks) -> None:
+async def next_morning(desk: Desk, parts: Parts) -> None:
+    """The night's change of books, and the two looks, some time apart, at which an order counts as gone."""
+    watch, tomorrow = parts.watch, datetime.now(UTC) + timedelta(days=1)
+    rows = await watch._run(watch._broker.order_book)
+    assert rows == []
+    assert watch._rollover.gone([], tomorrow) == []
+    await watch.report_gone(watch._rollover.gone([], tomorrow))
+
+
+async def all_unknown(desk: Desk) -> list[Order]:
+    async def found() -> list[Order] | None:
+        orders = await desk.orders.list()
+        return orders if {order.status for order in orders} == {Status.UNKNOWN} else None
+
+    found_orders = await eventually(found, "all of them are UNKNOWN")
+    assert found_orders is not None
+    return found_orders
+
+
+async def unsettled(desk: Desk) -> set[str]:
+    return set(await desk.orders.read(lambda ledger: unsettled_orders(ledger, desk.settings.account)))
+
+
+async def test_what_the_book_does_not_have_any_more_waits_for_a_human(desks: Desks) -> None:
     desk = await desks(staffed=False)
-    async with at_work(desk) as parts:
+    async with at_work(desk):
         order = await desk.resting()
-    await desk.venue.ask("POST", "close-session")
+        (row,) = desk.at_the_broker(order)
+        await desk.venue.fill(row.broker_order_id, 4, FAR)
+        await desk.recorded(order, Status.PARTIAL)
+        foreign = await desk.venue.place_foreign(
+            Terms(symbol=INFY, side=Side.SELL, quantity=8, order_type=OrderType.LIMIT, price=Decimal(1600))
+        )
+        await desk.told(f"order:{desk.settings.account}:external-{foreign}", "found at the broker")
     await desk.venue.ask("POST", "next-day")
-    book = await asyncio.to_thread(parts.watch._broker.order_book)
-    assert book == []
-    concerns = Concerns(Account(desk.settings.account), parts.watch._broker, parts.database)
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    for _ in range(2):
-        concerns.report_missing({row.broker_order_id for row in book}, tomorrow)
-    assert (await desk.alerts()) == [
-        f"{order.order_id} is PLACED and not in the broker's book of today any more: to be reviewed"
-    ]
-    assert (await order.now()).status is Status.PLACED
+    async with at_work(desk) as parts:
+        await next_morning(desk, parts)
+        gone = await all_unknown(desk)
+        await desk.told(order.order_id, "to be reviewed", EventType.ALERT)
+        assert await unsettled(desk) == {each.order_id for each in gone}
+        refused = await (await desk.place()).result()
+        assert "UNKNOWN_OUTSTANDING" in " ".join(refused.reasons)
+
+        with pytest.raises(InvalidOrder, match="a FILLED order has 10 filled, and with this it is 4"):
+            await order.settle(Settlement(status=Status.FILLED, evidence=CONTRACT_NOTE))
+        traded = {"quantity": 2, "price": Decimal("1399.5"), "traded_at": datetime.now(UTC) - timedelta(hours=1)}
+        ended = await order.settle(Settlement(status=Status.EXPIRED, evidence=CONTRACT_NOTE, **traded))
+        assert (ended.status, [fill.quantity for fill in ended.fills]) == (Status.EXPIRED, [4, 2])
+        assert f"settled by hand as EXPIRED: {CONTRACT_NOTE}" in story(await order.events())
+        with pytest.raises(InvalidOrder):
+            await order.settle(Settlement(status=Status.CANCELLED, evidence="second thoughts"))
+        external = desk.orders.handle(f"external-{foreign}")
+        assert (await external.settle(Settlement(status=Status.EXPIRED, evidence=CONTRACT_NOTE))).status.terminal
+        assert await unsettled(desk) == set()
+        (held,) = await desk.orders.positions()
+        assert held.quantity == 6
+        assert (await (await desk.place()).result()).status is Status.FILLED
+
+
+async def test_order_that_is_in_the_book_after_all_goes_on(desks: Desks) -> None:
+    desk = await desks()
+    order = await desk.resting()
+    await desk.orders.client.get_workflow_handle(order.order_id).signal("gone", args=["an empty book was read", False])
+    await desk.told(order.order_id, "to be reviewed", EventType.ALERT)
+    (row,) = desk.at_the_broker(order)
+    await desk.venue.fill(row.broker_order_id, 10, FAR)
+    assert (await order.result()).status is Status.FILLED
+    assert await unsettled(desk) == set()
 
 
 async def test_order_that_ended_with_its_session_is_seen_on_the_same_day(desks: Desks) -> None:

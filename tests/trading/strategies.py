@@ -17,6 +17,7 @@ from trading.lifecycle import (
     Receipt,
     Refused,
     Reported,
+    Vanished,
     Withdrawn,
 )
 from trading.order import (
@@ -127,6 +128,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Withdrawn, texts),
     st.builds(AnswerLost, texts),
     st.builds(ProvedAbsent, texts),
+    st.builds(Vanished, texts, st.booleans()),
     st.builds(CancelRequested, texts),
     st.builds(Noted, texts),
 )

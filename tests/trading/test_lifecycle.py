@@ -22,6 +22,7 @@ from trading.lifecycle import (
     Refused,
     Reported,
     Trigger,
+    Vanished,
     Withdrawn,
     step,
 )
@@ -63,8 +64,10 @@ def judged(before: Order, event: Event, at: datetime) -> Order:
     assert (after is before) == (after == before)
     assert all(getattr(after, field) == getattr(before, field) for field in FIXED)
     assert before.broker_order_id in (None, after.broker_order_id)
-    if after.status in (Status.PENDING, Status.UNKNOWN):
-        assert after.broker_order_id is None, "what the broker has is neither pending nor unknown"
+    if after.status is Status.PENDING:
+        assert after.broker_order_id is None, "what the broker has is not pending"
+    if after.status is Status.UNKNOWN and before.status is not Status.UNKNOWN:
+        assert (after.broker_order_id is not None) is isinstance(event, Vanished), "unknown is what the book had only"
     if after.status is not before.status:
         assert after.status in {TRANSITIONS.get((before.status, trigger)) for trigger in Trigger}
         assert not before.status.terminal
@@ -78,6 +81,8 @@ def ends(order: Order, event: Event, filled: int) -> bool:
     """Whether the event proves the end of an open order whose trades now add up to `filled` (rule 4)."""
     if isinstance(event, Refused | Withdrawn):
         return order.status is Status.PENDING
+    if isinstance(event, Vanished):
+        return not event.amended and order.filled_quantity >= order.quantity
     if not isinstance(event, Reported) or order.broker_order_id not in (None, event.report.row.broker_order_id):
         return False
     row = event.report.row

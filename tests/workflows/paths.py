@@ -10,7 +10,8 @@ from tests.workflows.desk import Desk, now
 from trading.brokers.book import BookState
 from trading.errors import InvalidOrder
 from trading.events import EventType
-from trading.order import Amendment, OrderType
+from trading.order import Amendment, OrderType, Status
+from trading.settlement import Settlement
 
 Play = Callable[[Desk], Awaitable[OrderHandle]]
 
@@ -127,6 +128,16 @@ async def expired(desk: Desk) -> OrderHandle:
     return order
 
 
+async def gone_from_the_book_and_settled_by_hand(desk: Desk) -> OrderHandle:
+    order = await desk.resting()
+    desk.broker.trade(desk.broker.only, 4)
+    await desk.look()
+    await desk.workflow(order).signal("gone", args=["it was placed yesterday, and the book does not have it", False])
+    await desk.event(order, EventType.ALERT)
+    await order.settle(Settlement(status=Status.EXPIRED, evidence="contract note of yesterday"))
+    return order
+
+
 async def taken_up_from_the_ledger(desk: Desk) -> OrderHandle:
     intent = desk.intent(client_order_id="mine")
     order = await desk.orders.place(intent)
@@ -154,6 +165,7 @@ PATHS: tuple[Play, ...] = (
     expired,
     failed_as_a_duplicate,
     filled_by_its_own_look,
+    gone_from_the_book_and_settled_by_hand,
     limit_filled_by_reports,
     lost_answer_absent_and_rejected,
     lost_answer_absent_and_resent,

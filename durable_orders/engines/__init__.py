@@ -2,5 +2,6 @@
 
 from durable_orders.engines.interface import ExecutionEngine
 from durable_orders.engines.live import LiveExecutionEngine
+from durable_orders.engines.paper import PaperExecutionEngine
 
-__all__ = ["ExecutionEngine", "LiveExecutionEngine"]
+__all__ = ["ExecutionEngine", "LiveExecutionEngine", "PaperExecutionEngine"]

@@ -11,7 +11,7 @@ from trading.errors import DuplicateOrder
 from trading.event_data import order_data, position_data, standing
 from trading.events import EVENT_OF, EventType
 from trading.narration import sentence
-from trading.order import Order, OrderId
+from trading.order import Order, OrderId, Status
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,18 @@ class Followed:
                     self._orders[own_id] = after
                     self._tell_change(before, after)
             return self._orders[own_id]
+
+    def show(self, after: Order) -> None:
+        """The order stands so now, as whoever executes it says."""
+        with self._lock:
+            before = self._orders.get(after.order_id)
+            if before is None:
+                self.enter(after.changed(status=Status.PENDING, fills=(), reasons=(), broker_order_id=None))
+                before = self._orders[after.order_id]
+            if after != before:
+                self._books.note(before, after)
+                self._orders[after.order_id] = after
+                self._tell_change(before, after)
 
     def find(self, own_id: OrderId) -> Order | None:
         with self._lock:

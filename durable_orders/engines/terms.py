@@ -8,7 +8,7 @@ from typing import Any
 
 from durable_orders.callers.figures import section
 from trading.order import Mode, Order, OrderId, OrderIntent, order_id
-from trading.settings import Execution, Live, Paper
+from trading.settings import Calendar, Execution, Live, Settings
 
 OLDER_KEYS = frozenset({"retry_enabled", "reconciliation_enabled", "guardian_enabled"})
 """Of `execution.live`, beside those of `trading.settings.Live`."""
@@ -36,9 +36,24 @@ class LiveTerms:
         return cls(_execution("live", given).live, older.get("reconciliation_enabled", True) is not False)
 
 
-def paper_settings(config: Any) -> Paper:
-    """`execution.paper`. Raises `ValueError`, which names the key, for what cannot be used."""
-    return _execution("paper", section(config, "execution", "paper")).paper
+def paper_run(config: Any) -> Settings:
+    """The settings of a run in memory: those that are given, or the parts of an older configuration that are still
+    about what they were. The market is always open there: it is whenever the caller's market data has a price.
+
+    Raises `ValueError`, which names the key, for what cannot be used.
+    """
+    if isinstance(config, Settings):
+        return config
+    execution = section(config, "execution")
+    trading = section(config, "trading")
+    content = {
+        "execution": {key: execution[key] for key in ("paper", "circuit_breakers") if execution.get(key) is not None},
+        "guardian": section(config, "guardian"),
+        "trading": {key: trading[key] for key in ("paper_capital", "trade_throttler") if trading.get(key) is not None},
+        "market": {"calendar": Calendar.ALWAYS_OPEN},
+    }
+    account = section(config).get("account")
+    return Settings.model_validate(content | ({"account": account} if account else {}))
 
 
 def _execution(name: str, given: Mapping[str, Any]) -> Execution:

@@ -40,8 +40,7 @@ class Core:
         Raises `InvalidSettings` for a rule that cannot be had.
         """
         models = settings.execution.paper
-        tick_sizes = {instrument.symbol: instrument.tick_size for instrument in instruments}
-        self.exchange = Exchange(Matcher(models, tick_sizes.get))
+        self.exchange = Exchange(Matcher(models, instruments.tick_size))
         self.guard = Guard(settings, instruments, self.exchange, strategies)
         self.now = now.astimezone(IST)
         self._account = settings.account
@@ -79,6 +78,10 @@ class Core:
         else:
             self._travel(self._place_latency, lambda at: self._place(live, at))
 
+    def refuse(self, live: Live, reason: str) -> None:
+        """End an order that somebody else refuses, before it is submitted."""
+        self._apply(live, lifecycle.Refused((reason,)), self.now)
+
     def cancel(self, client_order_id: str, reason: str) -> None:
         """Ask for a cancel; of an order that has ended it changes nothing. Raises `OrderNotFound`."""
         live = self._live.get(client_order_id)
@@ -98,6 +101,11 @@ class Core:
         self.now = tick.at
         for progress in self.exchange.show(tick, session):
             self._report(progress)
+
+    def pass_time(self, until: datetime) -> None:
+        """What travels and gets there by that moment arrives, without a tick."""
+        self._arrive(until + timedelta.resolution)
+        self.now = max(self.now, until.astimezone(IST))
 
     def close(self) -> None:
         """The end of the last session: everything arrives, and what still works expires."""

@@ -88,6 +88,11 @@ class Instruments:
     def get(self, symbol: str) -> Instrument | None:
         return self._by_symbol.get(symbol)
 
+    def tick_size(self, symbol: str) -> Decimal | None:
+        """Rupees; `None` for what is not traded."""
+        instrument = self.get(symbol)
+        return None if instrument is None else instrument.tick_size
+
     def by_token(self, token: int) -> Instrument | None:
         return self._by_token.get(token)
 

@@ -3,7 +3,13 @@
 `docs/migrating-from-v2.md` says what is different, and why.
 """
 
+from durable_orders.v2.adapter import ExecutionEngineV2ToV3Adapter
 from durable_orders.v2.engine import ExecutionEngineV2
+from durable_orders.v2.factories import (
+    create_execution_engine,
+    create_execution_engine_v2,
+    execute_with_v2_or_fallback,
+)
 from durable_orders.v2.fifo import fifo_pair
 from durable_orders.v2.guardian import GuardianDecision, TradeGuardian
 from durable_orders.v2.intents import ExecutionResult, OrderIntent, convert_strategy_intent_to_execution_intent
@@ -21,6 +27,7 @@ from durable_orders.v2.throttler import (
 __all__ = [
     "DEFAULT_EXPECTED_EDGE_RUPEES",
     "ExecutionEngineV2",
+    "ExecutionEngineV2ToV3Adapter",
     "ExecutionResult",
     "GuardianDecision",
     "JournalStateStore",
@@ -32,6 +39,9 @@ __all__ = [
     "TradeThrottler",
     "build_throttler_config",
     "convert_strategy_intent_to_execution_intent",
+    "create_execution_engine",
+    "create_execution_engine_v2",
+    "execute_with_v2_or_fallback",
     "fifo_pair",
     "latest_throttler_summary",
 ]

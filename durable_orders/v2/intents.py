@@ -41,8 +41,8 @@ class ExecutionResult:
 
     order_id: str | None
     status: str
-    """`PLACED`, `REJECTED`, `FILLED`, `PARTIAL`, `CANCELLED`; or `UNKNOWN`, where the broker's answer was lost and its
-    book does not tell yet."""
+    """`PLACED`, `REJECTED`, `FILLED`, `PARTIAL`, `CANCELLED`; `UNKNOWN`, where the broker's answer was lost and its
+    book does not tell yet; `PENDING`, where an order is recorded on the server and no worker has sent it yet."""
     symbol: str
     side: str
     qty: int

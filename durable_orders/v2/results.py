@@ -8,8 +8,9 @@ from durable_orders.v2.books import Seen
 from durable_orders.v2.intents import ExecutionResult, OrderIntent
 from trading.order import Status
 
-SHOWN = {Status.PENDING: "PLACED", Status.EXPIRED: "CANCELLED"}
-"""Where the older engine has no word of its own. `UNKNOWN` stays what it is."""
+SHOWN = {Status.EXPIRED: "CANCELLED"}
+"""Where the older engine has no word of its own. `PENDING` (recorded, nothing sent yet) and `UNKNOWN` stay as they are:
+any other word would be a guess."""
 
 
 def status_word(status: Status) -> str:

@@ -135,7 +135,7 @@ def test_rebuild_shows_that_the_histories_tell_the_ledger(home: Path) -> None:
         "5 orders made anew out of histories.",
         "  only in the ledger: 1 order, found at the broker, without a workflow",
     ]
-    rows = r"It equals the old one: orders 6, events \d+, fills 3, positions 1, strategy positions 3\.\n"
+    rows = r"It equals the old one: orders 6, events \d+, fills 3, positions 1, strategy positions 3, lots 0\.\n"
     assert re.search(rows, answer.out)
     assert answer.out.endswith(f"The rebuilt ledger is {home / REBUILT}.\n")
     assert known(home) == before

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +21,9 @@ CONNECT_SECONDS = 10
 WRITER_LOCK = 0x0D0E
 """PostgreSQL advisory lock: writers queue up, so event ids become visible in their order, without gaps."""
 TAKE_TURN = "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)"
+FILE = "file"
+"""Under which name a connection's info has its file's identity."""
+GONE = "the file was deleted or replaced while it was open"
 POOL = 16
 """Connections that are kept open."""
 DRIVERS = {
@@ -44,6 +48,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._busy_seconds = busy_seconds
         self._writing = threading.Lock()
+        self._was_open = False
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
         self._reader = self.engine
         if not self.is_sqlite:
@@ -51,6 +56,7 @@ class Database:
 
     def _sqlite_engine(self) -> sa.Engine:
         engine = sa.create_engine(self.url, connect_args={"timeout": self._busy_seconds}, pool_size=POOL)
+        sa.event.listen(engine, "do_connect", self._make_no_second_file)
         sa.event.listen(engine, "connect", self._prepare_sqlite)
         return engine
 
@@ -71,9 +77,11 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A consistent view; what other transactions do meanwhile is not seen."""
+        """A consistent view; what other transactions do meanwhile is not seen. Raises `LedgerUnusable` if a file that
+        was open is gone."""
         with self._reader.connect() as connection:
             if self.is_sqlite:
+                self._must_be_there(connection)
                 connection.exec_driver_sql("BEGIN")
             yield connection
 
@@ -81,10 +89,12 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that is alone in writing; committed at the end of the block, undone by any exception.
 
-        Raises SQLAlchemy's `OperationalError` if another process writes for longer than `busy_seconds`.
+        Raises SQLAlchemy's `OperationalError` if another process writes for longer than `busy_seconds`, and
+        `LedgerUnusable` if a file that was open is gone.
         """
         with self._writing, self.engine.begin() as connection:
             if self.is_sqlite:
+                self._must_be_there(connection)
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 milliseconds = max(1, round(self._busy_seconds * 1000))
@@ -100,11 +110,33 @@ class Database:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _prepare_sqlite(self, connection: sqlite3.Connection, _record: Any) -> None:
+    def _must_be_there(self, connection: sa.Connection) -> None:
+        """A file that was deleted or replaced goes on taking writes that nobody will ever read."""
+        if connection.info[FILE] != _identity(self.place):
+            self.engine.dispose()
+            raise LedgerUnusable(f"ledger {self.place}: {GONE}")
+
+    def _make_no_second_file(self, *_arguments: Any) -> None:
+        """Nor is a new one made in its place, which would be an empty ledger."""
+        if self._was_open and _identity(self.place) is None:
+            raise LedgerUnusable(f"ledger {self.place}: {GONE}")
+
+    def _prepare_sqlite(self, connection: sqlite3.Connection, record: Any) -> None:
         """WAL with synchronous=NORMAL survives a killed process whole; power loss may take the last commits."""
         connection.isolation_level = None  # transactions begin where `read` and `write` say so
         _switch_to_wal(connection, time.monotonic() + self._busy_seconds)
         connection.execute("PRAGMA synchronous=NORMAL")
+        record.info[FILE] = _identity(self.place)
+        self._was_open = True
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file has that name now; `None` for none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _checked(url: str) -> sa.URL:

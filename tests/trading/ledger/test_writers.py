@@ -4,13 +4,17 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from threading import Barrier
 
-from tests.trading.ledger.examples import enter, everything, history, new_order, record_all
-from tests.trading.ledger.processes import Call, at_once, run
+from tests.trading.ledger.examples import enter, everything, history, new_order, record_all, rows
+from tests.trading.ledger.processes import SECONDS, Call, at_once, run
 from trading.brokers.book import BookState
+from trading.ledger.audit import fill_sums
 from trading.ledger.database import Database
 from trading.ledger.reading import FeedEvent, events_after, events_of, find_order, positions_of
 from trading.ledger.recording import record, record_within
+from trading.ledger.tables import CHARGED
+from trading.order import Order, Side
 
 FILLS = 50
 
@@ -38,6 +42,32 @@ def test_two_processes_lose_no_fill_of_one_symbol(ledger: Database, ledger_url: 
     assert position.quantity == 2 * FILLS
     assert position.open_value == 2 * sum(100 + number for number in range(FILLS))
     assert len(feed) == 2 * (FILLS + 1)
+
+
+def test_fifty_orders_at_once_lose_no_position_update(ledger: Database, ledger_url: str) -> None:
+    """Of one symbol, half of them sold, each over a connection of its own, and all begun together."""
+    begun = Barrier(FILLS)
+    orders = [new_order(f"o{n}", quantity=3, side=Side.BUY if n % 2 else Side.SELL) for n in range(FILLS)]
+
+    def write(order: Order) -> None:
+        with Database(ledger_url) as database:
+            recordings = history(order, [(2, Decimal(100)), (1, Decimal(103))], BookState.COMPLETE)
+            begun.wait(SECONDS)
+            record_all(database, recordings)
+
+    with ThreadPoolExecutor(FILLS) as threads:
+        list(threads.map(write, orders))
+    booked = rows(ledger, "fills")
+    with ledger.read() as connection:
+        [position] = positions_of(connection, "paper")
+        assert fill_sums(connection, "paper") == {(position.symbol, position.product): (0, Decimal(0))}
+    assert len(booked) == 2 * FILLS
+    assert (position.quantity, position.open_value) == (0, Decimal(0)), "as much was sold as bought, at the same prices"
+    assert position.realized_pnl == position.realized_fifo == sum(row["realized_fifo"] for row in booked) == 0
+    assert position.charges == sum(row[name] for row in booked for name in CHARGED)
+    assert rows(ledger, "lots") == []
+    [own] = rows(ledger, "strategy_positions")
+    assert (own["quantity"], own["realized_pnl"]) == (0, 0)
 
 
 def test_a_killed_process_leaves_nothing_and_blocks_nobody(ledger: Database, ledger_url: str) -> None:

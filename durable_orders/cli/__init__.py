@@ -36,6 +36,9 @@ from durable_orders.cli import inquiries  # noqa: F401
 from durable_orders.cli import journal  # noqa: F401
 
 # isort: split
+from durable_orders.cli import backtest  # noqa: F401
+
+# isort: split
 from durable_orders.cli import checking  # noqa: F401
 from durable_orders.cli.app import app, complain
 from trading.errors import DurableOrdersError

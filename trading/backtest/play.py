@@ -19,7 +19,7 @@ from trading.settings import Settings
 from trading.strategy import Strategy
 from trading.strategy_files import Loaded
 
-MOST_AT_ONCE = 100_000
+MOST_AT_ONCE = 10_000
 """Things that a strategy may ask for between two ticks: one that answers each order with another never ends."""
 LONGEST_NAME = 50
 """Of the strategy's name in the ids of its orders, which may have 64 characters."""

@@ -182,4 +182,5 @@ def test_both_paths_come_to_the_same_ends(own: dict[str, Any], steps: list[Step]
     for client_order_id, order in path.orders.items():
         assert outcome(core.order(client_order_id)) == outcome(order)
     for position in positions:
-        assert core.guard.holdings.position(position.symbol, position.product) == position
+        ours = core.guard.holdings.position(position.symbol, position.product)
+        assert [getattr(ours, name) for name in MONEY] == [getattr(position, name) for name in MONEY]

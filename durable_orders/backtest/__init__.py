@@ -1,0 +1,1 @@
+"""What `durable-orders backtest` does: plays a strategy in one process and reports on it."""

@@ -1,0 +1,185 @@
+"""What a backtest came to, in figures: trades, equity, drawdown, charges, and slippage against the arrival price."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from trading.backtest.orders import Ended
+from trading.backtest.play import Mark, Played
+from trading.fees import Charges, NoCharges, charged_as, charges_of_order
+from trading.ledger.positions import Position, booked
+from trading.order import Product, Side, Status
+
+ZERO = Decimal(0)
+BPS = Decimal(10_000)
+PAISA = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class TradeLine:
+    """One order that traded."""
+
+    at: datetime
+    """Of its last fill, on the market's clock."""
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: int
+    """Units filled."""
+    average_price: Decimal
+    """Rupees a unit."""
+    arrival_price: Decimal | None
+    """Rupees: the last price when the strategy asked for it; `None` before the first tick."""
+    slippage: Decimal | None
+    """Rupees that the fills were worse than that; less than 0 where they were better."""
+    charges: Decimal
+    """Rupees."""
+    realized: Decimal
+    """Rupees that it earned by closing something, before charges."""
+    position: int
+    """Units held of the symbol and product after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The account at a moment, in rupees."""
+
+    at: datetime
+    equity: Decimal
+    """Profit so far, realized and not, after charges."""
+    gross: Decimal
+    """The same before charges."""
+    drawdown: Decimal
+    """How far the equity is below its highest until then; 0 or less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All of it. Rupees where nothing else is said."""
+
+    strategy: str
+    first: datetime | None
+    last: datetime | None
+    ticks: int
+    orders: int
+    by_status: dict[Status, int]
+    gross_profit: Decimal
+    charges: Charges
+    net_profit: Decimal
+    max_drawdown: Decimal
+    """At least 0."""
+    turnover: Decimal
+    slippage: Decimal
+    slippage_bps: Decimal | None
+    """Of the turnover at arrival prices; `None` without one."""
+    wins: int
+    """Orders that closed something and earned money by it, before charges."""
+    losses: int
+    trades: list[TradeLine]
+    curve: list[Point]
+    refusals: dict[str, int]
+    """Why orders were rejected, and how many."""
+    uncharged: list[str]
+    """Symbols whose charges are not known."""
+    failure: str | None
+
+
+def figures_of(played: Played) -> Figures:
+    """Works it all out of what was played. The charges are those of each order with all its fills."""
+    orders = played.orders
+    traded = [order for order in orders if order.trades]
+    lines, charges, uncharged = _trades(traded)
+    curve = _curve(played.marks, lines)
+    slippage = sum((line.slippage for line in lines if line.slippage is not None), ZERO)
+    arrived = sum((line.arrival_price * line.quantity for line in lines if line.arrival_price is not None), ZERO)
+    gross = curve[-1].gross if curve else ZERO
+    return Figures(
+        strategy=played.strategy,
+        first=played.first,
+        last=played.last,
+        ticks=played.ticks,
+        orders=len(orders),
+        by_status=dict(Counter(order.status for order in orders)),
+        gross_profit=gross,
+        charges=charges,
+        net_profit=gross - charges.total,
+        max_drawdown=-min((point.drawdown for point in curve), default=ZERO),
+        turnover=sum((line.average_price * line.quantity for line in lines), ZERO).quantize(PAISA),
+        slippage=slippage.quantize(PAISA),
+        slippage_bps=(slippage / arrived * BPS).quantize(PAISA) if arrived else None,
+        wins=sum(line.realized > 0 for line in lines),
+        losses=sum(line.realized < 0 for line in lines),
+        trades=lines,
+        curve=curve,
+        refusals=dict(Counter(_code(reason) for order in _rejected(orders) for reason in order.reasons)),
+        uncharged=uncharged,
+        failure=played.failure,
+    )
+
+
+def _rejected(orders: Iterable[Ended]) -> Iterable[Ended]:
+    return (order for order in orders if order.status is Status.REJECTED)
+
+
+def _code(reason: str) -> str:
+    """A check's code; else the sentence itself."""
+    code, colon, _ = reason.partition(":")
+    return code if colon and code.isupper() else reason
+
+
+def _trades(orders: Sequence[Ended]) -> tuple[list[TradeLine], Charges, list[str]]:
+    held: dict[tuple[str, Product], Position] = {}
+    lines, total, uncharged = [], Charges(), dict[str, None]()
+    for order in sorted(orders, key=lambda order: order.trades[-1].at):
+        key = (order.symbol, order.product)
+        before = position = held.get(key) or Position(order.account, *key)
+        for trade in order.trades:
+            position = booked(position, order.side, trade.quantity, trade.price)
+        held[key] = position
+        try:
+            charges = _charges(order)
+        except NoCharges:
+            charges = Charges()
+            uncharged[order.symbol] = None
+        total += charges
+        lines.append(_line(order, charges, position.realized_pnl - before.realized_pnl, position.quantity))
+    return lines, total, list(uncharged)
+
+
+def _charges(order: Ended) -> Charges:
+    segment, contract = charged_as(order.symbol, order.product)
+    return charges_of_order(segment, contract.exchange, order.side, order.fills, multiplier=contract.multiplier or 1)
+
+
+def _line(order: Ended, charges: Charges, realized: Decimal, position: int) -> TradeLine:
+    quantity = sum(trade.quantity for trade in order.trades)
+    value = sum((trade.price * trade.quantity for trade in order.trades), ZERO)
+    arrival = order.arrival_price
+    return TradeLine(
+        at=order.trades[-1].at,
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=quantity,
+        average_price=(value / quantity).quantize(Decimal("0.0001")),
+        arrival_price=arrival,
+        slippage=None if arrival is None else (order.side.sign * (value - arrival * quantity)).quantize(PAISA),
+        charges=charges.total,
+        realized=realized.quantize(PAISA),
+        position=position,
+    )
+
+
+def _curve(marks: Sequence[Mark], lines: Sequence[TradeLine]) -> list[Point]:
+    """The equity at each mark: charges are taken off with the last fill of their order."""
+    points, charged, number, highest = [], ZERO, 0, ZERO
+    for mark in marks:
+        while number < len(lines) and lines[number].at <= mark.at:
+            charged += lines[number].charges
+            number += 1
+        equity = (mark.profit - charged).quantize(PAISA)
+        highest = max(highest, equity)
+        points.append(Point(mark.at, equity, mark.profit.quantize(PAISA), equity - highest))
+    return points

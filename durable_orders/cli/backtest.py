@@ -1,0 +1,160 @@
+"""The command that plays a strategy file over recorded ticks, in one process and without a server."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, errors, fail, note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from durable_orders.backtest.figures import Figures
+    from trading.backtest.play import Played
+    from trading.market.feeds import Timed
+    from trading.market.instruments import Instruments
+    from trading.market.ticks import Tick
+    from trading.settings import Settings
+
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE.py", help="The strategy: one class, or an object called strategy.")
+]
+TicksOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ticks", help="CSV or Parquet of ticks or candles; without it, as the settings say.", dir_okay=False
+    ),
+]
+ReportOption = Annotated[Path | None, typer.Option("--report", help="Write an HTML page with plots.", dir_okay=False)]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the fill models, instead of the settings' own.")]
+SymbolOption = Annotated[str | None, typer.Option("--symbol", help="Whose ticks those are, where the file has none.")]
+
+
+@app.command()
+def backtest(
+    file: FileArgument,
+    ticks: TicksOption = None,
+    symbol: SymbolOption = None,
+    report: ReportOption = None,
+    seed: SeedOption = None,
+    home: HomeOption = HOME,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Play a strategy over recorded ticks: the same checks, lifecycle and paper exchange, in memory.
+
+    Nothing is sent and nothing is kept but the report. Exit code 1 if the strategy was stopped by an error of its own.
+    """
+    from durable_orders.backtest.figures import figures_of
+    from trading.strategy_files import load_strategy
+    from workers.home import Home
+    from workers.instruments import instruments_of
+
+    loaded = load_strategy(file)
+    settings = _settings(Home(home).settings(config), ticks, symbol, seed)
+    instruments = instruments_of(Home(home), settings)
+    recorded = _ticks(settings, instruments)
+    from trading.backtest.play import Player
+
+    player = Player(loaded, settings, instruments, recorded[0].at if recorded else datetime.now().astimezone())
+    played = _play(player.play, settings, recorded)
+    figures = figures_of(played)
+    if report is not None:
+        from durable_orders.backtest.page import write_page
+
+        write_page(report, played, figures)
+    _print(figures, as_json=as_json)
+    if report is not None:
+        note(f"the report is in {report}")
+    if figures.failure is not None:
+        fail(figures.failure)
+
+
+def _settings(own: "Settings", ticks: Path | None, symbol: str | None, seed: int | None) -> "Settings":
+    """Those of the home, on paper whatever they say, with what the command line says over them."""
+    market = {key: value for key, value in {"ticks": ticks, "symbol": symbol}.items() if value is not None}
+    paper = own.execution.paper.model_dump() | ({"seed": seed} if seed is not None else {})
+    return own.replaced({"market": market, "execution": {"mode": "paper", "dry_run": False, "paper": paper}})
+
+
+def _ticks(settings: "Settings", instruments: "Instruments") -> "list[Tick]":
+    """Raises `InvalidTicks`, and `InvalidSettings` for a symbol that is not in the master."""
+    from trading.errors import InvalidSettings
+    from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
+    from trading.market.tick_files import read_ticks
+
+    market = settings.market
+    symbol = market.symbol or (SHIPPED_SYMBOL if market.ticks is None else None)
+    instrument = instruments.get(symbol) if symbol else None
+    if symbol and instrument is None:
+        raise InvalidSettings(f"market.symbol: {symbol} is not in the instrument master")
+    step = instrument.tick_size if instrument else Decimal("0.05")
+    return read_ticks(market.ticks or shipped_day(), symbol, step)
+
+
+def _play(play: "Callable[..., Played]", settings: "Settings", ticks: "list[Tick]") -> "Played":
+    from trading.market.calendar import calendar_of
+    from trading.market.feeds import ReplayFeed
+
+    feed = ReplayFeed(ticks, 1.0, calendar_of(settings.market.calendar), rounds=1)
+    with _progress(len(ticks)) as shown:
+        return play(feed, shown)
+
+
+@contextmanager
+def _progress(total: int) -> "Iterator[Callable[[Timed], None]]":
+    """A bar on stderr, where that is a terminal. It is moved once in a while: drawing costs more than a tick."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeElapsedColumn(),
+    )
+    every = max(total // 200, 1)
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("playing", total=total)
+        seen = 0
+
+        def show(timed: "Timed") -> None:
+            nonlocal seen
+            seen += 1
+            if seen % every == 0:
+                progress.update(task, completed=seen, description=f"{timed.tick.at:%d %b %H:%M}")
+
+        yield show
+
+
+def _print(figures: "Figures", *, as_json: bool) -> None:
+    from durable_orders.backtest.table import SHOWN, summary_table, trades_table
+
+    if as_json:
+        _print_json(figures)
+        return
+    console.print(summary_table(figures))
+    if figures.trades:
+        console.print()
+        console.print(trades_table(figures.trades[-SHOWN:]))
+        if len(figures.trades) > SHOWN:
+            console.print(f"The last {SHOWN} of {len(figures.trades)} trades; --report and --json have all.")
+
+
+def _print_json(figures: "Figures") -> None:
+    import json
+    import sys
+
+    from durable_orders.cli.app import jsonable
+
+    content: dict[str, Any] = {name: getattr(figures, name) for name in figures.__slots__}
+    content["trades"] = [asdict(line) for line in figures.trades]
+    content["curve"] = [asdict(point) for point in figures.curve]
+    charges = figures.charges
+    content["charges"] = charges.model_dump() | {"total": charges.total}
+    sys.stdout.write(json.dumps(content, default=jsonable, indent=2) + "\n")

@@ -1,0 +1,122 @@
+"""`durable-orders backtest`: the same file gives the same figures, and what goes wrong is said in one line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_orders.cli import run
+
+CROSS = "examples/moving_average_cross.py"
+BUYER = """
+from trading.strategy import Strategy
+
+class Buyer(Strategy):
+    def on_start(self, desk):
+        self.told = []
+    def on_tick(self, desk, tick):
+        {on_tick}
+    def on_order(self, desk, order):
+        self.told.append(order.status)
+"""
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = run(["backtest", *words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def figures(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    code, out, _ = shown(capsys, *words, "--json")
+    assert code == 0
+    content: dict[str, Any] = json.loads(out)
+    return content
+
+
+def written(tmp_path: Path, on_tick: str) -> str:
+    (tmp_path / "buyer.py").write_text(BUYER.format(on_tick=on_tick))
+    return str(tmp_path / "buyer.py")
+
+
+def test_the_same_run_twice_gives_the_same_figures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = str(tmp_path)
+    first = figures(capsys, CROSS, "--home", home)
+    assert first == figures(capsys, CROSS, "--home", home)
+    assert first["by_status"] == {"FILLED": first["orders"]}
+    assert first["trades"][-1]["position"] == 0
+
+
+def test_a_trade_worked_by_hand(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """75 shares, 5 bps of slippage, bought at the first tick and sold at the third; an intraday trade at NSE."""
+    (tmp_path / "ticks.csv").write_text(
+        "timestamp,last_price,symbol\n"
+        "2025-04-29T09:15:00+05:30,1000,NSE:INFY\n"
+        "2025-04-29T09:16:00+05:30,1020,NSE:INFY\n"
+        "2025-04-29T09:17:00+05:30,1040,NSE:INFY\n"
+    )
+    file = written(
+        tmp_path, "{1000: desk.buy, 1040: desk.sell}.get(int(tick.last_price), lambda *_: 0)(tick.symbol, 75)"
+    )
+    told = figures(capsys, file, "--ticks", str(tmp_path / "ticks.csv"), "--home", str(tmp_path))
+    bought, sold = told["trades"]
+    assert (bought["average_price"], sold["average_price"]) == ("1000.50", "1039.40")
+    assert (bought["slippage"], sold["slippage"], sold["realized"]) == ("37.50", "45.00", "2917.50")
+    assert told["gross_profit"] == "2917.50"
+    assert float(told["net_profit"]) == pytest.approx(2917.50 - float(told["charges"]["total"]))
+    assert told["charges"]["transaction_tax"] == "19.49"  # 0.025 % of 77,955 rupees sold
+    assert told["charges"]["stamp_duty"] == "2.25"  # 0.003 % of 75,037.50 rupees bought
+
+
+def test_an_order_that_no_check_passes_is_told_with_all_its_reasons(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    once = "if not self.told: desk.buy(tick.symbol, 10, order_type='LIMIT', price='24000.02')"
+    told = figures(capsys, written(tmp_path, once), "--home", str(tmp_path))
+    assert told["by_status"] == {"REJECTED": 1}
+    assert told["refusals"] == {"LOT_SIZE": 1, "TICK_SIZE": 1}
+
+
+def test_the_report_is_one_file_that_loads_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, err = shown(capsys, CROSS, "--home", str(tmp_path), "--report", str(tmp_path / "out.html"))
+    page = (tmp_path / "out.html").read_text()
+    assert code == 0
+    assert "net profit" in out
+    assert "out.html" in err
+    assert "<script src=" not in page
+    assert "moving_average_cross" in page
+
+
+def test_a_strategy_that_raises_is_stopped_and_the_rest_is_reported(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = "desk.buy(tick.symbol, 75, order_type='LIMIT', price=20000)\n        if tick.at.minute > 20: 1 / 0"
+    code, out, err = shown(capsys, written(tmp_path, text), "--home", str(tmp_path))
+    assert code == 1
+    assert "cancelled" in out
+    assert "on_tick failed at buyer.py line 9: ZeroDivisionError: division by zero" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("on_tick", "words"),
+    [
+        ("desk.buy('infy', 75)", "symbol: must be an exchange and a tradingsymbol"),
+        ("desk.buy(tick.symbol, 0)", "quantity: "),
+        ("desk.cancel('nobody')", "no order nobody"),
+    ],
+)
+def test_an_order_that_cannot_be_expressed_names_the_field(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, on_tick: str, words: str
+) -> None:
+    code, _, err = shown(capsys, written(tmp_path, on_tick), "--home", str(tmp_path))
+    assert code == 1
+    assert words in " ".join(err.split())
+
+
+def test_a_strategy_that_never_stops_asking_is_stopped(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    text = BUYER.format(on_tick="desk.buy('NFO:NIFTY25MAYFUT', 1)") + "        desk.buy('NFO:NIFTY25MAYFUT', 1)\n"
+    (tmp_path / "endless.py").write_text(text.replace("self.told.append(order.status)", "pass"))
+    code, _, err = shown(capsys, str(tmp_path / "endless.py"), "--home", str(tmp_path))
+    assert code == 1
+    assert "asked for" in err

@@ -108,13 +108,14 @@ class Core:
         self.now = max(self.now, until.astimezone(IST))
 
     def close(self) -> None:
-        """The end of the last session: everything arrives, and what still works expires."""
+        """The end of the last session: what works expires, and what still travels arrives at a closed market."""
         session = self.exchange.session
         if session is not None:
             self._arrive(session.closes)
             self.now = max(self.now, session.closes)
         for progress in self.exchange.close(self.now):
             self._report(progress)
+        self._arrive(datetime.max.replace(tzinfo=IST))
 
     def live(self) -> Iterator[Live]:
         """The orders that have not ended, oldest first."""

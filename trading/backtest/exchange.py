@@ -166,7 +166,7 @@ class Exchange:
 
     def close(self, at: datetime) -> list[Progress]:
         """End the session: the orders that expired with it."""
-        return self._expire(list(self._working.values()), at)
+        return self._expire([order for order in self._working.values() if not self._is_outside(order)], at)
 
     def _match(self, shelf: Shelf, offer: Offer, at: datetime) -> list[Progress]:
         """The working orders that this price triggers or fills, in the order of their placing, as the paper market."""

@@ -71,6 +71,7 @@ DAY = {
 }
 
 Step = tuple[str, Any]
+MONEY = ("quantity", "open_value", "realized_pnl")
 NUMBER = re.compile(r"\d+\.\d+")
 """In a sentence. The ledger keeps fewer places of a price than it was given."""
 

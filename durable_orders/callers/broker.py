@@ -14,6 +14,8 @@ from trading.errors import BookUnreadable
 from trading.order import BrokerOrderId, Status
 from trading.outcome import Accepted, Evidence, NotSent, Outcome, Refused, Unknown
 
+BOOKS = ("get_orders", "orders", "order_book", "get_order_book")
+"""What the method may be called that shows all orders of the day."""
 VARIETY = "regular"
 LET_KITE_CHOOSE = -1
 """Kite's market protection, without which it refuses MARKET and SL-M orders."""
@@ -104,7 +106,7 @@ class CallersBroker:
         """All orders of the day. Raises `BookUnreadable`, also for a book with rows that cannot be read: a row that is
         not understood must not be taken for an absence.
         """
-        read = method_of(self.broker, "get_orders", "orders", "order_book", "get_order_book")
+        read = method_of(self.broker, *BOOKS)
         if read is None:
             raise BookUnreadable("the broker object has neither get_orders() nor orders()")
         try:

@@ -9,8 +9,10 @@ from datetime import UTC
 from typing import Any
 
 from durable_orders.background import BackgroundLoop
+from durable_orders.callers.broker import BOOKS
 from durable_orders.callers.figures import section
 from durable_orders.callers.journal import journal_row
+from durable_orders.callers.methods import method_of
 from durable_orders.callers.risk import EXPECTED_EDGE, throttled
 from durable_orders.engines import ExecutionEngine, LiveExecutionEngine, PaperExecutionEngine
 from durable_orders.orders import Orders
@@ -138,6 +140,8 @@ class ExecutionEngineV2ToV3Adapter:
             )
         if self.broker is None and self._orders is None:
             raise ValueError("Broker required for live mode")
+        if self._orders is None and method_of(self.broker, *BOOKS) is None:
+            self.logger.warning("the broker object has none of %s: fills will not be seen", ", ".join(BOOKS))
         return LiveExecutionEngine(
             self.broker,
             self.guardian_instance,

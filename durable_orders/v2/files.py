@@ -37,15 +37,19 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(path, json.dumps(content, indent=2, default=_plain) + "\n")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """The same for any text. The half-written file has a name of its own, `.tmp` at its end."""
+def write_whole(path: Path, text: str, *, durable: bool = True) -> None:
+    """The same for any text. The half-written file has a name of its own, `.tmp` at its end.
+
+    Without `durable` a power failure may cost what was written last: for what can be made anew.
+    """
     half = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with half.open("w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         half.replace(path)
     except OSError as error:
         half.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from durable_orders.callers.figures import exact, first_of
 from durable_orders.v2 import rebuilding
 from durable_orders.v2.files import alone_with, append_text, read_json, write_json, write_whole
 from durable_orders.v2.journal_files import Index, append_rows, days, read_rows
-from durable_orders.v2.journal_rows import normalize_order, row_key
+from durable_orders.v2.journal_rows import normalize_order
 from trading.market.calendar import IST
 
 ARTIFACTS = Path("artifacts")
@@ -51,7 +51,7 @@ class JournalStateStore:
             return None
         with self._lock, alone_with(self.journal_dir / ".lock"):
             today = self._today()
-            fresh = _not_among(self._index.keys(today), given)
+            fresh = self._index.fresh(given, today)
             if not fresh:
                 return None
             try:
@@ -115,14 +115,3 @@ class JournalStateStore:
 
     def _today(self) -> Path:
         return self.journal_dir / datetime.now(IST).date().isoformat() / "orders.csv"
-
-
-def _not_among(known: set[str], rows: Iterable[State]) -> list[State]:
-    """Each thing once, also within the rows themselves. A row without an order id is always new."""
-    fresh, seen = [], set()
-    for row in rows:
-        key = row_key(row)
-        if key is None or (key not in known and key not in seen):
-            fresh.append(row)
-        seen.add(key)
-    return fresh

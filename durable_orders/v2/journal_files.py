@@ -2,16 +2,20 @@
 
 import csv
 import io
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from durable_orders.v2.files import append_text, read_json, write_json, write_whole
+from durable_orders.v2.files import append_text, read_json, write_whole
 from durable_orders.v2.journal_rows import BASE_COLUMNS, cell, normalize_order, row_key
 from trading.errors import FilesUnusable
 
 Row = dict[str, Any]
+
+RECENT = 7
+"""So many days are read at the beginning: rows that come again are of orders of today or of the last session."""
 
 log = logging.getLogger(__name__)
 
@@ -33,51 +37,76 @@ def days(journal: Path) -> list[Path]:
 
 
 class Index:
-    """What the journal has already: the ids of all orders, and what each of their rows told.
+    """What the journal has already: the ids of all orders, in `index.json`, and what the rows of the last days told.
 
-    The rows of the day's own file count as well: it is written first, and the index may be a crash behind it.
+    A row of an order that is older than those is looked for in all files. The index is written after the rows: what it
+    lacks after a crash is read from them.
     """
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
         self._file = journal / "index.json"
-        self._keys: set[str] = set()
         self._ids: set[str] = set()
+        self._keys: set[str] = set()
+        self._read: set[Path] = set()
+        self._of_read: set[str] = set()
         self._seen: object = None
 
-    def keys(self, today: Path) -> set[str]:
-        """Read again only if somebody else has written meanwhile."""
+    def fresh(self, rows: Iterable[Row], today: Path) -> list[Row]:
+        """Those that tell something new, each thing once. A row without an order id always does."""
         if self._seen != self._marks(today):
             self._load(today)
-        return self._keys
+        found, told = [], set()
+        for row in rows:
+            key = row_key(row)
+            if key is None or not (key in told or self._is_known(row, key)):
+                found.append(row)
+            told.add(key)
+        return found
 
     def add(self, rows: Iterable[Row], today: Path) -> None:
+        before = len(self._ids)
         for row in rows:
             self._add(row)
-        write_json(self._file, {"order_ids": sorted(self._ids), "rows": sorted(self._keys)})
+        if len(self._ids) > before or not self._file.exists():
+            write_whole(self._file, json.dumps({"order_ids": sorted(self._ids)}), durable=False)
         self._seen = self._marks(today)
 
     def forget(self) -> None:
         """Nothing is certain after an error: read everything again."""
         self._seen = None
 
+    def _is_known(self, row: Row, key: str) -> bool:
+        own_id = str(row["order_id"])
+        if own_id in self._ids and own_id not in self._of_read:
+            self._read_more(days(self._journal))
+        return key in self._keys
+
     def _load(self, today: Path) -> None:
+        self._ids, self._keys, self._of_read, self._read = set(), set(), set(), set()
         try:
-            content = read_json(self._file, dict) or {}
+            content = read_json(self._file, dict)
         except FilesUnusable:
             log.warning("%s is damaged and is made anew from the journal", self._file)
-            content = {}
-        self._ids, self._keys = set(content.get("order_ids", ())), set(content.get("rows", ()))
-        for path in [today] if "rows" in content else [*days(self._journal), today]:
-            for row in read_rows(path):
-                self._add(normalize_order(row))
+            content = None
+        files = [*days(self._journal), today]
+        self._read_more(files if content is None else files[-RECENT:])
+        self._ids.update((content or {}).get("order_ids", ()))
         self._seen = self._marks(today)
+
+    def _read_more(self, files: Iterable[Path]) -> None:
+        for path in files:
+            if path not in self._read:
+                self._read.add(path)
+                for row in read_rows(path):
+                    self._add(normalize_order(row))
 
     def _add(self, row: Row) -> None:
         key = row_key(row)
         if key is not None:
             self._keys.add(key)
             self._ids.add(str(row["order_id"]))
+            self._of_read.add(str(row["order_id"]))
 
     def _marks(self, today: Path) -> object:
         return [(path, stat.st_size, stat.st_mtime_ns) for path in (today, self._file) if (stat := _stat(path))]

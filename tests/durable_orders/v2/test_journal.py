@@ -2,8 +2,7 @@
 
 import csv
 import json
-import subprocess
-import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -59,7 +58,7 @@ def test_where_everything_is(journal: JournalStateStore, tmp_path: Path) -> None
     path = journal.append_orders([row()])
     day = datetime.now(IST).date().isoformat()
     assert path == journal.latest_journal_path_for_today() == tmp_path / "journal" / day / "orders.csv"
-    assert json.loads((tmp_path / "journal" / "index.json").read_text())["order_ids"] == ["1"]
+    assert json.loads((tmp_path / "journal" / "index.json").read_text()) == {"order_ids": ["1"]}
 
 
 def test_the_columns_and_what_follows_them(journal: JournalStateStore) -> None:
@@ -104,6 +103,19 @@ def test_what_it_dropped_before_it_drops_after_a_restart(journal: JournalStateSt
     assert [line["order_id"] for line in read(journal)] == ["1", "2"]
 
 
+def test_a_row_of_long_ago_is_known_as_well(journal: JournalStateStore, tmp_path: Path) -> None:
+    journal.append_orders([row()])
+    today = journal.latest_journal_path_for_today()
+    assert today is not None
+    for day in range(10, 0, -1):
+        old = today.parent.with_name(f"2020-01-{day:02}")
+        today.parent.rename(old)
+        assert journal.append_orders([row(f"of-{day}")])
+    again = JournalStateStore(artifacts_dir=tmp_path)
+    assert again.append_orders([row()]) is None
+    assert again.append_orders([row("1", "FILLED", avg_price=100.0)])
+
+
 def test_new_columns_widen_the_file_and_lose_nothing(journal: JournalStateStore) -> None:
     journal.append_orders([row(message="one, two\nthree")])
     journal.append_orders([row("2", colour="red")])
@@ -144,16 +156,18 @@ def test_a_full_disk_leaves_whole_rows_and_the_row_can_come_again(journal: Journ
     assert [line["order_id"] for line in read(journal)] == ["1", "2"]
 
 
-def test_two_processes_write_each_row_once(journal: JournalStateStore, tmp_path: Path) -> None:
-    code = (
-        "import sys; from durable_orders.v2 import JournalStateStore\n"
-        "journal = JournalStateStore(artifacts_dir=sys.argv[1])\n"
-        "for number in range(30):\n"
-        "    row = {'order_id': number, 'status': 'PLACED', 'side': 'BUY', 'qty': 1, 'symbol': 'X'}\n"
-        "    journal.append_orders([row])\n"
-    )
-    writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
-    assert [writer.wait(60) for writer in writers] == [0, 0]
+def test_two_journals_on_the_same_files_write_each_row_once(journal: JournalStateStore, tmp_path: Path) -> None:
+    """As two processes have them: each with its own memory, and the kernel's lock between them."""
+
+    def write(own: JournalStateStore) -> None:
+        for number in range(30):
+            own.append_orders([row(str(number))])
+
+    writers = [threading.Thread(target=write, args=(JournalStateStore(artifacts_dir=tmp_path),)) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
     assert sorted(int(line["order_id"]) for line in read(journal)) == list(range(30))
 
 

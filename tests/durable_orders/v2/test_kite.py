@@ -1,0 +1,75 @@
+"""Both engines of the older interface over Kite's own client, against the sandbox and its faults."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kiteconnect import KiteConnect
+
+from durable_orders.v2 import ExecutionEngineV2ToV3Adapter, ExecutionResult, OrderIntent, create_execution_engine
+from tests.durable_orders.v2.sessions import Journal, Store
+from tests.sandbox.conftest import clock, database, empty_database, kite, serve, served
+from tests.sandbox.serving import Served
+
+QUICK = {"settle_window": 0.2, "retry_delay": 0.01, "reconciliation_interval": 0.05, "reconciliation_enabled": False}
+
+
+class Session:
+    """An engine, and what it writes to."""
+
+    def __init__(self, kite: KiteConnect, *, use_v3: bool) -> None:
+        self.kite, self.store, self.journal = kite, Store(), Journal()
+        config = {"execution": {"live": QUICK}}
+        self.engine = create_execution_engine("live", config, self.store, self.journal, broker=self.kite, use_v3=use_v3)
+
+    def buy(self, symbol: str = "INFY", price: float | None = None) -> ExecutionResult:
+        kind = "MARKET" if price is None else "LIMIT"
+        intent = OrderIntent(symbol, "s", "BUY", 10, kind, price=price, metadata={"exchange": "NSE"})
+        return self.engine.execute_intent(intent)
+
+    def hear(self) -> None:
+        """The broker's updates, each of them twice."""
+        for row in self.kite.orders() * 2:
+            self.engine.on_order_update(row)
+
+
+@pytest.fixture(params=[True, False], ids=["v3", "v2"])
+def session(request: pytest.FixtureRequest, kite: KiteConnect) -> Iterator[Session]:
+    session = Session(kite, use_v3=request.param)
+    yield session
+    if isinstance(session.engine, ExecutionEngineV2ToV3Adapter):
+        session.engine.close()
+
+
+def accepted(served: Served) -> int:
+    return sum(len(ids) for ids in served.tally()["accepted"].values())
+
+
+def test_an_order_is_placed_filled_and_booked_once(session: Session) -> None:
+    assert session.buy().status == "PLACED"
+    session.hear()
+    [position] = session.store.state["positions"]
+    assert (position["symbol"], position["qty"], position["avg_price"]) == ("INFY", 10, 1500.0)
+    assert session.store.state["open_orders"] == []
+    assert [row["status"] for row in session.journal.rows][-2:] == ["PLACED", "FILLED"]
+
+
+@pytest.mark.parametrize("fault", ["accept_then_drop", "accept_then_504", "empty_body"])
+def test_an_order_whose_answer_was_lost_is_found_and_not_sent_again(
+    session: Session, served: Served, fault: str
+) -> None:
+    served.fault(fault)
+    assert session.buy(price=1490.0).status == "PLACED"
+    assert accepted(served) == 1
+    assert [entry["status"] for entry in session.store.state["open_orders"]] == ["PLACED"]
+
+
+def test_kites_no_is_a_rejection(session: Session, served: Served) -> None:
+    refused = session.buy("NOSUCH")
+    assert (refused.status, refused.order_id) == ("REJECTED", None)
+    assert (refused.message or "").startswith("Broker error: ")
+    assert accepted(served) == 0
+    assert session.buy().status == "PLACED"
+
+
+__all__: list[Any] = ["clock", "database", "empty_database", "kite", "serve", "served"]

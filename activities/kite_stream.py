@@ -10,12 +10,13 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
+from activities.live_prices import LivePrices
 from trading.settings import Kite
 
 SILENT_SECONDS = 10.0
@@ -35,9 +36,17 @@ Token = Callable[[], str | None]
 class KiteStream:
     """The stream of a live account."""
 
-    def __init__(self, settings: Kite, token: Token, silent_seconds: float = SILENT_SECONDS) -> None:
+    def __init__(
+        self,
+        settings: Kite,
+        token: Token,
+        prices: LivePrices | None = None,
+        silent_seconds: float = SILENT_SECONDS,
+    ) -> None:
+        """`prices` keeps the ticks that come over the same socket."""
         self._settings = settings
         self._token = token
+        self._prices = prices
         self._silent_seconds = silent_seconds
 
     async def run(self, push: Push) -> None:
@@ -47,6 +56,8 @@ class KiteStream:
                 await stack.enter_async_context(postbacks(self._settings, push))
             except OSError as error:
                 log.error("port %s cannot be used, so no postback is heard (%s)", self._settings.postback_port, error)
+            if self._prices is not None:
+                await stack.enter_async_context(_beside(self._prices.keep()))
             async with aiohttp.ClientSession() as session:
                 while True:
                     pause = await self._listen(session, push)
@@ -61,13 +72,20 @@ class KiteStream:
             query = {"api_key": self._settings.api_key, "access_token": token}
             async with session.ws_connect(self._settings.ws_root, params=query, timeout=_close_quickly()) as socket:
                 push()  # whatever happened while nobody listened
+                self._speak_to(socket)
                 await self._receive(socket, token, push)
         except aiohttp.WSServerHandshakeError as error:
             log.warning("order updates are refused (HTTP %s); following by the book alone", error.status)
             return await self._until_new_login(token, REFUSED_SECONDS)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             log.warning("order updates are interrupted (%s); following by the book", type(error).__name__)
+        finally:
+            self._speak_to(None)
         return RETRY_SECONDS
+
+    def _speak_to(self, socket: aiohttp.ClientWebSocketResponse | None) -> None:
+        if self._prices is not None:
+            self._prices.speaking_to(socket)
 
     async def _receive(self, socket: aiohttp.ClientWebSocketResponse, token: str, push: Push) -> None:
         """Raises `TimeoutError` when the socket falls silent. Returns when it closes or a new login has come."""
@@ -77,6 +95,8 @@ class KiteStream:
                 return
             if message.type is aiohttp.WSMsgType.TEXT and _is_order(message.data):
                 push()
+            elif message.type is aiohttp.WSMsgType.BINARY and self._prices is not None:
+                self._prices.hear(message.data)
 
     async def _until_new_login(self, token: str, seconds: float) -> float:
         """Wait, but not longer than until somebody logs in."""
@@ -85,6 +105,17 @@ class KiteStream:
                 while self._token() == token:  # noqa: ASYNC110  (the login is a file that another process writes)
                     await asyncio.sleep(TOKEN_SECONDS)
         return 0.0
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """The work goes on for the length of a block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _close_quickly() -> aiohttp.ClientWSTimeout:

@@ -78,10 +78,13 @@ class OrderActivities:
         breaker: RefusalBreaker | None = None,
         placing: Executor | None = None,
         on_trip: Callable[[], None] = lambda: None,
+        ensure_price: Callable[[str], None] = lambda _symbol: None,
     ) -> None:
         """`placing` runs placements, so that those which wait for their turn keep no cancel from a thread. `on_trip` is
-        called when a circuit breaker tripped; it may be called from any thread.
+        called when a circuit breaker tripped; it may be called from any thread. `ensure_price` sees to it, before an
+        order or a change of one is checked, that its symbol has a last price if one can be had.
         """
+        self._ensure_price = ensure_price
         self._broker = broker
         self._guardian = guardian
         self._database = database
@@ -94,11 +97,13 @@ class OrderActivities:
     @activity.defn
     def guard(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
         """Check and reserve, in one transaction. Repeating it is harmless."""
+        self._ensure_price(order.symbol)
         return self._guardian.admit(order, run_id, fingerprint, place_by)
 
     @activity.defn
     def guard_amendment(self, order: Order, change: Amendment) -> tuple[Refusal, ...]:
         """Check a change and reserve what it needs, in one transaction. Repeating it is harmless."""
+        self._ensure_price(order.symbol)
         return self._guardian.check_amendment(order, change)
 
     @activity.defn

@@ -1,17 +1,25 @@
-"""Positions as people ask for them: with the last price, and what they would be worth at it."""
+"""Positions as people ask for them: with the last price, what they earned and cost, and how the day went."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 import sqlalchemy as sa
 
-from trading.ledger.last_ticks import last_tick
+from trading.contracts import multiplier_of
+from trading.ist import start_of_day
+from trading.ledger.day import Key, Traded, traded_since
+from trading.ledger.last_ticks import LastTick, last_tick
 from trading.ledger.positions import Position
 from trading.ledger.reading import positions_of
 from trading.order import Account, Frozen
+from trading.settings import RealizedBy
+
+NOTHING = Traded()
 
 
 class PositionLine(Frozen):
-    """One net position. Money in rupees; `quantity` is signed, short is negative."""
+    """One net position. Money in rupees; `quantity` is signed, short is negative. A day begins at midnight, IST."""
 
     account: str
     symbol: str
@@ -20,25 +28,96 @@ class PositionLine(Frozen):
     average_price: Decimal | None
     last_price: Decimal | None
     realized_pnl: Decimal
+    """Of all that was ever closed, before charges, as `ledger.realized_by` says."""
     unrealized_pnl: Decimal | None
     """`None` for an open position whose symbol has had no tick yet."""
+    charges: Decimal
+    """Of all its fills, but those of which they are not known."""
+    uncharged_fills: int
+    """Fills whose charges are not known."""
+    day_realized_pnl: Decimal
+    """Of what was closed today."""
+    day_unrealized_pnl: Decimal | None
+    """By how much the unrealized profit changed since the last price of the day before. `None` where one is missing."""
+    day_charges: Decimal
+    day_pnl: Decimal | None
+    """The day's realized and unrealized profit after charges. `None` where a part of it is not known."""
 
 
-def position_lines(connection: sa.Connection, account: Account) -> list[PositionLine]:
+class Totals(Frozen):
+    """What the lines add up to. `None` where one of them is not known."""
+
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal | None
+    charges: Decimal
+    uncharged_fills: int
+    day_realized_pnl: Decimal
+    day_unrealized_pnl: Decimal | None
+    day_charges: Decimal
+    day_pnl: Decimal | None
+
+
+def position_lines(
+    connection: sa.Connection, account: Account, now: datetime, by: RealizedBy = RealizedBy.AVERAGE
+) -> list[PositionLine]:
     """The account's positions, flat ones with a result included, by symbol."""
-    return [_line(connection, position) for position in positions_of(connection, account)]
+    day = start_of_day(now)
+    traded = traded_since(connection, account, day)
+    return [
+        _line(position, last_tick(connection, account, position.symbol), day, traded, by)
+        for position in positions_of(connection, account)
+    ]
 
 
-def _line(connection: sa.Connection, position: Position) -> PositionLine:
-    tick = last_tick(connection, position.account, position.symbol)
-    worth = tick.last_price * position.quantity - position.open_value if tick else None
+def totals(lines: Sequence[PositionLine]) -> Totals:
+    return Totals.model_validate({name: _sum(getattr(line, name) for line in lines) for name in Totals.model_fields})
+
+
+def _sum(amounts: Iterable[Decimal | int | None]) -> Decimal | None:
+    known = list(amounts)
+    return None if None in known else sum((Decimal(amount or 0) for amount in known), Decimal(0))
+
+
+def _line(
+    position: Position,
+    tick: LastTick | None,
+    day: datetime,
+    traded: Mapping[Key, Traded],
+    by: RealizedBy,
+) -> PositionLine:
+    today = traded.get((position.symbol, position.product), NOTHING)
+    realized = today.realized_by(by)
+    grown = _grown(position, tick, day, today)
     return PositionLine(
         account=position.account,
         symbol=position.symbol,
         product=position.product,
         quantity=position.quantity,
-        average_price=position.average_price if position.quantity else None,
+        average_price=position.average_price_by(by),
         last_price=tick.last_price if tick else None,
-        realized_pnl=position.realized_pnl,
-        unrealized_pnl=worth if position.quantity else Decimal(0),
+        realized_pnl=position.realized_by(by),
+        unrealized_pnl=_unrealized(position, tick, by),
+        charges=position.charges,
+        uncharged_fills=position.uncharged,
+        day_realized_pnl=realized,
+        day_unrealized_pnl=None if grown is None else grown - realized,
+        day_charges=today.charges,
+        day_pnl=None if grown is None or today.uncharged else grown - today.charges,
     )
+
+
+def _unrealized(position: Position, tick: LastTick | None, by: RealizedBy) -> Decimal | None:
+    if not position.quantity:
+        return Decimal(0)
+    return position.unrealized_at(tick.last_price, by) if tick else None
+
+
+def _grown(position: Position, tick: LastTick | None, day: datetime, today: Traded) -> Decimal | None:
+    """Rupees that the position earned today, before charges: what it is worth now, less what it was worth at the last
+    price of the day before, less what was paid today. `None` if a price that this takes is not known."""
+    now, before = position.quantity, position.quantity - today.quantity
+    last, close = (tick.last_price, tick.close_before(day)) if tick else (None, None)
+    if (now and last is None) or (before and close is None):
+        return None
+    worth = now * (last or Decimal(0)) - before * (close or Decimal(0))
+    return worth * multiplier_of(position.symbol) - today.paid

@@ -5,6 +5,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from temporalio.client import Client
@@ -33,8 +34,12 @@ from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
 from trading.market.tick_files import read_ticks
 from trading.order import Account, Mode
 from trading.settings import Feed, Settings
+from trading.settings import Guardian as GuardianSettings
 from workers.home import Home
 from workers.instruments import instruments_of
+
+if TYPE_CHECKING:
+    from trading.brokers.kite import KiteBroker
 
 THREADS = 64
 """Blocking calls at once: broker calls and ledger transactions of one account."""
@@ -69,7 +74,7 @@ def build(home: Home, settings: Settings, client: Client, *, live: bool = False)
     instruments = instruments_of(home, settings)
     executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
     edge = _live_edge if live else _paper_edge
-    database, broker, stream = edge(home, settings, calendar, instruments, executor)
+    database, broker, stream, ensure_price = edge(home, settings, calendar, instruments, executor)
     account = Account(settings.account)
     guardian = Guardian(database, instruments, settings, session_end(account, calendar), now)
     commands: Broker = DryRun(broker) if settings.execution.dry_run else broker
@@ -85,7 +90,9 @@ def build(home: Home, settings: Settings, client: Client, *, live: bool = False)
         reads_margin=settings.guardian.require_margin and settings.guardian.enabled is not False,
     )
     placing = ThreadPoolExecutor(PLACING_THREADS, thread_name_prefix="placing") if sends else executor
-    orders = OrderActivities(commands, guardian, database, executor, pacer, breaker, placing, watch.look_now)
+    orders = OrderActivities(
+        *(commands, guardian, database, executor, pacer, breaker, placing, watch.look_now, ensure_price)
+    )
     unwinding = UnwindingActivities(settings, database, instruments)
     return Parts(settings, database, instruments, orders, watch, unwinding, executor)
 
@@ -99,7 +106,8 @@ def must_agree(settings: Settings, live: bool) -> None:
         raise InvalidSettings("execution.mode: is live, and --live was not given; live trading needs both")
 
 
-Edge = tuple[Database, Broker, Stream]
+Edge = tuple[Database, Broker, Stream, Callable[[str], None]]
+"""The last of them sees to it that a symbol has a last price."""
 
 
 def _paper_edge(
@@ -114,31 +122,43 @@ def _paper_edge(
     broker = PaperBroker(
         database, account, settings.execution.paper, lambda symbol: tick_size(instruments, symbol), listing=listing
     )
-    return database, broker, PaperFeed(PaperMarket(broker, database, account), ticks, pace(settings), executor)
+    feed = PaperFeed(PaperMarket(broker, database, account), ticks, pace(settings), executor)
+    return database, broker, feed, lambda _symbol: None
 
 
 def _live_edge(
-    home: Home, settings: Settings, calendar: SessionCalendar, _instruments: Instruments, _executor: Executor
+    home: Home, settings: Settings, calendar: SessionCalendar, instruments: Instruments, executor: Executor
 ) -> Edge:
-    """Kite and its order updates. Their libraries take half of a worker's start, so a paper one leaves them out."""
+    """Kite, its order updates and its prices. Their libraries take half of a worker's start, so a paper one leaves them
+    out. Where no limit of the guardian is set, no order waits for a price.
+    """
     from activities.kite_stream import KiteStream
+    from activities.live_prices import LivePrices
 
     _needs_api_key(settings)
     database = open_database(home.ledger_url(settings))
     broker, token = _kite(home, settings, database, calendar)
-    return database, broker, KiteStream(settings.kite, token)
+    prices = LivePrices(settings.account, database, instruments, broker.last_prices, executor)
+    limited = settings.guardian != GuardianSettings()
+    return (
+        database,
+        broker,
+        KiteStream(settings.kite, token, prices),
+        prices.ensure if limited else lambda _symbol: None,
+    )
 
 
 def _kite(
     home: Home, settings: Settings, database: Database, calendar: SessionCalendar
-) -> tuple[Broker, Callable[[], str | None]]:
+) -> tuple["KiteBroker", Callable[[], str | None]]:
     """Kite, and what gives the access token of today."""
     from trading.brokers.kite import KiteBroker
     from trading.brokers.kite_session import SessionFile
 
     token = SessionFile(home.session_file, settings.kite).token
     reads = Pacer(database, f"{settings.account} reads", READS_PER_SECOND, 60 * READS_PER_SECOND)
-    return KiteBroker(settings.kite, settings.execution.live, token, calendar, now, reads), token
+    quotes = Pacer(database, f"{settings.account} quotes", 1, 60)
+    return KiteBroker(settings.kite, settings.execution.live, token, calendar, now, reads, quotes), token
 
 
 def _needs_api_key(settings: Settings) -> None:

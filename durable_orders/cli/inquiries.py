@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from durable_orders.cli import render
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, console, link, print_json
 from durable_orders.orders import whole_id
-from durable_orders.portfolio import PositionLine, position_lines
+from durable_orders.portfolio import position_lines, totals
 from trading.errors import ServerUnreachable
 from trading.ledger.migrate import open_database
 from trading.ledger.reading import FeedEvent, events_after, events_of, find_order, list_orders
@@ -166,14 +167,16 @@ class EventPrinter:
 
 @app.command()
 def positions(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print the account's net positions."""
+    """Print the account's net positions: what they earned and cost, in all and today."""
     place = Home(home)
     settings = place.settings(config)
     with open_database(place.ledger_url(settings)) as database, database.read() as connection:
-        lines: list[PositionLine] = position_lines(connection, Account(settings.account))
+        by = settings.ledger.realized_by
+        lines = position_lines(connection, Account(settings.account), datetime.now(UTC), by)
     if as_json:
         print_json(lines)
     elif lines:
-        console.print(render.positions_table(lines))
+        console.print(render.positions_table(lines, console.width))
+        console.print(render.result_text(totals(lines)), soft_wrap=True)
     else:
         console.print("No positions.")

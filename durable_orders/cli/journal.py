@@ -73,6 +73,7 @@ def journal(
         symbol=_fitting("--symbol", symbol.upper() if symbol else symbol, Symbol, PATTERN_RULES["symbol"]),
         strategy=_fitting("--strategy", strategy, Name, NAME_RULE),
         statuses=status or None,
+        realized_by=settings.ledger.realized_by,
     )
     _print(place.ledger_url(settings), chosen, _shape(shape, output, as_json), output)
 

@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -40,15 +41,43 @@ def write_json(lines: Iterable[JournalLine], file: TextIO) -> int:
 def write_table(lines: Iterable[JournalLine], file: TextIO) -> int:
     """For people, with the totals below."""
     to = console if file is sys.stdout else Console(file=file, width=WIDE, highlight=False)
-    count, fills, orders, every = 0, 0, set[str](), iter(lines)
+    sums, every = Sums(), iter(lines)
     while page := list(islice(every, PAGE)):
-        to.print(_table(page, header=not count))
-        count += len(page)
-        fills += sum(line.trade_id is not None for line in page)
-        orders |= {line.order_id for line in page}
-    if count:
-        to.print(f"\n{counted(len(orders), 'order')}, {counted(fills, 'fill')}.")
-    return count
+        to.print(_table(page, header=not sums.lines))
+        for line in page:
+            sums.add(line)
+    if sums.lines:
+        to.print(f"\n{sums}")
+    return sums.lines
+
+
+@dataclass(slots=True)
+class Sums:
+    """What the lines add up to."""
+
+    lines: int = 0
+    fills: int = 0
+    orders: set[str] = field(default_factory=set)
+    realized: Decimal = Decimal(0)
+    charges: Decimal = Decimal(0)
+    uncharged: int = 0
+
+    def add(self, line: JournalLine) -> None:
+        self.lines += 1
+        self.orders.add(line.order_id)
+        if line.trade_id is not None:
+            self.fills += 1
+            self.realized += line.realized_pnl or 0
+            self.charges += line.charges or 0
+            self.uncharged += line.charges is None
+
+    def __str__(self) -> str:
+        said = f"{counted(len(self.orders), 'order')}, {counted(self.fills, 'fill')}"
+        if self.fills:
+            said += f"; realized {rupees(self.realized)}, charges {rupees(self.charges)}"
+        if self.uncharged:
+            said += f" and those of {counted(self.uncharged, 'fill')}, which are not known"
+        return f"{said}."
 
 
 def counted(count: int, one: str, many: str = "") -> str:

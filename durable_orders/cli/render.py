@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from durable_orders.portfolio import PositionLine
+from durable_orders.portfolio import PositionLine, Totals
 from trading.ist import IST
 from trading.ledger.reading import FeedEvent
 from trading.order import Order, Status
@@ -30,6 +30,8 @@ STAMP = len("09:15:00.000") + LONGEST_EVENT + 4
 """Columns in front of what an event says."""
 ORDER_FIGURES = 42
 """Columns in front of an order in a list, about."""
+WITH_CHARGES = 96
+"""Columns that a table of positions takes with its charges."""
 LABEL = 15
 """Columns of the names in front of an order's figures."""
 
@@ -129,13 +131,35 @@ def client_id(event: FeedEvent) -> str:
     return event.order_id.split(":", 2)[-1]
 
 
-def positions_table(lines: Sequence[PositionLine]) -> Table:
-    figures = ("quantity", "average", "last", "realized", "unrealized")
+def positions_table(lines: Sequence[PositionLine], width: int = 80) -> Table:
+    """With what each has cost, if the terminal has room for it."""
+    charged = width >= WITH_CHARGES
+    figures = ("quantity", "average", "last", "realized", "unrealized", *(["charges"] if charged else []))
     table = _table("symbol", "product", *figures, right=figures)
     for line in lines:
-        amounts = (line.average_price, line.last_price, line.realized_pnl, line.unrealized_pnl)
+        amounts = [line.average_price, line.last_price, line.realized_pnl, line.unrealized_pnl]
+        amounts += [line.charges] if charged else []
         table.add_row(line.symbol, line.product, str(line.quantity), *(rupees(amount) for amount in amounts))
     return table
+
+
+def result_text(every: Totals) -> Text:
+    """All positions and the day, a line each, and what is missing in them. To be printed with `soft_wrap`."""
+    whole = {"realized": every.realized_pnl, "unrealized": every.unrealized_pnl, "charges": every.charges}
+    day = {
+        "realized": every.day_realized_pnl,
+        "unrealized": every.day_unrealized_pnl,
+        "charges": every.day_charges,
+        "after charges": every.day_pnl,
+    }
+    text = Text("\n")
+    for name, amounts in (("in all", whole), ("today (IST)", day)):
+        said = (f"{what} {'not known' if amount is None else rupees(amount)}" for what, amount in amounts.items())
+        text.append(f"{name:<{LABEL}}", style="bold").append(f"{', '.join(said)}\n")
+    if every.uncharged_fills:
+        text.append(f"The charges of {every.uncharged_fills} fills are not known.\n", style="yellow")
+    text.rstrip()
+    return text
 
 
 def findings_table(findings: "Sequence[Finding]") -> Table:

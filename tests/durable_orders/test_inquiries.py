@@ -1,7 +1,9 @@
 """`show`, `list`, `events`, `positions` and `doctor`."""
 
 import json
+import re
 import signal
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -108,7 +110,11 @@ def test_positions_are_signed_and_valued(desk: Program, book: dict[str, str]) ->
     assert short["quantity"] == before.get("NRML", 0) - 600 < 0
     assert isinstance(short["average_price"], str)
     assert isinstance(short["unrealized_pnl"], str)
-    assert f"NRML         {short['quantity']}" in desk.here("positions").out
+    assert Decimal(short["charges"]) > 0
+    assert short["day_pnl"] is not None
+    words = desk.here("positions").out
+    assert f"NRML         {short['quantity']}" in words
+    assert re.search(r"^today \(IST\) .*charges \d+\.\d\d, after charges -?\d+\.\d\d$", words, re.MULTILINE)
 
 
 def test_events_follow_what_happens(desk: Program, own_id: str) -> None:

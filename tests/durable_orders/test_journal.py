@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,7 @@ def test_every_order_is_in_it_as_json(desk: Program, chronicle: dict[str, str]) 
     assert (filled["filled_quantity"], filled["symbol"], filled["account"]) == (int(LOT), SYMBOL, "paper")
     assert filled["trade_id"]
     assert isinstance(filled["fill_price"], str)
+    assert Decimal(filled["charges"]) > 20, "a future's brokerage, and the taxes"
     assert [line["at"] for line in answer.json] == sorted(line["at"] for line in answer.json)
 
 
@@ -61,7 +64,7 @@ def test_the_table_is_for_people(desk: Program, chronicle: dict[str, str]) -> No
     answer = desk("journal", *OWN)
     header, *lines, _, total = answer.out.splitlines()
     assert header.split() == ["time", "(IST)", "status", "filled", "price", "order"]
-    assert total == "4 orders, 1 fill."
+    assert re.fullmatch(r"4 orders, 1 fill; realized 0\.00, charges \d+\.\d\d\.", total)
     assert any("REJECTED" in line and "did you mean NSE:INFY?" in line for line in lines)
     assert any(f"{LOT} of {LOT}" in line and "j-filled" in line for line in lines)
 

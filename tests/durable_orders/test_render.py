@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from durable_orders.cli import render
-from durable_orders.portfolio import PositionLine
+from durable_orders.portfolio import PositionLine, totals
 from trading.events import EventType
 from trading.ist import IST
 from trading.ledger.reading import FeedEvent
@@ -105,9 +105,21 @@ def test_positions_fit_with_their_symbols_whole() -> None:
         last_price=Decimal("24441.75"),
         realized_pnl=Decimal("-1234.5"),
         unrealized_pnl=None,
+        charges=Decimal("120.25"),
+        uncharged_fills=1,
+        day_realized_pnl=Decimal(-50),
+        day_unrealized_pnl=None,
+        day_charges=Decimal("20.1"),
+        day_pnl=None,
     )
     _, row = shown(render.positions_table([line]))
     assert row.split() == ["NFO:NIFTY25MAYFUT", "NRML", "-18000", "24380.80", "24441.75", "-1234.50"]
+    _, wide = shown(render.positions_table([line], 120), width=120)
+    assert wide.split() == [*row.split(), "120.25"]
+    _, whole, day, missing = render.result_text(totals([line, line])).plain.splitlines()
+    assert whole.split(maxsplit=2)[2] == "realized -2469.00, unrealized not known, charges 240.50"
+    assert day.split(maxsplit=2)[2] == "realized -100.00, unrealized not known, charges 40.20, after charges not known"
+    assert missing == "The charges of 2 fills are not known."
 
 
 @pytest.mark.parametrize(

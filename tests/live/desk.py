@@ -118,7 +118,7 @@ async def open_desk(
     async with open_venue(settings, {INFY: LAST}) as venue:
         content = settings_for(venue, new_account(), **more.pop("live", {}))
         for section, keys in more.items():
-            content[section] = content[section] | keys
+            content[section] = content.get(section, {}) | keys
         home = make_home(path / "home", content)
         home.save_address(server)
         await log_in(home)

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from kiteconnect import KiteConnect
 from sqlalchemy.exc import SQLAlchemyError
 
-from trading.brokers import kite_rows
+from trading.brokers import kite_rows, kite_ticks
 from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
 from trading.brokers.kite_http import Replies
 from trading.brokers.kite_outcomes import Ending, outcome_of
@@ -19,6 +19,7 @@ from trading.errors import BookUnreadable, LoginNeeded
 from trading.guardian.approval import Approved
 from trading.ledger.pacing import Pacer
 from trading.market.calendar import SessionCalendar
+from trading.market.ticks import Tick
 from trading.order import Amendment, BrokerOrderId, Fill, Order, OrderType
 from trading.outcome import Accepted, Evidence, Outcome, SessionExpired
 from trading.settings import Kite, Live
@@ -26,6 +27,8 @@ from trading.settings import Kite, Live
 INSTRUMENT_ROUTES = ("market.instruments", "market.instruments.all")
 """The routes that Zerodha's own sandbox serves without its prefix."""
 
+MOST_QUOTES = 500
+"""In one reading (Kite documentation, market quotes)."""
 AT_MARKET = (OrderType.MARKET, OrderType.SL_M)
 
 Token = Callable[[], str | None]
@@ -44,8 +47,9 @@ class KiteBroker:
         calendar: SessionCalendar,
         clock: Callable[[], datetime],
         reads: Pacer | None = None,
+        quotes: Pacer | None = None,
     ) -> None:
-        """`reads` keeps the pace of the readings; commands are paced by whoever gives them."""
+        """`reads` and `quotes` keep the pace of the readings; commands are paced by whoever gives them."""
         self._settings = settings
         self._live = live
         self._token = token
@@ -56,6 +60,7 @@ class KiteBroker:
         self._varieties: dict[BrokerOrderId, str] = {}
         self._left_out: set[str] = set()
         self._reads = reads
+        self._quotes = quotes
         self._shared_book = SharedReading(self._order_book)
         self._shared_trades = SharedReading(self._trades)
 
@@ -93,6 +98,11 @@ class KiteBroker:
     def margins(self) -> Funds | None:
         segments = self._read(lambda kite: [kite.margins("equity")])
         return _understood(kite_rows.funds_from, segments[0])  # type: ignore[no-any-return]
+
+    def last_prices(self, symbols: Sequence[str]) -> list[Tick]:
+        """One reading of market quotes, which Kite counts apart. Raises `LoginNeeded` and `BookUnreadable`."""
+        (quotes,) = self._read(lambda kite: [kite.quote(*symbols[:MOST_QUOTES])], self._quotes)
+        return list(_understood(lambda rows: [*kite_ticks.ticks_of(rows, self._clock())], quotes))
 
     def _order_book(self) -> list[BrokerOrder]:
         book = []
@@ -154,13 +164,13 @@ class KiteBroker:
             return Accepted(broker_order_id=BrokerOrderId(receipt))
         return outcome_of(ending)
 
-    def _read(self, call: Callable[[Any], Any]) -> list[Any]:
+    def _read(self, call: Callable[[Any], Any], pacer: Pacer | None = None) -> list[Any]:
         """The rows of a whole, plain reply. Raises `LoginNeeded` or `BookUnreadable` for anything else."""
         client = self._client()
         if client is None:
             raise LoginNeeded("nobody is logged in")
         try:
-            with self._turn() as in_turn:
+            with _turn(pacer or self._reads) as in_turn:
                 rows, ending = self._asked(lambda: call(client)) if in_turn else (None, None)
         except SQLAlchemyError as error:
             raise BookUnreadable(f"the ledger could not be used ({type(error).__name__})") from None
@@ -171,9 +181,6 @@ class KiteBroker:
         if isinstance(outcome_of(ending), SessionExpired):
             raise LoginNeeded(str(ending.evidence))
         raise BookUnreadable(str(ending.evidence))
-
-    def _turn(self) -> AbstractContextManager[bool]:
-        return self._reads.turn(urgent=True) if self._reads is not None else nullcontext(enter_result=True)
 
     def _asked(self, call: Callable[[], Any]) -> tuple[Any, Ending]:
         """What the client made of the reply, and how the call ended: the reply itself decides."""
@@ -204,6 +211,10 @@ def kite_client(settings: Kite, session: Replies | None = None) -> Any:
         for name, path in client._routes.items()
     }
     return client
+
+
+def _turn(pacer: Pacer | None) -> AbstractContextManager[bool]:
+    return pacer.turn(urgent=True) if pacer is not None else nullcontext(enter_result=True)
 
 
 def _understood(parse: Callable[[Any], Any], row: Any) -> Any:

@@ -10,14 +10,17 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
 from heapq import merge
-from operator import attrgetter
+from operator import add, attrgetter
 from typing import Any
 
 import sqlalchemy as sa
 
-from trading.ledger.tables import fills, orders
+from trading.ledger.results import COLUMNS
+from trading.ledger.tables import CHARGED, Money, fills, orders
 from trading.order import Mode, OrderType, Product, Side, Status, Validity
+from trading.settings import RealizedBy
 
 BATCH = 1000
 """Rows that are fetched at a time: the journal of years is never in memory as a whole."""
@@ -35,6 +38,8 @@ class Chosen:
     symbol: str | None = None
     strategy: str | None = None
     statuses: Collection[Status] | None = None
+    realized_by: RealizedBy = RealizedBy.AVERAGE
+    """Which realized profit the lines show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class JournalLine:
     """Rupees a share of this fill."""
     realized_pnl: Decimal | None
     """Rupees that this fill earned by closing a part of the account's position, before charges."""
+    charges: Decimal | None
+    """Rupees that this fill added to the charges of its order; `None` also where they are not known."""
     status: Status
     tag: str
     reason: str
@@ -94,9 +101,9 @@ OF_TRADE = {
     "trade_id": fills.c.trade_id,
     "filled_quantity": fills.c.quantity,
     "fill_price": fills.c.price,
-    "realized_pnl": fills.c.realized_pnl,
+    "charges": sa.type_coerce(reduce(add, (fills.c[name] for name in CHARGED)), Money),
 }
-OF_NONE = {"at": orders.c.updated_at, "trade_id": sa.null(), "fill_price": sa.null(), "realized_pnl": sa.null()}
+OF_NONE = {"at": orders.c.updated_at} | dict.fromkeys(("trade_id", "fill_price", "realized_pnl", "charges"), sa.null())
 
 
 def _columns(own: dict[str, Any]) -> list[sa.ColumnElement[Any]]:
@@ -106,7 +113,8 @@ def _columns(own: dict[str, Any]) -> list[sa.ColumnElement[Any]]:
 
 def _fills(chosen: Chosen) -> sa.Select[Any]:
     """By the fills, which are there by their time; each order is then looked up by its id."""
-    asked = sa.select(*_columns(OF_TRADE)).join(orders, orders.c.order_id == fills.c.order_id)
+    columns = _columns(OF_TRADE | {"realized_pnl": COLUMNS[chosen.realized_by]})
+    asked = sa.select(*columns).join(orders, orders.c.order_id == fills.c.order_id)
     asked = asked.where(fills.c.account == chosen.account)
     if chosen.symbol is not None:
         asked = asked.where(fills.c.symbol == chosen.symbol)

@@ -93,6 +93,7 @@ def _extra(line: JournalLine) -> str:
         "order_type": line.order_type.value,
         "validity": line.validity.value,
         "trigger_price": _money(line.trigger_price),
+        "charges": _money(line.charges),
         "reason": line.reason,
         "reasons": list(line.reasons),
     }

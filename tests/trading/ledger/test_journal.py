@@ -26,6 +26,7 @@ from trading.ledger.recording import record
 from trading.lifecycle import Refused, step
 from trading.market.calendar import IST
 from trading.order import Order, OrderId, Side, Status, tag_of
+from trading.settings import RealizedBy
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "journal.md"
 DAY = timedelta(days=1)
@@ -206,6 +207,21 @@ def test_the_columns_are_those_that_existing_tools_read(ledger: Database) -> Non
     )
     of_fill = ("average_price", "trade_id", "pnl", "realized_pnl")
     assert (refused["filled_quantity"], {refused[name] for name in of_fill}) == ("0", {""})
+
+
+def test_a_line_says_what_its_fill_cost_and_earned_as_asked(ledger: Database) -> None:
+    """Bought at 100 and at 130, sold at 120. Intraday brokerage of 0.03%, STT of 0.025% on what is sold, and so on."""
+    for number, (side, price) in enumerate([(Side.BUY, 100), (Side.BUY, 130), (Side.SELL, 120)]):
+        order = new_order(f"o{number}", START + number * SECOND, side=side)
+        traded(ledger, order, [(100, Decimal(price))], BookState.COMPLETE)
+    by_average, by_fifo = (read(ledger, Chosen("paper", realized_by=by)) for by in RealizedBy)
+    assert [line.realized_pnl for line in by_average] == [0, 0, 500]
+    assert [line.realized_pnl for line in by_fifo] == [0, 0, 2000]
+    bought, _, sold = by_average
+    assert bought.charges == Decimal("3.00") + Decimal("0.31") + Decimal("0.01") + Decimal("0.30") + Decimal("0.60")
+    assert sold.charges == Decimal("3.60") + Decimal("3.00") + Decimal("0.37") + Decimal("0.01") + Decimal("0.72")
+    extra = [json.loads(row["extra"]) for row in table_of(by_average)]
+    assert [each["charges"] for each in extra] == ["4.22", "5.48", "7.70"]
 
 
 @pytest.mark.usefixtures("week")

@@ -134,3 +134,25 @@ def _print_rebuilt(rebuilt: "Rebuilt") -> None:
     say(f"The rebuilt ledger is {rebuilt.ledger}.")
     if rebuilt.backup:
         say(f"The old one is kept as {rebuilt.backup}.")
+
+
+@app.command()
+def backup(
+    directory: Annotated[Path, typer.Argument(help="A new directory.")],
+    home: HomeOption = HOME,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the home's ledger, histories and settings, also while it is up. docs/backups.md: how to go back to it."""
+    from workers.backup import back_up
+
+    place = Home(home)
+    done = back_up(place, place.settings(config), directory)
+    if as_json:
+        print_json(done)
+        return
+    for file in done.files:
+        console.print(f"{file.name}: {file.size:,} bytes", highlight=False)
+    for words in done.left_out:
+        console.print(f"Left out: {words}", soft_wrap=True)
+    console.print(f"The backup is in {done.directory}.", soft_wrap=True)

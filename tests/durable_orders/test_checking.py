@@ -224,3 +224,20 @@ def test_a_ledger_on_postgresql_is_not_replaced(home: Path) -> None:
     answer = Program(home).here("rebuild", "--replace", DURABLE_ORDERS_LEDGER__URL=url)
     assert (answer.code, answer.out) == (REFUSED, "")
     assert answer.error == "ledger.url: is PostgreSQL, and only a SQLite ledger can be replaced"
+
+
+def test_a_backup_that_was_made_while_up_is_a_home(tmp_path: Path) -> None:
+    """Histories and ledger of the copy agree, and it knows the orders that were there."""
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    with up(home) as (program, _):
+        for own_id in ("first", "second"):
+            assert program.here("place", "BUY", SYMBOL, LOT, "--wait", "--id", own_id).code == 0
+        answer = program.here("backup", str(copy), "--json")
+        assert (answer.code, answer.err) == (0, "")
+        again = program.here("backup", str(copy))
+        assert (again.code, again.error) == (REFUSED, f"{copy}: is there already; a backup takes a new directory")
+    assert [file["name"] for file in answer.json["files"]] == ["ledger.db", "temporal.db"]
+    restored = Program(copy)
+    assert {order["client_order_id"] for order in restored.here("list", "--json").json} == {"first", "second"}
+    rebuilt = restored("rebuild", "--json")
+    assert (rebuilt.code, rebuilt.json["sources"]["replayed_orders"]) == (0, 2)

@@ -1,0 +1,107 @@
+"""Copies a home's databases while it runs: SQLite's own online backup, which blocks nobody and is of one moment each.
+
+The ledger is copied first and the histories after it. So the histories know at least what the ledger knows, and what
+the ledger lacks of them `durable-orders rebuild` brings back; the other way round, orders would have no workflow.
+"""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from trading.errors import HomeUnusable, LedgerUnusable, RefusedError
+from trading.order import Frozen
+from trading.settings import Settings
+from workers.home import SETTINGS_FILE, Home
+
+HALF = ".half"
+"""At the end of the name of a backup that is not whole yet."""
+
+
+class Copied(Frozen):
+    """One file of a backup."""
+
+    name: str
+    size: int
+    """Bytes."""
+
+
+class Backup(Frozen):
+    """What was copied, and what was not."""
+
+    directory: str
+    files: tuple[Copied, ...]
+    left_out: tuple[str, ...]
+    """Each with the reason: a database that is somewhere else has its own way to be backed up."""
+
+
+def back_up(home: Home, settings: Settings, directory: Path) -> Backup:
+    """Copy ledger, histories and settings file into a new directory, which is there when it is whole, and not before.
+
+    Raises `RefusedError` if there is something of that name already or nothing to copy, `LedgerUnusable` for a database
+    that is damaged, and `HomeUnusable` where a file cannot be written.
+    """
+    if directory.exists():
+        raise RefusedError(f"{directory}: is there already; a backup takes a new directory")
+    half = directory.with_name(directory.name + HALF)
+    try:
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(parents=True, mode=0o700)
+        left_out = _fill(half, home, settings)
+        copied = sorted(half.iterdir())
+        if not copied:
+            raise RefusedError(f"home {home.path}: there is nothing to back up")
+        for file in copied:
+            _to_disk(file)
+        half.replace(directory)
+        _to_disk(directory.parent)
+    except OSError as error:
+        raise HomeUnusable(f"{directory}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+    files = tuple(Copied(name=file.name, size=file.stat().st_size) for file in sorted(directory.iterdir()))
+    return Backup(directory=str(directory), files=files, left_out=tuple(left_out))
+
+
+def _fill(half: Path, home: Home, settings: Settings) -> list[str]:
+    """Copy what there is. Gives what was left out."""
+    left_out = []
+    url = sa.make_url(home.ledger_url(settings))
+    if url.get_backend_name() != "sqlite":
+        left_out.append("the ledger: it is on PostgreSQL, whose pg_dump copies it")
+    elif Path(str(url.database)).exists():
+        _copy(Path(str(url.database)), half / home.ledger_db.name)
+    if home.temporal_db.exists():
+        _copy(home.temporal_db, half / home.temporal_db.name)
+    else:
+        left_out.append(f"the histories: {home.temporal_db} is not there; a cluster has backups of its own")
+    own = home.path / SETTINGS_FILE
+    if own.exists():
+        shutil.copyfile(own, half / SETTINGS_FILE)
+        (half / SETTINGS_FILE).chmod(0o600)  # it may hold an API secret
+    return left_out
+
+
+def _copy(source: Path, target: Path) -> None:
+    """In one step, whatever is written meanwhile; then checked."""
+    try:
+        asked = f"{source.resolve().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(asked, uri=True)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+            new.execute("PRAGMA journal_mode=DELETE")
+            [sound] = new.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise LedgerUnusable(f"{source}: cannot be copied: {error}") from None
+    if sound != "ok":
+        raise LedgerUnusable(f"{source}: is damaged: {sound}")
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

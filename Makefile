@@ -29,6 +29,7 @@ demo: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench.durable
+	$(BIN)/python -m bench.bus
 
 bench-scale: $(READY)
 	$(BIN)/python -m bench.scale

@@ -5,7 +5,6 @@
 
 import argparse
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from temporalio.client import Client
 
 from bench import ground
 from bench.machine import circumstances
+from bench.report import keep
 from bench.rounds import Placed, Round, one_round
 from bench.sampling import at_once, progress_bar, spread
 from bench.tables import durable_tables
@@ -138,7 +138,7 @@ def main() -> None:
     report = asyncio.run(measure(CONCURRENCIES, chosen.rounds))
     for table in durable_tables(report):
         console.print(table)
-    chosen.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    keep(chosen.output, report)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from durable_orders.engines.terms import intent_of
 from durable_orders.orders import Orders, whole_id
 from trading import lifecycle
 from trading.bus import EventBus
-from trading.errors import InvalidSettings
+from trading.errors import InvalidSettings, OrderNotFound
 from trading.ledger.following import newest_id
-from trading.order import Mode, Order, OrderId, OrderIntent
+from trading.ledger.reading import find_order
+from trading.order import Mode, Order, OrderId
 
 
 class DurableDesk:
@@ -37,11 +39,16 @@ class DurableDesk:
         self._feeding: asyncio.Task[None] | None = None
 
     async def place(self, order: Order) -> Order:
+        """What is about to be started is in the caller's state before: its fills are booked then, once, whenever this
+        process ends."""
         await self._connected()
         intent = intent_of(order, self._orders.settings.account, self._mode)
-        refused = await self._refused(order, intent)
-        if refused is not None:
-            return refused
+        if intent.order_id not in self._known:
+            standing = await self._orders.read(lambda ledger: find_order(ledger, intent.order_id))
+            if standing is not None:
+                self._known[standing.order_id] = standing
+            elif (refused := await self._entered(Order.from_intent(intent, datetime.now(UTC)))) is not None:
+                return refused
         return await self._noted(await self._orders.place_and_wait(intent))
 
     async def cancel(self, name: str) -> Order:
@@ -49,9 +56,16 @@ class DurableDesk:
         return await self._noted(await self._orders.cancel(whole_id(self._orders.settings.account, name)))
 
     async def poll(self) -> list[Order]:
+        """Those of this engine, now or before, and whatever else is open in the account."""
         await self._connected()
-        found = sorted(await self._orders.list(), key=lambda order: order.created_at)
-        return [await self._noted(order) for order in found]
+        found = {order.order_id: order for order in await self._orders.list(open_only=True)}
+        for own_id, known in list(self._known.items()):
+            if own_id not in found and not known.status.terminal:
+                with suppress(OrderNotFound):  # its start did not get through
+                    found[own_id] = await self._orders.get(own_id)
+        for order in found.values():
+            await self._noted(order)
+        return sorted(self._known.values(), key=lambda order: order.created_at)
 
     async def close(self) -> None:
         if self._feeding is not None:
@@ -78,21 +92,19 @@ class DurableDesk:
         """How the open orders stood when the caller's state was last saved: what has been booked of them."""
         self._known = {order.order_id: order for order in self._books.open_orders()} | self._known
 
-    async def _refused(self, order: Order, intent: OrderIntent) -> Order | None:
-        """The order as the caller's own guardian refuses it. Nothing is recorded on the server then."""
-        reason = None
-        if self._guardian is not None and intent.order_id not in self._known:
-            reason = await asyncio.to_thread(refusal_of, self._guardian, self._market_data, order)
-        if reason is None:
-            return None
-        own = Order.from_intent(intent, order.created_at)
-        refused = lifecycle.step(own, lifecycle.Refused((reason,)), order.created_at)
-        return await self._noted(refused)
+    async def _entered(self, order: Order) -> Order | None:
+        """The order as the caller's own guardian refuses it: nothing is recorded on the server then. `None` if not."""
+        reason = await asyncio.to_thread(refusal_of, self._guardian, self._market_data, order)
+        if reason is not None:
+            order = lifecycle.step(order, lifecycle.Refused((reason,)), order.created_at)
+        await asyncio.to_thread(self._books.note, None, order)
+        self._known[order.order_id] = order
+        return order if reason is not None else None
 
     async def _noted(self, order: Order) -> Order:
-        """Book what is new of it in the caller's own state and journal."""
-        before = self._known.get(order.order_id)
-        if before is None or before != order:
+        """Book what is new of it in the caller's own state and journal. What another one placed is not booked."""
+        before = self._known.get(order.order_id, order)
+        if before != order:
             await asyncio.to_thread(self._books.note, before, order)
-            self._known[order.order_id] = order
+        self._known[order.order_id] = order
         return order

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from durable_orders.v2 import JournalStateStore, StateStore
+from tests.live.conftest import desks
 from tests.sandbox.conftest import clock, database, empty_database, kite, serve, served
 from trading.order import Order
 
@@ -36,4 +37,4 @@ def rows_of(journal: JournalStateStore) -> Iterator[tuple[str, str]]:
         yield line[header.index("status")], line[header.index("filled_quantity")]
 
 
-__all__ = ["clock", "database", "empty_database", "kite", "serve", "served"]
+__all__ = ["clock", "database", "desks", "empty_database", "kite", "serve", "served"]

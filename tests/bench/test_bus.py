@@ -1,0 +1,19 @@
+"""The measurement of the bus measures, and leaves the figures of others alone."""
+
+import json
+from pathlib import Path
+
+from bench.bus import measure, table_of
+from bench.report import keep
+
+
+async def test_it_gives_percentiles_and_keeps_other_sections(tmp_path: Path) -> None:
+    file = tmp_path / "latest.json"
+    keep(file, {"durable": {"ratio": 0.5}, "bus": {"events": 1}})
+    report = await measure(40)
+    keep(file, {"bus": report})
+    kept = json.loads(file.read_text())
+    assert (kept["durable"], kept["bus"]) == ({"ratio": 0.5}, report)
+    for name in ("async_subscriber_us", "plain_subscriber_us", "post_to_10_subscribers_us"):
+        assert 0 < report[name]["p50"] <= report[name]["p99"]
+    assert table_of(report).row_count == 3

@@ -10,6 +10,7 @@ from trading.brokers.broker import Broker
 from trading.errors import BookUnreadable, LoginNeeded
 from trading.ledger.alerts import alert
 from trading.ledger.database import Database
+from trading.ledger.delivery import carried
 from trading.ledger.funds import save_funds
 from trading.ledger.positions import Position
 from trading.ledger.reading import positions_of
@@ -41,6 +42,7 @@ class Concerns:
         """`reads_margin` says whether a check of the guardian asks for the broker's margin."""
         self._account = account
         self._rollover = rollover
+        self._is_of_one_day = rollover is not None and rollover.is_of_one_day
         self._reads_margin = reads_margin
         self._margin_read_at: datetime | None = None
         self._broker = broker
@@ -95,13 +97,14 @@ class Concerns:
         self._margin_read_at = now
 
     def compare_positions(self) -> None:
-        """The broker's net positions against the ledger's. Raises `BookUnreadable`."""
+        """The broker's net positions against the ledger's, without Kite's holdings. Raises `BookUnreadable`."""
         theirs = _net(self._broker.positions())
         with self._database.read() as connection:
             ours = _net(positions_of(connection, self._account))
+            holdings = carried(connection, self._account, datetime.now(UTC)) if self._is_of_one_day else set()
         difference = {
             key: theirs.get(key, 0) - ours.get(key, 0)
-            for key in sorted(theirs.keys() | ours.keys())
+            for key in sorted((theirs.keys() | ours.keys()) - holdings)
             if theirs.get(key, 0) != ours.get(key, 0)
         }
         if difference and difference == self._difference and difference != self._reported:

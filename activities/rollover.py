@@ -30,11 +30,16 @@ class Rollover:
         self._database = database
         self._missing: set[str] = set()
 
+    @property
+    def is_of_one_day(self) -> bool:
+        """Whether the broker's book, trades and positions are those of the day."""
+        return self._mode is Mode.LIVE
+
     def gone(self, ids: Collection[BrokerOrderId], now: datetime) -> list[Gone]:
         """Of the account's working orders, those of earlier days that a whole book with these ids does not have. It
         counts when it is seen in two books, some time apart. Blocks.
         """
-        if self._mode is not Mode.LIVE:
+        if not self.is_of_one_day:
             return []
         with self._database.read() as connection:
             missing = [view for view in open_views(connection, self._account) if _is_missing(view, ids, now)]

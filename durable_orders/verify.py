@@ -16,9 +16,10 @@ from trading import agreement
 from trading.brokers.book import BrokerOrder, BrokerPosition
 from trading.brokers.broker import Broker
 from trading.ledger.audit import CHUNK, fill_sums, order_ids, orders_named, was_added_to
+from trading.ledger.delivery import carried
 from trading.ledger.migrate import open_database
 from trading.ledger.reading import positions_of, views_for
-from trading.order import RESERVED_NAMES, BrokerOrderId, Fill, Frozen, Order, OrderId
+from trading.order import RESERVED_NAMES, BrokerOrderId, Fill, Frozen, Mode, Order, OrderId
 from trading.sighting import Views
 from workers.home import Home
 from workers.parts import book_of
@@ -203,7 +204,11 @@ class Verification:
     def _positions(self, connection: sa.Connection, book: Book) -> list[Difference]:
         ours = positions_of(connection, self._account)
         own = agreement.against_own_fills(ours, fill_sums(connection, self._account))
-        broker = agreement.against_positions(ours, book.positions)
+        is_live = self._orders.settings.execution.mode is Mode.LIVE
+        holdings = carried(connection, self._account, datetime.now(UTC)) if is_live else set()
+        compared = [held for held in ours if (held.symbol, held.product.value) not in holdings]
+        theirs = [held for held in book.positions if (held.symbol, held.product.value) not in holdings]
+        broker = agreement.against_positions(compared, theirs)
         return [
             *(Difference(between="ledger", about=" ".join(key), words=words) for key, words in own.items()),
             *(Difference(between="broker", about=" ".join(key), words=words) for key, words in broker.items()),

@@ -21,7 +21,7 @@ from trading.brokers.paper_market import PaperMarket
 from trading.brokers.paper_rms import Listing
 from trading.errors import InvalidSettings
 from trading.guardian.guardian import Guardian
-from trading.guardian.hours import InstrumentHours
+from trading.guardian.hours import InstrumentHours, OpenHours
 from trading.guardian.refusal_breaker import RefusalBreaker
 from trading.ledger.database import Database
 from trading.ledger.migrate import open_database
@@ -127,7 +127,7 @@ def _paper_edge(
 
 
 def _live_edge(
-    home: Home, settings: Settings, calendar: SessionCalendar, instruments: Instruments, executor: Executor
+    home: Home, settings: Settings, _calendar: SessionCalendar, instruments: Instruments, executor: Executor
 ) -> Edge:
     """Kite, its order updates and its prices. Their libraries take half of a worker's start, so a paper one leaves them
     out. Where no limit of the guardian is set, no order waits for a price.
@@ -137,7 +137,7 @@ def _live_edge(
 
     _needs_api_key(settings)
     database = open_database(home.ledger_url(settings))
-    broker, token = _kite(home, settings, database, calendar)
+    broker, token = _kite(home, settings, database, instruments)
     prices = LivePrices(settings.account, database, instruments, broker.last_prices, executor)
     limited = settings.guardian != GuardianSettings()
     return (
@@ -149,7 +149,7 @@ def _live_edge(
 
 
 def _kite(
-    home: Home, settings: Settings, database: Database, calendar: SessionCalendar
+    home: Home, settings: Settings, database: Database, instruments: Instruments
 ) -> tuple["KiteBroker", Callable[[], str | None]]:
     """Kite, and what gives the access token of today."""
     from trading.brokers.kite import KiteBroker
@@ -157,8 +157,9 @@ def _kite(
 
     token = SessionFile(home.session_file, settings.kite).token
     reads = Pacer(database, f"{settings.account} reads", READS_PER_SECOND, 60 * READS_PER_SECOND)
+    is_open = OpenHours(settings.market, instruments)
     quotes = Pacer(database, f"{settings.account} quotes", 1, 60)
-    return KiteBroker(settings.kite, settings.execution.live, token, calendar, now, reads, quotes), token
+    return KiteBroker(settings.kite, settings.execution.live, token, is_open, now, reads, quotes), token
 
 
 def _needs_api_key(settings: Settings) -> None:
@@ -170,7 +171,7 @@ def book_of(home: Home, settings: Settings, database: Database) -> Broker:
     """The account's broker, to read its book. It sends nothing whatever it is asked, so nobody has to say `--live`."""
     if settings.execution.mode is Mode.LIVE:
         _needs_api_key(settings)
-        return DryRun(_kite(home, settings, database, calendar_of(settings.market.calendar))[0])
+        return DryRun(_kite(home, settings, database, instruments_of(home, settings))[0])
     account = Account(settings.account)
     return DryRun(PaperBroker(database, account, settings.execution.paper, lambda _symbol: None))
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from durable_orders.portfolio import PositionLine, Totals
+from trading.events import EventType
 from trading.ist import IST
 from trading.ledger.reading import FeedEvent
 from trading.order import Order, Status
@@ -25,6 +26,7 @@ COLOURS = {
 }
 DRY_RUN = "[dry run] "
 """In front of an order that is never sent, and of each of its events."""
+FOUND = "found in the order book as"
 LONGEST_EVENT = len("order_partially_filled")
 STAMP = len("09:15:00.000") + LONGEST_EVENT + 4
 """Columns in front of what an event says."""
@@ -120,11 +122,23 @@ def events_table(events: Sequence[FeedEvent], *, ids: int | None = None, header:
     table = _table("time (IST)", "event", "what happened" if ids is None else "order, and what happened")
     table.show_header = header
     table.columns[1].min_width = LONGEST_EVENT
+    lost: dict[str, datetime] = {}
     for event in events:
-        words = f"{DRY_RUN if event.dry_run else ''}{event.message}"
+        if event.type is EventType.ORDER_UNKNOWN:
+            lost[event.order_id] = event.at
+        words = f"{DRY_RUN if event.dry_run else ''}{_how_late(event, lost.get(event.order_id))}"
         said = _plain(words) if ids is None else _after_id(client_id(event), ids, words, width - STAMP)
         table.add_row(moment(event.at, milliseconds=True), event.type.value, said)
     return table
+
+
+def _how_late(event: FeedEvent, lost: datetime | None) -> str:
+    """The message; where a lost order was found, with how long that took."""
+    if lost is None:
+        return event.message
+    return event.message.replace(
+        FOUND, f"found in the order book {(event.at - lost).total_seconds():.1f} s later as", 1
+    )
 
 
 def client_id(event: FeedEvent) -> str:

@@ -127,3 +127,21 @@ def test_positions_fit_with_their_symbols_whole() -> None:
 )
 def test_rupees_are_told_to_the_paisa(amount: str, text: str) -> None:
     assert render.rupees(Decimal(amount)) == text
+
+
+def test_a_lost_order_is_found_some_time_later() -> None:
+    told = [(EventType.ORDER_UNKNOWN, "the answer was lost"), (EventType.ORDER_UPDATED, f"{render.FOUND} 2026")]
+    events = [
+        FeedEvent(
+            feed_id=number,
+            account="paper",
+            order_id="order:paper:a",
+            sequence=number,
+            type=kind,
+            status=Status.UNKNOWN,
+            message=message,
+            at=datetime(2026, 11, 26, 10, 0, tzinfo=UTC) + number * timedelta(seconds=2.1),
+        )
+        for number, (kind, message) in enumerate(told)
+    ]
+    assert "found in the order book 2.1 s later as 2026" in shown(render.events_table(events, width=120), 120)[-1]

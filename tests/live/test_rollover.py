@@ -11,8 +11,9 @@ from tests.live.conftest import Desks
 from tests.live.desk import FAR, Desk, at_work, story
 from trading.errors import InvalidOrder
 from trading.events import EventType
+from trading.ledger.delivery import carried
 from trading.ledger.reading import unsettled_orders
-from trading.order import Order, OrderType, Side, Status, Terms
+from trading.order import Order, OrderType, Product, Side, Status, Terms
 from trading.settlement import Settlement
 from workers.parts import Parts
 
@@ -96,3 +97,13 @@ async def test_order_that_ended_with_its_session_is_seen_on_the_same_day(desks: 
     ended = await order.result()
     assert ended.status in (Status.EXPIRED, Status.CANCELLED)
     assert ended.filled_quantity == 0
+
+
+async def test_shares_of_earlier_days_are_no_difference_of_positions(desks: Desks) -> None:
+    """At Kite they are holdings, together with what was bought elsewhere."""
+    desk = await desks()
+    await (await desk.place(product=Product.CNC)).result()
+    account, now = desk.settings.account, datetime.now(UTC)
+    assert await desk.orders.read(lambda ledger: carried(ledger, account, now)) == set()
+    tomorrow = now + timedelta(days=1)
+    assert await desk.orders.read(lambda ledger: carried(ledger, account, tomorrow)) == {(INFY, "CNC")}

@@ -15,10 +15,10 @@ from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
 from trading.brokers.kite_http import Replies
 from trading.brokers.kite_outcomes import Ending, outcome_of
 from trading.brokers.kite_reads import SharedReading
+from trading.brokers.kite_rows import IsOpen
 from trading.errors import BookUnreadable, LoginNeeded
 from trading.guardian.approval import Approved
 from trading.ledger.pacing import Pacer
-from trading.market.calendar import SessionCalendar
 from trading.market.ticks import Tick
 from trading.order import Amendment, BrokerOrderId, Fill, Order, OrderType
 from trading.outcome import Accepted, Evidence, Outcome, SessionExpired
@@ -44,16 +44,18 @@ class KiteBroker:
         settings: Kite,
         live: Live,
         token: Token,
-        calendar: SessionCalendar,
+        is_open: IsOpen,
         clock: Callable[[], datetime],
         reads: Pacer | None = None,
         quotes: Pacer | None = None,
     ) -> None:
-        """`reads` and `quotes` keep the pace of the readings; commands are paced by whoever gives them."""
+        """`is_open` says whether the session of a symbol is open at a moment. `reads` and `quotes` keep the pace of the
+        readings; commands are paced by whoever gives them.
+        """
         self._settings = settings
         self._live = live
         self._token = token
-        self._calendar = calendar
+        self._is_open = is_open
         self._clock = clock
         self._replies = Replies()
         self._clients = threading.local()
@@ -67,7 +69,7 @@ class KiteBroker:
     def place(self, approved: Approved) -> Outcome:
         """One POST, with prices by their digits. Outside the session it is an after-market order (variety `amo`)."""
         order = approved.order
-        variety = "regular" if self._calendar.is_open(self._clock()) else "amo"
+        variety = "regular" if self._is_open(order.symbol, self._clock()) else "amo"
         return self._command(lambda kite: kite.place_order(variety=variety, **self._parameters(order)), variety)
 
     def modify(self, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
@@ -107,7 +109,7 @@ class KiteBroker:
     def _order_book(self) -> list[BrokerOrder]:
         book = []
         for row in self._read(lambda kite: kite.orders()):
-            order = kite_rows.order_from(row, self._calendar)
+            order = kite_rows.order_from(row, self._is_open)
             if order is None:
                 self._not_understood(row)
             else:

@@ -1,16 +1,18 @@
 """Kite's rows of orders, trades and positions, as ours. Times are IST without an offset (Kite documentation)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from trading.brokers.book import BookState, BrokerOrder, BrokerPosition, Funds
-from trading.market.calendar import IST, SessionCalendar
+from trading.market.calendar import IST
 from trading.order import BrokerOrderId, Fill, OrderType, Product, Side, Tag, TradeId, Validity
 
 Row = Mapping[str, Any]
+IsOpen = Callable[[str, datetime], bool]
+"""Whether the session of that symbol is open at that moment."""
 
 ENDS = {"COMPLETE": BookState.COMPLETE, "CANCELLED": BookState.CANCELLED, "REJECTED": BookState.REJECTED}
 """Kite's three terminal statuses. Everything else, known or not, works."""
@@ -18,17 +20,18 @@ OUR_TAG_LENGTH = 20
 OURS = re.compile(r"[0-9a-f]{20}")
 
 
-def order_from(row: Row, calendar: SessionCalendar) -> BrokerOrder | None:
+def order_from(row: Row, is_open: IsOpen) -> BrokerOrder | None:
     """A row of the order book; `None` for one whose words are not known here (such as product CO)."""
     try:
         order_type = OrderType(row["order_type"])
         validity = Validity(row.get("validity") or "DAY")
         placed_at = moment(row["order_timestamp"])
         updated_at = moment(row.get("exchange_update_timestamp")) or placed_at or datetime.now(UTC)
+        symbol = f"{row['exchange']}:{row['tradingsymbol']}"
         return BrokerOrder(
             broker_order_id=BrokerOrderId(str(row["order_id"])),
             tag=_tag(row),
-            symbol=f"{row['exchange']}:{row['tradingsymbol']}",
+            symbol=symbol,
             side=Side(row["transaction_type"]),
             product=Product(row["product"]),
             order_type=order_type,
@@ -38,7 +41,7 @@ def order_from(row: Row, calendar: SessionCalendar) -> BrokerOrder | None:
             price=money(row.get("price")) if order_type.has_price else None,
             trigger_price=money(row.get("trigger_price")) if order_type.has_trigger else None,
             status=str(row["status"]),
-            state=_state(str(row["status"]), validity, updated_at, calendar),
+            state=_state(str(row["status"]), validity, in_session=is_open(symbol, updated_at)),
             message=row.get("status_message") or row.get("status_message_raw"),
             placed_at=placed_at or updated_at,
             updated_at=updated_at,
@@ -112,8 +115,8 @@ def _tag(row: Row) -> Tag | None:
     return Tag(chosen[0]) if chosen else None
 
 
-def _state(status: str, validity: Validity, updated_at: datetime, calendar: SessionCalendar) -> BookState:
+def _state(status: str, validity: Validity, *, in_session: bool) -> BookState:
     """CANCELLED also stands for what ran out: the rest of an IOC, and DAY orders once the session has closed."""
     state = ENDS.get(status, BookState.WORKING)
-    ran_out = validity is Validity.IOC or not calendar.is_open(updated_at)
+    ran_out = validity is Validity.IOC or not in_session
     return BookState.EXPIRED if state is BookState.CANCELLED and ran_out else state

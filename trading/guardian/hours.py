@@ -1,13 +1,33 @@
 """Which hours an instrument keeps."""
 
+from datetime import datetime
 from functools import cached_property
 
+from trading.market.calendar import IST, calendar_of
 from trading.market.instruments import Instrument, Instruments
-from trading.settings import Hours, Sessions
+from trading.settings import Calendar, Hours, Market, Sessions
 
 DERIVATIVES = ("NFO-", "BFO-")
 CURRENCY = ("CDS-", "BCD-")
 SHARES = ("NSE", "BSE", "INDICES")
+
+
+class OpenHours:
+    """Whether an order for a symbol is one of the session, between its first window and the end of its last. What the
+    master does not have keeps the calendar's hours."""
+
+    def __init__(self, market: Market, instruments: Instruments) -> None:
+        self._calendar = calendar_of(market.calendar)
+        self._is_always_open = market.calendar is Calendar.ALWAYS_OPEN
+        self._instruments = instruments
+        self._hours = InstrumentHours(market.sessions, instruments)
+
+    def __call__(self, symbol: str, moment: datetime) -> bool:
+        instrument = self._instruments.get(symbol)
+        if instrument is None or self._is_always_open:
+            return self._calendar.is_open(moment)
+        windows, local = self._hours(instrument).windows, moment.astimezone(IST)
+        return self._calendar.trades_on(local.date()) and windows[0].opens <= local.time() < windows[-1].closes
 
 
 class InstrumentHours:

@@ -14,8 +14,9 @@ from trading.brokers.dry_run import DryRun
 from trading.brokers.kite import KiteBroker
 from trading.brokers.kite_rows import funds_from
 from trading.errors import BookUnreadable
-from trading.market.calendar import calendar_of
-from trading.settings import Calendar, Kite, Live
+from trading.guardian.hours import OpenHours
+from trading.market.instruments import Instruments
+from trading.settings import Kite, Live, Market
 
 MIDDAY = datetime(2026, 1, 5, 6, 30, tzinfo=UTC)
 
@@ -28,7 +29,7 @@ def test_an_order_binds_a_fifth_of_its_value_and_the_rest_stays_available(tmp_pa
         client.place_order(**order(1490.0, quantity=10))
         settings = Kite(api_key=served.settings.api_key, api_secret=SecretStr("x"), root=served.sandbox.root)
         token = served.access_token()
-        broker = KiteBroker(settings, Live(), lambda: token, calendar_of(Calendar.XNSE), lambda: MIDDAY)
+        broker = KiteBroker(settings, Live(), lambda: token, OpenHours(Market(), Instruments.shipped()), lambda: MIDDAY)
         assert broker.margins() == Funds(available=Decimal(97_020), utilised=Decimal(2_980))
         assert DryRun(broker).margins() == broker.margins()
         served.stop()

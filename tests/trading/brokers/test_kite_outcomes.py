@@ -14,10 +14,12 @@ from trading.brokers.kite import KiteBroker
 from trading.brokers.kite_outcomes import concerns_the_account
 from trading.errors import BookUnreadable, LoginNeeded
 from trading.guardian.approval import approve
-from trading.market.calendar import calendar_of
+from trading.guardian.hours import OpenHours
+from trading.ist import IST
+from trading.market.instruments import Instruments
 from trading.order import BrokerOrderId, Order, OrderIntent, OrderType, Side
 from trading.outcome import Accepted, NotSent, Outcome, Refused, SessionExpired, Unknown
-from trading.settings import Calendar, Kite, Live
+from trading.settings import Kite, Live, Market
 
 TOKEN = "sekret-access-token"  # noqa: S105  (a made-up one)
 MIDDAY = datetime(2025, 4, 29, 6, 30, tzinfo=UTC)
@@ -102,7 +104,7 @@ def kite(port: int, token: str | None = TOKEN, prefix: str = "") -> KiteBroker:
     settings = Kite(
         api_key="key", api_secret=SecretStr("x"), root=f"http://127.0.0.1:{port}", timeout=0.3, route_prefix=prefix
     )
-    return KiteBroker(settings, Live(), lambda: token, calendar_of(Calendar.XNSE), lambda: MIDDAY)
+    return KiteBroker(settings, Live(), lambda: token, OpenHours(Market(), Instruments.shipped()), lambda: MIDDAY)
 
 
 def market_order() -> Order:
@@ -161,7 +163,7 @@ def test_nobody_listens_so_nothing_was_sent() -> None:
 
 def test_a_name_that_does_not_exist_was_not_sent_to() -> None:
     settings = Kite(api_key="key", root="http://no-such-host.invalid", timeout=0.3)
-    broker = KiteBroker(settings, Live(), lambda: TOKEN, calendar_of(Calendar.XNSE), lambda: MIDDAY)
+    broker = KiteBroker(settings, Live(), lambda: TOKEN, OpenHours(Market(), Instruments.shipped()), lambda: MIDDAY)
     assert isinstance(place(broker), NotSent)
 
 
@@ -193,12 +195,24 @@ def test_prices_are_sent_by_their_digits(server: Server) -> None:
     assert b"market_protection" not in server.requests[0]
 
 
-def test_outside_the_session_it_is_an_after_market_order(server: Server) -> None:
+@pytest.mark.parametrize(
+    ("symbol", "at", "variety"),
+    [
+        ("NSE:INFY", "2025-04-29 08:59", "amo"),
+        ("NSE:INFY", "2025-04-29 09:05", "regular"),
+        ("NSE:INFY", "2025-04-29 19:30", "amo"),
+        ("NSE:INFY", "2025-05-01 11:00", "amo"),
+        ("NFO:NIFTY25MAYFUT", "2025-04-29 15:35", "regular"),
+        ("MCX:CRUDEOIL25MAYFUT", "2025-04-29 19:30", "regular"),
+    ],
+)
+def test_outside_its_session_it_is_an_after_market_order(server: Server, symbol: str, at: str, variety: str) -> None:
     server.script = ENDINGS["receipt"][0]
     settings = Kite(api_key="key", root=f"http://127.0.0.1:{server.port}", timeout=0.3)
-    evening = datetime(2025, 4, 29, 14, 0, tzinfo=UTC)
-    place(KiteBroker(settings, Live(), lambda: TOKEN, calendar_of(Calendar.XNSE), lambda: evening))
-    assert server.requests[0].startswith(b"POST /orders/amo ")
+    moment = datetime.fromisoformat(at).replace(tzinfo=IST)
+    broker = KiteBroker(settings, Live(), lambda: TOKEN, OpenHours(Market(), Instruments.shipped()), lambda: moment)
+    place(broker, Order.from_intent(OrderIntent(symbol=symbol, side=Side.BUY, quantity=1), MIDDAY))
+    assert server.requests[0].startswith(f"POST /orders/{variety} ".encode())
 
 
 def test_a_route_prefix_is_for_all_routes(server: Server) -> None:

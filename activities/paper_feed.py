@@ -4,12 +4,30 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from trading.brokers.paper_market import PaperMarket
 from trading.market.feeds import Timed
 
 CATCH_UP = 1.0
 """Seconds: a feed further behind than this (the machine slept) goes on from now instead of racing after the clock."""
+
+ATTENDED = timedelta(days=1)
+"""How long, on the wall's clock, a market stays open that waits for whoever attends it. Its session is ended with its
+last tick."""
+
+
+class Audience(Protocol):
+    """Who attends the feed: the market's time stands still until it is ready for the next tick."""
+
+    async def ready(self) -> None:
+        """Returns when the market may go on."""
+
+    def shown(self, timed: Timed) -> None:
+        """The market has met this tick."""
+
+    def closed(self) -> None:
+        """The last tick of the round was shown, and its session has ended."""
 
 
 class PaperFeed:
@@ -21,12 +39,14 @@ class PaperFeed:
         ticks: Callable[[datetime | None], Iterator[Timed]],
         speed: float,
         executor: Executor,
+        audience: Audience | None = None,
     ) -> None:
         """`ticks(after)` gives the feed from a moment of market time on; `speed` is market seconds per second."""
         self._market = market
         self._ticks = ticks
         self._speed = speed
         self._executor = executor
+        self._audience = audience
 
     async def run(self, push: Callable[[], None]) -> None:
         """Raises `MarketNotOwned` when another process takes the market over."""
@@ -37,10 +57,23 @@ class PaperFeed:
         for timed in self._ticks(after):
             due = max(due + timed.wait, loop.time() - CATCH_UP)
             await asyncio.sleep(max(due - loop.time(), 0))
+            if self._audience is not None:
+                await self._audience.ready()
             if await loop.run_in_executor(self._executor, self._play, timed):
                 push()
+            if self._audience is not None:
+                self._audience.shown(timed)
+                if timed.is_last:
+                    await self._close(self._audience, push)
+
+    async def _close(self, audience: Audience, push: Callable[[], None]) -> None:
+        await audience.ready()
+        if await asyncio.get_running_loop().run_in_executor(self._executor, self._market.close_session):
+            push()
+        audience.closed()
 
     def _play(self, timed: Timed) -> bool:
         left = (timed.session.closes - timed.tick.at).total_seconds() / self._speed
-        closes_at = datetime.now(UTC) + timedelta(seconds=max(left, 0))
+        left_on_the_wall = timedelta(seconds=max(left, 0)) if self._audience is None else ATTENDED
+        closes_at = datetime.now(UTC) + left_on_the_wall
         return bool(self._market.on_ticks([timed.tick], timed.session, closes_at))

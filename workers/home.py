@@ -99,13 +99,24 @@ class Home:
 
         Raises `HomeUnusable` if another process has it.
         """
-        with (self.path / "up.lock").open("a+", encoding="utf-8") as file:
+        with self._held("up.lock", "already up"):
+            yield
+
+    @contextmanager
+    def running(self, strategy: str) -> Iterator[None]:
+        """Hold a strategy for one run, in the same way: two would take each other's orders for their own."""
+        with self._held(f"run-{strategy}.lock", f"{strategy} is already running"):
+            yield
+
+    @contextmanager
+    def _held(self, name: str, otherwise: str) -> Iterator[None]:
+        with (self.path / name).open("a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 file.seek(0)
                 holder = file.read().strip() or "another process"
-                raise HomeUnusable(f"home {self.path}: already up (process {holder})") from None
+                raise HomeUnusable(f"home {self.path}: {otherwise} (process {holder})") from None
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from temporalio.client import Client
 
 from activities.orders import OrderActivities
-from activities.paper_feed import PaperFeed
+from activities.paper_feed import ATTENDED, Audience, PaperFeed
 from activities.unwinding import UnwindingActivities
 from activities.watch import Stream, WatchActivities
 from trading.brokers.broker import Broker
@@ -64,17 +64,24 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(home: Home, settings: Settings, client: Client, *, live: bool = False) -> Parts:
+def build(
+    home: Home, settings: Settings, client: Client, *, live: bool = False, audience: Audience | None = None
+) -> Parts:
     """Raises what the files behind the settings are found to be worth: `InvalidTicks`, `LedgerUnusable` and so on.
 
-    A live account is only built where both its settings and the caller say so: `InvalidSettings` otherwise.
+    A live account is only built where both its settings and the caller say so: `InvalidSettings` otherwise. The feed of
+    a paper account waits for its `audience`.
     """
     must_agree(settings, live)
+    settings = settings if audience is None else _attended(settings)
     calendar = calendar_of(settings.market.calendar)
     instruments = instruments_of(home, settings)
     executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
-    edge = _live_edge if live else _paper_edge
-    database, broker, stream, ensure_price = edge(home, settings, calendar, instruments, executor)
+    if live:
+        edge = _live_edge(home, settings, instruments, executor)
+    else:
+        edge = _paper_edge(home, settings, calendar, instruments, executor, audience)
+    database, broker, stream, ensure_price = edge
     account = Account(settings.account)
     guardian = Guardian(database, instruments, settings, session_end(account, calendar), now)
     commands: Broker = DryRun(broker) if settings.execution.dry_run else broker
@@ -97,6 +104,12 @@ def build(home: Home, settings: Settings, client: Client, *, live: bool = False)
     return Parts(settings, database, instruments, orders, watch, unwinding, executor)
 
 
+def _attended(settings: Settings) -> Settings:
+    """No price grows old while the market's time stands still."""
+    paper = settings.execution.paper.model_copy(update={"stale_tick_seconds": ATTENDED.total_seconds()})
+    return settings.model_copy(update={"execution": settings.execution.model_copy(update={"paper": paper})})
+
+
 def must_agree(settings: Settings, live: bool) -> None:
     """Real money takes two decisions: `execution.mode: live` and `--live`. Raises `InvalidSettings` for one alone."""
     mode = settings.execution.mode
@@ -111,7 +124,12 @@ Edge = tuple[Database, Broker, Stream, Callable[[str], None]]
 
 
 def _paper_edge(
-    home: Home, settings: Settings, calendar: SessionCalendar, instruments: Instruments, executor: Executor
+    home: Home,
+    settings: Settings,
+    calendar: SessionCalendar,
+    instruments: Instruments,
+    executor: Executor,
+    audience: Audience | None,
 ) -> Edge:
     """The paper exchange and its feed. Files are read before the ledger is opened."""
     account = Account(settings.account)
@@ -122,13 +140,11 @@ def _paper_edge(
     broker = PaperBroker(
         database, account, settings.execution.paper, lambda symbol: tick_size(instruments, symbol), listing=listing
     )
-    feed = PaperFeed(PaperMarket(broker, database, account), ticks, pace(settings), executor)
+    feed = PaperFeed(PaperMarket(broker, database, account), ticks, pace(settings), executor, audience)
     return database, broker, feed, lambda _symbol: None
 
 
-def _live_edge(
-    home: Home, settings: Settings, _calendar: SessionCalendar, instruments: Instruments, executor: Executor
-) -> Edge:
+def _live_edge(home: Home, settings: Settings, instruments: Instruments, executor: Executor) -> Edge:
     """Kite, its order updates and its prices. Their libraries take half of a worker's start, so a paper one leaves them
     out. Where no limit of the guardian is set, no order waits for a price.
     """

@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+from activities.paper_feed import Audience
 from trading.errors import ServerUnreachable
 from trading.settings import Settings
 from workers import server, worker
@@ -39,19 +40,35 @@ async def up(
     the home is already up.
     """
     must_agree(settings, live)
-    async with AsyncExitStack() as stack:
-        stack.enter_context(home.make().locked())
+    home.make()
+    with home.locked():
         stop = stop_on_signals()
+        async with at_work(home, settings, port, ui_port, live=live) as address:
+            ready(address)
+            await stop.wait()
+
+
+@asynccontextmanager
+async def at_work(
+    home: Home,
+    settings: Settings,
+    port: int | None = None,
+    ui_port: int | None = None,
+    *,
+    live: bool = False,
+    audience: Audience | None = None,
+) -> AsyncIterator[ServerAddress | None]:
+    """The embedded server, if no other is configured, and the worker, for the length of a block. Hold the home."""
+    async with AsyncExitStack() as stack:
         embedded = configured_server() is None
         address = await stack.enter_async_context(server.running(home, port, ui_port)) if embedded else None
         client = await connect(home)
-        parts = build(home, settings, client, live=live)
+        parts = build(home, settings, client, live=live, audience=audience)
         await stack.enter_async_context(worker.running(client, parts))
-        ready(address)
         if address is not None:
             guard = asyncio.create_task(_keep_server(home, address))
             stack.push_async_callback(_cancelled, guard)
-        await stop.wait()
+        yield address
 
 
 async def run_worker(home: Home, settings: Settings, ready: Callable[[], None], *, live: bool = False) -> None:

@@ -15,6 +15,9 @@ from temporalio.service import RPCError
 from durable_orders.cli import processes  # noqa: F401
 
 # isort: split
+from durable_orders.cli import running  # noqa: F401
+
+# isort: split
 from durable_orders.cli import live  # noqa: F401
 
 # isort: split
@@ -40,14 +43,12 @@ from durable_orders.cli import backtest  # noqa: F401
 
 # isort: split
 from durable_orders.cli import checking  # noqa: F401
-from durable_orders.cli.app import app, complain
+from durable_orders.cli.app import INTERRUPTED, app, complain
 from trading.errors import DurableOrdersError
 
 __all__ = ["app", "main", "run"]
 
 FAILED = 1
-INTERRUPTED = 130
-"""The shell's own exit code for a program that Ctrl-C ended."""
 
 
 def main() -> NoReturn:

@@ -44,6 +44,8 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 HOME = DEFAULT_HOME
+INTERRUPTED = 130
+"""The shell's own exit code for a program that Ctrl-C ended."""
 
 
 def complain(message: str) -> None:

@@ -24,13 +24,15 @@ Port = typer.Option(min=1, max=65535, help="Port of the Temporal server.")
 UiPort = typer.Option(min=1, max=65535, help="Port of the Temporal UI.")
 
 
-def _settings(home: Home, config: Path | None, ticks: Path | None, speed: float | None, symbol: str | None) -> Settings:
+def settings_of(
+    home: Home, config: Path | None, ticks: Path | None, speed: float | None, symbol: str | None
+) -> Settings:
     """The settings, with what the command line says about the market over them."""
     given = {"ticks": ticks, "speed": speed, "symbol": symbol}
     return home.settings(config).replaced({"market": {key: value for key, value in given.items() if value is not None}})
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
@@ -51,9 +53,9 @@ def up(
     """
     from workers.up import up as run_up
 
-    _log_to_stderr()
+    log_to_stderr()
     place = Home(home)
-    settings = _settings(place, config, ticks, speed, symbol)
+    settings = settings_of(place, config, ticks, speed, symbol)
 
     def ready(address: ServerAddress | None) -> None:
         mode = settings.execution.mode
@@ -78,9 +80,9 @@ def worker(
     """Join a running Temporal server with a worker for this home's account, until Ctrl-C."""
     from workers.up import run_worker
 
-    _log_to_stderr()
+    log_to_stderr()
     place = Home(home)
-    settings = _settings(place, config, ticks, speed, symbol)
+    settings = settings_of(place, config, ticks, speed, symbol)
     said = f"Worker for account {settings.account} ({settings.execution.mode}) is running."
     asyncio.run(run_worker(place, settings, lambda: console.print(said), live=live))
 

@@ -1,12 +1,10 @@
 """Plays a strategy over a feed: deterministic, in one thread, as fast as the orders go."""
 
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
-from pathlib import Path
 
 from trading.backtest.core import Core
 from trading.backtest.desk import BacktestDesk
@@ -17,12 +15,11 @@ from trading.market.instruments import Instruments
 from trading.order import Order
 from trading.settings import Settings
 from trading.strategy import Strategy
+from trading.strategy_desk import guarded, numbered_id
 from trading.strategy_files import Loaded
 
 MOST_AT_ONCE = 10_000
 """Things that a strategy may ask for between two ticks: one that answers each order with another never ends."""
-LONGEST_NAME = 50
-"""Of the strategy's name in the ids of its orders, which may have 64 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class Player:
         self._listens = _overrides(loaded.strategy, "on_order")
         core = Core(settings, instruments, start, {loaded.name}, self._note)
         numbers = count(1)
-        self._desk = BacktestDesk(core, loaded.name, settings.account, lambda: _id(loaded.name, next(numbers)))
+        self._desk = BacktestDesk(core, loaded.name, settings.account, lambda: numbered_id(loaded.name, next(numbers)))
         self.played = Played(loaded.name, core)
 
     def play(self, feed: Iterable[Timed], shown: Callable[[Timed], object] = lambda _timed: None) -> Played:
@@ -135,13 +132,7 @@ class Player:
         self._strategy.on_order(self._desk, order)
 
     def _guarded(self, name: str, callback: Callable[[], object]) -> None:
-        try:
-            callback()
-        except Exception as error:  # whatever somebody's code may raise
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{Path(where.filename).name} line {where.lineno}"
-            words = f"{self.played.strategy}: {name} failed at {place}: {type(error).__name__}: {error}"
-            raise StrategyFailed(words) from error
+        guarded(self.played.strategy, name, callback)
 
     def _note(self, live: Live) -> None:
         if self._listens and live.strategy == self.played.strategy:
@@ -167,11 +158,6 @@ class Player:
 def _overrides(strategy: Strategy, name: str) -> bool:
     """Whether a callback says something: the protocol's own does not, and needs no `Order` built for it."""
     return getattr(type(strategy), name, None) is not getattr(Strategy, name)
-
-
-def _id(strategy: str, number: int) -> str:
-    """The same in every run: what an order's share of chance hangs on."""
-    return f"{strategy[:LONGEST_NAME]}-{number}"
 
 
 def _minute(at: datetime) -> datetime:

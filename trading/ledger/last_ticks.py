@@ -88,8 +88,18 @@ def last_offer(connection: sa.Connection, account: str, symbol: str) -> tuple[Of
     row = connection.execute(_WHOLE, {"of_account": account, "of_symbol": symbol}).one_or_none()
     if row is None:
         return None
-    tick = Tick(row.symbol, row.last_price, row.at, row.volume or 0, row.bid, row.ask, _depth_of(row.depth))
-    return Offer(tick, row.traded, row.bought or 0, row.sold or 0), row.received_at
+    return Offer(_tick_of(row), row.traded, row.bought or 0, row.sold or 0), row.received_at
+
+
+def ticks_received(connection: sa.Connection, account: str, after: datetime) -> list[tuple[Tick, datetime]]:
+    """The last tick of each symbol that was received later than that, with when it was, in that order."""
+    own = (table.c.account == account) & (table.c.received_at > after)
+    rows = connection.execute(sa.select(table).where(own).order_by(table.c.received_at, table.c.symbol))
+    return [(_tick_of(row), row.received_at) for row in rows]
+
+
+def _tick_of(row: Any) -> Tick:
+    return Tick(row.symbol, row.last_price, row.at, row.volume or 0, row.bid, row.ask, _depth_of(row.depth))
 
 
 def offered(tick: Tick, before: Tick | None) -> Offer:

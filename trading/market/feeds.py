@@ -30,6 +30,8 @@ class Timed:
     wait: float
     """Seconds on the wall's clock between the tick before it and this one."""
     session: Session
+    is_last: bool = False
+    """Whether a round of a replay ends with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,12 @@ class ReplayFeed:
             if after is not None and after >= session.closes:
                 continue
             before = after if after is not None and session.contains(after) else None
-            for tick in day.played_in(session):
+            last = len(day.ticks) if day is self._days[-1] else None
+            for number, tick in enumerate(day.played_in(session), start=1):
                 if after is not None and tick.at <= after:
                     continue
                 market = tick.at - before if before is not None else timedelta(0)
-                yield Timed(tick, market.total_seconds() / self._speed, session)
+                yield Timed(tick, market.total_seconds() / self._speed, session, number == last)
                 before = tick.at
 
     def _sessions(self) -> Iterator[tuple[Session, _Day]]:

@@ -1,0 +1,180 @@
+"""A run from its beginning to its summary: starts what is needed, or joins what is up already."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from pathlib import Path
+
+from durable_orders.orders import Orders
+from durable_orders.running.gate import Gate
+from durable_orders.running.markets import follow_ticks
+from durable_orders.running.run import OnError, Run, Why
+from durable_orders.running.summary import Summary, by_status, holdings_of, realized, tally_of, unrealized
+from trading.errors import HomeUnusable, StrategyFailed
+from trading.market.ticks import Tick
+from trading.order import Mode, Order
+from trading.settings import Settings
+from trading.strategy_files import Loaded
+from workers.connection import configured_server
+from workers.home import Home
+from workers.parts import must_agree
+from workers.up import at_work, stop_on_signals
+
+IDLE = 0.1
+"""Seconds between two looks at the feed while no tick comes."""
+
+
+def _ignore(*_: object) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to run."""
+
+    live: bool = False
+    on_error: OnError = OnError.CANCEL
+    square_off: time | None = None
+    """Market time, IST."""
+    own_market: bool = False
+    """Whether the settings of the market were given for this run: it cannot join another's then."""
+    port: int | None = None
+    ui_port: int | None = None
+    began: Callable[[str], object] = _ignore
+    shown: Callable[[Run, Tick], object] = _ignore
+    told: Callable[[Order], object] = _ignore
+    """Hears of every order of the strategy that stands differently."""
+
+
+@dataclass(slots=True)
+class Market:
+    """The ticks as they come: those of a market that waits behind its gate, else the account's from the ledger."""
+
+    ticks: asyncio.Queue[Tick | None] = field(default_factory=asyncio.Queue)
+    gate: Gate | None = None
+
+    def go_on(self) -> None:
+        if self.gate is not None:
+            self.gate.go_on()
+
+    def leave(self) -> None:
+        if self.gate is not None:
+            self.gate.leave()
+
+
+async def run_strategy(
+    home: Home, config: Path | None, settings: Settings, loaded: Loaded, plan: Plan | None = None
+) -> Summary:
+    """Run the strategy until its market closes, it is time to square off, or SIGINT or SIGTERM comes.
+
+    Raises `HomeUnusable` if the strategy runs already, `InvalidSettings` where mode and `live` do not agree, and what
+    the parts raise that are started.
+    """
+    plan = plan or Plan()
+    must_agree(settings, plan.live)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(home.make().running(loaded.name))
+        stop = stop_on_signals()
+        market = await _staff(stack, home, settings, plan)
+        orders = await stack.enter_async_context(Orders(home.path, config))
+        run = Run(orders, loaded, waits=market.gate is not None, square_off=plan.square_off, told=plan.told)
+        stack.callback(run.close)
+        return await perform(run, market, plan, stop)
+
+
+async def _staff(stack: AsyncExitStack, home: Home, settings: Settings, plan: Plan) -> Market:
+    """Server, worker and market of our own, if the home is not up and no other server is configured."""
+    try:
+        if configured_server() is not None:
+            raise HomeUnusable("a Temporal server is configured, and the market is its workers'")
+        stack.enter_context(home.locked())
+    except HomeUnusable as error:
+        if plan.own_market:
+            raise HomeUnusable(f"{error}: ticks, symbol and speed are for a market of the run's own") from None
+        plan.began("joins what is up already")
+        return Market()
+    gate = Gate() if settings.execution.mode is Mode.PAPER else None
+    address = await stack.enter_async_context(
+        at_work(home, settings, plan.port, plan.ui_port, live=plan.live, audience=gate)
+    )
+    plan.began(f"Temporal UI on {address.ui}" if address is not None else "")
+    return Market(gate.ticks, gate) if gate is not None else Market()
+
+
+async def perform(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Summary:
+    """The run itself, over a server and a market that are there, until `stop` is set at the latest."""
+    since, failure = datetime.now(UTC), None
+    await run.find()
+    before = realized(run.desk.view)
+    try:
+        await run.begin()
+        why = await _play(run, market, plan, stop)
+        if why is Why.SQUARED_OFF:
+            run.notes += await run.get_out("square-off", flatten=True, wait=market.leave)
+        await run.end()
+    except StrategyFailed as error:
+        why, failure = Why.FAILED, str(error)
+        if plan.on_error is not OnError.KEEP:
+            flatten = plan.on_error is OnError.FLATTEN
+            run.notes += await run.get_out("the strategy failed", flatten=flatten, wait=market.leave)
+    return await _summary(run, why, failure, since, before)
+
+
+async def _play(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Why:
+    feeding = asyncio.create_task(_feed(run, market)) if market.gate is None else None
+    try:
+        while not stop.is_set():
+            market.go_on()
+            try:
+                tick = await asyncio.wait_for(market.ticks.get(), IDLE)
+            except TimeoutError:
+                await run.tell()
+                continue
+            if tick is None:
+                if feeding is not None:
+                    await feeding
+                return Why.CLOSED
+            if not await run.show(tick):
+                return Why.SQUARED_OFF
+            plan.shown(run, tick)
+        return Why.INTERRUPTED
+    finally:
+        if feeding is not None:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def _feed(run: Run, market: Market) -> None:
+    try:
+        await follow_ticks(run.orders, market.ticks.put_nowait)
+    finally:
+        market.ticks.put_nowait(None)
+
+
+async def _summary(run: Run, why: Why, failure: str | None, since: datetime, before: Decimal) -> Summary:
+    settings, view = run.orders.settings, run.desk.view
+    tally = await run.orders.read(lambda c: tally_of(c, settings.account, run.strategy, since))
+    holdings = await run.orders.read(lambda c: holdings_of(c, settings.account, view))
+    return Summary(
+        strategy=run.strategy,
+        account=settings.account,
+        mode=settings.execution.mode,
+        ended=why,
+        failure=failure,
+        notes=tuple(run.notes),
+        ticks=run.ticks,
+        first_tick=run.first,
+        last_tick=run.last,
+        orders=by_status(list(run.seen.values())),
+        fills=tally.fills,
+        units=tally.units,
+        realized_pnl=realized(view) - before,
+        unrealized_pnl=unrealized(holdings),
+        charges=tally.charges,
+        uncharged_fills=tally.uncharged,
+        holdings=holdings,
+        open_orders=tuple(order.client_order_id for order in run.desk.open_orders()),
+    )

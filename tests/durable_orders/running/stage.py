@@ -1,0 +1,101 @@
+"""Runs a strategy on the shared server, with a market of its own that waits for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from durable_orders.orders import Orders
+from durable_orders.running import Plan, Run, Summary
+from durable_orders.running.gate import Gate
+from durable_orders.running.session import Market, perform
+from tests.conftest import MakeHome
+from trading.ist import IST
+from trading.ledger.reading import list_orders
+from trading.market.ticks import Tick
+from trading.order import Order
+from trading.strategy import Desk, Strategy
+from trading.strategy_files import Loaded
+from workers import worker
+from workers.connection import connect
+from workers.home import Home
+from workers.parts import build
+
+SYMBOL = "NSE:INFY"
+OPENS = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
+PRICES = ("1500", "1501.5", "1499", "1502", "1503.5", "1498", "1501")
+NAME = "few"
+
+
+class Script(Strategy):
+    """Does what it is told to do at each tick, counted from 0, and notes what it hears."""
+
+    def __init__(self, steps: dict[int, Any]) -> None:
+        self.steps = steps
+        self.ticks = 0
+        self.found: list[str] = []
+        self.heard: list[tuple[str, str, int]] = []
+        self.stopped = False
+
+    def on_start(self, desk: Desk) -> None:
+        self.found = [order.client_order_id for order in desk.open_orders()]
+
+    def on_tick(self, desk: Desk, tick: Tick) -> None:
+        step = self.steps.get(self.ticks)
+        self.ticks += 1
+        if step is not None:
+            step(desk)
+
+    def on_order(self, desk: Desk, order: Order) -> None:
+        self.heard.append((order.client_order_id, order.status.value, desk.position(order.symbol).quantity))
+
+    def on_stop(self, desk: Desk) -> None:
+        self.stopped = True
+
+
+def write_ticks(path: Path, prices: Sequence[str] = PRICES) -> Path:
+    """A file with a tick every ten seconds."""
+    moments = (OPENS + timedelta(seconds=10 * number) for number in range(len(prices)))
+    rows = (f"{at.isoformat()},{price},{SYMBOL}" for at, price in zip(moments, prices, strict=True))
+    path.write_text("\n".join(["timestamp,last_price,symbol", *rows]) + "\n")
+    return path
+
+
+def home_with_ticks(make_home: MakeHome, ticks: Path, **paper: Any) -> Home:
+    """Its market plays the file as fast as it can. Nothing is added to or taken from the price."""
+    plain = {"slippage_bps": 0, "reconciliation_interval": 0.5}
+    return make_home(
+        {"market": {"ticks": str(ticks), "speed": 100_000}, "execution": {"paper": plain | paper}},
+    )
+
+
+async def run_on(
+    home: Home, strategy: Strategy, plan: Plan | None = None, stop: asyncio.Event | None = None
+) -> Summary:
+    """One run, with a worker of its own."""
+    async with staffed(home) as market, Orders(home.path) as orders:
+        plan = plan or Plan()
+        run = Run(orders, Loaded(strategy, NAME), waits=True, square_off=plan.square_off, told=plan.told)
+        return await perform(run, market, plan, stop or asyncio.Event())
+
+
+@asynccontextmanager
+async def staffed(home: Home) -> AsyncIterator[Market]:
+    client, gate = await connect(home), Gate()
+    parts = build(home, home.settings(), client, audience=gate)
+    async with worker.running(client, parts):
+        yield Market(gate.ticks, gate)
+
+
+async def orders_of(home: Home) -> list[Order]:
+    """All orders of the account, oldest first."""
+    async with Orders(home.path) as orders:
+        account = orders.settings.account
+        return await orders.read(lambda connection: list_orders(connection, account, newest_first=False))
+
+
+def rupees(text: str) -> Decimal:
+    return Decimal(text)

@@ -1,0 +1,126 @@
+"""A strategy over durable orders: what it is told, and what becomes of its orders when it ends, however it does."""
+
+import asyncio
+from datetime import time
+from pathlib import Path
+
+import pytest
+
+from durable_orders.running import OnError, Plan, Why
+from tests.conftest import MakeHome
+from tests.durable_orders.running.stage import NAME, SYMBOL, Script, home_with_ticks, orders_of, run_on, write_ticks
+from trading.order import Status
+from trading.strategy import Desk
+
+
+def buy(desk: Desk) -> None:
+    desk.buy(SYMBOL, 10)
+
+
+def rest(desk: Desk) -> None:
+    desk.buy(SYMBOL, 10, order_type="LIMIT", price="1400")
+
+
+def fail(desk: Desk) -> None:
+    raise ZeroDivisionError("too clever")
+
+
+async def test_a_day_is_told_in_order_and_ends_with_the_close(make_home: MakeHome, tmp_path: Path) -> None:
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+    script = Script({0: buy, 1: rest, 4: lambda desk: desk.sell(SYMBOL, 10)})
+    summary = await run_on(home, script)
+    assert script.heard == [
+        (f"{NAME}-1", "FILLED", 10),
+        (f"{NAME}-2", "PLACED", 10),
+        (f"{NAME}-3", "FILLED", 0),
+        (f"{NAME}-2", "EXPIRED", 0),
+    ]
+    assert (summary.ended, summary.failure, summary.ticks, script.stopped) == (Why.CLOSED, None, 7, True)
+    assert (summary.orders, summary.fills, summary.units) == ({Status.FILLED: 2, Status.EXPIRED: 1}, 2, 20)
+    assert summary.realized_pnl == 35
+    assert summary.charges > 0
+    assert summary.holdings == summary.open_orders == summary.notes == ()
+
+
+async def test_what_is_asked_for_again_is_the_same_order_and_anothers_id_is_refused(
+    make_home: MakeHome, tmp_path: Path
+) -> None:
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+
+    def named(desk: Desk) -> None:
+        desk.buy(SYMBOL, 1, order_type="LIMIT", price="1400", client_order_id="dip")
+
+    def other(desk: Desk) -> None:
+        desk.buy(SYMBOL, 2, client_order_id="dip")
+
+    script = Script({0: named, 1: named, 2: lambda desk: desk.cancel("dip"), 3: named, 4: other})
+    summary = await run_on(home, script)
+    assert summary.failure is not None
+    assert "on_tick failed at test_run.py line" in summary.failure
+    assert "DuplicateOrder: client_order_id: dip is the id of another order" in summary.failure
+    assert [order.status for order in await orders_of(home)] == [Status.CANCELLED]
+
+
+@pytest.mark.parametrize(
+    ("policy", "ends", "held"),
+    [
+        (OnError.KEEP, [Status.FILLED, Status.PLACED], 10),
+        (OnError.CANCEL, [Status.FILLED, Status.CANCELLED], 10),
+        (OnError.FLATTEN, [Status.FILLED, Status.CANCELLED, Status.FILLED], 0),
+    ],
+)
+async def test_a_strategy_that_raises_is_stopped_and_its_orders_are_dealt_with(
+    policy: OnError, ends: list[Status], held: int, make_home: MakeHome, tmp_path: Path
+) -> None:
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+    script = Script({0: buy, 1: rest, 2: fail, 3: buy})
+    summary = await run_on(home, script, Plan(on_error=policy))
+    assert summary.ended == Why.FAILED
+    assert summary.failure is not None
+    assert summary.failure.endswith("ZeroDivisionError: too clever")
+    assert [order.status for order in await orders_of(home)] == ends
+    assert sum(holding.quantity for holding in summary.holdings) == held
+    assert (len(summary.open_orders), summary.notes) == (int(policy is OnError.KEEP), ())
+
+
+async def test_at_square_off_it_gets_no_more_ticks_and_is_closed_out(make_home: MakeHome, tmp_path: Path) -> None:
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+    script = Script({0: buy, 1: rest, 3: buy})
+    summary = await run_on(home, script, Plan(square_off=time(9, 15, 30)))
+    assert (summary.ended, summary.holdings, script.ticks, script.stopped) == (Why.SQUARED_OFF, (), 3, True)
+    last = (await orders_of(home))[-1]
+    assert (last.client_order_id, last.reason, last.average_price) == (f"{NAME}-3", "square-off", 1502)
+
+
+async def test_interrupted_it_leaves_its_orders_and_the_next_run_finds_them(
+    make_home: MakeHome, tmp_path: Path
+) -> None:
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    first = Script({0: rest, 1: buy, 2: lambda _desk: loop.call_soon_threadsafe(stop.set)})
+    interrupted = await run_on(home, first, stop=stop)
+    assert (interrupted.ended, interrupted.open_orders, first.ticks) == (Why.INTERRUPTED, (f"{NAME}-1",), 3)
+    second = Script({0: lambda desk: desk.cancel(f"{NAME}-1"), 1: lambda desk: desk.sell(SYMBOL, 10)})
+    closed = await run_on(home, second)
+    assert second.found == [f"{NAME}-1"]
+    assert second.ticks == 4, "the market goes on where it stood"
+    assert second.heard == [(f"{NAME}-1", "CANCELLED", 10), (f"{NAME}-3", "FILLED", 0)]
+    assert (closed.ended, closed.ticks, closed.orders) == (Why.CLOSED, 4, {Status.FILLED: 1, Status.CANCELLED: 1})
+
+
+async def test_an_order_that_no_worker_has_taken_yet_is_found_too(make_home: MakeHome, tmp_path: Path) -> None:
+    """As after a crash between the start of an order and its first step."""
+    from durable_orders.orders import Orders
+    from trading.order import OrderIntent, Side
+
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+    async with Orders(home.path) as orders:
+        await orders.place(
+            OrderIntent(symbol=SYMBOL, side=Side.BUY, quantity=10, strategy=NAME, client_order_id=f"{NAME}-1")
+        )
+    script = Script({0: buy})
+    summary = await run_on(home, script)
+    assert script.found == [f"{NAME}-1"]
+    assert [order.client_order_id for order in await orders_of(home)] == [f"{NAME}-1", f"{NAME}-2"]
+    assert summary.fills == 2

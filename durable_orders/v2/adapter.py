@@ -160,6 +160,8 @@ class ExecutionEngineV2ToV3Adapter:
             checked(intent)
         except ValueError as error:
             return rejected(intent, f"Invalid order: {error}")
+        if not self._loop.is_open:
+            return rejected(intent, "Execution error: the engine is closed")
         if self.mode == Mode.PAPER and self._orders is None:
             self._look("before a new order")
         try:
@@ -216,6 +218,8 @@ class ExecutionEngineV2ToV3Adapter:
             return replace(result_of(doubtful.intent, "UNKNOWN"), message=f"{words}; it may have been placed ({error})")
         if found is not None:
             self._doubtful = None
+            if _asks_for_another(doubtful.order, found):
+                return rejected(doubtful.intent, f"{words} (it was never placed: its id is another order's)")
             return replace(_result(doubtful.intent, found), message=words)
         if self._orders is not None and time.monotonic() - doubtful.since < LATE:
             return replace(result_of(doubtful.intent, "UNKNOWN"), message=f"{words}; it may have been placed")
@@ -240,6 +244,13 @@ class ExecutionEngineV2ToV3Adapter:
             journal_row(self.journal, row_of(intent, result, self.mode))
         except Exception:
             self.logger.exception("a refused order was not journaled")
+
+
+def _asks_for_another(order: Order, found: Order) -> bool:
+    """Whether the order that was found is another one that has the id."""
+    return (order.symbol, order.side, order.product) != (found.symbol, found.side, found.product) or (
+        order.quantity != found.quantity
+    )
 
 
 def _without_the_edge(config: Any) -> Any:

@@ -31,6 +31,9 @@ class OrderIntent:
     metadata: dict[str, Any] = field(default_factory=dict)
     """`exchange` is where the symbol is traded, NFO without it; `client_order_id` names the order."""
 
+    def __post_init__(self) -> None:
+        self.metadata = {} if self.metadata is None else self.metadata
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

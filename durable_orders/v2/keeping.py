@@ -39,12 +39,12 @@ class Keeping:
             if not self._began:
                 kept = first_of(first_of(state, EXECUTION) or {}, "trades") or {}
                 self._counter.resume(kept)
-                self._realized = _realized(state)
                 self._began = True
+            self._realized = _realized(state)
             return state
 
     def save(self, state: State) -> None:
-        """What the state has realized since it was last saved counts as one trade's result."""
+        """What the state has realized since it was loaded counts as one trade's result."""
         with self._lock:
             before, now = self._realized, _realized(state)
             if before is not None and now != before:

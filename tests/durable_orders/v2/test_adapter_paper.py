@@ -96,6 +96,22 @@ def test_a_trade_counts_after_a_restart(make: Make) -> None:
     assert refused.raw == {"reason": "CAP_TOTAL"}
 
 
+def test_an_id_of_another_order_is_refused_and_its_order_left_alone(make: Make) -> None:
+    store = Store()
+    engine = make(markets.LatestCandle(), store)
+    engine.execute_intent(intent(metadata={"client_order_id": "one"}))
+    result = engine.execute_intent(intent("SELL", metadata={"client_order_id": "one"}))
+    assert (result.status, result.order_id) == ("REJECTED", None)
+    assert store.state["positions"][0]["qty"] == 10
+
+
+def test_a_closed_engine_takes_nothing(make: Make) -> None:
+    engine = make(markets.LatestCandle())
+    engine.close()
+    engine.close()
+    assert engine.execute_intent(intent()).message == "Execution error: the engine is closed"
+
+
 def test_an_older_configuration_with_a_least_edge_is_taken(make: Make) -> None:
     engine = make(markets.LatestCandle(), trading={"trade_throttler": {"min_edge_vs_cost_rupees": 50.0}})
     assert engine.execute_intent(intent()).status == "FILLED"

@@ -5,12 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 from durable_orders.callers.figures import exact, first_of
+from trading.order import PRICE_PLACES
 
 State = dict[str, Any]
 
 
 def book_fill(state: State, symbol: str, quantity: int, price: Decimal, at: str) -> Decimal:
-    """Book so many units, negative for a sale, at rupees a unit. Returns the rupees that this realized.
+    """Book so many units, negative for a sale, at rupees a unit. Returns the rupees that this realized, to
+    four places.
 
     The position's `avg_price` is weighted; a position that is closed leaves the list. `equity.realized_pnl` grows by
     what was realized. Entries with `qty` and with `quantity` are both known, and get both.
@@ -20,7 +22,7 @@ def book_fill(state: State, symbol: str, quantity: int, price: Decimal, at: str)
     held = int(exact(first_of(own, "qty", "quantity") or 0, "qty")) if own else 0
     average = exact(first_of(own, "avg_price") or 0, "avg_price") if own else Decimal(0)
     closed = min(abs(held), abs(quantity)) if held * quantity < 0 else 0
-    earned = (price - average) * closed * (1 if held > 0 else -1)
+    earned = ((price - average) * closed * (1 if held > 0 else -1)).quantize(PRICE_PLACES)
     now = held + quantity
     if held * now < 0 or not held:
         average = price

@@ -134,6 +134,7 @@ def test_over_a_home_orders_are_durable(make: Make, desk: Program, own_id: str) 
     engine.close()
     again = make(None, store, journal, execution={"home": str(desk.home)}).execute_intent(named)
     assert (again.order_id, again.avg_price) == (first.order_id, first.avg_price)
+    assert store.state["positions"][0]["qty"] == 75
 
 
 def test_over_a_home_its_guardian_checks(make: Make, desk: Program) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ async def test_a_day_is_told_in_order_and_ends_with_the_close(make_home: MakeHom
     assert (summary.orders, summary.fills, summary.units) == ({Status.FILLED: 2, Status.EXPIRED: 1}, 2, 20)
     assert summary.realized_pnl == 35
     assert summary.charges > 0
-    assert summary.holdings == summary.open_orders == summary.notes == ()
+    assert not (summary.holdings or summary.open_orders or summary.notes)
 
 
 async def test_what_is_asked_for_again_is_the_same_order_and_anothers_id_is_refused(
@@ -89,7 +90,7 @@ async def test_at_square_off_it_gets_no_more_ticks_and_is_closed_out(make_home: 
     summary = await run_on(home, script, Plan(square_off=time(9, 15, 30)))
     assert (summary.ended, summary.holdings, script.ticks, script.stopped) == (Why.SQUARED_OFF, (), 3, True)
     last = (await orders_of(home))[-1]
-    assert (last.client_order_id, last.reason, last.average_price) == (f"{NAME}-3", "square-off", 1502)
+    assert (last.client_order_id, last.reason, last.average_price) == (f"{NAME}-3", "square-off", Decimal(1502))
 
 
 async def test_interrupted_it_leaves_its_orders_and_the_next_run_finds_them(

@@ -40,7 +40,7 @@ async def test_a_day_is_told_in_order_and_ends_with_the_close(make_home: MakeHom
     assert (summary.orders, summary.fills, summary.units) == ({Status.FILLED: 2, Status.EXPIRED: 1}, 2, 20)
     assert summary.realized_pnl == 35
     assert summary.charges > 0
-    assert not (summary.holdings or summary.open_orders or summary.notes)
+    assert (summary.holdings, summary.open_orders, summary.notes) == ((), (), ())
 
 
 async def test_what_is_asked_for_again_is_the_same_order_and_anothers_id_is_refused(

@@ -1,5 +1,6 @@
 """Orders over a caller's own broker object, in this process. Nothing is sent twice, and no outcome is guessed."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ STATES = {
     Status.REJECTED: BookState.REJECTED,
 }
 """What ends an order in a book; whatever else it says, the order works."""
+logger = logging.getLogger(__name__)
+
 CANCEL_SECONDS = 10.0
 """How long a cancel waits for the book to show the order's end. The order is followed on without the one who waits."""
 
@@ -67,16 +70,27 @@ class CallersDesk:
         refusal = self._refusal(order)
         if refusal is not None:
             return self._followed.apply(order.order_id, lifecycle.Refused((refusal,)))
-        outcome = self._send(order)
-        if isinstance(outcome, Unknown):
-            words = f"Broker error: {outcome.evidence}"
-            self._lost[order.order_id] = _lost(order, words)
-            self._followed.apply(order.order_id, lifecycle.AnswerLost(words))
-            return self._settled(order.order_id)
-        if not isinstance(outcome, Accepted):
-            words = f"Broker error: {outcome.evidence}"
+        if self._current(order.order_id).cancel_requested:
+            return self._followed.apply(order.order_id, lifecycle.Withdrawn("cancelled before it was sent"))
+        try:
+            outcome = self._send(order)
+        except BaseException:  # it may have been sent: the book is asked, whatever failed here
+            self._lost[order.order_id] = _lost(order, "its answer could not be kept")
+            raise
+        return self._answered(order, outcome)
+
+    def _answered(self, order: Order, outcome: Outcome) -> Order:
+        if isinstance(outcome, Accepted):
+            order = self._current(order.order_id)
+            if order.cancel_requested and not order.status.terminal:
+                return self._cancel_at_broker(order, outcome.broker_order_id)
+            return order
+        words = f"Broker error: {outcome.evidence}"
+        if not isinstance(outcome, Unknown):
             return self._followed.apply(order.order_id, lifecycle.Refused((words,)))
-        return self._current(order.order_id)
+        self._lost[order.order_id] = _lost(order, words)
+        self._followed.apply(order.order_id, lifecycle.AnswerLost(words))
+        return self._settled(order.order_id)
 
     def cancel(self, order: Order) -> Order:
         """Ask for a cancel, and look until the book shows the order's end."""
@@ -87,7 +101,7 @@ class CallersDesk:
             return order
         self._followed.apply(own_id, lifecycle.CancelRequested("cancel requested by the strategy"))
         if order.broker_order_id is None:
-            note = "its answer was lost: it is cancelled as soon as the book shows it"
+            note = "it is cancelled as soon as the broker has it"
             return self._followed.apply(own_id, lifecycle.Noted(note))
         return self._cancel_at_broker(order, order.broker_order_id)
 
@@ -161,6 +175,8 @@ class CallersDesk:
         window = timedelta(seconds=self._settings.settle_window)
         found = looked_up(self._lost[own_id], book, known, datetime.now(UTC), window)
         self._lost[own_id] = found.lost
+        if found.twins:
+            logger.warning("%s: also at the broker as %s, which nobody follows", own_id, ", ".join(found.twins))
         if found.row is not None:
             del self._lost[own_id]
             return self._report(own_id, found.row)

@@ -1,10 +1,13 @@
 """A desk over durable workflows: orders live on a server and at its worker, whatever becomes of this process."""
 
 import asyncio
-from contextlib import suppress
+import logging
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from durable_orders.engines.books import Books
 from durable_orders.engines.checking import refusal_of
@@ -13,9 +16,13 @@ from durable_orders.orders import Orders, whole_id
 from trading import lifecycle
 from trading.bus import EventBus
 from trading.errors import InvalidSettings, OrderNotFound
-from trading.ledger.following import newest_id
+from trading.ledger.following import follow, newest_id
 from trading.ledger.reading import find_order
-from trading.order import Mode, Order, OrderId
+from trading.order import Mode, Order, OrderId, OrderIntent, Status
+
+AGAIN_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
 
 
 class DurableDesk:
@@ -36,19 +43,22 @@ class DurableDesk:
         self._bus = bus
         self._books = books
         self._known: dict[OrderId, Order] = {}
+        self._refused: dict[OrderId, Order] = {}
+        """By the caller's guardian. Their ids are free: the server has not heard of them."""
+        self._connecting = asyncio.Lock()
+        self._booking = asyncio.Lock()
         self._feeding: asyncio.Task[None] | None = None
+        self._fed = 0
 
     async def place(self, order: Order) -> Order:
         """What is about to be started is in the caller's state before: its fills are booked then, once, whenever this
         process ends."""
         await self._connected()
         intent = intent_of(order, self._orders.settings.account, self._mode)
-        if intent.order_id not in self._known:
-            standing = await self._orders.read(lambda ledger: find_order(ledger, intent.order_id))
-            if standing is not None:
-                self._known[standing.order_id] = standing
-            elif (refused := await self._entered(Order.from_intent(intent, datetime.now(UTC)))) is not None:
-                return refused
+        async with self._booking:
+            known = self._known.get(intent.order_id) or await self._entered(intent)
+            if known.order_id in self._refused:
+                return known
         return await self._noted(await self._orders.place_and_wait(intent))
 
     async def cancel(self, name: str) -> Order:
@@ -65,7 +75,7 @@ class DurableDesk:
                     found[own_id] = await self._orders.get(own_id)
         for order in found.values():
             await self._noted(order)
-        return sorted(self._known.values(), key=lambda order: order.created_at)
+        return sorted((self._known | self._refused).values(), key=lambda order: order.created_at)
 
     async def close(self) -> None:
         if self._feeding is not None:
@@ -78,33 +88,67 @@ class DurableDesk:
 
     async def _connected(self) -> None:
         """Raises `InvalidSettings` for a home of the other mode: paper orders never become real ones."""
-        if self._feeding is not None and not self._feeding.done():
-            return
+        async with self._connecting:
+            if self._feeding is None:
+                await self._connect()
+
+    async def _connect(self) -> None:
         await self._orders.open()
         own = self._orders.settings.execution.mode
         if own is not self._mode:
             raise InvalidSettings(f"execution.mode: the home's is {own}, and this engine's is {self._mode}")
         await asyncio.to_thread(self._recall)
-        after = await self._orders.read(newest_id)
-        self._feeding = asyncio.create_task(self._orders.feed(self._bus, after))
+        self._fed = await self._orders.read(newest_id)
+        self._feeding = asyncio.create_task(self._feed())
+
+    async def _feed(self) -> None:
+        """From the last event that was told on, whatever goes wrong in between."""
+        while True:
+            try:
+                account = self._orders.settings.account
+                async with aclosing(follow(self._orders.database, self._fed, account=account)) as batches:
+                    async for batch in batches:
+                        self._bus.post(*batch)
+                        self._fed = batch[-1].feed_id or self._fed
+            except SQLAlchemyError:
+                logger.exception("the ledger's feed cannot be read; it is tried again")
+                await asyncio.sleep(AGAIN_SECONDS)
 
     def _recall(self) -> None:
         """How the open orders stood when the caller's state was last saved: what has been booked of them."""
         self._known = {order.order_id: order for order in self._books.open_orders()} | self._known
 
-    async def _entered(self, order: Order) -> Order | None:
-        """The order as the caller's own guardian refuses it: nothing is recorded on the server then. `None` if not."""
+    async def _entered(self, intent: OrderIntent) -> Order:
+        """The order as it stands on the server, or as a new one: one that the caller's own guardian refuses is
+        `REJECTED`, and the server never hears of it."""
+        standing = await self._orders.read(lambda ledger: find_order(ledger, intent.order_id))
+        if standing is not None:
+            self._known[standing.order_id] = standing
+            return standing
+        order = Order.from_intent(intent, datetime.now(UTC))
         reason = await asyncio.to_thread(refusal_of, self._guardian, self._market_data, order)
         if reason is not None:
             order = lifecycle.step(order, lifecycle.Refused((reason,)), order.created_at)
         await asyncio.to_thread(self._books.note, None, order)
-        self._known[order.order_id] = order
-        return order if reason is not None else None
+        self._refused.pop(order.order_id, None)
+        kept = self._known if reason is None else self._refused
+        kept[order.order_id] = order
+        return order
 
     async def _noted(self, order: Order) -> Order:
         """Book what is new of it in the caller's own state and journal. What another one placed is not booked."""
-        before = self._known.get(order.order_id, order)
-        if before != order:
-            await asyncio.to_thread(self._books.note, before, order)
-        self._known[order.order_id] = order
-        return order
+        async with self._booking:
+            before = self._known.get(order.order_id, order)
+            if _is_older(order, before):
+                return before
+            if before != order:
+                await asyncio.to_thread(self._books.note, before, order)
+            self._known[order.order_id] = order
+            return order
+
+
+def _is_older(order: Order, known: Order) -> bool:
+    """Whether it was read before what is known already: fills never become fewer."""
+    if known.status is Status.PENDING:
+        return False
+    return (len(order.fills), order.updated_at) < (len(known.fills), known.updated_at)

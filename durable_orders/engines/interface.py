@@ -31,7 +31,10 @@ class ExecutionEngine(ABC):
     @abstractmethod
     async def poll_orders(self) -> list[Order]:
         """Look at the broker's book, and answer with the orders that this engine knows, as they stand now, oldest
-        first: all that it placed, and those that it found open."""
+        first: all that it placed, and those that it found open.
+
+        Raises `BookUnreadable` where the book cannot be read; nothing has changed then.
+        """
 
     async def close(self) -> None:
         """Let go of connections and threads. Open orders are left as they are. Closing twice is fine."""

@@ -93,3 +93,12 @@ async def test_a_live_order_goes_over_the_home_of_a_live_account(desks: Desks, s
     ended = await engine.cancel_order(resting.order_id)
     assert ended.status == "CANCELLED"
     await engine.close()
+
+
+async def test_what_is_asked_at_once_is_booked_once(desk: Program, own_id: str, state_store: StateStore) -> None:
+    engine = PaperExecutionEngine(home=desk.home, state_store=state_store)
+    order = future(own_id)
+    await asyncio.gather(*(engine.place_order(order) for _ in range(3)), *(engine.poll_orders() for _ in range(3)))
+    await engine.cancel_order(own_id)
+    await engine.close()
+    assert [position["qty"] for position in state_store.load()["positions"]] == [75]

@@ -1,6 +1,9 @@
 """The live engine over a caller's broker object: here the real Kite client, against the sandbox and its faults."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from tests.conftest import any_port
 from tests.durable_orders.engines.conftest import older, rows_of
 from tests.sandbox.conftest import Serve
 from tests.sandbox.serving import Served
+from trading.errors import DurableOrdersError
 from trading.order import Order
 
 QUICK: dict[str, Any] = {
@@ -246,6 +250,55 @@ async def test_an_order_that_was_being_sent_when_the_process_died_is_looked_up(
     with pytest.raises(SystemExit):
         make(Dying())._desk._desk.place(older(**LIMIT))  # type: ignore[attr-defined]
     [order] = await make().poll_orders()
+    assert (order.status, accepted(served)) == ("PLACED", 1)
+
+
+class Slow:
+    """Kite's client, with a place order that is on its way until it is let go."""
+
+    def __init__(self, kite: KiteConnect) -> None:
+        self.kite = kite
+        self.began = threading.Event()
+        self.go_on = threading.Event()
+
+    def place_order(self, tradingsymbol: str, **terms: Any) -> str:
+        self.began.set()
+        assert self.go_on.wait(60)
+        return str(self.kite.place_order(tradingsymbol=tradingsymbol, **terms))
+
+    def cancel_order(self, variety: str, order_id: str) -> str:
+        return str(self.kite.cancel_order(variety, order_id))
+
+    def orders(self) -> Any:
+        return self.kite.orders()
+
+
+async def test_a_cancel_that_comes_while_it_is_sent_is_not_forgotten(make: Make, kite: KiteConnect) -> None:
+    broker = Slow(kite)
+    engine = make(broker)
+    placing = asyncio.create_task(engine.place_order(older(order_id="mine", **LIMIT)))
+    await asyncio.to_thread(broker.began.wait, 60)
+    asked = await engine.cancel_order("mine")
+    assert (asked.status, asked.cancel_requested) == ("PENDING", True)
+    broker.go_on.set()
+    assert (await placing).status == "CANCELLED"
+    assert [row["status"] for row in kite.orders()] == ["CANCELLED"]
+
+
+async def test_an_order_whose_receipt_could_not_be_kept_is_looked_up(
+    make: Make, kite: KiteConnect, served: Served, state_store: StateStore, tmp_path: Path
+) -> None:
+    broker = Slow(kite)
+    engine = make(broker)
+    placing = asyncio.create_task(engine.place_order(older(**LIMIT)))
+    await asyncio.to_thread(broker.began.wait, 60)
+    good = (tmp_path / "state.json").read_text()
+    (tmp_path / "state.json").write_text("damaged")
+    broker.go_on.set()
+    with pytest.raises(DurableOrdersError, match=r"state\.json"):
+        await placing
+    (tmp_path / "state.json").write_text(good)
+    [order] = await engine.poll_orders()
     assert (order.status, accepted(served)) == ("PLACED", 1)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.durable_orders.conftest import FAR_ABOVE, FAR_BELOW, LOT, SYMBOL
-from tests.durable_orders.program import Program
+from tests.durable_orders.program import PATIENCE, Program
 
 PLACE = ("place", "BUY", SYMBOL, LOT, "--json")
 
@@ -53,6 +53,21 @@ def test_halt_closes_every_position_and_halts(desk: Program, resting: str) -> No
     said = [line for line in desk.here("events").out.splitlines() if "account_state" in line]
     assert "is HALTED, by " in said[-1]
     assert "enough" in said[-1]
+
+
+def test_a_flatten_outlives_its_command_and_closes_once(desk: Program, resting: str) -> None:
+    """The command is killed, and two more ask for the same at once: the position is closed, and not turned around."""
+    assert desk.here("place", "BUY", SYMBOL, "300", "--wait").code == 0
+    with desk.started("halt", "--reason", "enough", "--flatten") as killed:
+        killed.process.kill()
+        killed.process.wait()
+    asked = ("halt", "--reason", "enough", "--flatten", "--json")
+    with desk.started(*asked) as other:
+        answer = desk.here(*asked)
+        other.process.wait(PATIENCE)
+    assert (answer.code, answer.json["state"]) == (0, "HALTED")
+    assert [line["quantity"] for line in desk.here("positions", "--json").json] == [0]
+    assert desk.here("list", "--open", "--json").json == []
 
 
 def test_a_flag_is_raised_listed_and_cleared(desk: Program, resting: str) -> None:

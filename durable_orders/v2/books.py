@@ -65,6 +65,7 @@ class Books:
         self._booked: dict[str, tuple[int, Decimal]] = {}
         self._orders: dict[str, Seen] = {}
         self._named: dict[str, str] = {}
+        self._strangers: set[str] = set()
         self._settled: set[str] = set()
         self._unsaved: State | None = None
         self._owed: list[Seen] = []
@@ -114,8 +115,8 @@ class Books:
             return None if allowed else reason
 
     def known_ids(self) -> set[str]:
-        """The broker order ids that are certainly orders of this session."""
-        return set(self._orders) | set(self._booked)
+        """The broker order ids that are certainly orders of this session: a stranger may be the one that is lost."""
+        return (set(self._orders) | set(self._booked)) - self._strangers
 
     def find(self, order_id: str) -> Seen | None:
         return self._orders.get(order_id)
@@ -141,13 +142,17 @@ class Books:
             self._known_lost()
             return self._named.get(tag)
 
-    def take(self, seen: Seen) -> bool:
+    def take(self, seen: Seen, *, is_ours: bool = True) -> bool:
         """Book what is new of an order: what it filled beyond what is booked, and whether it is still open.
 
         The same again, or something older, changes nothing. Returns whether anything was new.
         """
         with self.lock:
             self._known_lost()
+            if is_ours:
+                self._strangers.discard(seen.order_id)
+            else:
+                self._strangers.add(seen.order_id)
             before = self._orders.get(seen.order_id)
             now = _later(before, seen)
             if now == before:
@@ -194,8 +199,8 @@ class Books:
         for lost in self._known_lost().values():
             _replace(state, lost.tag, lost.entry())
         booked = {own_id: [filled, float(value)] for own_id, (filled, value) in self._booked.items()}
-        kept = {"stamp": _today(), "booked": booked, "named": self._named, "trades": self._counter.snapshot()}
-        state[EXECUTION] = kept
+        known = {"booked": booked, "named": self._named, "strangers": sorted(self._strangers)}
+        state[EXECUTION] = {"stamp": _today(), "trades": self._counter.snapshot(), **known}
         self._unsaved = state
         keep_state(self._store, state)
         self._unsaved = None
@@ -214,6 +219,7 @@ class Books:
                 booked = kept.get("booked") or {}
                 self._booked = {own: (int(filled), exact(value, "booked")) for own, (filled, value) in booked.items()}
                 self._named = dict(kept.get("named") or {})
+                self._strangers = set(kept.get("strangers") or ())
                 self._counter.resume(kept.get("trades") or {})
         return self._lost
 

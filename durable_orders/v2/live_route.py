@@ -144,13 +144,15 @@ class LiveRoute:
         """
         with self._books.lock:
             lost = next((one for one in self._books.lost() if one.tag in row.tags), None)
-            seen = _of_row(row, lost, self._books.find(row.order_id))
+            known = self._books.find(row.order_id)
+            seen = _of_row(row, lost, known)
             if seen is None:
                 return None
             if lost is not None:
                 self._books.settle(lost.tag)
                 self._books.name(lost.tag, seen.order_id)
-            if self._books.take(seen):
+            is_ours = lost is not None or row.order_id in self._books.known_ids()
+            if self._books.take(seen, is_ours=is_ours):
                 self._books.write(row_of_update(seen, row.shown, "live") | {"strategy": seen.strategy})
             return seen
 

@@ -458,6 +458,22 @@ def test_an_update_of_a_lost_order_settles_it() -> None:
     assert engine.apply_circuit_breakers(intent())
 
 
+def test_an_update_without_a_tag_proves_no_absence() -> None:
+    """It may be of the order that is lost: that one stays unknown, and what was filled is booked."""
+    now = [datetime(2026, 11, 20, 5, 0, tzinfo=UTC)]
+    exchange, store = TaglessExchange(), Store()
+    exchange.answers = [TimeoutError("no answer")]
+    window = {"settle_window": 60}
+    engine = live(exchange, store, clock=lambda: now[0], live=window)
+    assert engine.execute_intent(intent()).status == "UNKNOWN"
+    engine.on_order_update(exchange.book[0] | {"status": "COMPLETE", "filled_quantity": 10, "average_price": 100.0})
+    assert store.state["positions"][0]["qty"] == 10
+    for one in (engine, live(exchange, store, clock=lambda: now[0], live=window)):
+        for _ in range(4):
+            now[0] += timedelta(seconds=60)
+            assert not one.apply_circuit_breakers(intent())
+
+
 def test_updates_that_say_nothing_harm_nothing() -> None:
     store = Store()
     engine = live(Exchange(), store)

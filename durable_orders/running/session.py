@@ -1,11 +1,12 @@
 """A run from its beginning to its summary: starts what is needed, or joins what is up already."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from durable_orders.orders import Orders
@@ -25,6 +26,9 @@ from workers.up import at_work, stop_on_signals
 
 IDLE = 0.1
 """Seconds between two looks at the feed while no tick comes."""
+
+Source = Callable[[Callable[[Tick], object]], Awaitable[None]]
+"""Shows ticks until its market is over."""
 
 
 def _ignore(*_: object) -> None:
@@ -51,10 +55,12 @@ class Plan:
 
 @dataclass(slots=True)
 class Market:
-    """The ticks as they come: those of a market that waits behind its gate, else the account's from the ledger."""
+    """The ticks as they come: those of a market that waits behind its gate, or of one that waits for nobody."""
 
     ticks: asyncio.Queue[Tick | None] = field(default_factory=asyncio.Queue)
     gate: Gate | None = None
+    source: Source | None = None
+    """What shows them where there is no gate; it ends with the market."""
 
     def go_on(self) -> None:
         if self.gate is not None:
@@ -78,11 +84,22 @@ async def run_strategy(
     async with AsyncExitStack() as stack:
         stack.enter_context(home.make().running(loaded.name))
         stop = stop_on_signals()
+        watched = live_market(home, settings, loaded) if settings.execution.mode is Mode.LIVE else None
         market = await _staff(stack, home, settings, plan)
         orders = await stack.enter_async_context(Orders(home.path, config))
+        market.source = watched or partial(follow_ticks, orders)
         run = Run(orders, loaded, waits=market.gate is not None, square_off=plan.square_off, told=plan.told)
         stack.callback(run.close)
         return await perform(run, market, plan, stop)
+
+
+def live_market(home: Home, settings: Settings, loaded: Loaded) -> Source:
+    """Kite's ticks of the strategy's own `symbols`, or of the setting's."""
+    from durable_orders.running.kite_market import KiteMarket
+
+    own = getattr(loaded.strategy, "symbols", ())
+    of_setting = (settings.market.symbol,) if settings.market.symbol else ()
+    return KiteMarket(home, settings, tuple(own) or of_setting).follow
 
 
 async def _staff(stack: AsyncExitStack, home: Home, settings: Settings, plan: Plan) -> Market:
@@ -92,7 +109,7 @@ async def _staff(stack: AsyncExitStack, home: Home, settings: Settings, plan: Pl
             raise HomeUnusable("a Temporal server is configured, and the market is its workers'")
         stack.enter_context(home.locked())
     except HomeUnusable as error:
-        if plan.own_market:
+        if plan.own_market and settings.execution.mode is Mode.PAPER:
             raise HomeUnusable(f"{error}: ticks, symbol and speed are for a market of the run's own") from None
         plan.began("joins what is up already")
         return Market()
@@ -124,10 +141,10 @@ async def perform(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> 
 
 
 async def _play(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Why:
-    feeding = asyncio.create_task(_feed(run, market)) if market.gate is None else None
+    feeding = asyncio.create_task(_feed(market)) if market.gate is None else None
+    market.go_on()
     try:
         while not stop.is_set():
-            market.go_on()
             try:
                 tick = await asyncio.wait_for(market.ticks.get(), IDLE)
             except TimeoutError:
@@ -140,6 +157,7 @@ async def _play(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Wh
             if not await run.show(tick):
                 return Why.SQUARED_OFF
             plan.shown(run, tick)
+            market.go_on()
         return Why.INTERRUPTED
     finally:
         if feeding is not None:
@@ -147,9 +165,10 @@ async def _play(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Wh
             await asyncio.gather(feeding, return_exceptions=True)
 
 
-async def _feed(run: Run, market: Market) -> None:
+async def _feed(market: Market) -> None:
     try:
-        await follow_ticks(run.orders, market.ticks.put_nowait)
+        if market.source is not None:
+            await market.source(market.ticks.put_nowait)
     finally:
         market.ticks.put_nowait(None)
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,10 @@ PRICES = ("1500", "1501.5", "1499", "1502", "1503.5", "1498", "1501")
 NAME = "few"
 
 
+def _nothing(_desk: Desk) -> None:
+    return None
+
+
 class Script(Strategy):
     """Does what it is told to do at each tick, counted from 0, and notes what it hears."""
 
@@ -44,10 +47,10 @@ class Script(Strategy):
         self.found = [order.client_order_id for order in desk.open_orders()]
 
     def on_tick(self, desk: Desk, tick: Tick) -> None:
-        step = self.steps.get(self.ticks)
-        self.ticks += 1
-        if step is not None:
-            step(desk)
+        try:
+            self.steps.get(self.ticks, _nothing)(desk)
+        finally:
+            self.ticks += 1
 
     def on_order(self, desk: Desk, order: Order) -> None:
         self.heard.append((order.client_order_id, order.status.value, desk.position(order.symbol).quantity))
@@ -95,7 +98,3 @@ async def orders_of(home: Home) -> list[Order]:
     async with Orders(home.path) as orders:
         account = orders.settings.account
         return await orders.read(lambda connection: list_orders(connection, account, newest_first=False))
-
-
-def rupees(text: str) -> Decimal:
-    return Decimal(text)

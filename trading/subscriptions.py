@@ -41,6 +41,7 @@ class Subscription(ABC, Generic[E]):
         self, types: frozenset[EventType], callback: Callback[E] | None, leave: "Callable[[Subscription[E]], None]"
     ) -> None:
         self.types = types
+        self._wants_all = len(types) == len(EventType)
         self.callback = callback
         self.failures = 0
         self._leave = leave
@@ -60,11 +61,12 @@ class Subscription(ABC, Generic[E]):
 
     def take(self, events: Sequence[E]) -> None:
         """Put those that it wants into its backlog. Called by one thread at a time."""
-        wanted = [event for event in events if event.type in self.types]
+        wanted = events if self._wants_all else [event for event in events if event.type in self.types]
         if not wanted or not self._is_active:
             return
         self._backlog.extend(wanted)
-        before, self._taken = self.backlog, self._taken + len(wanted)
+        before = self._taken - self._finished
+        self._taken += len(wanted)
         if before < BEHIND <= self.backlog:
             logger.warning("subscriber %s is %d events behind; none is dropped", self.name, self.backlog)
         self._wake()

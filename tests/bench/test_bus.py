@@ -16,4 +16,4 @@ async def test_it_gives_percentiles_and_keeps_other_sections(tmp_path: Path) -> 
     assert (kept["durable"], kept["bus"]) == ({"ratio": 0.5}, report)
     for name in ("async_subscriber_us", "plain_subscriber_us", "post_to_10_subscribers_us"):
         assert 0 < report[name]["p50"] <= report[name]["p99"]
-    assert table_of(report).row_count == 3
+    assert table_of(report).row_count == 5

@@ -14,6 +14,7 @@ from trading.ledger.delivery import carried
 from trading.ledger.funds import save_funds
 from trading.ledger.positions import Position
 from trading.ledger.reading import positions_of
+from trading.ledger.sweeping import Leak, sweep
 from trading.order import Account, BrokerOrderId
 
 COMPARE_EVERY = timedelta(seconds=60)
@@ -51,6 +52,7 @@ class Concerns:
         self._compared_at: datetime | None = None
         self._difference: Net = {}
         self._reported: Net = {}
+        self._leaks: set[Leak] = set()
 
     def book_was_not_read(self, error: BookUnreadable) -> None:
         """Say it once for each kind of trouble."""
@@ -77,12 +79,20 @@ class Concerns:
         if self._compared_at is not None and now - self._compared_at < COMPARE_EVERY:
             return []
         self._compared_at = now
+        self.report_leaks()
         gone = self._rollover.gone(ids, now) if self._rollover is not None else []
         try:
             self.compare_positions()
         except BookUnreadable as error:
             log.warning("the positions of %s cannot be compared now: %s", self._account, error)
         return gone
+
+    def report_leaks(self) -> None:
+        """What is reserved and should not be, or should be and is not: each once."""
+        found = set(sweep(self._database, self._account))
+        for leak in sorted(found - self._leaks, key=lambda leak: leak.order_id):
+            self._alert(f"the reservations are wrong: {leak.order_id}: {leak.problem}")
+        self._leaks = found
 
     def _read_margin(self, now: datetime) -> None:
         if not self._reads_margin:

@@ -18,6 +18,7 @@ from trading.guardian.advice import missing_limits
 from trading.ledger.accounts import AccountState, Permission, last_book_read, permission_of
 from trading.ledger.migrate import open_database
 from trading.ledger.reading import unsettled_orders
+from trading.ledger.sweeping import Leak, sweep
 from trading.market.instruments import Instruments
 from trading.order import Account, Frozen, Mode
 from trading.settings import Settings
@@ -100,6 +101,7 @@ def _ledger(home: Home, settings: Settings) -> list[Finding]:
             permission = permission_of(connection, account)
             unsettled = unsettled_orders(connection, account)
             read_at = last_book_read(connection, account)
+            leaks = sweep(database, account)
     except DurableOrdersError as error:
         return [Finding(name="ledger", healthy=False, detail=str(error))]
     return [
@@ -110,8 +112,14 @@ def _ledger(home: Home, settings: Settings) -> list[Finding]:
             healthy=not unsettled,
             detail=f"unknown: {', '.join(unsettled)}" if unsettled else "none unknown",
         ),
+        _reservations(leaks),
         _watch(read_at),
     ]
+
+
+def _reservations(leaks: list[Leak]) -> Finding:
+    words = "; ".join(f"{leak.order_id}: {leak.problem}" for leak in leaks)
+    return Finding(name="reservations", healthy=not leaks, detail=words or "what open orders may still trade")
 
 
 def _account(permission: Permission) -> Finding:

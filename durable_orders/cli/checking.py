@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from durable_orders.verify import Findings
 
 
-IN_NO_HISTORY = "halts, values of reservations, last prices, the pacer's count, the paper exchange's own book"
+IN_NO_HISTORY = (
+    "halts, risk flags, breakers that tripped, the broker's margin, values of reservations, last prices, "
+    "the pacer's count, the paper exchange's own book"
+)
 
 
 @app.command()

@@ -4,13 +4,17 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
+from activities.concerns import Concerns
 from tests.trading.ledger.examples import START, enter, everything, history, limit_order, new_order, record_all
+from tests.workflows.scripted_broker import ScriptedBroker
 from trading.brokers.book import BookState
+from trading.events import EventType
 from trading.ledger.database import Database
+from trading.ledger.reading import events_after
 from trading.ledger.reservations import reserve
 from trading.ledger.sweeping import Leak, sweep
 from trading.ledger.tables import orders, reservations
-from trading.order import Order
+from trading.order import Account, Order
 
 
 def approved(ledger: Database, name: str) -> Order:
@@ -53,3 +57,15 @@ def test_every_leak_is_told_and_left_alone(ledger: Database) -> None:
     ]
     assert sweep(ledger, "other") == []
     assert everything(ledger) == before
+
+
+def test_the_watch_reports_a_leak_once(ledger: Database) -> None:
+    concerns = Concerns(Account("paper"), ScriptedBroker(), ledger)
+    concerns.report_leaks()
+    record_all(ledger, history(approved(ledger, "ended"), [(30, Decimal(1500))]))
+    tamper(ledger, sa.update(orders).where(orders.c.client_order_id == "ended").values(status="CANCELLED"))
+    for _ in range(2):
+        concerns.report_leaks()
+    with ledger.read() as connection:
+        alerts = [event.message for event in events_after(connection, 0) if event.type is EventType.ALERT]
+    assert alerts == ["the reservations are wrong: order:paper:ended: 70 stay reserved for an order that is CANCELLED"]

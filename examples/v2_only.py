@@ -10,7 +10,7 @@ import csv
 import sys
 from typing import Any
 
-from durable_orders.v2 import OrderIntent, create_execution_engine
+from durable_orders.v2 import ExecutionResult, OrderIntent, create_execution_engine
 from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
 
 LOT = 75
@@ -37,7 +37,8 @@ def main(home: str | None) -> None:
     execution: dict[str, Any] = {"paper": {"slippage_bps": 0}, "circuit_breakers": limits}
     config = {"execution": execution | ({"home": home} if home else {})}
     engine = create_execution_engine("paper", config, None, None, mde=market)
-    held, results = 0, []
+    held = 0
+    results: list[ExecutionResult] = []
     for number in range(LOOKS_BACK, len(market.rows)):
         market.number = number
         before, now = (float(market.rows[at]["close"]) for at in (number - LOOKS_BACK, number))

@@ -9,12 +9,13 @@ from datetime import UTC
 from typing import Any
 
 from durable_orders.background import BackgroundLoop
-from durable_orders.callers.broker import BOOKS
+from durable_orders.callers.broker import BOOKS, CallersBroker
 from durable_orders.callers.figures import section
 from durable_orders.callers.journal import journal_row
 from durable_orders.callers.methods import method_of
 from durable_orders.callers.risk import EXPECTED_EDGE, throttled
 from durable_orders.engines import ExecutionEngine, LiveExecutionEngine, PaperExecutionEngine
+from durable_orders.engines.live import ACCOUNT
 from durable_orders.orders import Orders
 from durable_orders.v2.breakers import BreakerLimits, trade_counter, tripped
 from durable_orders.v2.engine import BLOCKED
@@ -26,7 +27,7 @@ from durable_orders.v2.results import rejected, result_of, row_of, status_word
 from durable_orders.v2.terms import checked
 from trading.bus import EventBus
 from trading.errors import OrderNotFound, RefusedError
-from trading.order import Mode, Order, Status
+from trading.order import Mode, Order, Status, order_id, tag_of
 
 LATE = 30.0
 """Seconds after which a request to begin an order, whose answer was lost, no longer arrives at the server."""
@@ -78,6 +79,7 @@ class ExecutionEngineV2ToV3Adapter:
         self._dry_run = self.mode == Mode.LIVE and bool(section(config, "execution").get("dry_run", False))
         self._lock = threading.RLock()
         self._doubtful: Doubtful | None = None
+        self._names: set[str] = set()
         self._loop = BackgroundLoop("durable-orders-v2")
         self._orders = Orders(home) if home is not None else None
         self.v3_engine: ExecutionEngine = self._engine()
@@ -91,11 +93,11 @@ class ExecutionEngineV2ToV3Adapter:
         with self._lock:
             refusal = self._refusal(intent)
             if refusal is not None:
-                self._journal(intent, refusal)
-                return refusal
+                return self._executed_before(intent) or self._journaled(intent, refusal)
             if self._dry_run:
                 return replace(result_of(intent, "PLACED", f"DRY-RUN-{int(time.time())}"), message=DRY_RUN)
-            return self._placed(intent, checked(intent))
+            order = checked(intent)
+            return self._placed_earlier(intent, order) or self._placed(intent, order)
 
     def apply_circuit_breakers(self, intent: OrderIntent) -> bool:
         """Whether the throttler, the day's result, the state's flags and orders of unknown outcome let it through."""
@@ -213,7 +215,7 @@ class ExecutionEngineV2ToV3Adapter:
         """What became of it, by what the engine and the server know."""
         words = doubtful.words
         try:
-            found = self._loop.run(self._find(doubtful))
+            found = self._loop.run(self._find(doubtful.order.client_order_id))
         except Exception as error:
             return replace(result_of(doubtful.intent, "UNKNOWN"), message=f"{words}; it may have been placed ({error})")
         if found is not None:
@@ -224,13 +226,50 @@ class ExecutionEngineV2ToV3Adapter:
         if self._orders is not None and time.monotonic() - doubtful.since < LATE:
             return replace(result_of(doubtful.intent, "UNKNOWN"), message=f"{words}; it may have been placed")
         self._doubtful = None
-        result = rejected(doubtful.intent, f"{words} (it was never placed)")
-        self._journal(doubtful.intent, result)
-        return result
+        return self._journaled(doubtful.intent, rejected(doubtful.intent, f"{words} (it was never placed)"))
 
-    async def _find(self, doubtful: Doubtful) -> Order | None:
-        """`None` for an order that never began. Raises what keeps that from being known."""
-        name = doubtful.order.client_order_id
+    def _executed_before(self, intent: OrderIntent) -> ExecutionResult | None:
+        """An intent with an id of its own that is refused now may be an order already: then that is the answer."""
+        if not intent.metadata.get("client_order_id"):
+            return None
+        try:
+            order = checked(intent)
+            found = self._loop.run(self._find(order.client_order_id))
+        except ValueError:
+            return None
+        except Exception as error:
+            words = f"it is not known whether it was placed before: {error}"
+            return replace(result_of(intent, "UNKNOWN"), message=words)
+        return None if found is None or _asks_for_another(order, found) else _result(intent, found)
+
+    def _placed_earlier(self, intent: OrderIntent, order: Order) -> ExecutionResult | None:
+        """What an earlier process made of an intent with an id of its own, by the broker's book: the tag is the same.
+
+        On a server that is the workflow's own business, and a paper exchange in memory ends with its process.
+        """
+        name = order.client_order_id
+        if self._orders is not None or self.mode == Mode.PAPER or not intent.metadata.get("client_order_id"):
+            return None
+        if name in self._names or method_of(self.broker, *BOOKS) is None:
+            return None
+        account = str(section(self.config).get("account") or ACCOUNT)
+        tag = tag_of(order_id(account, name))
+        try:
+            row = next((line for line in CallersBroker(self.broker).book() if tag in line.tags), None)
+            followed = self._loop.run(self.v3_engine.poll_orders())
+        except Exception as error:
+            words = f"it is not known whether it was placed before, so it was not sent: {error}"
+            return replace(result_of(intent, "UNKNOWN"), message=words)
+        self._names.add(name)
+        if row is None or any(one.client_order_id == name for one in followed):
+            return None
+        result = result_of(intent, status_word(row.status), order_id(account, name))
+        average = float(row.average_price) if row.average_price is not None else None
+        raw = {"filled_qty": row.filled_quantity, "broker_order_id": row.order_id}
+        return replace(result, avg_price=average, message="executed before: it is the same order", raw=raw)
+
+    async def _find(self, name: str) -> Order | None:
+        """By its client order id. `None` for an order that never began. Raises what keeps that from being known."""
         if self._orders is None:
             return next((one for one in await self.v3_engine.poll_orders() if one.client_order_id == name), None)
         try:
@@ -239,11 +278,12 @@ class ExecutionEngineV2ToV3Adapter:
         except OrderNotFound:
             return None
 
-    def _journal(self, intent: OrderIntent, result: ExecutionResult) -> None:
+    def _journaled(self, intent: OrderIntent, result: ExecutionResult) -> ExecutionResult:
         try:
             journal_row(self.journal, row_of(intent, result, self.mode))
         except Exception:
             self.logger.exception("a refused order was not journaled")
+        return result
 
 
 def _asks_for_another(order: Order, found: Order) -> bool:

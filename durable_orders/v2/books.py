@@ -118,6 +118,10 @@ class Books:
         """The broker order ids that are certainly orders of this session: a stranger may be the one that is lost."""
         return (set(self._orders) | set(self._booked)) - self._strangers
 
+    def booked(self, order_id: str) -> tuple[int, Decimal]:
+        """Units of an order that are in the positions, and the rupees that they were traded for."""
+        return self._booked.get(order_id, (0, Decimal(0)))
+
     def find(self, order_id: str) -> Seen | None:
         return self._orders.get(order_id)
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from durable_orders.v2.breakers import BreakerLimits, trade_counter, tripped
 from durable_orders.v2.guardian import TradeGuardian
 from durable_orders.v2.intents import ExecutionResult, OrderIntent
 from durable_orders.v2.live_route import LiveRoute, updated
-from durable_orders.v2.results import rejected, row_of
+from durable_orders.v2.results import rejected, result_of, row_of, status_word
 from durable_orders.v2.smart_fill import SmartFillSimulator
 from durable_orders.v2.terms import checked
 from trading.order import Mode, Status
@@ -71,6 +72,9 @@ class ExecutionEngineV2:
         Whatever fails before the sending refuses the order; what was sent is never called rejected without proof.
         """
         with self._books.lock:
+            before = self._sent_before(intent)
+            if before is not None:
+                return before
             result = self._refusal(intent) or self._routed(intent)
             filled = (result.raw or {}).get("filled_qty") if result.status in ("PARTIAL", "CANCELLED") else None
             problem = self._books.write(row_of(intent, result, self.mode, filled))
@@ -95,6 +99,8 @@ class ExecutionEngineV2:
             average = Decimal(str(result.avg_price))
             place = (str(result.order_id), intent.symbol, order.side, intent.qty, Status.FILLED, intent.strategy_code)
             self._books.take(Seen(*place, filled=intent.qty, average=average, price=intent.price))
+            if intent.metadata.get("client_order_id"):
+                self._books.name(str(order.tag), str(result.order_id))
         return result
 
     def route_live(self, intent: OrderIntent) -> ExecutionResult:
@@ -131,6 +137,32 @@ class ExecutionEngineV2:
             self.logger.exception("an order could not be checked")
             return rejected(intent, f"Execution error: {error}")
         return rejected(intent, f"Blocked: {reason}") if reason is not None else None
+
+    def _sent_before(self, intent: OrderIntent) -> ExecutionResult | None:
+        """What became of an intent with an id of its own that was executed before, today: it is one order."""
+        with suppress(Exception):
+            if not intent.metadata.get("client_order_id"):
+                return None
+            tag = str(checked(intent).tag)
+            if any(lost.tag == tag for lost in self._books.lost()):
+                self._live.settle_all()
+            if any(lost.tag == tag for lost in self._books.lost()):
+                words = "executed before, and what became of it is not known yet"
+                return replace(result_of(intent, Status.UNKNOWN.value), message=words, raw={"tag": tag})
+            order_id = self._books.named(tag)
+            return None if order_id is None else self._standing(intent, order_id)
+        return None
+
+    def _standing(self, intent: OrderIntent, order_id: str) -> ExecutionResult:
+        """By the books, else by the broker's; `UNKNOWN` where neither has it any more."""
+        seen, (filled, value) = self._books.find(order_id), self._books.booked(order_id)
+        row = self._live.shown(order_id) if seen is None and filled < intent.qty else None
+        status = seen.status if seen else Status.FILLED if filled >= intent.qty else row.status if row else None
+        average = value / filled if filled else None
+        result = result_of(intent, status_word(status or Status.UNKNOWN), order_id)
+        result.avg_price = float(average) if average is not None else None
+        result.message = "executed before: it is the same order"
+        return result
 
     def _unsettled(self) -> str | None:
         return None if self.mode == Mode.PAPER else self._live.blocked_by()

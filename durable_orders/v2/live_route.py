@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,14 +49,11 @@ class LiveRoute:
         return f"no new risk while the outcome of {names} is unknown" if names else None
 
     def send(self, intent: OrderIntent, order: Order) -> ExecutionResult:
-        """Send the order, unless one of its id was sent before: then what became of that."""
+        """Send the order, and say what is known of it then."""
         if self._broker is None:
             return rejected(intent, NO_BROKER)
         if self.dry_run:
             return replace(result_of(intent, "PLACED", f"DRY-RUN-{int(time.time())}"), message=DRY_RUN)
-        known = self._books.named(str(order.tag))
-        if known is not None:
-            return self._again(intent, known)
         lost = _lost(intent, order, self._clock())
         try:
             self._books.send_later(lost)
@@ -64,12 +62,13 @@ class LiveRoute:
             return rejected(intent, f"Execution error: {error} (nothing was sent)")
         return self._result(self._broker.place(_payload(intent, order)), intent, order, lost)
 
-    def _again(self, intent: OrderIntent, order_id: str) -> ExecutionResult:
-        """An intent with an id of its own is one order, however often it comes."""
-        seen = self._books.find(order_id)
-        result = result_of(intent, status_word(seen.status) if seen else "UNKNOWN", order_id)
-        average = float(seen.average) if seen is not None and seen.average is not None else None
-        return replace(result, avg_price=average, message="sent before: it is not sent again")
+    def shown(self, order_id: str) -> Line | None:
+        """The broker's row of an order, if its book can be read and has it."""
+        if self._broker is None:
+            return None
+        with suppress(BookUnreadable):
+            return next((line for line in self._broker.book() if line.order_id == order_id), None)
+        return None
 
     def _result(self, answer: Answer, intent: OrderIntent, order: Order, lost: Lost) -> ExecutionResult:
         outcome = answer.outcome

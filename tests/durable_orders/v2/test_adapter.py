@@ -278,6 +278,37 @@ def test_an_intent_with_an_id_of_its_own_is_sent_once(make: Make) -> None:
     )
 
 
+def test_an_order_that_ended_before_a_restart_is_found_by_its_tag(make: Make) -> None:
+    exchange, store = Exchange(), Store()
+    named = intent(metadata={"client_order_id": "monday-1"})
+    engine = make(exchange, store)
+    first = engine.execute_intent(named)
+    engine.on_order_update(filled(exchange))
+    engine.close()
+    exchange.readable = False
+    assert make(exchange, store).execute_intent(named).status == "UNKNOWN"
+    exchange.readable = True
+    again = make(exchange, store).execute_intent(named)
+    assert (again.order_id, again.status, again.avg_price) == (first.order_id, "FILLED", 100.5)
+    assert len(exchange.sent) == 1
+    assert store.state["positions"][0]["qty"] == 10
+
+
+def test_an_order_of_that_id_is_the_answer_whatever_would_refuse_it_now(make: Make) -> None:
+    exchange, store = Exchange(), Store()
+    named = intent(metadata={"client_order_id": "monday-1"})
+    engine = make(exchange, store)
+    first = engine.execute_intent(named)
+    engine.on_order_update(filled(exchange))
+    store.state["risk"] = {"trading_halted": True}
+    again = engine.execute_intent(named)
+    assert (again.order_id, again.status, again.avg_price) == (first.order_id, "FILLED", 100.5)
+    assert engine.execute_intent(intent()).message == BLOCKED
+    exchange.readable = False
+    unsure = engine.execute_intent(named)
+    assert (unsure.status, unsure.order_id) == ("UNKNOWN", None)
+
+
 def test_from_many_threads_and_inside_a_running_loop(make: Make) -> None:
     exchange = Exchange()
     engine = make(exchange)

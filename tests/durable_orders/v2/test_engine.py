@@ -403,8 +403,31 @@ def test_an_intent_with_an_id_of_its_own_is_sent_once_even_after_a_restart() -> 
     first = live(exchange, store).execute_intent(named)
     again = live(exchange, store).execute_intent(named)
     assert (again.order_id, again.status) == (first.order_id, "PLACED")
-    assert again.message == "sent before: it is not sent again"
+    assert again.message == "executed before: it is the same order"
     assert len(exchange.sent) == 1
+
+
+def test_an_unknown_order_that_comes_again_is_unknown_and_not_refused() -> None:
+    exchange, store = Exchange(), Store()
+    exchange.answers = [TimeoutError("no answer")]
+    exchange.readable = False
+    named = intent(metadata={"client_order_id": "monday-1"})
+    engine = live(exchange, store)
+    assert [engine.execute_intent(named).status for _ in range(2)] == ["UNKNOWN", "UNKNOWN"]
+    exchange.readable = True
+    again = live(exchange, store).execute_intent(named)
+    assert (again.order_id, again.status, len(exchange.sent)) == ("B1", "PLACED", 1)
+
+
+def test_an_order_of_that_id_is_the_answer_whatever_would_refuse_it_now() -> None:
+    named = intent(metadata={"client_order_id": "monday-1"})
+    store = Store()
+    first = paper(store).execute_intent(named)
+    store.state["risk"] = {"trading_halted": True}
+    for engine in (paper(store), paper(store, throttler=SaysNo())):
+        again = engine.execute_intent(named)
+        assert (again.order_id, again.status, again.avg_price) == (first.order_id, "FILLED", first.avg_price)
+    assert store.state["positions"][0]["qty"] == 10
 
 
 UPDATE = {

@@ -14,6 +14,7 @@ from trading.bus import Event
 from trading.ledger.positions import Position
 from trading.ledger.reading import FeedEvent
 from trading.order import Amendment, Order, OrderIntent, OrderType, Product, Status, Validity
+from trading.settlement import Settlement
 
 
 class OrderHandleSync:
@@ -47,6 +48,10 @@ class OrderHandleSync:
     def amend(self, change: Amendment, timeout: float = 30.0) -> Order:
         """See `OrderHandle.amend`."""
         return self._loop.run(self._handle.amend(change, timeout))
+
+    def settle(self, settlement: Settlement, timeout: float = 30.0) -> Order:
+        """See `OrderHandle.settle`."""
+        return self._loop.run(self._handle.settle(settlement, timeout))
 
 
 class OrdersSync:
@@ -173,6 +178,10 @@ class OrdersSync:
     def clear_flag(self, name: str, who: str = "by a strategy") -> Standing:
         """See `Orders.clear_flag`."""
         return self._loop.run(self._orders.clear_flag(name, who))
+
+    def settle(self, own_id: str, settlement: Settlement) -> Order:
+        """See `Orders.settle`."""
+        return self._loop.run(self._orders.settle(own_id, settlement))
 
     def positions(self) -> list[Position]:
         """See `Orders.positions`."""

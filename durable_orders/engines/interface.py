@@ -18,7 +18,7 @@ class ExecutionEngine(ABC):
     async def place_order(self, order: Order) -> Order:
         """Place the order, and answer once it is at the broker or has ended. A refusal is an answer: `REJECTED`.
 
-        The same order again is the same order: it is not sent twice.
+        The same order again is the same order: it is not sent twice. Raises `DuplicateOrder` for the id of another.
         """
 
     @abstractmethod

@@ -15,7 +15,7 @@ from trading.backtest.core import Core
 from trading.backtest.orders import Live
 from trading.brokers.fill_models import Request, latency
 from trading.bus import EventBus
-from trading.errors import DuplicateOrder, OrderNotFound
+from trading.errors import OrderNotFound
 from trading.market.calendar import calendar_of
 from trading.market.instruments import Instruments
 from trading.market.ticks import Tick
@@ -101,10 +101,7 @@ class MemoryDesk:
 
     def _simulate(self, order: Order, quote: Quote) -> Order:
         core = self._show(order.symbol, quote)
-        try:
-            live = core.ask(intent_of(order, self._settings.account, Mode.PAPER))
-        except DuplicateOrder as error:
-            raise ValueError(str(error)) from None
+        live = core.ask(intent_of(order, self._settings.account, Mode.PAPER))
         if live is not None:
             entered = live.order()
             self._followed.enter(entered)

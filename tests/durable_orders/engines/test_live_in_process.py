@@ -15,7 +15,7 @@ from tests.conftest import any_port
 from tests.durable_orders.engines.conftest import older, rows_of
 from tests.sandbox.conftest import Serve
 from tests.sandbox.serving import Served
-from trading.errors import DurableOrdersError
+from trading.errors import DuplicateOrder, DurableOrdersError
 from trading.order import Order
 
 QUICK: dict[str, Any] = {
@@ -186,6 +186,8 @@ async def test_the_same_order_again_is_not_sent_again(engine: LiveExecutionEngin
     order = older(**LIMIT)
     first, second = [await engine.place_order(order) for _ in range(2)]
     assert (first, accepted(served)) == (second, 1)
+    with pytest.raises(DuplicateOrder, match="is the id of another order"):
+        await engine.place_order(older(order_id=order.client_order_id, **LIMIT | {"qty": 20}))
 
 
 class Watching:

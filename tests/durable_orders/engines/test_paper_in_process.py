@@ -9,6 +9,7 @@ from durable_orders.engines import PaperExecutionEngine
 from durable_orders.v2 import GuardianDecision, JournalStateStore, StateStore
 from tests.durable_orders.engines.conftest import older, rows_of
 from trading.bus import EventBus
+from trading.errors import DuplicateOrder
 
 PLAIN: dict[str, Any] = {"slippage_enabled": False, "spread_enabled": False, "latency_enabled": False}
 
@@ -102,7 +103,7 @@ async def test_the_same_order_again_is_the_same_order(prices: Prices) -> None:
     engine = engine_on(prices)
     order = older(order_id="mine")
     assert await engine.place_order(order) == await engine.place_order(order)
-    with pytest.raises(ValueError, match="mine is the id of another order"):
+    with pytest.raises(DuplicateOrder, match="mine is the id of another order"):
         await engine.place_order(older(order_id="mine", qty=20))
 
 

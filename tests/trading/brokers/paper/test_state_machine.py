@@ -5,12 +5,14 @@ tick and within the stated slippage, ends are final, and nothing that should hav
 """
 
 import shutil
+from collections import Counter
 from datetime import time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -37,29 +39,30 @@ symbols = st.sampled_from([INFY, TCS])
 ticks = st.integers(min_value=1990, max_value=2010).map(lambda number: number * TICK_SIZE)
 """Rupees 99.50 to 100.50, so that orders and prices often meet."""
 quantities = st.integers(min_value=1, max_value=30)
-models = st.builds(
-    Paper,
-    slippage_enabled=st.booleans(),
-    slippage_bps=st.sampled_from([Decimal(5), Decimal("17.5")]),
-    spread_enabled=st.booleans(),
-    spread_bps=st.sampled_from([Decimal(2), Decimal(12)]),
-    partial_fill_enabled=st.booleans(),
-    partial_fill_probability=st.sampled_from([0.3, 1.0]),
-    partial_fill_ratio=st.sampled_from([0.2, 0.5]),
-    seed=st.integers(min_value=0, max_value=9),
-    price_improvement=st.sampled_from(PriceImprovement),
-    time_of_day_enabled=st.booleans(),
-    volume_impact_enabled=st.booleans(),
-    square_root_enabled=st.booleans(),
-    daily_volume=st.none() | st.just(1000),
-    depth_enabled=st.booleans(),
-    queue_enabled=st.booleans(),
-    queue_quantity=st.sampled_from([0, 15]),
-    volume_limit_enabled=st.booleans(),
-    volume_limit=st.sampled_from([Decimal("0.1"), Decimal(1)]),
-    funds=st.none() | st.just(Decimal(5_000)),
-    square_off_enabled=st.booleans(),
-)
+PRICES = {
+    "slippage_enabled": st.booleans(),
+    "slippage_bps": st.sampled_from([Decimal(5), Decimal("17.5")]),
+    "spread_enabled": st.booleans(),
+    "spread_bps": st.sampled_from([Decimal(2), Decimal(12)]),
+    "price_improvement": st.sampled_from(PriceImprovement),
+    "time_of_day_enabled": st.booleans(),
+    "partial_fill_enabled": st.booleans(),
+    "partial_fill_probability": st.sampled_from([0.3, 1.0]),
+    "partial_fill_ratio": st.sampled_from([0.2, 0.5]),
+    "seed": st.integers(min_value=0, max_value=9),
+}
+LIQUIDITY = {
+    "volume_impact_enabled": st.booleans(),
+    "square_root_enabled": st.booleans(),
+    "daily_volume": st.none() | st.just(1000),
+    "depth_enabled": st.booleans(),
+    "queue_enabled": st.booleans(),
+    "queue_quantity": st.sampled_from([0, 15]),
+    "volume_limit_enabled": st.booleans(),
+    "volume_limit": st.sampled_from([Decimal("0.1"), Decimal(1)]),
+}
+MONEY = {"funds": st.none() | st.just(Decimal(9_000)), "square_off_enabled": st.booleans()}
+FAMILIES = {"prices": PRICES, "liquidity": PRICES | LIQUIDITY, "money": LIQUIDITY | MONEY}
 LISTING = Listing(Instruments.shipped().get, lambda _instrument: time(10, 0, 4))
 """A cut-off that comes soon after `turn_the_session`."""
 REFUSALS = ("Insufficient funds.", "Insufficient holdings.", "Intraday orders (MIS)", "margin: ")
@@ -95,9 +98,13 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
 class PaperExchangeLife(RuleBasedStateMachine):
     migrated: ClassVar[Path]
     """A ledger with all tables, to be copied."""
+    family: ClassVar[dict[str, st.SearchStrategy[Any]]]
+    """Settings that the exchanges of these lives may have."""
+    traded_at_all: ClassVar[Counter[str]]
 
-    @initialize(model=models)
-    def open(self, model: Paper) -> None:
+    @initialize(data=st.data())
+    def open(self, data: st.DataObject) -> None:
+        model = data.draw(st.builds(Paper, **self.family))
         self.directory = TemporaryDirectory()
         self.steady = self.new("steady.db", model)
         self.restarted = self.new("restarted.db", model)
@@ -144,6 +151,17 @@ class PaperExchangeLife(RuleBasedStateMachine):
         assert isinstance(outcome, Accepted) != refused
         if isinstance(outcome, Accepted) and outcome.report and wanted["validity"] is Validity.IOC:
             assert outcome.report.row.state in (BookState.COMPLETE, BookState.EXPIRED)
+
+    @rule(first=terms(), second=terms(), price=ticks, traded=st.integers(0, 120), data=st.data())
+    def show_and_place(
+        self, first: dict[str, Any], second: dict[str, Any], price: Decimal, traded: int, data: st.DataObject
+    ) -> None:
+        """Two orders that compete for one tick, and that meet it more often than by chance."""
+        symbol = first["symbol"]
+        self.show_tick(symbol, price, traded, data.draw(st.none() | books(price)))
+        self.place(first)
+        self.everything_holds()
+        self.place(second | {"symbol": symbol})
 
     @rule(symbol=symbols, price=ticks, traded=st.integers(0, 120), data=st.data())
     def show(self, symbol: str, price: Decimal, traded: int, data: st.DataObject) -> None:
@@ -268,6 +286,7 @@ class PaperExchangeLife(RuleBasedStateMachine):
         self.not_more_than_there_was(fill, row, opposite)
 
     def not_more_than_there_was(self, fill: Fill, row: BrokerOrder, opposite: tuple[Level, ...]) -> None:
+        self.traded_at_all["again on a tick" if any(self.taken[row.symbol, side] for side in Side) else "once"] += 1
         self.taken[row.symbol, row.side] += fill.quantity
         traded = self.traded[row.symbol]
         if self.model.volume_limit_enabled and traded is not None:
@@ -290,8 +309,13 @@ class PaperExchangeLife(RuleBasedStateMachine):
                 assert row.filled_quantity > 0
 
 
-def test_random_lives(migrated_file: Path) -> None:
+@pytest.mark.parametrize("name", FAMILIES)
+def test_random_lives(migrated_file: Path, name: str) -> None:
     class Life(PaperExchangeLife):
         migrated = migrated_file
+        family = FAMILIES[name]
+        traded_at_all: ClassVar[Counter[str]] = Counter()
 
-    run_state_machine_as_test(Life, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Life, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
+    assert Life.traded_at_all["once"] >= 15, "lives without trades prove nothing"
+    assert Life.traded_at_all["again on a tick"] >= 5

@@ -78,6 +78,15 @@ def books(draw: st.DrawFn, around: Decimal) -> Depth:
     return Depth(bids, asks)
 
 
+AT_MARKET: dict[str, Any] = {
+    "order_type": OrderType.MARKET,
+    "price": None,
+    "trigger_price": None,
+    "product": Product.MIS,
+    "validity": Validity.DAY,
+}
+
+
 @st.composite
 def terms(draw: st.DrawFn) -> dict[str, Any]:
     order_type, side = draw(st.sampled_from(OrderType)), draw(st.sampled_from(Side))
@@ -118,6 +127,8 @@ class PaperExchangeLife(RuleBasedStateMachine):
         self.fills: list[Fill] = []
         self.ever: dict[BrokerOrderId, BrokerOrder] = {}
         self.every_fill: dict[str, Fill] = {}
+        self.show_and_place(data)
+        self.show_and_place(data)
 
     def new(self, name: str, model: Paper) -> Exchange:
         shutil.copy(self.migrated, Path(self.directory.name) / name)
@@ -152,16 +163,16 @@ class PaperExchangeLife(RuleBasedStateMachine):
         if isinstance(outcome, Accepted) and outcome.report and wanted["validity"] is Validity.IOC:
             assert outcome.report.row.state in (BookState.COMPLETE, BookState.EXPIRED)
 
-    @rule(first=terms(), second=terms(), price=ticks, traded=st.integers(0, 120), data=st.data())
-    def show_and_place(
-        self, first: dict[str, Any], second: dict[str, Any], price: Decimal, traded: int, data: st.DataObject
-    ) -> None:
-        """Two orders that compete for one tick, and that meet it more often than by chance."""
-        symbol = first["symbol"]
-        self.show_tick(symbol, price, traded, data.draw(st.none() | books(price)))
-        self.place(first)
-        self.everything_holds()
-        self.place(second | {"symbol": symbol})
+    @rule(data=st.data())
+    def show_and_place(self, data: st.DataObject) -> None:
+        """Three orders that compete for one tick. One is at the market, so that every life has trades."""
+        price, market = data.draw(ticks), AT_MARKET | {"side": data.draw(st.sampled_from(Side))}
+        orders = [data.draw(terms()), market | {"quantity": data.draw(quantities)}, data.draw(terms())]
+        symbol = data.draw(symbols)
+        self.show_tick(symbol, price, data.draw(st.integers(0, 120)), data.draw(st.none() | books(price)))
+        for wanted in orders:
+            self.place(wanted | {"symbol": symbol})
+            self.everything_holds()
 
     @rule(symbol=symbols, price=ticks, traded=st.integers(0, 120), data=st.data())
     def show(self, symbol: str, price: Decimal, traded: int, data: st.DataObject) -> None:
@@ -316,6 +327,6 @@ def test_random_lives(migrated_file: Path, name: str) -> None:
         family = FAMILIES[name]
         traded_at_all: ClassVar[Counter[str]] = Counter()
 
-    run_state_machine_as_test(Life, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Life, settings=settings(max_examples=12, stateful_step_count=15, deadline=None))
     assert Life.traded_at_all["once"] >= 15, "lives without trades prove nothing"
     assert Life.traded_at_all["again on a tick"] >= 5

@@ -21,7 +21,7 @@ from trading.guardian.refusal_breaker import RefusalBreaker
 from trading.guardian.verdict import Refusal, Verdict
 from trading.ledger.accounts import last_book_read
 from trading.ledger.database import Database
-from trading.ledger.pacing import Pacer
+from trading.ledger.pacing import NO_LIMIT, Pacer, Turn
 from trading.ledger.recording import record_within
 from trading.order import Amendment, BrokerOrderId, Order
 from trading.outcome import Evidence, NotSent, Outcome, Refused, SessionExpired
@@ -140,7 +140,10 @@ class OrderActivities:
                 evidence = Evidence(message="the ledger could not be used", error_type=type(error).__name__)
                 return NotSent(evidence=evidence, tried=False)
             held_back = _held_back(place_by, beat) if in_turn else AT_THE_LIMIT
-            return held_back or self._sent(self._broker.place(approved))
+            if held_back is not None:
+                in_turn.give_back()
+                return held_back
+            return self._sent(self._broker.place(approved))
 
     def _sent(self, outcome: Outcome) -> Outcome:
         """The answer, noted by the breaker. A breaker that cannot write must not lose an answer."""
@@ -194,10 +197,10 @@ class OrderActivities:
         with self._turn(now() + PATIENCE, urgent=urgent) as in_turn:
             return call() if in_turn else AT_THE_LIMIT
 
-    def _turn(self, until: datetime, *, urgent: bool = False) -> AbstractContextManager[bool]:
+    def _turn(self, until: datetime, *, urgent: bool = False) -> AbstractContextManager[Turn]:
         """Whether it is an order request's turn, waited for until that moment at the latest."""
         if self._pacer is None:
-            return nullcontext(enter_result=True)
+            return nullcontext(NO_LIMIT)
         return self._pacer.turn(urgent=urgent, patience=(until - now()).total_seconds())
 
     async def _beating(self, call: Callable[[], R], beat: Beat | None = None, executor: Executor | None = None) -> R:

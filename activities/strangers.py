@@ -14,7 +14,7 @@ from trading.events import EVENT_OF, Entry, EventType
 from trading.guardian.breakers import DayBreakers
 from trading.ledger.alerts import alert
 from trading.ledger.database import Database
-from trading.ledger.pacing import Pacer
+from trading.ledger.pacing import NO_LIMIT, Pacer, Turn
 from trading.ledger.reading import OpenView, find_order, last_sequence
 from trading.ledger.recording import record_within
 from trading.lifecycle import Reported, Vanished, step
@@ -82,10 +82,10 @@ class Strangers:
             said = self._broker.cancel(row.broker_order_id).kind if in_turn else "not sent"
         log.warning("%s works at the broker though its order has ended: to be cancelled (%s)", view.order_id, said)
 
-    def _turn(self) -> AbstractContextManager[bool]:
+    def _turn(self) -> AbstractContextManager[Turn]:
         """Not waited for long: the watch has more to do, and comes back to it."""
         if self._pacer is None:
-            return nullcontext(enter_result=True)
+            return nullcontext(NO_LIMIT)
         return self._pacer.turn(urgent=True, patience=PATIENCE)
 
     def book(self, view: OpenView, sighting: Sighting) -> None:

@@ -7,11 +7,22 @@ from decimal import Decimal
 
 from tests.crashes.processes import PROGRAM, running
 from tests.live.conftest import Desks
-from trading.order import OrderType, Status
+from tests.live.desk import Desk
+from trading.order import Order, OrderType, Status
 
 ORDERS = int(os.environ.get("RATE_ORDERS", "100"))
 """Five hundred are a matter of two minutes."""
 WORKERS = 3
+
+
+async def all_placed(desk: Desk) -> list[Order]:
+    """All orders, once none of them is on its way any more. One question for all of them, and as much time as the
+    limits make it take."""
+    while True:
+        orders = await desk.orders.list()
+        if len(orders) == ORDERS and not any(order.status in (Status.PENDING, Status.UNKNOWN) for order in orders):
+            return orders
+        await asyncio.sleep(0.5)
 
 
 async def test_limits_hold_over_three_workers(desks: Desks) -> None:
@@ -22,7 +33,7 @@ async def test_limits_hold_over_three_workers(desks: Desks) -> None:
             stack.enter_context(running(desk.home, PROGRAM, "worker", "--live", "--home", str(desk.home.path)))
         prices = [Decimal(1400 + number % 50) for number in range(ORDERS)]
         placed = await asyncio.gather(*(desk.place(OrderType.LIMIT, price=price) for price in prices))
-        standing = await asyncio.gather(*(desk.recorded(order, Status.PLACED, Status.REJECTED) for order in placed))
+        standing = await all_placed(desk)
         assert [order.reasons for order in standing if order.status is not Status.PLACED] == []
         cancelled = await asyncio.gather(*(order.cancel(timeout=120) for order in placed[: ORDERS // 4]))
         assert {order.status for order in cancelled} == {Status.CANCELLED}

@@ -18,7 +18,7 @@ from trading.brokers.kite_reads import SharedReading
 from trading.brokers.kite_rows import IsOpen
 from trading.errors import BookUnreadable, LoginNeeded
 from trading.guardian.approval import Approved
-from trading.ledger.pacing import Pacer
+from trading.ledger.pacing import NO_LIMIT, Pacer, Turn
 from trading.market.ticks import Tick
 from trading.order import Amendment, BrokerOrderId, Fill, Order, OrderType
 from trading.outcome import Accepted, Evidence, Outcome, SessionExpired
@@ -215,8 +215,8 @@ def kite_client(settings: Kite, session: Replies | None = None) -> Any:
     return client
 
 
-def _turn(pacer: Pacer | None) -> AbstractContextManager[bool]:
-    return pacer.turn(urgent=True) if pacer is not None else nullcontext(enter_result=True)
+def _turn(pacer: Pacer | None) -> AbstractContextManager[Turn]:
+    return pacer.turn(urgent=True) if pacer is not None else nullcontext(NO_LIMIT)
 
 
 def _understood(parse: Callable[[Any], Any], row: Any) -> Any:

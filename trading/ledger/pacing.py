@@ -35,6 +35,24 @@ READS_PER_SECOND = 8
 log = logging.getLogger(__name__)
 
 
+class Turn:
+    """True if it came. One in which nothing left after all is given back, and does not count."""
+
+    def __init__(self, number: int | None) -> None:
+        self.number = number
+        self.was_used = True
+
+    def __bool__(self) -> bool:
+        return self.number is not None
+
+    def give_back(self) -> None:
+        self.was_used = False
+
+
+NO_LIMIT = Turn(0)
+"""Where nobody keeps a pace."""
+
+
 class Pacer:
     """One account's pace, kept in the ledger. Thread-safe, and safe over any number of processes."""
 
@@ -56,17 +74,17 @@ class Pacer:
         self._queues = {urgent: threading.Lock() for urgent in (True, False)}
 
     @contextmanager
-    def turn(self, *, urgent: bool = False, patience: float = 20.0) -> Iterator[bool]:
+    def turn(self, *, urgent: bool = False, patience: float = 20.0) -> Iterator[Turn]:
         """A turn for the length of one request; waits for it up to `patience` seconds, and says whether it came.
 
         Cancels are urgent. Raises SQLAlchemy's errors if the ledger cannot be used; then nothing may be sent.
         """
-        number = self._wait(urgent, patience)
+        turn = Turn(self._wait(urgent, patience))
         try:
-            yield number is not None
+            yield turn
         finally:
-            if number is not None:
-                self._over(number)
+            if turn.number is not None:
+                self._over(turn.number, was_used=turn.was_used)
 
     def _wait(self, urgent: bool, patience: float) -> int | None:
         """One thread of each kind asks at a time, so that a burst does not spend itself on asking."""
@@ -102,12 +120,13 @@ class Pacer:
             turn = connection.execute(sa.insert(order_requests).values(account=self._account, at=now + ON_ITS_WAY))
             return int(turn.inserted_primary_key[0]) if turn.inserted_primary_key else None
 
-    def _over(self, number: int) -> None:
+    def _over(self, number: int, *, was_used: bool) -> None:
         """The request has arrived, or never will. A ledger that fails here must not lose its answer."""
         try:
             with self._database.write() as connection:
                 own = order_requests.c.number == number
-                connection.execute(sa.update(order_requests).where(own).values(at=self._clock()))
+                noted = sa.update(order_requests).values(at=self._clock()) if was_used else sa.delete(order_requests)
+                connection.execute(noted.where(own))
         except SQLAlchemyError as error:
             log.warning("the end of a request could not be noted: %s", type(error).__name__)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from trading.ledger.database import Database
 from trading.ledger.migrate import open_database
-from trading.ledger.pacing import KEPT_FOR_CANCELS, Pacer
+from trading.ledger.pacing import KEPT_FOR_CANCELS, Pacer, Turn
 
 START = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ class Clock:
         self.now = START
         self.arrived: list[datetime] = []
         self._numbers = count()
-        self._on_their_way: list[tuple[datetime, int, AbstractContextManager[bool]]] = []
+        self._on_their_way: list[tuple[datetime, int, AbstractContextManager[Turn]]] = []
 
     def sleep(self, seconds: float) -> None:
         until = self.now + timedelta(seconds=seconds)
@@ -129,3 +129,14 @@ def test_whenever_requests_come_no_second_holds_too_many(
         clock.sleep(60)
     assert most_within(clock.arrived, timedelta(seconds=1)) <= per_second
     assert len(clock.arrived) == len(gaps)
+
+
+def test_turn_in_which_nothing_left_does_not_count(database: Database) -> None:
+    clock = Clock()
+    pacer = clock.pacer(database)
+    for _ in range(30):
+        with pacer.turn(patience=0) as turn:
+            assert turn
+            turn.give_back()
+    assert clock.send(pacer, patience=0)
+    assert clock.now == START

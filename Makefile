@@ -5,7 +5,7 @@ ORDERS ?= 200
 FAULTS ?= 100
 SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 
-.PHONY: setup test lint demo bench bench-scale chaos
+.PHONY: setup test lint demo bench bench-ledger bench-scale chaos
 
 setup: $(READY)
 
@@ -30,6 +30,9 @@ demo: $(READY)
 bench: $(READY)
 	$(BIN)/python -m bench.durable
 	$(BIN)/python -m bench.bus
+
+bench-ledger: $(READY)
+	$(BIN)/python -m bench.ledger
 
 bench-scale: $(READY)
 	$(BIN)/python -m bench.scale

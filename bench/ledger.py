@@ -1,35 +1,67 @@
-"""How long the ledger takes to answer after a year of trading: `python -m bench.ledger` prints milliseconds."""
+"""How long the ledger takes to answer after a year of trading.
+
+`python -m bench.ledger` fills a SQLite ledger with a million events, prints what each question takes in milliseconds,
+and writes it into `bench/latest.json`.
+"""
 
 import argparse
 import tempfile
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
+from bench.machine import local_circumstances
+from bench.report import keep
+from tests.trading.ledger.examples import history, new_order, record_all
 from tests.trading.ledger.many import fill_up
-from tests.trading.ledger.questions import QUESTIONS, Ask
+from tests.trading.ledger.questions import EVERY, Ask
+from trading.brokers.book import BookState
 from trading.ledger.database import Database
 from trading.ledger.journal import Chosen, journal_lines
 from trading.ledger.migrate import open_database
-from trading.ledger.tables import events
+from trading.ledger.tables import events, fills
 
+OUTPUT = Path(__file__).parent / "latest.json"
 YEAR = 263_000
 """Orders, with about a million events."""
 TIMES = 5
+RECORDED = 100
+"""Orders that are recorded in the full ledger, placed and filled, to see that writing has not become slow."""
+SLOWEST_MS = 1000
+"""A question that takes longer has failed."""
 WHOLE = "the whole journal, line by line"
 
 
-def measure(orders: int) -> tuple[int, dict[str, float]]:
-    """How many events a new ledger with so many orders has, and the median milliseconds of each question."""
+def measure(orders: int) -> dict[str, Any]:
+    """A new ledger with so many orders, and the median milliseconds of each question."""
+    report = local_circumstances()
     with tempfile.TemporaryDirectory() as directory, open_database(f"sqlite:///{directory}/ledger.db") as database:
+        began = perf_counter()
         fill_up(database, orders)
-        with database.read() as connection:
-            count = connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one()
-        figures = {name: _median(database, ask, TIMES) for name, ask in QUESTIONS.items()}
-        return count, figures | {WHOLE: _median(database, _whole, 1)}
+        took = perf_counter() - began
+        questions = {name: round(_median(database, ask, TIMES), 2) for name, ask in EVERY.items()}
+        return report | {
+            "events": _count(database, events),
+            "fills": _count(database, fills),
+            "megabytes": round(Path(database.place).stat().st_size / 1e6),
+            "filling_seconds": round(took, 1),
+            "questions_ms": questions,
+            "slowest_ms": max(questions.values()),
+            "recording_ms": round(_recording(database), 2),
+            "whole_journal_seconds": round(_median(database, _whole, 1) / 1000, 1),
+        }
+
+
+def _count(database: Database, table: sa.Table) -> int:
+    with database.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
 
 def _median(database: Database, ask: Ask, times: int) -> float:
@@ -43,19 +75,44 @@ def _once(database: Database, ask: Ask) -> float:
         return (perf_counter() - began) * 1000
 
 
+def _recording(database: Database) -> float:
+    """Milliseconds of one recording, of which an order has three here: placed, filled, complete."""
+    trades = [(100, Decimal("1500.05"))]
+    recordings = [history(new_order(f"timed-{n}"), trades, BookState.COMPLETE) for n in range(RECORDED)]
+    began = perf_counter()
+    for each in recordings:
+        record_all(database, each)
+    return (perf_counter() - began) * 1000 / sum(len(each) for each in recordings)
+
+
 def _whole(connection: sa.Connection) -> int:
     return sum(1 for _ in journal_lines(connection, Chosen("paper")))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=YEAR)
-    count, figures = measure(parser.parse_args().orders)
-    table = Table("question", title=f"Milliseconds on SQLite with {count:,} events, median of {TIMES}")
+def table_of(report: Mapping[str, Any]) -> Table:
+    machine = report["machine"]
+    table = Table(
+        "question",
+        title=f"Milliseconds on SQLite with {report['events']:,} events, median of {TIMES}",
+        caption=f"{machine['cores']} cores {machine['cpu']}; {report['megabytes']} MB. One recording takes "
+        f"{report['recording_ms']} ms, {WHOLE} {report['whole_journal_seconds']} s.",
+    )
     table.add_column("ms", justify="right")
-    for name, milliseconds in figures.items():
+    for name, milliseconds in report["questions_ms"].items():
         table.add_row(name, f"{milliseconds:,.1f}")
-    Console().print(table)
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.ledger", description=__doc__)
+    parser.add_argument("--orders", type=int, default=YEAR, help="orders, of about four events each")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="where to write the figures, as JSON")
+    chosen = parser.parse_args()
+    report = measure(chosen.orders)
+    Console(highlight=False).print(table_of(report))
+    keep(chosen.output, {"ledger": report})
+    if report["slowest_ms"] > SLOWEST_MS:
+        raise SystemExit(f"a question took {report['slowest_ms']:,.0f} ms, more than {SLOWEST_MS}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,12 @@ ROOT = Path(__file__).parent.parent
 async def circumstances(client: Client) -> dict[str, Any]:
     """What every report begins with: machine, versions, date (UTC) and command line."""
     server = await client.workflow_service.get_system_info(GetSystemInfoRequest())
+    report = local_circumstances()
+    return report | {"versions": report["versions"] | {"temporal_server": server.server_version}}
+
+
+def local_circumstances() -> dict[str, Any]:
+    """The same where no server is needed."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
@@ -33,7 +39,6 @@ async def circumstances(client: Client) -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             "temporalio": version("temporalio"),
-            "temporal_server": server.server_version,
             "durable_orders": version("durable-orders"),
             "commit": commit(),
         },

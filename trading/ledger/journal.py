@@ -112,12 +112,17 @@ def _columns(own: dict[str, Any]) -> list[sa.ColumnElement[Any]]:
 
 
 def _fills(chosen: Chosen) -> sa.Select[Any]:
-    """By the fills, which are there by their time; each order is then looked up by its id."""
+    """By the fills, which are there by their time; each order is then looked up by its id. Where hardly any fill can be
+    meant, it is the other way round, and the few that are found are sorted."""
     columns = _columns(OF_TRADE | {"realized_pnl": COLUMNS[chosen.realized_by]})
     asked = sa.select(*columns).join(orders, orders.c.order_id == fills.c.order_id)
-    asked = asked.where(fills.c.account == chosen.account)
+    by = fills.c
+    if chosen.since is None and chosen.statuses is not None and Status.FILLED not in chosen.statuses:
+        by = orders.c
+        asked = asked.where(orders.c.filled_quantity > 0)
+    asked = asked.where(by.account == chosen.account)
     if chosen.symbol is not None:
-        asked = asked.where(fills.c.symbol == chosen.symbol)
+        asked = asked.where(by.symbol == chosen.symbol)
     return _narrowed(asked, chosen, fills.c.at).order_by(fills.c.at, fills.c.order_id, fills.c.number)
 
 

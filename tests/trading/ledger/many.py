@@ -25,6 +25,8 @@ NAMED = {
     "trade_id": "trade_id || '-' || n.i",
 }
 """What makes each copy another order."""
+EARNED = dict.fromkeys(("realized_pnl", "realized_fifo"), "(n.i % 7 - 3) * 10000")
+"""Some trades earn, some lose, some do neither."""
 GROUPED = {"symbol": "'NSE:S' || (n.i % 50)", "strategy": "'s' || (n.i % 20)"}
 MOMENTS = ("created_at", "updated_at", "at")
 
@@ -91,4 +93,4 @@ def _multiply(connection: sa.Connection, table: sa.Table, template: Template, co
 def _value(column: str) -> str:
     if column in MOMENTS:
         return f"strftime('%Y-%m-%d %H:%M:%f', \"{column}\", '+' || (n.i * {STEP_SECONDS}) || ' seconds') || '000'"
-    return NAMED.get(column) or GROUPED.get(column) or f'"{column}"'
+    return NAMED.get(column) or GROUPED.get(column) or EARNED.get(column) or f'"{column}"'

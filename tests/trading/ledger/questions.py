@@ -6,13 +6,16 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from tests.trading.ledger.examples import START
-from trading.ledger import reading
+from trading.ledger import day, reading, results
 from trading.ledger.journal import Chosen, journal_lines
 from trading.order import Status
+from trading.settings import RealizedBy
 
 OWN, TAG = "order:paper:whole-1001", "0" * 20
 SINCE, UNTIL = START + timedelta(days=30), START + timedelta(days=31)
 SOME = (Status.CANCELLED, Status.REJECTED)
+
+LAST_DAY = START + timedelta(days=364)
 
 Ask = Callable[[sa.Connection], object]
 QUESTIONS: dict[str, Ask] = {
@@ -32,13 +35,23 @@ QUESTIONS: dict[str, Ask] = {
     "events_after": lambda c: reading.events_after(c, 100_000, account="paper"),
     "events_after, of all": lambda c: reading.events_after(c, 100_000),
     "positions_of": lambda c: reading.positions_of(c, "paper"),
-    "open_views": lambda c: reading.open_views(c, "paper", ended_since=START + timedelta(days=364)),
+    "open_views": lambda c: reading.open_views(c, "paper", ended_since=LAST_DAY),
     "views_for": lambda c: reading.views_for(c, "paper", tags=[TAG], broker_order_ids=["B-1"]),
     "journal_lines": lambda c: next(journal_lines(c, Chosen("paper"))),
     "journal_lines of a day": lambda c: list(journal_lines(c, Chosen("paper", SINCE, UNTIL))),
     "journal_lines of a symbol": lambda c: list(journal_lines(c, Chosen("paper", symbol="NSE:INFY"))),
     "journal_lines of a symbol's day": lambda c: list(journal_lines(c, Chosen("paper", SINCE, UNTIL, "NSE:S1"))),
     "journal_lines of a strategy": lambda c: next(journal_lines(c, Chosen("paper", strategy="s1"))),
-    "journal_lines of statuses": lambda c: next(journal_lines(c, Chosen("paper", statuses=SOME))),
+    "journal_lines of a status": lambda c: next(journal_lines(c, Chosen("paper", statuses=[Status.FILLED]))),
+    "traded_since": lambda c: day.traded_since(c, "paper", LAST_DAY),
+    "realized_since": lambda c: results.realized_since(c, "paper", LAST_DAY),
+    "realized_since, first in, first out": lambda c: results.realized_since(c, "paper", LAST_DAY, RealizedBy.FIFO),
     "journal_lines of all that": lambda c: list(journal_lines(c, Chosen("paper", SINCE, UNTIL, "NSE:S1", "s1", SOME))),
 }
+SORTED: dict[str, Ask] = {
+    "journal_lines of rare statuses": lambda c: next(journal_lines(c, Chosen("paper", statuses=SOME))),
+    "losses_in_a_row": lambda c: results.losses_in_a_row(c, "paper", LAST_DAY),
+    "losses_in_a_row, first in, first out": lambda c: results.losses_in_a_row(c, "paper", LAST_DAY, RealizedBy.FIFO),
+}
+"""Of which the little that an index finds is then sorted."""
+EVERY = QUESTIONS | SORTED

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.trading.ledger.many import STEP_SECONDS, fill_up
-from tests.trading.ledger.questions import QUESTIONS, SINCE, UNTIL, Ask
-from trading.ledger import journal, reading
+from tests.trading.ledger.questions import EVERY, QUESTIONS, SINCE, SORTED, UNTIL, Ask
+from trading.ledger import day, journal, reading, results
 from trading.ledger.database import Database
 from trading.ledger.journal import Chosen, journal_lines
 from trading.ledger.migrate import open_database
@@ -59,9 +59,19 @@ def test_nothing_is_walked_through_or_sorted(grown: Database, name: str) -> None
     assert not any("TEMP B-TREE" in step for step in steps), steps
 
 
+@pytest.mark.parametrize("name", SORTED)
+def test_what_is_sorted_was_found_by_an_index(grown: Database, name: str) -> None:
+    steps = plan_of(grown, SORTED[name])
+    tables = [step for step in steps if step.split()[0] in ("SEARCH", "SCAN")]
+    assert {step.split()[0] for step in tables} == {"SEARCH"}
+    for step in tables:
+        of_a_day, of_a_status, of_an_order = "at>?" in step, "status=?" in step, "order_id=?" in step
+        assert of_a_day or of_a_status or of_an_order or "filled_quantity=?" in step, steps
+
+
 def test_every_question_is_among_them() -> None:
-    asked = {name.split()[0].rstrip(",") for name in QUESTIONS}
-    for module in (reading, journal):
+    asked = {name.split()[0].rstrip(",") for name in EVERY}
+    for module in (reading, journal, day, results):
         functions = inspect.getmembers(module, inspect.isfunction)
         own = {name for name, what in functions if what.__module__ == module.__name__ and not name.startswith("_")}
         assert own <= asked

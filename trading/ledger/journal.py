@@ -119,7 +119,7 @@ def _fills(chosen: Chosen) -> sa.Select[Any]:
     by = fills.c
     if chosen.since is None and chosen.statuses is not None and Status.FILLED not in chosen.statuses:
         by = orders.c
-        asked = asked.where(orders.c.filled_quantity > 0)
+        asked = asked.where(orders.c.filled_quantity + 0 > 0)  # not by the index of that, which has nearly all of them
     asked = asked.where(by.account == chosen.account)
     if chosen.symbol is not None:
         asked = asked.where(by.symbol == chosen.symbol)

@@ -14,6 +14,7 @@ from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, a
 from trading.explained import NAME_RULE, PATTERN_RULES
 from trading.ist import IST
 from trading.ledger.journal import Chosen, journal_lines
+from trading.ledger.journal_events import journal_events
 from trading.ledger.migrate import open_database
 from trading.order import Name, Status, Symbol
 from workers.home import Home
@@ -29,6 +30,10 @@ WRITERS = {
     Format.TABLE: journal_output.write_table,
     Format.JSON: journal_output.write_json,
     Format.CSV: journal_output.write_csv,
+}
+EVENT_WRITERS = WRITERS | {
+    Format.TABLE: journal_output.write_events_table,
+    Format.CSV: journal_output.write_events_csv,
 }
 DAY = typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Only this day, in IST.")
 FROM = typer.Option("--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="From this day on.")
@@ -48,6 +53,9 @@ def journal(
     status: Annotated[
         list[Status] | None, typer.Option(case_sensitive=False, help="Only orders that stand like this.")
     ] = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="Everything that happened, instead of what was traded.")
+    ] = False,
     shape: Annotated[
         Format | None,
         typer.Option("--format", case_sensitive=False, help="Without it, by the end of --output's name, or a table."),
@@ -59,7 +67,7 @@ def journal(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the journal, oldest first: one line for each fill, and one for each order that has none.
+    """Print the journal, oldest first: one line for each fill, and one for each order that has none; or every event.
 
     Days are by the time of the trade, or of an order's last change. docs/journal.md explains the columns of the CSV.
     """
@@ -75,13 +83,14 @@ def journal(
         statuses=status or None,
         realized_by=settings.ledger.realized_by,
     )
-    _print(place.ledger_url(settings), chosen, _shape(shape, output, as_json), output)
+    _print(place.ledger_url(settings), chosen, _shape(shape, output, as_json), output, events=events)
 
 
-def _print(url: str, chosen: Chosen, shape: Format, output: Path | None) -> None:
-    write = WRITERS[shape]
+def _print(url: str, chosen: Chosen, shape: Format, output: Path | None, *, events: bool) -> None:
+    ask: Any = journal_events if events else journal_lines
+    write: Any = (EVENT_WRITERS if events else WRITERS)[shape]
     with open_database(url) as database, database.read() as connection:
-        lines = journal_lines(connection, chosen)
+        lines = ask(connection, chosen)
         if output is not None:
             with journal_output.whole_file(output) as file:
                 count = write(lines, file)

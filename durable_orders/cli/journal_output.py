@@ -22,14 +22,24 @@ from durable_orders.cli.render import rupees, status_text
 from trading.ist import IST
 from trading.ledger.journal import JournalLine
 from trading.ledger.journal_csv import write_csv
+from trading.ledger.journal_events import EventLine, write_events_csv
 
-__all__ = ["counted", "until_the_reader_leaves", "whole_file", "write_csv", "write_json", "write_table"]
+__all__ = [
+    "counted",
+    "until_the_reader_leaves",
+    "whole_file",
+    "write_csv",
+    "write_events_csv",
+    "write_events_table",
+    "write_json",
+    "write_table",
+]
 
 PAGE = 500
 """Lines of a table that are laid out together."""
 
 
-def write_json(lines: Iterable[JournalLine], file: TextIO) -> int:
+def write_json(lines: Iterable[JournalLine | EventLine], file: TextIO) -> int:
     """One JSON array, with a line for each element. Returns how many there were, like the others here."""
     count = 0
     for count, line in enumerate(lines, 1):
@@ -49,6 +59,26 @@ def write_table(lines: Iterable[JournalLine], file: TextIO) -> int:
     if sums.lines:
         to.print(f"\n{sums}")
     return sums.lines
+
+
+def write_events_table(lines: Iterable[EventLine], file: TextIO) -> int:
+    """For people: the order, and what happened to it."""
+    to = console if file is sys.stdout else Console(file=file, width=WIDE, highlight=False)
+    count, every = 0, iter(lines)
+    while page := list(islice(every, PAGE)):
+        table = Table(box=None, pad_edge=False, header_style="bold", show_header=not count)
+        table.add_column("time (IST)", no_wrap=True, min_width=len("2026-01-05 09:15:00.000"))
+        table.add_column("event", no_wrap=True, min_width=len("order_partially_filled"))
+        table.add_column("order, and what happened", overflow="fold")
+        for line in page:
+            at = f"{line.at.astimezone(IST):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+            said = "  ".join(part for part in (line.order_id.split(":", 2)[-1], line.strategy, line.message) if part)
+            table.add_row(at, line.type.value, printable(said))
+        to.print(table)
+        count += len(page)
+    if count:
+        to.print(f"\n{counted(count, 'event')}.")
+    return count
 
 
 @dataclass(slots=True)
@@ -110,6 +140,11 @@ def _words(line: JournalLine) -> Text:
     terms = [line.side, str(line.quantity), line.symbol, line.order_type, *prices, line.product]
     last = line.reasons[-1:] if line.trade_id is None else ()
     said = "  ".join([line.client_order_id, line.strategy, " ".join(terms), *last])
+    return printable(said)
+
+
+def printable(said: str) -> Text:
+    """Without what would break a line or steer a terminal."""
     return Text("".join(character if character.isprintable() else " " for character in said))
 
 

@@ -161,3 +161,16 @@ def test_whoever_has_read_enough_may_leave(desk: Program, chronicle: dict[str, s
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=90)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_event_can_be_asked_for_like_the_trades(desk: Program, chronicle: dict[str, str]) -> None:
+    own = ("journal", "--events", *OWN)
+    answer = desk.here(*own, "--status", "CANCELLED", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    assert (answer.json[0]["type"], answer.json[-1]["type"]) == ("order_received", "order_cancelled")
+    assert {event["order_id"] for event in answer.json} == {"order:paper:j-cancelled"}
+    rows = list(csv.DictReader(io.StringIO(desk.here(*own, "--format", "csv").out)))
+    assert {row["order_id"].split(":")[-1] for row in rows} == chronicle.keys()
+    *_, total = desk.here(*own).out.splitlines()
+    assert total == f"{len(rows)} events."
+    assert desk.here(*own, "--date", "2001-01-01").out == "Nothing in the journal for that.\n"

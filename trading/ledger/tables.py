@@ -189,6 +189,7 @@ events = sa.Table(
     sa.Column("fills", sa.Integer),
     sa.Index(None, "order_id", "sequence", unique=True),
     sa.Index(None, "account", "feed_id"),
+    sa.Index(None, "account", "at", "feed_id"),
 )
 """The feed of events, in the order of recording. `fills` is how many trades of the order were known with it: those of
 a lower `number`. Empty for an event of a whole account, and in rows that older programs wrote."""

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from tests.trading.ledger.examples import START
 from trading.ledger import day, reading, results
 from trading.ledger.journal import Chosen, journal_lines
+from trading.ledger.journal_events import journal_events
 from trading.order import Status
 from trading.settings import RealizedBy
 
@@ -43,6 +44,11 @@ QUESTIONS: dict[str, Ask] = {
     "journal_lines of a symbol's day": lambda c: list(journal_lines(c, Chosen("paper", SINCE, UNTIL, "NSE:S1"))),
     "journal_lines of a strategy": lambda c: next(journal_lines(c, Chosen("paper", strategy="s1"))),
     "journal_lines of a status": lambda c: next(journal_lines(c, Chosen("paper", statuses=[Status.FILLED]))),
+    "journal_events": lambda c: next(journal_events(c, Chosen("paper"))),
+    "journal_events of a day": lambda c: list(journal_events(c, Chosen("paper", SINCE, UNTIL))),
+    "journal_events of a symbol's day": lambda c: list(journal_events(c, Chosen("paper", SINCE, UNTIL, "NSE:S1"))),
+    "journal_events of a strategy": lambda c: next(journal_events(c, Chosen("paper", strategy="s1"))),
+    "journal_events of statuses": lambda c: next(journal_events(c, Chosen("paper", statuses=SOME))),
     "traded_since": lambda c: day.traded_since(c, "paper", LAST_DAY),
     "realized_since": lambda c: results.realized_since(c, "paper", LAST_DAY),
     "realized_since, first in, first out": lambda c: results.realized_since(c, "paper", LAST_DAY, RealizedBy.FIFO),

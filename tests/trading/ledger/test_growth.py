@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tests.trading.ledger.many import STEP_SECONDS, fill_up
 from tests.trading.ledger.questions import EVERY, QUESTIONS, SINCE, SORTED, UNTIL, Ask
-from trading.ledger import day, journal, reading, results
+from trading.ledger import day, journal, journal_events, reading, results
 from trading.ledger.database import Database
 from trading.ledger.journal import Chosen, journal_lines
 from trading.ledger.migrate import open_database
@@ -71,9 +71,13 @@ def test_what_is_sorted_was_found_by_an_index(grown: Database, name: str) -> Non
 
 def test_every_question_is_among_them() -> None:
     asked = {name.split()[0].rstrip(",") for name in EVERY}
-    for module in (reading, journal, day, results):
+    for module in (reading, journal, journal_events, day, results):
         functions = inspect.getmembers(module, inspect.isfunction)
-        own = {name for name, what in functions if what.__module__ == module.__name__ and not name.startswith("_")}
+        own = {
+            name
+            for name, what in functions
+            if what.__module__ == module.__name__ and not name.startswith(("_", "write_"))
+        }
         assert own <= asked
 
 

@@ -18,9 +18,11 @@ from tests.trading.ledger.examples import SECOND, START, Trade, enter, history, 
 from tests.trading.ledger.test_reading import statements
 from trading.brokers.book import BookState
 from trading.events import Entry, EventType
+from trading.ledger.alerts import alert
 from trading.ledger.database import Database
 from trading.ledger.journal import Chosen, JournalLine, journal_lines
 from trading.ledger.journal_csv import COLUMNS, write_csv
+from trading.ledger.journal_events import journal_events, write_events_csv
 from trading.ledger.reading import positions_of
 from trading.ledger.recording import record
 from trading.lifecycle import Refused, step
@@ -222,6 +224,58 @@ def test_a_line_says_what_its_fill_cost_and_earned_as_asked(ledger: Database) ->
     assert sold.charges == Decimal("3.60") + Decimal("3.00") + Decimal("0.37") + Decimal("0.01") + Decimal("0.72")
     extra = [json.loads(row["extra"]) for row in table_of(by_average)]
     assert [each["charges"] for each in extra] == ["4.22", "5.48", "7.70"]
+
+
+def told(ledger: Database, chosen: Chosen = WHOLE) -> list[tuple[str, str]]:
+    with ledger.read() as connection:
+        return [(line.order_id.split(":")[-1], line.type.value) for line in journal_events(connection, chosen)]
+
+
+@pytest.mark.usefixtures("week")
+def test_every_event_is_told_in_its_time(ledger: Database) -> None:
+    """Of all orders and of the account itself; and whatever is chosen of the journal can be chosen of its events."""
+    alert(ledger, "paper", "the book cannot be read", START + 2 * DAY - SECOND)
+    placed = "order_placed"
+    assert told(ledger) == [
+        ("filled", placed),
+        ("filled", "order_partially_filled"),
+        ("filled", "order_partially_filled"),
+        ("filled", "order_filled"),
+        ("cut", placed),
+        ("cut", "order_partially_filled"),
+        ("cut", "order_cancelled"),
+        ("paper", "alert"),
+        ("refused", "order_received"),
+        ("refused", "order_rejected"),
+        ("working", placed),
+    ]
+    assert {own for own, _ in told(ledger, Chosen("paper", symbol="NSE:TCS"))} == {"cut"}
+    assert {own for own, _ in told(ledger, Chosen("paper", strategy="fast"))} == {"filled", "refused"}
+    assert {own for own, _ in told(ledger, Chosen("paper", statuses=[Status.PLACED]))} == {"working"}
+    assert {own for own, _ in told(ledger, Chosen("paper", since=START + DAY, until=START + 2 * DAY))} == {
+        "cut",
+        "paper",
+    }
+    assert {own for own, _ in told(ledger, Chosen("other"))} == {"foreign"}
+
+
+@pytest.mark.usefixtures("week")
+def test_events_as_a_table_for_other_tools(ledger: Database) -> None:
+    file = io.StringIO(newline="")
+    with ledger.read() as connection:
+        assert write_events_csv(journal_events(connection, Chosen("paper", strategy="slow")), file) == 4
+    first, *_ = csv.DictReader(io.StringIO(file.getvalue(), newline=""))
+    assert first == {
+        "at": "2026-01-06T09:15:01.000+05:30",
+        "account": "paper",
+        "order_id": "order:paper:cut",
+        "sequence": "1",
+        "strategy": "slow",
+        "symbol": "NSE:TCS",
+        "type": "order_placed",
+        "status": "PLACED",
+        "message": "PLACED, 0 filled",
+    }
 
 
 @pytest.mark.usefixtures("week")

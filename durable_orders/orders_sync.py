@@ -58,7 +58,7 @@ class OrdersSync:
     """Places and follows the orders of one account, from any number of threads, also where an event loop runs.
 
     with OrdersSync() as orders:
-        order = orders.buy("NSE:INFY", 10).result()
+        order = orders.buy("NFO:NIFTY25MAYFUT", 75).result()
     """
 
     def __init__(self, home: Path | str | None = None, config: Path | str | None = None) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs import generate_guardian
+from docs import generate_api, generate_guardian
 from docs.generate_lifecycle import TARGET, render
 from trading.lifecycle import TRANSITIONS
 from trading.order import TERMINAL, Status
@@ -50,3 +50,8 @@ def test_every_setting_that_the_guardians_page_names_is_one() -> None:
     named = set(re.findall(r"`((?:guardian|execution|trading|market)\.[a-z_.*]+)`", generate_guardian.render()))
     sections = {key.rsplit(".", count)[0] for key in known for count in (1, 2)}
     assert {key for key in named if key not in known | sections and not key.endswith("trading_hours")} == set()
+
+
+def test_the_api_reference_is_the_one_that_the_docstrings_give() -> None:
+    page = generate_api.TARGET.read_text(encoding="utf-8")
+    assert page == generate_api.render(), "run: python docs/generate_api.py"

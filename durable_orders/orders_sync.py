@@ -57,8 +57,10 @@ class OrderHandleSync:
 class OrdersSync:
     """Places and follows the orders of one account, from any number of threads, also where an event loop runs.
 
-    with OrdersSync() as orders:
-        order = orders.buy("NFO:NIFTY25MAYFUT", 75).result()
+        with OrdersSync() as orders:
+            order = orders.buy("NFO:NIFTY25MAYFUT", 75).result()
+
+    Each call is that of `Orders`.
     """
 
     def __init__(self, home: Path | str | None = None, config: Path | str | None = None) -> None:

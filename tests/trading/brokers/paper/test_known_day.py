@@ -198,8 +198,8 @@ def test_a_market_order_without_a_price_to_reckon_with_is_refused(account: Excha
 
 
 def test_a_market_order_that_waits_is_reckoned_at_the_price_it_came_at(url: str) -> None:
-    """1 % of 1000 are 10 of 30 shares, and 1 % of 500 are 5 more at 1600. The other 15 bind 15 * 1500 / 5 = 4500, whatever
-    the price does, and in every process; the position binds (15000 + 8000) / 5 = 4600.
+    """1 % of 1000 are 10 of 30 shares, and 1 % of 500 are 5 more at 1600. The other 15 bind 15 * 1500 / 5 = 4500,
+    whatever the price does, and in every process; the position binds (15000 + 8000) / 5 = 4600.
     """
     thin = SETTINGS.model_copy(update={"volume_limit_enabled": True, "volume_limit": Decimal("0.01")})
     listing = Listing(Instruments.shipped().get, lambda _instrument: time(15, 20))

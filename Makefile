@@ -5,7 +5,7 @@ ORDERS ?= 200
 FAULTS ?= 100
 SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 
-.PHONY: setup test lint demo bench bench-ledger bench-scale chaos
+.PHONY: setup test lint demo bench bench-core bench-durable bench-ledger bench-scale chaos
 
 setup: $(READY)
 
@@ -27,7 +27,12 @@ test: lint
 demo: $(READY)
 	$(BIN)/durable-orders demo
 
-bench: $(READY)
+bench: bench-core bench-durable
+
+bench-core: $(READY)
+	$(BIN)/python -m bench.core
+
+bench-durable: $(READY)
 	$(BIN)/python -m bench.durable
 	$(BIN)/python -m bench.bus
 

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from statistics import quantiles
@@ -52,7 +52,7 @@ class LimitAndCancel(Strategy):
             desk.cancel(desk.buy(tick.symbol, LOT, order_type=OrderType.LIMIT, price=FAR))
 
 
-STRATEGIES: dict[str, type[Strategy]] = {"market": AtMarket, "limit_and_cancel": LimitAndCancel}
+STRATEGIES: dict[str, Callable[[], Strategy]] = {"market": AtMarket, "limit_and_cancel": LimitAndCancel}
 
 
 def ticks(count: int) -> Iterator[Tick]:

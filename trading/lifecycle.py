@@ -339,7 +339,7 @@ def _terms(order: Order, row: Row) -> dict[str, Any]:
         "trigger_price": row.trigger_price,
         "order_type": row.order_type,
     }
-    if all(getattr(order, field) == value for field, value in shown.items()):
+    if (order.quantity, order.price, order.trigger_price, order.order_type) == tuple(shown.values()):
         return {}
     kept = {field: getattr(order, field) for field in Terms.model_fields}
     try:

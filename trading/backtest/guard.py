@@ -23,6 +23,7 @@ from trading.order import Fill, Order, OrderType
 from trading.settings import Settings
 
 NOTHING_READ = Read()
+HELD = Figures.SYMBOL | Figures.ACCOUNT | Figures.STRATEGY
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,10 @@ class Guard:
         self._calendar: SessionCalendar = calendar_of(settings.market.calendar)
         self._market_deadline = timedelta(seconds=settings.placing.market_deadline)
         self._limits = day_limits(settings)
-        wanted = [self._plans.of_new(name).needs.counts for name in (*strategies, *settings.guardian.strategies, "")]
-        self._tallies = Tallies(frozenset().union(*wanted))
+        needs = [self._plans.of_new(name).needs for name in (*strategies, *settings.guardian.strategies, "")]
+        self._counts_open = bool(self._limits) or any(need.figures & HELD for need in needs)
+        """Whether any check asks what open orders may still make of a position."""
+        self._tallies = Tallies(frozenset().union(*(need.counts for need in needs)))
         self._results = DayResults()
         self._stands: dict[str, Reservation] = {}
         self._of_strategy: dict[str, Holdings] = {}
@@ -76,8 +79,9 @@ class Guard:
         if not refusals:
             self._stands[live.order_id] = stands
             self._tallies.approved(live, at)
-            self.holdings.reserve(live, stands)
-            self.of_strategy(live.strategy).reserve(live, stands)
+            if self._counts_open:
+                self.holdings.reserve(live, stands)
+                self.of_strategy(live.strategy).reserve(live, stands)
         return refusals
 
     def deadline(self, live: Live) -> datetime:
@@ -107,8 +111,9 @@ class Guard:
         stands = self._stands.pop(live.order_id, None)
         if stands is not None:
             self._tallies.ended(live)
-            self.holdings.release(live, stands)
-            self.of_strategy(live.strategy).release(live, stands)
+            if self._counts_open:
+                self.holdings.release(live, stands)
+                self.of_strategy(live.strategy).release(live, stands)
 
     def _follow(self, live: Live, traded: int) -> None:
         before = self._stands[live.order_id]
@@ -116,7 +121,7 @@ class Guard:
         price = live.price or live.trigger_price or before.price
         after = Reservation(before.quantity, price, before.value, filled).of_terms(live.quantity, price)
         self._stands[live.order_id] = after
-        for holdings in (self.holdings, self.of_strategy(live.strategy)):
+        for holdings in (self.holdings, self.of_strategy(live.strategy)) if self._counts_open else ():
             holdings.release(live, before)
             holdings.reserve(live, after)
 

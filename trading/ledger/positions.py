@@ -9,7 +9,7 @@ rounded up by the other side is rounded down by, so nothing is lost. After any f
 The same holds of profit that is realized first in, first out, and so its open value needs no book of its own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 from trading.contracts import multiplier_of
@@ -65,13 +65,21 @@ def booked(position: Position, side: Side, quantity: int, price: Decimal) -> Pos
     """The position after a fill of `quantity` at the quoted `price`. One that crosses zero closes, then opens."""
     held, unit = position.quantity, price * multiplier_of(position.symbol)
     closing = closed_by(held, side, quantity)
-    cost = _rounded(position.open_value, closing, abs(held)) if closing else Decimal(0)
-    opening = quantity - closing
-    return replace(
-        position,
-        quantity=held + side.sign * quantity,
-        open_value=position.open_value - cost + side.sign * opening * unit,
-        realized_pnl=position.realized_pnl - side.sign * closing * unit - cost,
+    sign, opening = side.sign, quantity - closing
+    before = position.open_value
+    cost = Decimal(0)
+    if closing:
+        cost = before if closing == abs(held) else _rounded(before, closing, abs(held))
+    return Position(
+        position.account,
+        position.symbol,
+        position.product,
+        held + sign * quantity,
+        before - cost + sign * opening * unit if opening else before - cost,
+        position.realized_pnl - sign * closing * unit - cost if closing else position.realized_pnl,
+        position.realized_fifo,
+        position.charges,
+        position.uncharged,
     )
 
 

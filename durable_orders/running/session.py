@@ -157,7 +157,8 @@ async def _play(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Wh
             if not await run.show(tick):
                 return Why.SQUARED_OFF
             plan.shown(run, tick)
-            market.go_on()
+            if not stop.is_set():  # else a tick would go by that the strategy never sees
+                market.go_on()
         return Why.INTERRUPTED
     finally:
         if feeding is not None:

@@ -44,7 +44,8 @@ def in_own_account(recordings: list[Recording]) -> list[Recording]:
 
 
 def seen_of(database: Database, order: Order) -> dict[str, object]:
-    """Everything that the ledger says about an order, but for ids that differ from ledger to ledger."""
+    """Everything that the ledger says about an order, but for ids that differ from ledger to ledger, and for how many
+    trades were known with an event: one that is recorded late is recorded with a later order."""
     with database.read() as connection:
         found = find_order(connection, order.order_id)
         events = events_of(connection, order.order_id)
@@ -52,7 +53,7 @@ def seen_of(database: Database, order: Order) -> dict[str, object]:
     fresh = {"account": "", "order_id": ""}
     return {
         "order": found and found.model_copy(update=fresh | {"tag": ""}),
-        "events": [event.model_copy(update=fresh | {"feed_id": 0}) for event in events],
+        "events": [event.model_copy(update=fresh | {"feed_id": 0, "fills": None}) for event in events],
         "positions": [(position.quantity, position.open_value, position.realized_pnl) for position in positions],
     }
 

@@ -150,7 +150,7 @@ class Player:
             profit += position.realized_pnl
             if position.quantity:
                 last = self.played.core.exchange.last_price(position.symbol) or Decimal(0)
-                profit += position.quantity * last - position.open_value
+                profit += position.unrealized_at(last)
                 bound += abs(position.open_value)
         self.played.marks.append(Mark(at, profit, bound))
 

@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client
@@ -119,9 +120,16 @@ async def record_trip(client: Client, scratch: Path) -> None:
 
 async def save(client: Client, workflow_id: str, name: str, run_id: str | None = None) -> None:
     history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
-    content = json.dumps(history.to_json_dict(), indent=1)
+    content = json.dumps(_without_traces(history.to_json_dict()), indent=1)
     (HISTORIES / f"{name}.json").write_text(content + "\n", encoding="utf-8")
     sys.stdout.write(f"{name}: {len(history.events)} events\n")
+
+
+def _without_traces(content: Any) -> Any:
+    """Nothing replays a stack trace, and it names the machine's directories."""
+    if isinstance(content, dict):
+        return {key: _without_traces(value) for key, value in content.items() if key != "stackTrace"}
+    return [_without_traces(value) for value in content] if isinstance(content, list) else content
 
 
 async def connected(target: str) -> Client:

@@ -23,6 +23,11 @@ A limit is off until its setting is there; `durable-orders doctor` names those t
 names of one limit may be set, and the lowest counts. Orders that only reduce a position pass the limits on positions,
 exposure, capital, margin, trades and the day's result, and in an account that is REDUCING those on pace.
 
+Rupees are quantity times price times the contract's multiplier, as in positions: one lot of CRUDEOIL is 100 barrels
+(`trading/data/contracts.yaml`; always 1 on NSE, BSE, NFO and BFO). Where the multiplier is not known, a limit in rupees
+refuses what it would count too little: orders for that contract, and as long as some of it is held or open, orders that
+add to exposure or capital. Units, in the limits on quantity and position, are what an order's quantity is counted in.
+
 ## Always
 
 {always}

@@ -84,7 +84,15 @@ def contract_of(symbol: str) -> Contract | None:
     return Contract(exchange, Kind(found["kind"]), found["underlying"], multiplier)
 
 
-def multiplier_of(symbol: str) -> int:
-    """The multiplier of that symbol, and 1 where it is not known: its figures are then those of one unit a lot."""
+def size_of(symbol: str) -> int | None:
+    """The multiplier of that symbol: rupees of one of its quantity are this times the quoted price. `None` where it is
+    not known, so that no limit in rupees can be kept."""
     contract = contract_of(symbol)
-    return 1 if contract is None else contract.multiplier or 1
+    if contract is not None:
+        return contract.multiplier
+    return 1 if symbol.partition(":")[0] in IN_UNITS else None
+
+
+def multiplier_of(symbol: str) -> int:
+    """The same, and 1 where it is not known: its figures are then those of one unit a lot."""
+    return size_of(symbol) or 1

@@ -203,7 +203,7 @@ class Guardian(Section):
     max_order_quantity: Count | None = None
     """Units in one order."""
     max_order_value: Rupees | None = None
-    """Rupees in one order: quantity times limit price, or last price where there is no limit."""
+    """Rupees in one order: quantity times multiplier times limit price, or last price where there is no limit."""
     max_position_per_symbol: Count | None = None
     """Units of one symbol, long or short, products added up: after this order, if every open order filled."""
     max_position_total: Count | None = None

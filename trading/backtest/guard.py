@@ -140,7 +140,7 @@ class Guard:
     ) -> Situation:
         instrument = self._instruments.get(live.symbol)
         reducing = self._reducing is not None and at < self._reducing[1]
-        asked = Pending(stands.quantity, live.quantity * stands.price, stands.price)
+        asked = Pending.quoted(live.symbol, stands.quantity, live.quantity * stands.price, stands.price)
         return Situation(
             cast(Order, live),  # has everything that can be read of an order
             at,

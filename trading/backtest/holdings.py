@@ -46,8 +46,8 @@ class Stand:
         while self.highest and -self.highest[0] not in self.prices:
             heappop(self.highest)
 
-    def pending(self) -> Pending:
-        return Pending(self.quantity, self.value, -self.highest[0] if self.highest else Decimal(0))
+    def pending(self, symbol: str) -> Pending:
+        return Pending.quoted(symbol, self.quantity, self.value, -self.highest[0] if self.highest else Decimal(0))
 
 
 class Holdings:
@@ -100,11 +100,11 @@ class Holdings:
         position = self.position(symbol, product)
         buying, selling = (self._stands.get((symbol, product, side)) or Stand() for side in Side)
         cost, last = position.open_value, self._last_price(symbol)
-        return Held(symbol, product, position.quantity, cost, last, buying.pending(), selling.pending())
+        return Held(symbol, product, position.quantity, cost, last, buying.pending(symbol), selling.pending(symbol))
 
 
 def reserved(live: Live, price: Decimal) -> Reservation:
-    """What a new order reserves, at `price` rupees a unit."""
+    """What a new order reserves, at `price` as quoted."""
     return Reservation(live.quantity, price, min(price * live.quantity, LARGEST_VALUE), 0)
 
 

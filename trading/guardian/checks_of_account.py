@@ -78,9 +78,13 @@ class DayLimit(Check):
     orders for as long as it stands there; those that only reduce a position pass."""
 
     __slots__ = ()
+    in_rupees: ClassVar[bool] = True
+    """Whether what a contract of unknown size loses cannot be counted."""
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
         failure = self.exceeded(situation)
+        if failure is None and self.in_rupees and not situation.is_sized:
+            failure = Failure(f"what {terms.symbol} loses cannot be counted: the size of a lot of it is not known")
         return None if failure is None or situation.only_reduces() else failure
 
     @abstractmethod
@@ -91,7 +95,7 @@ class DayLimit(Check):
 @dataclass(frozen=True, slots=True)
 class MaxDailyLoss(DayLimit):
     """Rupees that the account realized since midnight, IST, before charges. Above it only orders that reduce a
-    position pass. Profits never refuse an order."""
+    position pass. Profits never refuse an order. A contract of unknown size is not taken on."""
 
     limit: Decimal
     code: ClassVar[str] = "MAX_DAILY_LOSS"
@@ -138,6 +142,7 @@ class MaxLossStreak(DayLimit):
 
     limit: int
     code: ClassVar[str] = "MAX_LOSS_STREAK"
+    in_rupees: ClassVar[bool] = False
     settings: ClassVar[tuple[str, ...]] = (
         "guardian.max_loss_streak",
         "execution.circuit_breakers.max_loss_streak",

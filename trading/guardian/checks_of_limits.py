@@ -2,6 +2,8 @@
 
 Positions are counted as they could become if every open order filled. An order that can only close what is held
 passes the limits on positions, gross exposure and capital: it makes none of them greater.
+
+Where it is not known what a contract is in rupees, a limit in rupees refuses: it would count too little.
 """
 
 from abc import abstractmethod
@@ -32,17 +34,19 @@ class MaxOrderQuantity(Check):
 
 @dataclass(frozen=True, slots=True)
 class MaxOrderValue(Check):
-    """Rupees in one order: quantity times limit price, or last price where there is no limit. Refused where neither
-    is known."""
+    """Rupees in one order: quantity times the contract's multiplier times limit price, or last price where there is no
+    limit. Refused where neither is known, or the multiplier is not."""
 
     limit: Decimal
     code: ClassVar[str] = "MAX_ORDER_VALUE"
     settings: ClassVar[tuple[str, ...]] = ("guardian.max_order_value",)
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        if situation.price is None:
+        value = situation.rupees(terms.quantity)
+        if value is None:
             return _unknown("value", self.limit)
-        value = situation.price * terms.quantity
+        if not situation.is_sized:
+            return _not_sized("value", self.limit, terms.symbol)
         if value <= self.limit:
             return None
         return Failure(f"value may be at most {self.limit:f} rupees, was {value:f}", self.limit, value)
@@ -112,6 +116,8 @@ class MaxGrossExposure(PositionLimit):
         if situation.price is None:
             return _unknown("gross exposure", self.limit)
         own = _after(situation)
+        if (unsized := _unsized(own, situation.held_by_account())) is not None:
+            return _not_sized("gross exposure", self.limit, unsized)
         others = (held.worst_exposure() for held in _others(situation.held_by_account(), own))
         return _above("gross exposure", self.limit, own.exposure(terms.side) + sum(others, Decimal(0)))
 
@@ -130,9 +136,14 @@ class MaxNetExposure(Check):
         if situation.price is None:
             return _unknown("net exposure", self.limit)
         own = _after(situation)
-        others = (held.net(terms.side) for held in _others(situation.held_by_account(), own))
+        counted = [own, *_others(situation.held_by_account(), own)]
+        unsized = [held for held in counted if not held.is_sized]
+        if adding := [held.symbol for held in unsized if held.net_quantity(terms.side) > 0]:
+            return _not_sized("net exposure", self.limit, adding[0])
+        # what is on the other side would only take from the sum: where it is not known how much, it takes nothing
+        total = sum((held.net(terms.side) for held in counted if held.is_sized), Decimal(0))
         side = "long" if terms.side.sign > 0 else "short"
-        return _above(f"net exposure ({side})", self.limit, own.net(terms.side) + sum(others, Decimal(0)))
+        return _above(f"net exposure ({side})", self.limit, total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +159,8 @@ class Capital(PositionLimit):
         if situation.price is None:
             return _unknown("bound capital", self.limit)
         own = _after(situation)
+        if (unsized := _unsized(own, situation.held_by_account())) is not None:
+            return _not_sized("bound capital", self.limit, unsized)
         return _above("bound capital", self.limit, _bound(own, situation.held_by_account(), terms))
 
 
@@ -170,6 +183,8 @@ class StrategyCapital(Check):
         if situation.price is None:
             return _unknown(name, self.limit)
         own = mine.plus(terms.side, situation.asked)
+        if (unsized := _unsized(own, situation.held_by_strategy())) is not None:
+            return _not_sized(name, self.limit, unsized)
         return _above(name, self.limit, _bound(own, situation.held_by_strategy(), terms))
 
 
@@ -190,6 +205,12 @@ def _find(all_held: Iterable[Held], terms: Terms) -> Held | None:
     return next((held for held in all_held if (held.symbol, held.product) == (terms.symbol, terms.product)), None)
 
 
+def _unsized(own: Held, all_held: Iterable[Held]) -> str | None:
+    """The symbol of something that is held or open, and of which it is not known what it is in rupees."""
+    counted = (own, *_others(all_held, own))
+    return next((held.symbol for held in counted if not held.is_sized and held.worst_reach()), None)
+
+
 def _above(name: str, limit: Decimal, value: Decimal) -> Failure | None:
     if value <= limit:
         return None
@@ -199,3 +220,8 @@ def _above(name: str, limit: Decimal, value: Decimal) -> Failure | None:
 
 def _unknown(name: str, limit: Decimal) -> Failure:
     return Failure(f"{name} may be at most {limit:f} rupees, and without a last price it cannot be known", limit)
+
+
+def _not_sized(name: str, limit: Decimal, symbol: str) -> Failure:
+    words = f"{name} may be at most {limit:f} rupees, and cannot be known: the size of a lot of {symbol} is not"
+    return Failure(words, limit)

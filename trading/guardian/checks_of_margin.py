@@ -1,7 +1,7 @@
 """Whether the broker's margin carries an order: the broker's own figure, as last read, less what was approved since.
 
 What an order binds is an estimate (`guardian.margins`). The broker has the last word; this keeps hopeless orders from
-being sent. Kite keeps the funds for commodities apart, so orders for those pass.
+being sent. Kite keeps the funds for commodities apart, so orders for those pass, and take nothing from the rest.
 """
 
 from abc import abstractmethod
@@ -10,6 +10,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import ClassVar
 
 from trading.brokers.margins import bound
+from trading.contracts import multiplier_of, size_of
 from trading.guardian.check import Check, Failure
 from trading.guardian.situation import Figures, Situation
 from trading.ledger.funds import Recent
@@ -18,6 +19,7 @@ from trading.market.instruments import Instruments
 from trading.order import Terms
 
 COMMODITIES = ("MCX", "NCO")
+"""The beginning of their segments and of their symbols."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,11 @@ class MarginCheck(Check):
             return None
         if situation.price is None:
             return _unknown("the order's worth is not, without a last price")
-        since = sum((self._bound(recent) for recent in margin.approved_since), Decimal(0))
+        recents = [each for each in margin.approved_since if not each.symbol.startswith(COMMODITIES)]
+        for symbol in (terms.symbol, *(each.symbol for each in recents)):
+            if size_of(symbol) is None:
+                return _unknown(f"the size of a lot of {symbol} is not")
+        since = sum((self._bound(each) for each in recents), Decimal(0))
         return self.judge(terms, situation, (margin.available - since).quantize(Decimal("0.01"), ROUND_DOWN))
 
     @abstractmethod
@@ -50,14 +56,15 @@ class MarginCheck(Check):
         """The same with `available` rupees."""
 
     def needed(self, terms: Terms, situation: Situation, units: int) -> Decimal:
-        """Rupees of margin that so many units of the order bind."""
-        price = situation.price or Decimal(0)
+        """Rupees of margin that so many of the order bind."""
+        price, units = situation.price or Decimal(0), units * multiplier_of(terms.symbol)
         return bound(terms.product, situation.instrument, terms.side, units, price, self.margins)
 
     def _bound(self, recent: Recent) -> Decimal:
         instrument = self.instruments.get(recent.symbol)
         price = recent.value / recent.units if recent.units else Decimal(0)
-        return bound(recent.product, instrument, recent.side, recent.units, price, self.margins)
+        units = recent.units * multiplier_of(recent.symbol)
+        return bound(recent.product, instrument, recent.side, units, price, self.margins)
 
 
 def _unknown(why: str) -> Failure:

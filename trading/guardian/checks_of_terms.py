@@ -96,7 +96,7 @@ class Expressible(Check):
     when: ClassVar[When] = When.ALWAYS
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        value = (situation.price or Decimal(0)) * terms.quantity
+        value = situation.rupees(terms.quantity) or Decimal(0)
         if value <= LARGEST_VALUE:
             return None
         return Failure(f"value may be at most {LARGEST_VALUE:f} rupees, was {value:f}", LARGEST_VALUE, value)

@@ -19,7 +19,7 @@ from trading.ledger.database import Database
 from trading.ledger.exposure import Pending, held_in_symbol, own_of
 from trading.ledger.reading import events_of, fingerprint_of
 from trading.ledger.recording import receive
-from trading.ledger.reservations import Reservation, own_price
+from trading.ledger.reservations import own_price
 from trading.ledger.surroundings import Surroundings, surroundings
 from trading.market.instruments import Instruments
 from trading.order import Amendment, Order, OrderType
@@ -74,7 +74,7 @@ class Guardian:
             if around.is_reserved:
                 return Approval(policy=self._policy(deadline), dry_run=order.dry_run)
             price = own_price(order) or around.last_price or Decimal(0)
-            asked = Pending(order.quantity, order.quantity * price, price)
+            asked = Pending.quoted(order.symbol, order.quantity, order.quantity * price, price)
             plan = self._plans.of_new(order.strategy)
             refusals = self._judge(connection, Subject(order, order, deadline, asked), around, plan)
             if refusals:
@@ -100,7 +100,7 @@ class Guardian:
             around = surroundings(connection, order, self._clock())
             price = own_price(terms) or around.last_price or stands.price
             needed = stands.with_change(terms.quantity, price)
-            asked, own = _pending(needed), _pending(stands)
+            asked, own = needed.pending(order.symbol), stands.pending(order.symbol)
             plan = self._plans.of_change(order, terms, raises=needed != stands)
             refusals = self._judge(connection, Subject(order, terms, self._clock(), asked, own), around, plan)
             if not refusals and needed != stands:
@@ -169,10 +169,6 @@ class Guardian:
             resend_after_settle=placing.resend_after_settle,
             safety_interval=placing.safety_interval,
         )
-
-
-def _pending(reservation: Reservation) -> Pending:
-    return Pending(reservation.quantity, reservation.value, reservation.price)
 
 
 def _reduces(connection: sa.Connection, order: Order) -> bool:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Flag, auto
 from typing import TypeVar
 
+from trading.contracts import multiplier_of, size_of
 from trading.ledger.accounts import AccountState
 from trading.ledger.approvals import Count
 from trading.ledger.exposure import NOTHING, Held, Pending
@@ -66,7 +67,7 @@ class Situation:
     instrument: Instrument | None
     nearest_symbol: str | None = None
     last_price: Decimal | None = None
-    """Rupees; `None` before the first tick."""
+    """As quoted; `None` before the first tick."""
     price_received_at: datetime | None = None
     state: AccountState = AccountState.ACTIVE
     state_reason: str = ""
@@ -76,8 +77,17 @@ class Situation:
     """What is to be reserved for the order: what it may still trade, and for a change the greater of before and after.
     What is filled is part of the position."""
     price: Decimal | None = None
-    """Rupees a unit: the limit, else the trigger, else the last price, if there is one."""
+    """As quoted: the limit, else the trigger, else the last price, if there is one."""
     read: Read = Read()
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether it is known what one of the order's quantity stands for, and so what the order is in rupees."""
+        return size_of(self.order.symbol) is not None
+
+    def rupees(self, quantity: int) -> Decimal | None:
+        """So many of the order at its price. `None` without a price; those of one unit a lot unless `is_sized`."""
+        return None if self.price is None else self.price * quantity * multiplier_of(self.order.symbol)
 
     def held(self) -> Held:
         """The position in the order's own symbol and product, with its open orders."""

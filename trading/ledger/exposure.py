@@ -4,6 +4,9 @@ Each symbol and product is a position of its own, as it is at the broker: a shor
 are held in CNC. While every open order may fill or not, a position of `quantity` ends up somewhere between
 `quantity - selling` and `quantity + buying`. Its reach on a side is the worst of that. A fill moves units from the
 reservation into the position and so never lets a reach grow; only a new order, or a change of one, does.
+
+Prices are as quoted, in the tables too. Here they become rupees: those of one of the quantity, which is a lot where
+Kite counts in lots (`trading.contracts`). A position's cost is in rupees already.
 """
 
 from collections.abc import Iterable
@@ -13,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from trading.contracts import multiplier_of, size_of
 from trading.ledger.tables import positions, reservations, strategy_positions, ticks
 from trading.order import Product, Side
 
@@ -27,7 +31,13 @@ class Pending:
     value: Decimal = ZERO
     """Rupees, at the orders' own prices."""
     highest: Decimal = ZERO
-    """Rupees: the highest of those prices."""
+    """Rupees of one of the quantity, at the highest of those prices."""
+
+    @classmethod
+    def quoted(cls, symbol: str, quantity: int, value: Decimal, highest: Decimal) -> "Pending":
+        """Of orders for that symbol whose value and highest price are as quoted."""
+        size = multiplier_of(symbol)
+        return cls(quantity, value, highest) if size == 1 else cls(quantity, value * size, highest * size)
 
     def __add__(self, other: "Pending") -> "Pending":
         highest = max(self.highest, other.highest)
@@ -52,8 +62,14 @@ class Held:
     cost: Decimal = ZERO
     """Rupees that the position cost, signed like `quantity`."""
     last_price: Decimal | None = None
+    """As quoted."""
     buying: Pending = NOTHING
     selling: Pending = NOTHING
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether rupees can be worked out. Otherwise they are those of one unit a lot, and too few for a limit."""
+        return size_of(self.symbol) is not None
 
     def pending(self, side: Side) -> Pending:
         return self.buying if side is Side.BUY else self.selling
@@ -72,11 +88,11 @@ class Held:
 
     def reach(self, side: Side) -> int:
         """Units held on that side if all its open orders filled, and none of the other side; at least 0."""
-        return max(side.sign * self.quantity + self.pending(side).quantity, 0)
+        return max(self.net_quantity(side), 0)
 
     def only_reduced_by(self, side: Side, quantity: int) -> bool:
         """Whether so many more units on that side can only close, whatever becomes of the open orders of that side."""
-        return side.sign * self.quantity + self.pending(side).quantity + quantity <= 0
+        return self.net_quantity(side) + quantity <= 0
 
     def exposure(self, side: Side) -> Decimal:
         """Rupees of the reach at the last price. Without one, at the highest price that the position or its orders
@@ -84,11 +100,15 @@ class Held:
         reach = self.reach(side)
         return reach * self._mark(side) if reach else ZERO
 
+    def net_quantity(self, side: Side) -> int:
+        """Units on that side, less those on the other, if all open orders of that side filled."""
+        return side.sign * self.quantity + self.pending(side).quantity
+
     def net(self, side: Side) -> Decimal:
-        """Rupees on that side, less those on the other, if all open orders of that side filled."""
+        """Rupees of `net_quantity`."""
         pending = self.pending(side)
         if self.last_price is not None:
-            return (side.sign * self.quantity + pending.quantity) * self.last_price
+            return self.net_quantity(side) * self.last_price * multiplier_of(self.symbol)
         return side.sign * self.cost + pending.value
 
     def bound(self, side: Side) -> Decimal:
@@ -112,7 +132,7 @@ class Held:
 
     def _mark(self, side: Side) -> Decimal:
         if self.last_price is not None:
-            return self.last_price
+            return self.last_price * multiplier_of(self.symbol)
         average = self.cost / self.quantity if side.sign * self.quantity > 0 else ZERO
         return max(average, self.pending(side).highest)
 
@@ -146,7 +166,7 @@ def _held(connection: sa.Connection, statement: sa.Select[Any], **own: str) -> l
         if side is None:
             held = replace(held, quantity=quantity, cost=value)
         else:
-            held = held.plus(Side(side), Pending(quantity, value, highest))
+            held = held.plus(Side(side), Pending.quoted(symbol, quantity, value, highest))
         found[symbol, product] = held
     return list(found.values())
 

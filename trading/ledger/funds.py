@@ -37,7 +37,7 @@ class Recent(NamedTuple):
     side: Side
     units: int
     value: Decimal
-    """Rupees."""
+    """Units times price, as quoted."""
 
 
 _R = reservations.c

@@ -3,6 +3,9 @@
 What is filled is part of the position, what is reserved may still become one, and never is anything both. While a
 change is on its way to the broker, both the terms that stand and those that were asked for may come true, so the
 greater of each is reserved until the book shows the change, or until it is certain that it was not made.
+
+Prices and values are stored as quoted. What they are in rupees is worked out where they are read
+(`trading.ledger.exposure`), so a reservation of an earlier version is read right as well.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from trading.ledger.exposure import Pending
 from trading.ledger.tables import LARGEST, SCALE, reservations
 from trading.order import Order, Terms
 
@@ -26,14 +30,18 @@ class Reservation:
     quantity: int
     """Units that may still be traded."""
     price: Decimal
-    """Rupees a unit, at most."""
+    """As quoted, at most."""
     value: Decimal
-    """Rupees."""
+    """Quantity times price, as quoted."""
     filled: int
     """Units of the order that are part of the position by now."""
     amended_quantity: int | None = None
     """In all, of a change that was asked for and not seen yet."""
     amended_price: Decimal | None = None
+
+    def pending(self, symbol: str) -> Pending:
+        """The same in rupees, of an order for that symbol."""
+        return Pending.quoted(symbol, self.quantity, self.value, self.price)
 
     def of_terms(self, quantity: int, price: Decimal) -> "Reservation":
         """The same with other terms in force: `quantity` in all, and no change on its way."""
@@ -73,12 +81,12 @@ _END = _UPDATE.values(
 
 
 def own_price(terms: Terms) -> Decimal | None:
-    """Rupees a unit that an order says itself: its limit, else its trigger; `None` at the market."""
+    """The price that an order says itself, as quoted: its limit, else its trigger; `None` at the market."""
     return terms.price or terms.trigger_price
 
 
 def reserve(connection: sa.Connection, order: Order, price: Decimal, at: datetime) -> None:
-    """Reserve what remains of the order, at `price` rupees a unit. The second time changes nothing."""
+    """Reserve what remains of the order, at `price` as quoted. The second time changes nothing."""
     row = {
         "order_id": order.order_id,
         "account": order.account,

@@ -15,6 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.trading.backtest.durable import DurablePath
+from tests.trading.guardian.lots import CRUDE, DOLLAR, NICKEL, with_nickel
 from tests.trading.ledger.conftest import migrated_file
 from trading.backtest.core import Core
 from trading.ledger.reading import positions_of
@@ -24,7 +25,7 @@ from trading.market.ticks import Tick
 from trading.order import Order, OrderIntent, OrderType, Side, Validity
 from trading.settings import Settings
 
-__all__ = ["migrated_file"]
+__all__ = ["migrated_file", "with_nickel"]
 
 INFY, RELIANCE, FUTURE = "NSE:INFY", "NSE:RELIANCE", "NFO:NIFTY25MAYFUT"
 INSTRUMENTS = Instruments.shipped()
@@ -171,11 +172,15 @@ QUICKLY = settings(deadline=None, max_examples=20, phases=[Phase.explicit, Phase
 @given(steps=schedules())
 @QUICKLY
 def test_both_paths_come_to_the_same_ends(own: dict[str, Any], steps: list[Step], migrated_file: Path) -> None:
+    compare(own, steps, migrated_file, INSTRUMENTS)
+
+
+def compare(own: dict[str, Any], steps: list[Step], migrated_file: Path, instruments: Instruments) -> Core:
     configured = Settings.model_validate(own)
-    core = Core(configured, INSTRUMENTS, OPENS, {"first", "second"}, lambda _live: None)
+    core = Core(configured, instruments, OPENS, {"first", "second"}, lambda _live: None)
     played(core, steps)
     with ledger_in(migrated_file) as file:
-        path = DurablePath(file, configured, INSTRUMENTS, SESSION)
+        path = DurablePath(file, configured, instruments, SESSION)
         with closing(path.database):
             run_durably(path, steps)
             with path.database.read() as connection:
@@ -185,3 +190,41 @@ def test_both_paths_come_to_the_same_ends(own: dict[str, Any], steps: list[Step]
     for position in positions:
         ours = core.guard.holdings.position(position.symbol, position.product)
         assert [getattr(ours, name) for name in MONEY] == [getattr(position, name) for name in MONEY]
+    return core
+
+
+EXPOSURE = "MAX_GROSS_EXPOSURE MAX_NET_EXPOSURE CAPITAL"
+IN_LOTS = {
+    "guardian": {
+        "max_order_value": 1_200_000,
+        "max_gross_exposure": 1_500_000,
+        "max_net_exposure": 1_400_000,
+        "capital": 1_300_000,
+        "max_daily_loss": 2_000,
+        "strategies": {"second": {"capital": 500_000}},
+    }
+}
+LOTS: list[tuple[str, Side, int, str, str, str]] = [
+    (CRUDE, Side.BUY, 2, "5800", "first", ""),
+    (CRUDE, Side.BUY, 1, "5801", "second", "MAX_GROSS_EXPOSURE MAX_NET_EXPOSURE CAPITAL STRATEGY_CAPITAL"),
+    (DOLLAR, Side.SELL, 8, "83.9", "second", "MAX_GROSS_EXPOSURE CAPITAL STRATEGY_CAPITAL"),
+    (DOLLAR, Side.SELL, 3, "83.9", "first", "CAPITAL"),
+    (NICKEL, Side.BUY, 1, "1400", "first", f"MAX_ORDER_VALUE {EXPOSURE} MAX_DAILY_LOSS"),
+    (CRUDE, Side.BUY, 3, "5800", "first", f"MAX_ORDER_VALUE {EXPOSURE}"),
+    (CRUDE, Side.SELL, 1, "5750", "first", ""),
+    (CRUDE, Side.BUY, 1, "5750", "first", "REDUCING MAX_DAILY_LOSS"),
+    (CRUDE, Side.SELL, 1, "5750", "first", ""),
+]
+"""What is bought and sold, one after the other, with a tick at that price before each, and what refuses it."""
+
+
+def test_lots_are_counted_in_rupees_on_both_paths(migrated_file: Path, with_nickel: Instruments) -> None:
+    steps: list[Step] = [("tick", Tick(CRUDE, Decimal(5800), OPENS)), ("tick", Tick(DOLLAR, Decimal(84), OPENS))]
+    for number, (symbol, side, lots, price, strategy, _) in enumerate(LOTS):
+        given = {"symbol": symbol, "side": side, "quantity": lots, "order_type": OrderType.LIMIT, "price": price}
+        own = {"product": "NRML", "client_order_id": f"order-{number}", "strategy": strategy}
+        steps.append(("tick", Tick(symbol, Decimal(price), OPENS + timedelta(seconds=number + 1))))
+        steps.append(("place", OrderIntent(**given | own)))
+    core = compare(IN_LOTS, steps, migrated_file, with_nickel)
+    found = [core.order(f"order-{number}").reasons for number in range(len(LOTS))]
+    assert [" ".join(reason.partition(":")[0] for reason in reasons) for reasons in found] == [lot[-1] for lot in LOTS]

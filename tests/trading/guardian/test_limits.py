@@ -28,7 +28,7 @@ def ask(guardian: Guardian, **terms: Any) -> Verdict:
     return guardian.admit(order, "run", "content", None)
 
 
-def trade(guardian: Guardian, ledger: Database, price: Decimal = LAST_PRICE, **terms: Any) -> None:
+def trade(guardian: Guardian, ledger: Database, price: Decimal = LAST_PRICE, /, **terms: Any) -> None:
     """An order that is approved and filled."""
     order = an_order(client_order_id=f"o{next(NUMBERS)}", **terms).model_copy(update={"created_at": NOW})
     assert isinstance(guardian.admit(order, "run", "content", None), Approval)

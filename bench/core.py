@@ -1,135 +1,138 @@
 """The core of backtests: orders a second, beside other engines that do the same work, in one run on one core.
 
-`python -m bench.core` prints a table and writes the figures under `core` into `bench/latest.json`.
+`python -m bench.core` takes some minutes, prints a table and writes the figures under `core` into `bench/latest.json`.
+One process at a time; a case that fails, or is not done within its limit, is said to be missing, and the rest stands.
 """
 
 import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median_low
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from bench.core_tables import tables
 from bench.machine import ROOT, local_circumstances
 from bench.peers.installing import PEERS, Peer, installed
 from bench.report import keep
 
 OUTPUT = Path(__file__).parent / "latest.json"
 KINDS = ("market", "limit_and_cancel")
-COUNTS = (1_000, 10_000, 100_000)
-PEER_ORDERS = 10_000
-ROUNDS = 3
-"""Of each short case, in turn; the median counts."""
-LONGEST = 240
-"""Seconds for one case."""
-GOAL = 20_000
-"""Market orders a second."""
 
 console = Console(highlight=False)
 
 
-def measure() -> dict[str, Any]:
-    """The figures under `core`, with their circumstances."""
-    own = [_own(kind, count) for kind in KINDS for count in COUNTS]
-    peers = {peer.name: _peer(peer) for peer in PEERS}
-    by_case = {(case["kind"], case["orders"]): case for case in own}
-    at_market = {count: by_case["market", count] for count in COUNTS}
-    return local_circumstances() | {
-        "orders_per_second": at_market[10_000]["orders_per_second"],
-        "cost_ratio_100k_to_1k": round(at_market[100_000]["us_per_order"] / at_market[1_000]["us_per_order"], 3),
-        "bytes_per_order": at_market[10_000]["bytes_per_order"],
-        "latency_us": at_market[10_000]["latency_us"],
-        "peers_orders_per_second": {
-            name: peer["market"]["orders_per_second"] if "market" in peer else None for name, peer in peers.items()
-        },
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured, and for how long at most."""
+
+    counts: Sequence[int] = (1_000, 10_000, 100_000)
+    """Orders of a case, ascending. The middle one is the one that is compared."""
+    rounds: int = 3
+    """Of each case, of which the median counts; the largest case is long enough to be one."""
+    longest: float = 120
+    """Seconds for one round: the largest case takes 20 at 5,000 orders a second."""
+    peers: Sequence[Peer] = PEERS
+
+    @property
+    def middle(self) -> int:
+        return self.counts[len(self.counts) // 2]
+
+    def rounds_of(self, count: int) -> int:
+        return 1 if count == max(self.counts) else self.rounds
+
+
+def measure(plan: Plan) -> dict[str, Any]:
+    """The figures under `core`, with their circumstances. One that could not be had is `None`."""
+    circumstances = local_circumstances()
+    own = [_own(plan, kind, count) for kind in KINDS for count in plan.counts]
+    peers = {peer.name: of_peer(plan, peer) for peer in plan.peers}
+    at_market = {case["orders"]: case for case in own if case["kind"] == "market"}
+    compared = at_market[plan.middle]
+    return circumstances | {
+        "rounds": plan.rounds,
+        "orders_per_second": compared.get("orders_per_second"),
+        "cost_ratio_100k_to_1k": _ratio(at_market.get(100_000, {}), at_market.get(1_000, {})),
+        "bytes_per_order": compared.get("bytes_per_order"),
+        "latency_us": compared.get("latency_us"),
+        "peers_orders_per_second": {name: peer["market"].get("orders_per_second") for name, peer in peers.items()},
         "cases": own,
         "peers": peers,
     }
 
 
-def _own(kind: str, count: int) -> dict[str, Any]:
-    """The median of some rounds; a hundred thousand orders are long enough to be one."""
-    console.print(f"{kind}, {count:,} orders", style="dim")
-    details = ["--details"] if count == PEER_ORDERS else []
-    rounds = [
-        _run(sys.executable, "-m", "bench.core_case", kind, str(count), *details)
-        for _ in range(1 if count == max(COUNTS) else ROUNDS)
-    ]
-    middle = median(each["orders_per_second"] for each in rounds)
-    return next(each for each in rounds if each["orders_per_second"] == middle)
+def _ratio(large: Mapping[str, Any], small: Mapping[str, Any]) -> float | None:
+    if "us_per_order" not in large or "us_per_order" not in small:
+        return None
+    ratio: float = large["us_per_order"] / small["us_per_order"]
+    return round(ratio, 3)
 
 
-def _peer(peer: Peer) -> dict[str, Any]:
-    """What it did, or why it is missing."""
-    console.print(f"{peer.name}, {PEER_ORDERS:,} orders of each kind", style="dim")
+def _own(plan: Plan, kind: str, count: int) -> dict[str, Any]:
+    """Its median round. Latency and memory are of one round, and measured after its orders a second."""
+    details = ["--details"] if count == plan.middle else []
+    words = [sys.executable, "-m", "bench.core_case", kind, str(count)]
+    return _case(plan, "durable-orders", kind, count, [words + details, *[words] * (plan.rounds_of(count) - 1)])
+
+
+def of_peer(plan: Plan, peer: Peer) -> dict[str, Any]:
+    """By kind of order, what it did or why it is missing."""
     python = installed(peer)
     if isinstance(python, str):
-        return {"missing": python}
-    report: dict[str, Any] = {}
-    for kind in KINDS:
-        try:
-            rounds = [_run(str(python), str(peer.script), kind, str(PEER_ORDERS)) for _ in range(ROUNDS)]
-        except subprocess.SubprocessError as error:
-            return {"missing": f"it failed: {error}"}
-        middle = median(each["orders_per_second"] for each in rounds)
-        report[kind] = next(each for each in rounds if each["orders_per_second"] == middle)
-    return report
+        return {kind: {"kind": kind, "orders": plan.middle, "missing": python} for kind in KINDS}
+    return {
+        kind: _case(
+            plan, peer.name, kind, plan.middle, [[str(python), str(peer.script), kind, str(plan.middle)]] * plan.rounds
+        )
+        for kind in KINDS
+    }
 
 
-def _run(*words: str) -> dict[str, Any]:
-    answer = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True, timeout=LONGEST)
+def _case(plan: Plan, engine: str, kind: str, count: int, commands: Sequence[Sequence[str]]) -> dict[str, Any]:
+    console.print(f"{engine}: {kind.replace('_', ' ')}, {count:,} orders", style="dim")
+    rounds: list[dict[str, Any]] = []
+    for words in commands:
+        answer = _run(words, plan.longest)
+        if isinstance(answer, str):
+            return {"kind": kind, "orders": count, "missing": answer}
+        rounds.append(answer)
+    middle = median_low(each["orders_per_second"] for each in rounds)
+    return rounds[0] | next(each for each in rounds if each["orders_per_second"] == middle)
+
+
+def _run(words: Sequence[str], longest: float) -> dict[str, Any] | str:
+    """What a round found, or why it found nothing."""
+    try:
+        answer = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=longest)
+    except subprocess.TimeoutExpired:
+        return f"not done within its limit of {longest:g} s"
+    if answer.returncode < 0:
+        return f"its process was ended by signal {-answer.returncode}"
+    if answer.returncode:
+        return f"it failed: {(answer.stderr.strip().splitlines() or ['no reason given'])[-1][:200]}"
     content: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     return content
 
 
-def tables(core: Mapping[str, Any]) -> list[Table]:
-    table = Table(
-        title="The core: a strategy's orders through guardian and paper exchange to their end",
-        caption=f"{core['machine']['cores']} cores {core['machine']['cpu']}, of which one is used; Python "
-        f"{core['versions']['python']}. Ten orders a tick; CPU time of the process, the median of {ROUNDS} rounds, "
-        "but of 100,000 orders one.",
-    )
-    for column in ("engine", "orders"):
-        table.add_column(column)
-    for column in ("count", "orders/s", "us an order", "p50 / p99 us", "bytes an order"):
-        table.add_column(column, justify="right")
-    for case in core["cases"]:
-        latency = case.get("latency_us")
-        spread = f"{latency['p50']} / {latency['p99']}" if latency else ""
-        _add(table, "durable-orders", case, spread, str(case.get("bytes_per_order", "")))
-    for name, peer in core["peers"].items():
-        if "missing" in peer:
-            table.add_row(name, "missing", "", peer["missing"])
-        for kind in KINDS:
-            if kind in peer:
-                _add(table, f"{name} {peer[kind]['version']}", peer[kind], "", "")
-    summary = Table(show_header=False)
-    summary.add_row("market orders a second (goal: 20,000)", f"{core['orders_per_second']:,.0f}")
-    summary.add_row("cost of an order, 100,000 to 1,000 (goal: not growing)", f"{core['cost_ratio_100k_to_1k']}")
-    summary.add_row("bytes an ended order keeps (goal: under 1,024)", str(core["bytes_per_order"]))
-    return [table, summary]
-
-
-def _add(table: Table, engine: str, case: Mapping[str, Any], latency: str, size: str) -> None:
-    per_order = 1e6 / case["orders_per_second"]
-    rate = f"{case['orders_per_second']:,.0f}"
-    kind = case["kind"].replace("_", " ")
-    table.add_row(engine, kind, f"{case['orders']:,}", rate, f"{per_order:.1f}", latency, size)
-
-
 def main() -> None:
+    usual = Plan()
     parser = argparse.ArgumentParser(prog="python -m bench.core", description=__doc__)
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where to write the figures, as JSON")
+    parser.add_argument("--counts", type=int, nargs="+", default=usual.counts, help="orders of the cases")
+    parser.add_argument("--rounds", type=int, default=usual.rounds, help="of each case but the largest")
+    parser.add_argument("--longest", type=float, default=usual.longest, help="seconds for one round")
     chosen = parser.parse_args()
-    core = measure()
+    if chosen.rounds < 1 or min(chosen.counts) < 10 or any(count % 10 for count in chosen.counts):
+        parser.error("--rounds: at least 1; --counts: multiples of 10")
+    core = measure(Plan(sorted(chosen.counts), chosen.rounds, chosen.longest))
+    keep(chosen.output, {"core": core})
     for table in tables(core):
         console.print(table)
-    keep(chosen.output, {"core": core})
 
 
 if __name__ == "__main__":

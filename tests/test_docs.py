@@ -8,6 +8,8 @@ from pathlib import Path
 
 from docs import generate_api, generate_guardian
 from docs.generate_lifecycle import TARGET, render
+from durable_orders.backtest.left_out import left_out
+from tests.durable_orders.pages import blocks, follow
 from trading.lifecycle import TRANSITIONS
 from trading.order import TERMINAL, Status
 from trading.settings import Settings, all_keys
@@ -55,3 +57,26 @@ def test_every_setting_that_the_guardians_page_names_is_one() -> None:
 def test_the_api_reference_is_the_one_that_the_docstrings_give() -> None:
     page = generate_api.TARGET.read_text(encoding="utf-8")
     assert page == generate_api.render(), "run: python docs/generate_api.py"
+
+
+def test_every_block_of_the_backtests_page_works_as_it_is_printed(tmp_path: Path) -> None:
+    for language, text in blocks("backtest"):
+        if language == "console":
+            follow(text, tmp_path)
+        else:
+            name = "infy.csv" if language == "csv" else text.split(maxsplit=2)[1]
+            (tmp_path / name).write_text(text)
+    assert {path.name for path in tmp_path.iterdir()} >= {"once.py", "infy.csv", "careful.yaml", "once.html"}
+
+
+def test_the_backtests_page_explains_every_setting_that_it_leaves_out() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "backtest.md").read_text(encoding="utf-8")
+    unlike = {
+        "execution": {"paper": {"funds": 1, "square_off_enabled": True}},
+        "guardian": {"require_margin": True, "on_trip": "flatten"},
+        "ledger": {"realized_by": "fifo"},
+        "market": {"feed": "synthetic"},
+    }
+    keys = [line.split()[0] for line in left_out(Settings.model_validate(unlike))]
+    assert len(keys) == 6
+    assert [key for key in keys if f"`{key}`" not in page] == []

@@ -52,12 +52,15 @@ def backtest(
     Nothing is sent and nothing is kept but the report. Exit code 1 if the strategy was stopped by an error of its own.
     """
     from durable_orders.backtest.figures import figures_of
+    from durable_orders.backtest.left_out import left_out
     from trading.strategy_files import load_strategy
     from workers.home import Home
     from workers.instruments import instruments_of
 
     loaded = load_strategy(file)
     settings = _settings(Home(home).settings(config), ticks, symbol, seed)
+    if unfollowed := "; ".join(left_out(settings)):
+        note(f"a backtest leaves out: {unfollowed}")
     instruments = instruments_of(Home(home), settings)
     recorded = _ticks(settings, instruments)
     from trading.backtest.play import Player

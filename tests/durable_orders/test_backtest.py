@@ -120,3 +120,34 @@ def test_a_strategy_that_never_stops_asking_is_stopped(capsys: pytest.CaptureFix
     code, _, err = shown(capsys, str(tmp_path / "endless.py"), "--home", str(tmp_path))
     assert code == 1
     assert "asked for" in err
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "instead"),
+    [
+        ("execution.paper.funds", "500000", "no order is refused for want of money or holdings"),
+        ("execution.paper.square_off_enabled", "true", "MIS positions stay open"),
+        ("guardian.require_margin", "true", "no order is refused for want of margin"),
+        ("guardian.on_trip", "flatten", "keep, not flatten"),
+        ("ledger.realized_by", "fifo", "average, not fifo"),
+        ("market.feed", "synthetic", "the shipped day"),
+    ],
+)
+def test_a_setting_that_it_does_not_follow_is_named(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+    value: str,
+    instead: str,
+) -> None:
+    monkeypatch.setenv("DURABLE_ORDERS_" + key.replace(".", "__").upper(), value)
+    code, out, err = shown(capsys, written(tmp_path, "pass"), "--home", str(tmp_path), "--json")
+    assert code == 0
+    assert json.loads(out)["orders"] == 0
+    assert err == f"note: a backtest leaves out: {key} ({instead})\n"
+
+
+def test_settings_that_it_follows_need_no_word(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    _, _, err = shown(capsys, written(tmp_path, "pass"), "--home", str(tmp_path))
+    assert err == ""

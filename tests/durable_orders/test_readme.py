@@ -72,7 +72,7 @@ def test_its_commands_exist() -> None:
     assert set(re.findall(r"durable-orders ([a-z]+)", README)) <= known
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/design.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/design.md", "docs/backtest.md"])
 def test_its_links_lead_somewhere(page: str) -> None:
     file = HOUSE / page
     links = re.findall(r"\]\(([^)#]+)\)", file.read_text(encoding="utf-8"))

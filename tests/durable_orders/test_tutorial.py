@@ -1,9 +1,7 @@
 """The tutorial, followed as somebody new would; and the code of the API reference."""
 
 import asyncio
-import os
 import re
-import subprocess
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -11,12 +9,11 @@ from typing import Any
 import pytest
 
 import durable_orders
-from tests.durable_orders.program import OURS, PROGRAM, Program
+from tests.durable_orders.pages import blocks, follow
+from tests.durable_orders.program import Program
 
 DOCS = Path(__file__).parents[2] / "docs"
-BLOCKS: list[tuple[str, str]] = re.findall(
-    r"^```(\w*)\n(.+?)^```", (DOCS / "tutorial.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-)
+BLOCKS = blocks("tutorial")
 SNIPPETS = re.findall(r"^```python\n(.+?)^```", (DOCS / "api.md").read_text(encoding="utf-8"), re.M | re.S)
 
 
@@ -28,26 +25,6 @@ def test_every_block_of_the_tutorial_works_as_it_is_printed(tmp_path: Path) -> N
         else:
             follow(text, tmp_path)
     assert (tmp_path / "risers.csv").read_text().count("risers-") >= 18
-
-
-def follow(block: str, where: Path) -> None:
-    """Run the command of a block. What stands below it must be said, line by line in this order; `...` may be more."""
-    command, *shown = block.splitlines()
-    own = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        command.removeprefix("$ ").split(),
-        cwd=where,
-        env=own | {"PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = iter([" ".join(line.split()) for line in (*done.stderr.splitlines(), *done.stdout.splitlines())])
-    is_error = any(line.startswith("error: ") for line in shown)
-    assert done.returncode == int(is_error), done.stderr
-    for line in shown:
-        assert line == "..." or " ".join(line.split()) in said, f"{command}: {line!r} in\n{done.stderr}{done.stdout}"
 
 
 @pytest.mark.parametrize("code", SNIPPETS)

@@ -34,8 +34,9 @@ BEAT_SECONDS = 1.0
 SIGNALS_AT_ONCE = 32
 MANY = 500
 """From so many changed rows on, the ledger is read in one go."""
-GRACE = timedelta(seconds=1)
-"""The answer to a placement gets this long to arrive by itself before the book's row is sent after it."""
+GRACE = timedelta(seconds=5)
+"""The answer to a placement gets this long to arrive by itself before the book's row is sent after it: the workflow's
+own patience with a placement that gives no sign of life. A row that comes in between has its task done again."""
 TRIPPED = "breaker_tripped"
 """The signal of the workflow that this activity belongs to."""
 SOON = 0.3

@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -65,6 +66,16 @@ def _say(message: str) -> None:
 def fail(message: str) -> NoReturn:
     complain(message)
     raise typer.Exit(1)
+
+
+@contextmanager
+def prints_aside(*, as_json: bool) -> Iterator[None]:
+    """What a strategy's own code prints goes to stderr where stdout is for one JSON value."""
+    if as_json:
+        with redirect_stdout(sys.stderr):
+            yield
+    else:
+        yield
 
 
 async def connected(home: Path, config: Path | None) -> Orders:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, errors, fail, note
+from durable_orders.cli.app import (
+    HOME,
+    ConfigOption,
+    HomeOption,
+    JsonOption,
+    app,
+    console,
+    errors,
+    fail,
+    note,
+    prints_aside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +68,8 @@ def backtest(
     from workers.home import Home
     from workers.instruments import instruments_of
 
-    loaded = load_strategy(file)
+    with prints_aside(as_json=as_json):
+        loaded = load_strategy(file)
     settings = _settings(Home(home).settings(config), ticks, symbol, seed)
     if unfollowed := "; ".join(left_out(settings)):
         note(f"a backtest leaves out: {unfollowed}")
@@ -66,7 +78,8 @@ def backtest(
     from trading.backtest.play import Player
 
     player = Player(loaded, settings, instruments, recorded[0].at if recorded else datetime.now().astimezone())
-    played = _play(player.play, settings, recorded)
+    with prints_aside(as_json=as_json):
+        played = _play(player.play, settings, recorded)
     figures = figures_of(played)
     if report is not None:
         from durable_orders.backtest.page import write_page

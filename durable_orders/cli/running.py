@@ -23,6 +23,7 @@ from durable_orders.cli.app import (
     fail,
     note,
     print_json,
+    prints_aside,
 )
 from durable_orders.cli.processes import (
     LiveOption,
@@ -80,14 +81,15 @@ def run(
 
     log_to_stderr()
     place = Home(home)
-    loaded = load_strategy(file)
+    with prints_aside(as_json=as_json):
+        loaded = load_strategy(file)
     settings = settings_of(place, config, ticks, speed, symbol)
     if mode is not None and mode is not settings.execution.mode:
         raise InvalidSettings(f"execution.mode: is {settings.execution.mode}, and --mode {mode} was given")
     if on_error not in list(OnError):
         raise typer.BadParameter(f"must be {', '.join(OnError)}; was {on_error!r}", param_hint="--on-error")
     out_at = _clock(square_off)
-    with _progress(loaded.name) as progress:
+    with _progress(loaded.name) as progress, prints_aside(as_json=as_json):
         plan = Plan(
             live=live,
             on_error=OnError(on_error),

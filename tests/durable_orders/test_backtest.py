@@ -122,6 +122,18 @@ def test_a_strategy_that_never_stops_asking_is_stopped(capsys: pytest.CaptureFix
     assert "asked for" in err
 
 
+def test_what_a_strategy_prints_is_not_in_the_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = written(tmp_path, "print('at', tick.last_price)")
+    Path(file).write_text("print('loaded')\n" + Path(file).read_text())
+    code, out, err = shown(capsys, file, "--home", str(tmp_path), "--json")
+    assert code == 0
+    assert json.loads(out)["strategy"] == "buyer"
+    assert err.startswith("loaded\nat ")
+    _, out, err = shown(capsys, file, "--home", str(tmp_path))
+    assert out.startswith("loaded\nat ")
+    assert err == ""
+
+
 @pytest.mark.parametrize(
     ("key", "value", "instead"),
     [

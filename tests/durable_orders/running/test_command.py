@@ -61,11 +61,11 @@ def test_killed_it_finds_its_order_again_and_places_none_twice(tmp_path: Path) -
         assert running.line("PLACED") == "heard crashes-1 PLACED"
         running.process.kill()
         running.process.wait()
-    again = program("run", file, *ticks, *ports, "--speed", "1000", "--mode", "paper")
+    again = program("run", file, *ticks, *ports, "--speed", "1000", "--mode", "paper", "--json")
     assert again.code == 0
     assert "found crashes-1" in again.err
-    assert "orders         1 EXPIRED" in again.out
-    assert "ended          the market has closed" in again.out
+    assert (again.json["orders"], again.json["ended"]) == ({"EXPIRED": 1}, "the market has closed")
+    assert "heard crashes-1 EXPIRED" in again.err, "what the strategy prints is not in the JSON"
     with Database(f"sqlite:///{tmp_path}/home/ledger.db") as database, database.read() as connection:
         assert [order.client_order_id for order in list_orders(connection)] == ["crashes-1"]
 

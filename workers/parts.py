@@ -18,7 +18,7 @@ from trading.brokers.broker import Broker
 from trading.brokers.dry_run import DryRun
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_market import PaperMarket
-from trading.brokers.paper_rms import Listing
+from trading.brokers.rms import Listing
 from trading.errors import InvalidSettings
 from trading.guardian.guardian import Guardian
 from trading.guardian.hours import InstrumentHours, OpenHours

@@ -9,7 +9,7 @@ from pathlib import Path
 from activities.strangers import Strangers
 from tests.trading.brokers.paper.exchange import ACCOUNT, INFY, Exchange
 from tests.trading.ledger.conftest import migrated_file
-from trading.brokers.paper_rms import Listing
+from trading.brokers.rms import Listing
 from trading.ledger.reading import find_order
 from trading.market.instruments import Instruments
 from trading.order import Mode, Side, Status, order_id

@@ -18,8 +18,9 @@ from trading.brokers.fill_models import Request, latency
 from trading.brokers.paper_matching import Matcher
 from trading.brokers.paper_orders import Progress, received
 from trading.brokers.paper_reading import BookReader, reading
-from trading.brokers.paper_rms import Listing, PaperRms
+from trading.brokers.paper_rms import PaperRms
 from trading.brokers.paper_store import Market
+from trading.brokers.rms import Listing
 from trading.errors import BookUnreadable
 from trading.guardian.approval import Approved
 from trading.ledger.database import Database

@@ -159,10 +159,10 @@ class PaperAccount:
         self.show(known or order._replace(remaining=0))
         return after - before
 
-    def check_charges(self, symbol: str, product: Product, at: datetime) -> None:
-        """Raises `NoCharges` where a trade of that moment could not be charged."""
+    def check_charges(self, symbol: str, product: Product, on: date) -> None:
+        """Raises `NoCharges` where a trade of that session could not be charged."""
         segment, contract = charged_as(symbol, product)
-        rates_on(segment, contract.exchange, at.astimezone(IST).date())
+        rates_on(segment, contract.exchange, on)
 
     def deliverable(self, symbol: str, product: Product, *, but_for: BrokerOrderId | None = None) -> int:
         """Shares that can be sold for delivery: held or bought today, and not offered by an order yet."""
@@ -215,7 +215,7 @@ class PaperAccount:
         Placing refuses what cannot be charged, so only what was traded before the funds were set is left out.
         """
         try:
-            self.check_charges(trade.symbol, trade.product, trade.at)
+            self.check_charges(trade.symbol, trade.product, trade.session)
         except NoCharges:
             return
         segment, contract = charged_as(trade.symbol, trade.product)

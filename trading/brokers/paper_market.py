@@ -13,14 +13,13 @@ from trading.brokers.paper_matching import in_priority
 from trading.brokers.paper_orders import ExchangeOrder, Progress, received
 from trading.brokers.paper_reading import reading
 from trading.brokers.paper_store import Market
+from trading.brokers.rms import squared_off
 from trading.errors import MarketNotOwned
 from trading.ledger.database import Database
 from trading.ledger.last_ticks import last_offer, offered, save_offers
 from trading.market.calendar import Session
 from trading.market.ticks import Tick
-from trading.order import Account, BrokerOrderId, Product, Side, Terms
-
-SQUARE_OFF = "RMS: intraday square-off"
+from trading.order import Account, BrokerOrderId, Product
 
 
 class PaperMarket:
@@ -161,25 +160,16 @@ class PaperMarket:
     def _square_off(
         self, connection: sa.Connection, offer: Offer, held: int, session: Session, now: datetime
     ) -> list[BrokerOrderId]:
-        """As Zerodha's RMS does: cancel what works, then close the position with an order that has no tag of ours.
-
-        `held` is the position before this transaction. An order of RMS that could not fill whole goes on working.
-        """
+        """`held` is the position before this transaction."""
         symbol = offer.tick.symbol
         working = paper_rows.intraday_orders(connection, self._account, symbol)
-        cancelled = [Progress(order, now) for order in working if order.tag is not None]
-        for progress in cancelled:
-            progress.cancel(SQUARE_OFF)
+        cancelled, closing = squared_off(symbol, held + self._fills.get(symbol, 0), working, now)
         changed = self._write(connection, cancelled)
-        closing = sum(order.side.sign * order.remaining for order in working if order.tag is None)
-        open_quantity = held + self._fills.get(symbol, 0) + closing
-        if open_quantity == 0:
+        if closing is None:
             return changed
         market = paper_store.bump_market(connection, self._account)
         own = paper_store.new_broker_order_id(connection, now, market.version)
-        side = Side.SELL if open_quantity > 0 else Side.BUY
-        terms = Terms(symbol=symbol, side=side, quantity=abs(open_quantity), product=Product.MIS)
-        progress = received(terms, None, own, session.date, now)
+        progress = received(closing, None, own, session.date, now)
         progress.open()
         self._broker.matcher.match(progress, offer, arriving=True)
         paper_store.insert_order(connection, self._account, progress, market.version)

@@ -1,30 +1,24 @@
-"""The broker's risk management over the paper exchange: funds, holdings, and the end of the day for MIS."""
+"""The broker's risk management of a paper account in the ledger: what it has to know is read from the tables."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 
 import sqlalchemy as sa
 
-from trading.brokers import paper_refusals
 from trading.brokers.book import BookState, Funds
-from trading.brokers.paper_account import DELIVERY, OpenOrder, PaperAccount, Trade
+from trading.brokers.paper_account import OpenOrder, Trade
 from trading.brokers.paper_orders import ExchangeOrder
-from trading.brokers.paper_store import read_market
-from trading.fees import NoCharges
+from trading.brokers.paper_store import Market, read_market
+from trading.brokers.rms import Listing, Rms
 from trading.ledger.last_ticks import last_tick
 from trading.ledger.tables import exchange_orders, exchange_trades
 from trading.market.calendar import IST
-from trading.market.instruments import Instrument
 from trading.order import Account, BrokerOrderId, Product, Side, Tag, Terms
 from trading.outcome import Refused
 from trading.settings import Paper
 
 _orders, _trades = exchange_orders.c, exchange_trades.c
-_NEW = BrokerOrderId("")
-"""Stands for an order that has no id yet."""
 _MADE = (
     sa.select(exchange_trades, _orders.tag)
     .join(exchange_orders, _orders.broker_order_id == _trades.broker_order_id)
@@ -36,24 +30,13 @@ _CHANGED = sa.select(exchange_orders).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What the broker knows of instruments."""
-
-    instruments: Callable[[str], Instrument | None]
-    mis_cutoff: Callable[[Instrument], time]
-    """From that time of the market's day (IST) on, MIS orders are refused and positions closed."""
-
-
 class PaperRms:
     """One account's. Thread-safe. Looks only at what is committed: to be asked before a transaction writes."""
 
     def __init__(self, account: Account, settings: Paper, listing: Listing) -> None:
         self._account = account
-        self._settings = settings
-        self._listing = listing
         self._lock = threading.Lock()
-        self._money = PaperAccount(account, settings, listing.instruments)
+        self._rms = Rms(account, settings, listing)
         self._version = 0
         self._number = 0
 
@@ -61,95 +44,55 @@ class PaperRms:
         self, connection: sa.Connection, terms: Terms, order: ExchangeOrder | None, at: datetime
     ) -> Refused | None:
         """Why a new order, or the change of one to these terms, is not taken at that moment; `None` if it is."""
-        if terms.product is Product.MIS and (cutoff := self._over(connection, terms.symbol, at)) is not None:
-            return paper_refusals.late_intraday_refusal(cutoff)
-        if self._settings.funds is None:
-            return None
+        market = read_market(connection, self._account)
+        shown_at = None if market is None or market.has_closed(at) else market.market_at
+        if (late := self._rms.late_refusal(terms, shown_at)) is not None or not self._rms.has_funds:
+            return late
+        session = (market.session if market is not None else None) or at.astimezone(IST).date()
         price = self.margin_price(connection, terms)
-        if price is None:
-            return paper_refusals.refused(f"margin: {terms.symbol} has no last price yet")
         with self._lock:
-            self._catch_up(connection)
-            return self._holdings(terms, order) or self._funds(terms, order, price, at)
+            self._catch_up(connection, market)
+            return self._rms.refusal(terms, order, price, session)
 
     def margin_price(self, connection: sa.Connection, terms: Terms) -> Decimal | None:
         """Rupees a share that an order binds margin by: its limit, its trigger, or else the last price."""
-        if self._settings.funds is None:
+        if not self._rms.has_funds:
             return None
-        if (own := terms.price or terms.trigger_price) is not None:
-            return own
-        tick = last_tick(connection, self._account, terms.symbol)
-        return tick.last_price if tick is not None else None
+        priced = terms.price or terms.trigger_price
+        tick = None if priced else last_tick(connection, self._account, terms.symbol)
+        return self._rms.margin_price(terms, tick.last_price if tick is not None else None)
 
     def funds(self, connection: sa.Connection) -> Funds | None:
         """`None` if the account has none set."""
-        if self._settings.funds is None:
-            return None
         with self._lock:
-            self._catch_up(connection)
-            return self._money.funds()
+            self._catch_up(connection, read_market(connection, self._account))
+            return self._rms.funds()
 
     def to_square_off(self, connection: sa.Connection, symbol: str, at: datetime, session: date) -> int | None:
         """The MIS position that is to be closed now, at that market time, as it was before this transaction.
 
         `None` before the cut-off, but for what an earlier session has left.
         """
-        instrument = self._listing.instruments(symbol)
-        if not self._settings.square_off_enabled or instrument is None:
+        if not self._rms.squares_off:
             return None
         with self._lock:
-            self._catch_up(connection)
-            quantity, since = self._money.position(symbol, Product.MIS)
-        left_over = quantity != 0 and since < session
-        return quantity if left_over or at.time() >= self._listing.mis_cutoff(instrument) else None
+            self._catch_up(connection, read_market(connection, self._account))
+            return self._rms.intraday(symbol) if self._rms.is_due(symbol, at, session) else None
 
-    def _over(self, connection: sa.Connection, symbol: str, at: datetime) -> time | None:
-        """The cut-off, if the market's clock is past it in a session that has not closed."""
-        instrument = self._listing.instruments(symbol)
-        if not self._settings.square_off_enabled or instrument is None:
-            return None
-        market, cutoff = read_market(connection, self._account), self._listing.mis_cutoff(instrument)
-        if market is None or market.market_at is None or market.has_closed(at):
-            return None
-        return cutoff if market.market_at.astimezone(IST).time() >= cutoff else None
-
-    def _holdings(self, terms: Terms, order: ExchangeOrder | None) -> Refused | None:
-        if terms.side is Side.BUY or terms.product not in DELIVERY:
-            return None
-        own = order.broker_order_id if order is not None else None
-        held = self._money.deliverable(terms.symbol, terms.product, but_for=own)
-        wanted = _remaining(terms, order)
-        return paper_refusals.holdings_refusal(terms.symbol, held, wanted) if wanted > held else None
-
-    def _funds(self, terms: Terms, order: ExchangeOrder | None, price: Decimal, at: datetime) -> Refused | None:
-        try:
-            self._money.check_charges(terms.symbol, terms.product, at)
-        except NoCharges as error:
-            return paper_refusals.refused(f"charges: {error}")
-        own = order.broker_order_id if order is not None else _NEW
-        asked = OpenOrder(own, terms.symbol, terms.product, terms.side, _remaining(terms, order), price)
-        required, available = self._money.required(asked), self._money.funds().available
-        return paper_refusals.funds_refusal(required, available) if required > max(available, Decimal(0)) else None
-
-    def _catch_up(self, connection: sa.Connection) -> None:
-        market = read_market(connection, self._account)
+    def _catch_up(self, connection: sa.Connection, market: Market | None) -> None:
         if market is None:
             return  # the first order makes the market, so there is none
         if market.version > self._version:
             made = connection.execute(_MADE, {"account": self._account, "number": self._number}).all()
             for row in made:
-                self._money.book(_trade(row))
+                self._rms.book(_trade(row))
                 self._number = row.number
             changed = _CHANGED if self._version else _CHANGED.where(_orders.state == BookState.WORKING)
             for row in connection.execute(changed, {"account": self._account, "version": self._version}):
-                self._money.show(_open(row))
+                self._rms.show(_open(row))
             self._version = market.version
         if market.session is not None:
-            self._money.begin(market.session)
-
-
-def _remaining(terms: Terms, order: ExchangeOrder | None) -> int:
-    return max(terms.quantity - (order.filled_quantity if order is not None else 0), 0)
+            self._rms.begin(market.session)
 
 
 def _trade(row: sa.Row[tuple[object, ...]]) -> Trade:

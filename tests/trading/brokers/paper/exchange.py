@@ -8,7 +8,7 @@ from typing import Any
 from trading.brokers.book import BookReport, BrokerOrder
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_market import PaperMarket
-from trading.brokers.paper_rms import Listing
+from trading.brokers.rms import Listing
 from trading.guardian.approval import Approved, approve
 from trading.ledger.database import Database
 from trading.market.calendar import IST, Session

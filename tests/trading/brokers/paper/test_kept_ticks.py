@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from tests.trading.brokers.paper.exchange import INFY, Exchange, limit
 from trading.brokers.book import Funds
-from trading.brokers.paper_rms import Listing
+from trading.brokers.rms import Listing
 from trading.market.instruments import Instruments
 from trading.market.ticks import Depth, Level
 from trading.settings import Paper

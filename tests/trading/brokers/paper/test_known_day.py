@@ -19,7 +19,7 @@ import pytest
 
 from tests.trading.brokers.paper.exchange import TCS, Exchange, approved, limit, refusal
 from trading.brokers.book import Funds
-from trading.brokers.paper_rms import Listing
+from trading.brokers.rms import Listing
 from trading.market.instruments import Instruments
 from trading.order import Amendment, Product, Side
 from trading.settings import Paper

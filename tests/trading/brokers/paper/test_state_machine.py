@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 from tests.trading.brokers.paper.exchange import INFY, TCS, TICK_SIZE, Clock, Exchange, approved
 from trading.brokers import fill_models
 from trading.brokers.book import BookState, BrokerOrder
-from trading.brokers.paper_rms import Listing
+from trading.brokers.rms import Listing
 from trading.fill_settings import PriceImprovement
 from trading.market.instruments import Instruments
 from trading.market.ticks import LEVELS, Depth, Level, Tick

@@ -1,5 +1,6 @@
 """What every desk of a strategy has in common: how what it asks for becomes an order, and how it is called."""
 
+import sysconfig
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from trading.order import ClientOrderId, OrderIntent, OrderType, Product, Side
 LONGEST_NAME = 50
 """Of the strategy's name in the ids of its orders, which may have 64 characters."""
 HOUSE = Path(__file__).parents[1]
+LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
 
 
 def numbered_id(strategy: str, number: int) -> str:
@@ -96,12 +98,14 @@ def guarded(strategy: str, callback: str, call: Callable[[], object]) -> None:
         call()
     except Exception as error:  # whatever it may raise
         frames = traceback.extract_tb(error.__traceback__)
-        where = ([frame for frame in frames if not _is_ours(frame.filename)] or frames)[-1]
+        where = ([frame for frame in frames if not _is_library(frame.filename)] or frames)[-1]
         place = f"{Path(where.filename).name} line {where.lineno}"
-        words = f"{strategy}: {callback} failed at {place}: {type(error).__name__}: {error}"
+        said = explained(error) if isinstance(error, ValidationError) else error
+        words = f"{strategy}: {callback} failed at {place}: {type(error).__name__}: {said}"
         raise StrategyFailed(words) from error
 
 
-def _is_ours(file: str) -> bool:
-    """Whether it is of this project, and not of who is called."""
-    return any(Path(file).is_relative_to(HOUSE / package) for package in ("trading", "durable_orders"))
+def _is_library(file: str) -> bool:
+    """Whether it is of this project, of Python or of an installed package, and not of who is called."""
+    ours = (HOUSE / "trading", HOUSE / "durable_orders")
+    return any(Path(file).is_relative_to(place) for place in (*ours, *LIBRARIES))

@@ -15,6 +15,8 @@ from trading.order import Name
 from trading.strategy import CALLBACKS, Strategy
 
 MODULE_PREFIX = "strategy_file_"
+PLAIN = "is an `async def`, as strategies over an engine have it: those are run with --engines"
+ENGINES = "must be an `async def`, and is given an engine, with --engines; over a desk a strategy runs without it"
 NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
@@ -26,12 +28,16 @@ class Loaded:
     name: str
 
 
-def load_strategy(path: Path) -> Loaded:
+def load_strategy(path: Path, *, awaited: bool = False) -> Loaded:
     """A file's strategy: its object `strategy`, else its one class with the four callbacks, made without arguments.
 
-    The file may import what lies beside it. Raises `InvalidStrategy`, one line that names the file and the rule.
+    The file may import what lies beside it. `awaited` says whether its callbacks must be coroutine functions, as those
+    for an engine are, or plain ones. Raises `InvalidStrategy`, one line that names the file and the rule.
     """
     found = _strategy_of(_module(path), path)
+    for name in CALLBACKS:
+        if inspect.iscoroutinefunction(getattr(found, name)) is not awaited:
+            raise InvalidStrategy(f"{path.name}: {name}: {ENGINES if awaited else PLAIN}")
     name = getattr(found, "name", None) or path.stem
     try:
         return Loaded(found, NAME.validate_python(name))

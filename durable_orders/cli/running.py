@@ -58,8 +58,19 @@ def run(
     symbol: SymbolOption = None,
     square_off: Annotated[
         str | None,
-        typer.Option(metavar="HH:MM", help="Market time, IST, at which to stop, cancel and close all it holds."),
+        typer.Option(
+            metavar="HH:MM",
+            help="Market time, IST, at which to stop, cancel and close all it holds; with --engines, what is MIS.",
+        ),
     ] = None,
+    engines: Annotated[
+        bool,
+        typer.Option(
+            "--engines",
+            help="The strategy is written against `ExecutionEngine`. One session is run, from its open on; "
+            "20 minutes before its close, or at --square-off, its orders are cancelled and MIS positions closed.",
+        ),
+    ] = False,
     on_error: Annotated[
         str, typer.Option(metavar=ON_ERROR, help="What becomes of its open orders if the strategy fails.")
     ] = "cancel",
@@ -82,7 +93,7 @@ def run(
     log_to_stderr()
     place = Home(home)
     with prints_aside(as_json=as_json):
-        loaded = load_strategy(file)
+        loaded = load_strategy(file, awaited=engines)
     settings = settings_of(place, config, ticks, speed, symbol)
     if mode is not None and mode is not settings.execution.mode:
         raise InvalidSettings(f"execution.mode: is {settings.execution.mode}, and --mode {mode} was given")
@@ -94,6 +105,7 @@ def run(
             live=live,
             on_error=OnError(on_error),
             square_off=out_at,
+            engines=engines,
             own_market=any(given is not None for given in (ticks, speed, symbol)),
             port=port,
             ui_port=ui_port,

@@ -19,11 +19,14 @@ class Gate:
         self._ready = asyncio.Event()
         self._is_over = False
         self._is_free = False
+        self.is_at_its_end = False
+        """Whether the last tick of the round was shown."""
 
     async def ready(self) -> None:
         await self._ready.wait()
 
     def shown(self, timed: Timed) -> None:
+        self.is_at_its_end = timed.is_last
         if not self._is_free:
             self._ready.clear()
             self.ticks.put_nowait(timed.tick)

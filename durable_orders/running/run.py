@@ -7,19 +7,21 @@ whenever the run dies.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from enum import StrEnum
 
 from durable_orders.orders import OrderHandle, Orders
+from durable_orders.persistence import persistently
 from durable_orders.running.desk import Asked, Place, RunDesk
 from durable_orders.running.view import is_settled, last_number, look, view_at
-from trading.errors import DuplicateOrder, OrderNotFound, ServerUnreachable, StrategyFailed
+from trading.errors import DuplicateOrder, OrderNotFound, StrategyFailed
+from trading.ist import IST
 from trading.ledger.following import newest_id
 from trading.market.ticks import Tick
-from trading.order import Order, OrderIntent
+from trading.order import Mode, Order, OrderIntent, Product
 from trading.strategy_desk import guarded, numbered_id
 from trading.strategy_files import Loaded
 
@@ -28,9 +30,6 @@ MOST_AT_ONCE = 100_000
 SETTLE_SECONDS = 10.0
 """How long the market waits until what it did is recorded. An order may be UNKNOWN for longer: it goes on then."""
 SETTLE_EVERY = 0.005
-SERVER_SECONDS = 10.0
-"""How long a server that does not answer is asked again: not longer, or an order would be older than it looks."""
-SERVER_EVERY = 0.5
 OUT_SECONDS = 30.0
 """How long getting out waits for the ends of cancelled and of closing orders."""
 
@@ -57,6 +56,9 @@ class Why(StrEnum):
 
 class Run:
     """Find what there is, begin, show it ticks, and end it."""
+
+    squares_off: Collection[Product] = tuple(Product)
+    """What is closed when it is time to square off."""
 
     def __init__(
         self,
@@ -107,35 +109,42 @@ class Run:
 
     async def begin(self) -> None:
         """Call `on_start`, and do what it asks for. Raises `StrategyFailed`."""
-        await self._call("on_start", lambda: self._callbacks.on_start(self.desk))
+        await self._call("on_start")
         await self._do_asked()
 
-    async def show(self, tick: Tick) -> bool:
+    async def show(self, tick: Tick, *, is_last: bool = False) -> bool:
         """Tell the strategy of a tick, and do what it asks for; `False` once it is time to square off.
 
-        Raises `StrategyFailed`.
+        `is_last` says whether the market ends with it. Raises `StrategyFailed`.
         """
         self.desk.market_time = self.last = tick.at
         self.first = self.first or tick.at
         self.ticks += 1
         await self.tell()
-        if self._square_off is not None and tick.at.time() >= self._square_off:
+        if self._is_due(tick.at, is_last=is_last):
             return False
-        await self._call("on_tick", lambda: self._callbacks.on_tick(self.desk, tick))
+        await self._call("on_tick", tick)
         await self._do_asked()
         return True
 
+    def is_due_by_the_wall(self) -> bool:
+        """Whether it is time to square off though no tick says so: live, the time goes on without any."""
+        is_live = self.orders.settings.execution.mode is Mode.LIVE
+        return is_live and self.last is not None and self._is_due(datetime.now(UTC))
+
+    def _is_due(self, at: datetime, *, is_last: bool = False) -> bool:
+        return self._square_off is not None and at.astimezone(IST).time() >= self._square_off
+
     async def tell(self) -> None:
         """Tell the strategy what has become of its orders, and do what it asks for then. Raises `StrategyFailed`."""
-        if self._waits:
-            await self._settled()
+        await self.settled()
         while await self._tell_once():
             await self._do_asked()
 
     async def end(self) -> None:
         """Call `on_stop`. What it cancels is cancelled; orders are not placed any more. Raises `StrategyFailed`."""
         await self.tell()
-        await self._call("on_stop", lambda: self._callbacks.on_stop(self.desk))
+        await self._call("on_stop")
         while asked := self.desk.next_asked():
             if isinstance(asked, Place):
                 self.desk.forget(asked.intent.client_order_id)
@@ -143,8 +152,10 @@ class Run:
             else:
                 await self._do(asked)
 
-    async def get_out(self, reason: str, *, flatten: bool, wait: Callable[[], object] = lambda: None) -> list[str]:
-        """Cancel the strategy's open orders and, to `flatten`, close what it holds. Gives what could not be done.
+    async def get_out(
+        self, reason: str, *, flatten: Collection[Product], wait: Callable[[], object] = lambda: None
+    ) -> list[str]:
+        """Cancel the strategy's open orders and close what it holds of these products. Gives what could not be done.
 
         A position is closed only when every order of its symbol and product has ended, for only then it is certain.
         `wait` is called before the ends of closing orders are waited for: a market that stands still must go on.
@@ -152,29 +163,31 @@ class Run:
         await self._look()
         cancels = [self._cancel(order.client_order_id, reason) for order in self.desk.open_orders()]
         problems = [words for words in await asyncio.gather(*cancels) if words]
-        if self._waits:
-            await self._settled()
+        await self.settled()
         await self._look()
         if flatten:
-            problems += await self._close(reason, wait)
+            problems += await self._close(reason, flatten, wait)
             await self._look()
         return problems
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Let go of threads and connections. Open orders are left as they are."""
         self._thread.shutdown(wait=False)
 
-    async def _close(self, reason: str, wait: Callable[[], object]) -> list[str]:
+    async def _close(self, reason: str, products: Collection[Product], wait: Callable[[], object]) -> list[str]:
         uncertain = {(order.symbol, order.product) for order in self.desk.open_orders()}
         closing, problems = list[tuple[OrderIntent, OrderHandle]](), list[str]()
         for key, held in self.desk.view.positions.items():
-            if held.quantity and key in uncertain:
+            if not held.quantity or held.product not in products:
+                continue
+            if key in uncertain:
                 problems.append(f"{held.symbol} {held.product}: not closed, an order of it is still open")
-            elif held.quantity:
+            else:
                 intent = self.desk.close(held, reason)
                 closing.append((intent, await self._start(intent)))
         if self._waits:
             await asyncio.gather(*(handle.placed(SETTLE_SECONDS) for _, handle in closing))
-            await self._settled()
+            await self.settled()
         wait()
         for intent, handle in closing:
             order = await _within(OUT_SECONDS, handle.result()) or await handle.now()
@@ -194,7 +207,7 @@ class Run:
         """Whether there was anything to tell."""
         changed = await self._look()
         for order in changed or ():
-            await self._call("on_order", lambda order=order: self._callbacks.on_order(self.desk, order))  # type: ignore[misc]
+            await self._call("on_order", order)
         return bool(changed)
 
     async def _look(self) -> tuple[Order, ...] | None:
@@ -234,22 +247,15 @@ class Run:
         else:
             handle = self.orders.handle(asked.client_order_id)
             await handle.cancel(f"by {self.strategy}", SETTLE_SECONDS if self._waits else 0.0)
-        if self._waits:
-            await self._settled()
+        await self.settled()
 
     async def _start(self, intent: OrderIntent) -> OrderHandle:
-        """The same intent again is the same order, so a server that did not answer may be asked again."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + SERVER_SECONDS
-        while True:
-            try:
-                return await self.orders.place(intent)
-            except ServerUnreachable:
-                if loop.time() > deadline:
-                    raise
-                await asyncio.sleep(SERVER_EVERY)
+        return await persistently(lambda: self.orders.place(intent))
 
-    async def _settled(self) -> None:
+    async def settled(self) -> None:
+        """Where the market waits: until the ledger has all that the exchange did with the strategy's orders."""
+        if not self._waits:
+            return
         account = self.orders.settings.account
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SETTLE_SECONDS
@@ -258,8 +264,17 @@ class Run:
                 return
             await asyncio.sleep(SETTLE_EVERY)
 
-    async def _call(self, name: str, callback: Callable[[], object]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, guarded, self.strategy, name, callback)
+    async def _call(self, name: str, *told: object) -> None:
+        """Call back, off the event loop. Raises `StrategyFailed`."""
+
+        def call() -> None:
+            self._call_back(name, *told)
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, guarded, self.strategy, name, call)
+
+    def _call_back(self, name: str, *told: object) -> None:
+        """In the strategy's thread."""
+        getattr(self._callbacks, name)(self.desk, *told)
 
 
 async def _within(seconds: float, ending: Awaitable[Order]) -> Order | None:

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from durable_orders.orders import Orders
+from durable_orders.running.engine_run import EngineRun, must_be_within_the_session
 from durable_orders.running.gate import Gate
 from durable_orders.running.markets import follow_ticks
 from durable_orders.running.run import OnError, Run, Why
 from durable_orders.running.summary import Summary, by_status, holdings_of, realized, tally_of, unrealized
 from trading.errors import HomeUnusable, StrategyFailed
 from trading.market.ticks import Tick
-from trading.order import Mode, Order
+from trading.order import Mode, Order, Product
 from trading.settings import Settings
 from trading.strategy_files import Loaded
 from workers.connection import configured_server
@@ -43,6 +44,8 @@ class Plan:
     on_error: OnError = OnError.CANCEL
     square_off: time | None = None
     """Market time, IST."""
+    engines: bool = False
+    """Whether the strategy is written against `ExecutionEngine`: one session is run, squared off at its end."""
     own_market: bool = False
     """Whether the settings of the market were given for this run: it cannot join another's then."""
     port: int | None = None
@@ -62,6 +65,11 @@ class Market:
     source: Source | None = None
     """What shows them where there is no gate; it ends with the market."""
 
+    @property
+    def is_at_its_end(self) -> bool:
+        """Whether its last tick was shown, as far as that is known."""
+        return self.gate is not None and self.gate.is_at_its_end
+
     def go_on(self) -> None:
         if self.gate is not None:
             self.gate.go_on()
@@ -76,11 +84,13 @@ async def run_strategy(
 ) -> Summary:
     """Run the strategy until its market closes, it is time to square off, or SIGINT or SIGTERM comes.
 
-    Raises `HomeUnusable` if the strategy runs already, `InvalidSettings` where mode and `live` do not agree, and what
-    the parts raise that are started.
+    Raises `HomeUnusable` if the strategy runs already, `InvalidSettings` where mode and `live` do not agree or the
+    market is closed when a session is to be squared off, and what the parts raise that are started.
     """
     plan = plan or Plan()
     must_agree(settings, plan.live)
+    if plan.engines:
+        must_be_within_the_session(plan.square_off, settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(home.make().running(loaded.name))
         stop = stop_on_signals()
@@ -88,9 +98,16 @@ async def run_strategy(
         market = await _staff(stack, home, settings, plan)
         orders = await stack.enter_async_context(Orders(home.path, config))
         market.source = watched or partial(follow_ticks, orders)
-        run = Run(orders, loaded, waits=market.gate is not None, square_off=plan.square_off, told=plan.told)
-        stack.callback(run.close)
+        run = run_of(plan, orders, Orders(home.path, config), loaded, waits=market.gate is not None)
+        stack.push_async_callback(run.close)
         return await perform(run, market, plan, stop)
+
+
+def run_of(plan: Plan, orders: Orders, own: Orders, loaded: Loaded, *, waits: bool) -> Run:
+    """The kind of run that the plan asks for. `own` is not connected yet: an engine has its own connection."""
+    if plan.engines:
+        return EngineRun(orders, own, loaded, waits=waits, square_off=plan.square_off, told=plan.told)
+    return Run(orders, loaded, waits=waits, square_off=plan.square_off, told=plan.told)
 
 
 def live_market(home: Home, settings: Settings, loaded: Loaded) -> Source:
@@ -130,12 +147,12 @@ async def perform(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> 
         await run.begin()
         why = await _play(run, market, plan, stop)
         if why is Why.SQUARED_OFF:
-            run.notes += await run.get_out("square-off", flatten=True, wait=market.leave)
+            run.notes += await run.get_out("square-off", flatten=run.squares_off, wait=market.leave)
         await run.end()
     except StrategyFailed as error:
         why, failure = Why.FAILED, str(error)
         if plan.on_error is not OnError.KEEP:
-            flatten = plan.on_error is OnError.FLATTEN
+            flatten = tuple(Product) if plan.on_error is OnError.FLATTEN else ()
             run.notes += await run.get_out("the strategy failed", flatten=flatten, wait=market.leave)
     return await _summary(run, why, failure, since, before)
 
@@ -149,12 +166,14 @@ async def _play(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Wh
                 tick = await asyncio.wait_for(market.ticks.get(), IDLE)
             except TimeoutError:
                 await run.tell()
+                if run.is_due_by_the_wall():
+                    return Why.SQUARED_OFF
                 continue
             if tick is None:
                 if feeding is not None:
                     await feeding
                 return Why.CLOSED
-            if not await run.show(tick):
+            if not await run.show(tick, is_last=market.is_at_its_end):
                 return Why.SQUARED_OFF
             plan.shown(run, tick)
             if not stop.is_set():  # else a tick would go by that the strategy never sees

@@ -62,13 +62,15 @@ def view_at(
     return View(
         feed_id,
         tuple(list_orders(connection, account, strategy=strategy, open_only=True, newest_first=False)),
-        _positions(connection, account, strategy),
+        positions_of_strategy(connection, account, strategy),
         changed,
         frozenset(ids[own] for own in known),
     )
 
 
-def _positions(connection: sa.Connection, account: str, strategy: str) -> dict[tuple[str, Product], Position]:
+def positions_of_strategy(
+    connection: sa.Connection, account: str, strategy: str
+) -> dict[tuple[str, Product], Position]:
     table = strategy_positions.c
     asked = sa.select(strategy_positions).where(table.account == account, table.strategy == strategy)
     found = {}

@@ -39,6 +39,16 @@ def test_a_class_that_inherits_nothing_is_as_good_and_may_name_itself(tmp_path: 
     assert (type(found.strategy).__name__, found.name) == ("Plain", "plain-one")
 
 
+def test_callbacks_are_awaited_for_an_engine_and_called_for_a_desk(tmp_path: Path) -> None:
+    (tmp_path / "swing.py").write_text(PLAIN.replace("def on_", "async def on_"))
+    assert load_strategy(tmp_path / "swing.py", awaited=True).name == "plain-one"
+    with pytest.raises(InvalidStrategy, match=r"swing\.py: on_start: is an `async def`.* with --engines"):
+        load_strategy(tmp_path / "swing.py")
+    (tmp_path / "plain.py").write_text(PLAIN.replace("def on_", "async def on_", 3))
+    with pytest.raises(InvalidStrategy, match=r"plain\.py: on_stop: must be an `async def`"):
+        load_strategy(tmp_path / "plain.py", awaited=True)
+
+
 def test_an_object_called_strategy_decides_among_several_classes(tmp_path: Path) -> None:
     text = f"{CLASS}\nclass Other(Strategy):\n    name = 'chosen'\n\nstrategy = Other()\n"
     assert loaded(tmp_path, text).name == "chosen"

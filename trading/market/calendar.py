@@ -46,6 +46,11 @@ class SessionCalendar:
     def is_open(self, moment: datetime) -> bool:
         return self.session_at_or_after(moment).contains(moment)
 
+    def covers(self, at: time) -> bool:
+        """Whether that time of day, IST, is after a session's opening and before its close."""
+        opens = datetime.combine(date.min, self.opens)
+        return opens < datetime.combine(date.min, at) < opens + self.lasts
+
     def next_session(self, day: date) -> Session:
         """The first session after that date."""
         day += timedelta(days=1)

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from durable_orders.engines import EngineStrategy, SessionEngine
 from durable_orders.orders import Orders
-from durable_orders.running import Plan, Run, Summary
+from durable_orders.running import Plan, Summary
 from durable_orders.running.gate import Gate
-from durable_orders.running.session import Market, perform
+from durable_orders.running.session import Market, perform, run_of
 from tests.conftest import MakeHome
 from trading.ist import IST
 from trading.ledger.reading import list_orders
@@ -59,6 +60,40 @@ class Script(Strategy):
         self.stopped = True
 
 
+class EngineScript(EngineStrategy):
+    """The same, written against an engine. A step is a coroutine function."""
+
+    def __init__(self, steps: dict[int, Any]) -> None:
+        self.steps = steps
+        self.ticks = 0
+        self.began_at: datetime | None = None
+        self.found: list[str] = []
+        self.heard: list[tuple[str, str]] = []
+        self.answers: list[Order] = []
+        self.last_answer: Order | None = None
+
+    async def on_start(self, engine: SessionEngine) -> None:
+        self.began_at = engine.now
+        self.found = [order.client_order_id for order in await engine.poll_orders()]
+
+    async def on_tick(self, engine: SessionEngine, tick: Tick) -> None:
+        if step := self.steps.get(self.ticks):
+            self.answers.append(await step(engine))
+        self.ticks += 1
+
+    async def on_order(self, engine: SessionEngine, order: Order) -> None:
+        self.heard.append((order.client_order_id, order.status.value))
+
+    async def on_stop(self, engine: SessionEngine) -> None:
+        self.last_answer = await engine.place_order(wanted("too-late"))
+
+
+def wanted(own_id: str, side: str = "BUY", **terms: Any) -> Order:
+    """An order for 10 at the market, or whatever the terms say, as an engine takes it."""
+    content = {"order_id": own_id, "symbol": SYMBOL, "side": side, "qty": 10, "order_type": "MARKET", "strategy": NAME}
+    return Order(**content | terms)
+
+
 def write_ticks(path: Path, prices: Sequence[str] = PRICES) -> Path:
     """A file with a tick every ten seconds."""
     moments = (OPENS + timedelta(seconds=10 * number) for number in range(len(prices)))
@@ -75,14 +110,15 @@ def home_with_ticks(make_home: MakeHome, ticks: Path, **paper: Any) -> Home:
     )
 
 
-async def run_on(
-    home: Home, strategy: Strategy, plan: Plan | None = None, stop: asyncio.Event | None = None
-) -> Summary:
+async def run_on(home: Home, strategy: Any, plan: Plan | None = None, stop: asyncio.Event | None = None) -> Summary:
     """One run, with a worker of its own."""
     async with staffed(home) as market, Orders(home.path) as orders:
         plan = plan or Plan()
-        run = Run(orders, Loaded(strategy, NAME), waits=True, square_off=plan.square_off, told=plan.told)
-        return await perform(run, market, plan, stop or asyncio.Event())
+        run = run_of(plan, orders, Orders(home.path), Loaded(strategy, NAME), waits=True)
+        try:
+            return await perform(run, market, plan, stop or asyncio.Event())
+        finally:
+            await run.close()
 
 
 @asynccontextmanager

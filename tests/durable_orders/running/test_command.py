@@ -79,11 +79,17 @@ def test_killed_it_finds_its_order_again_and_places_none_twice(tmp_path: Path) -
         (("GOOD", "--on-error", "hide"), "must be cancel, keep, flatten; was 'hide'"),
         (("GOOD", "--square-off", "noon"), "must be a time of day, as in 15:10; was 'noon'"),
         (("GOOD", "--ticks", "nowhere.csv"), "nowhere.csv"),
+        (("GOOD", "--engines"), "sound.py: on_start: must be an `async def`"),
+        (("ENGINE", "--engines", "--square-off", "16:00"), "must be within the market's session, was 16:00"),
+        (("ENGINE",), "engine.py: on_start: is an `async def`"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(words: tuple[str, ...], error: str, tmp_path: Path) -> None:
     file = strategy(tmp_path, "sound")
     program = Program(tmp_path / "home")
-    answer = program.here("run", *(file if word == "GOOD" else word for word in words), "--port", str(any_port()))
+    engine = tmp_path / "engine.py"
+    engine.write_text("from durable_orders.engines import EngineStrategy\n\nclass Engine(EngineStrategy): ...\n")
+    files = {"GOOD": file, "ENGINE": str(engine)}
+    answer = program.here("run", *(files.get(word, word) for word in words), "--port", str(any_port()))
     assert answer.code in (1, 2)
     assert error in answer.error

@@ -1,0 +1,147 @@
+"""A run of a strategy that is written against `ExecutionEngine`: one session of the market, from its open to its end.
+
+The strategy awaits its orders, on an event loop in a thread of its own, so that one that computes for long delays
+neither the worker nor the market's feed. It begins with the session's first tick; at the session's end, or when it is
+time to square off, it is stopped, its orders are cancelled, and what it holds intraday is closed.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from durable_orders.background import BackgroundLoop
+from durable_orders.engines import ExecutionEngine, LiveExecutionEngine, PaperExecutionEngine, SessionEngine
+from durable_orders.orders import Orders
+from durable_orders.running.run import Run
+from durable_orders.running.view import positions_of_strategy
+from trading.errors import InvalidSettings
+from trading.ist import IST
+from trading.ledger.positions import Position
+from trading.ledger.reading import find_order
+from trading.market.calendar import calendar_of
+from trading.market.ticks import Tick
+from trading.order import Mode, Order, Product
+from trading.settings import Settings
+from trading.strategy_files import Loaded
+
+BEFORE_THE_CLOSE = timedelta(minutes=20)
+"""When a session is squared off unless the run says when: before Zerodha's earliest cut-off for MIS, at 15:12."""
+
+
+class Hours:
+    """A guardian of the caller's (`validate_pre_trade`): whether the session takes orders."""
+
+    def __init__(self) -> None:
+        self.refusal: str | None = "the session has not begun"
+
+    def validate_pre_trade(self, _intent: object, _snapshot: object) -> tuple[bool, str | None]:
+        return self.refusal is None, self.refusal
+
+
+class EngineRun(Run):
+    """A `Run` whose callbacks are awaited, and given an engine."""
+
+    squares_off: Collection[Product] = (Product.MIS,)
+
+    def __init__(
+        self,
+        orders: Orders,
+        own: Orders,
+        loaded: Loaded,
+        *,
+        waits: bool = False,
+        square_off: time | None = None,
+        told: Callable[[Order], object] = lambda _order: None,
+    ) -> None:
+        """`own` is the strategy's connection, which is opened on its loop; the rest is as for `Run`."""
+        super().__init__(orders, loaded, waits=waits, square_off=square_off, told=told)
+        self._own = own
+        self._hours = Hours()
+        self._ends: datetime | None = None
+        self._loop = BackgroundLoop("strategy")
+        self._inner = self._engine()
+        self._session = SessionEngine(
+            self._inner, self.strategy, lambda: self.desk.now, self._position, self._order_settled
+        )
+
+    async def begin(self) -> None:
+        """Nothing yet: the strategy begins with the session's first tick."""
+
+    async def show(self, tick: Tick, *, is_last: bool = False) -> bool:
+        if self._ends is None:
+            self.desk.market_time = self.last = tick.at
+            self._ends = self._end_of(tick)
+            self._mind_the_end(tick, is_last=is_last)
+            await super().begin()
+        self._mind_the_end(tick, is_last=is_last)
+        return await super().show(tick, is_last=is_last)
+
+    async def tell(self) -> None:
+        """What becomes of orders that an earlier run left is told once the strategy has begun."""
+        if self._ends is not None:
+            await super().tell()
+
+    async def end(self) -> None:
+        if self._ends is not None:
+            await self._take_no_more("the session is over")
+            await super().end()
+
+    async def get_out(
+        self, reason: str, *, flatten: Collection[Product], wait: Callable[[], object] = lambda: None
+    ) -> list[str]:
+        await self._take_no_more(reason)
+        return await super().get_out(reason, flatten=flatten, wait=wait)
+
+    async def close(self) -> None:
+        await self._on_its_loop(self._inner.close)
+        await self._on_its_loop(self._own.close)
+        self._loop.close()
+        await super().close()
+
+    def _call_back(self, name: str, *told: object) -> None:
+        self._loop.run(getattr(self._callbacks, name)(self._session, *told))
+
+    async def _on_its_loop(self, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._loop.run(call()))
+
+    def _engine(self) -> ExecutionEngine:
+        if self.orders.settings.execution.mode is Mode.LIVE:
+            return LiveExecutionEngine(orders=self._own, guardian=self._hours)
+        return PaperExecutionEngine(orders=self._own, guardian=self._hours)
+
+    def _end_of(self, tick: Tick) -> datetime:
+        """When the session of a tick is squared off."""
+        session = calendar_of(self.orders.settings.market.calendar).session_at_or_after(tick.at)
+        if self._square_off is None:
+            return session.closes - BEFORE_THE_CLOSE
+        return datetime.combine(session.date, self._square_off, IST)
+
+    def _is_due(self, at: datetime, *, is_last: bool = False) -> bool:
+        return self._ends is not None and (is_last or at >= self._ends)
+
+    def _mind_the_end(self, tick: Tick, *, is_last: bool) -> None:
+        self._hours.refusal = "the session takes no more orders" if self._is_due(tick.at, is_last=is_last) else None
+
+    async def _take_no_more(self, words: str) -> None:
+        """No order is on its way any more when this returns, and none will be."""
+        self._hours.refusal = words
+        await self._on_its_loop(self._session.finished)
+
+    async def _position(self, symbol: str, product: Product) -> Position:
+        account = self.orders.settings.account
+        found = await self.orders.read(lambda ledger: positions_of_strategy(ledger, account, self.strategy))
+        return found.get((symbol, product)) or Position(account, symbol, product)
+
+    async def _order_settled(self, order: Order) -> Order:
+        """The order once the ledger has what the exchange did with it, where the market waits for that."""
+        if not self._waits:
+            return order
+        await self.settled()
+        return await self.orders.read(lambda ledger: find_order(ledger, order.order_id)) or order
+
+
+def must_be_within_the_session(square_off: time | None, settings: Settings) -> None:
+    """Raises `InvalidSettings` for a time at which the market is closed."""
+    if square_off is not None and not calendar_of(settings.market.calendar).covers(square_off):
+        raise InvalidSettings(f"--square-off: must be within the market's session, was {square_off:%H:%M}")

@@ -31,3 +31,8 @@ class PaperAccount(Section):
     """From the broker's cut-off on (`market.sessions`) MIS positions are closed, and MIS orders refused."""
     square_off_fee: Annotated[Decimal, Field(ge=0, le=10_000)] = Decimal(50)
     """Rupees before GST for each order of such a square-off (Zerodha charges page)."""
+
+    @property
+    def is_minded(self) -> bool:
+        """Whether the broker's risk management has anything to do."""
+        return self.funds is not None or self.square_off_enabled

@@ -18,10 +18,9 @@ from trading.brokers.broker import Broker
 from trading.brokers.dry_run import DryRun
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_market import PaperMarket
-from trading.brokers.rms import Listing
 from trading.errors import InvalidSettings
 from trading.guardian.guardian import Guardian
-from trading.guardian.hours import InstrumentHours, OpenHours
+from trading.guardian.hours import OpenHours, listing_of
 from trading.guardian.refusal_breaker import RefusalBreaker
 from trading.ledger.database import Database
 from trading.ledger.migrate import open_database
@@ -135,8 +134,7 @@ def _paper_edge(
     account = Account(settings.account)
     ticks = tick_source(settings, instruments, calendar)
     database = open_database(home.ledger_url(settings))
-    hours = InstrumentHours(settings.market.sessions, instruments)
-    listing = Listing(instruments.get, lambda instrument: hours(instrument).mis_cutoff)
+    listing = listing_of(settings.market.sessions, instruments)
     broker = PaperBroker(
         database, account, settings.execution.paper, lambda symbol: tick_size(instruments, symbol), listing=listing
     )

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from trading.backtest.orders import Ended
 from trading.backtest.play import Mark, Played
+from trading.brokers.book import Funds
 from trading.fees import Charges, NoCharges, charged_as, charges_of_order
 from trading.ledger.positions import Position, booked
 from trading.order import Product, Side, Status
@@ -40,6 +41,21 @@ class TradeLine:
     """Rupees that it earned by closing something, before charges."""
     position: int
     """Units held of the symbol and product after it."""
+    reason: str
+    """Why it was placed, where that is said: by the strategy, or by who closed the position."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """One order that was rejected."""
+
+    at: datetime
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: int
+    why: str
+    """All the reasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +97,11 @@ class Figures:
     curve: list[Point]
     refusals: dict[str, int]
     """Why orders were rejected, and how many."""
+    refused: list[RefusedLine]
     uncharged: list[str]
     """Symbols whose charges are not known."""
+    funds: Funds | None
+    """The broker's at the end, with the charges that no order has; `None` where the account has none set."""
     failure: str | None
 
 
@@ -114,7 +133,9 @@ def figures_of(played: Played) -> Figures:
         trades=lines,
         curve=curve,
         refusals=dict(Counter(_code(reason) for order in _rejected(orders) for reason in order.reasons)),
+        refused=[_refused(order) for order in _rejected(orders)],
         uncharged=uncharged,
+        funds=played.core.exchange.funds(),
         failure=played.failure,
     )
 
@@ -123,10 +144,15 @@ def _rejected(orders: Iterable[Ended]) -> Iterable[Ended]:
     return (order for order in orders if order.status is Status.REJECTED)
 
 
+def _refused(order: Ended) -> RefusedLine:
+    why = "; ".join(order.reasons)
+    return RefusedLine(order.updated_at, order.client_order_id, order.symbol, order.side, order.quantity, why)
+
+
 def _code(reason: str) -> str:
-    """A check's code; else the sentence itself."""
+    """A check's code; else the first sentence, which has no figures of its own."""
     code, colon, _ = reason.partition(":")
-    return code if colon and code.isupper() else reason
+    return code if colon and code.isupper() else reason.partition(". ")[0]
 
 
 def _trades(orders: Sequence[Ended]) -> tuple[list[TradeLine], Charges, list[str]]:
@@ -169,6 +195,7 @@ def _line(order: Ended, charges: Charges, realized: Decimal, position: int) -> T
         charges=charges.total,
         realized=realized.quantize(PAISA),
         position=position,
+        reason=order.reason,
     )
 
 

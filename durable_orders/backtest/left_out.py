@@ -7,13 +7,7 @@ from trading.settings import Feed, OnTrip, RealizedBy, Settings
 
 def left_out(settings: Settings) -> Iterator[str]:
     """The key of each that is set, with what is done instead."""
-    paper, guardian = settings.execution.paper, settings.guardian
-    if paper.funds is not None:
-        yield "execution.paper.funds (no order is refused for want of money or holdings)"
-    if paper.square_off_enabled:
-        yield "execution.paper.square_off_enabled (MIS positions stay open)"
-    if guardian.require_margin:
-        yield "guardian.require_margin (no order is refused for want of margin)"
+    guardian = settings.guardian
     if guardian.on_trip is not OnTrip.KEEP:
         yield f"guardian.on_trip (keep, not {guardian.on_trip})"
     if settings.ledger.realized_by is not RealizedBy.AVERAGE:

@@ -7,7 +7,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from durable_orders.backtest.figures import Figures, TradeLine
+from durable_orders.backtest.figures import Figures, RefusedLine, TradeLine
 from durable_orders.backtest.table import summary
 from durable_orders.cli.render import rupees
 from trading.backtest.play import Played
@@ -48,7 +48,8 @@ def _page(played: Played, figures: Figures) -> str:
         f'<h1>{name}</h1><p class="when">Backtest, {escape(summary(figures)[0][2])}</p>{failure}'
         f'<div class="cards">{_cards(figures)}</div>{plots}'
         f'<h2>Figures</h2><div class="wide"><table>{rows}</table></div>'
-        f'<h2>Trades</h2><div class="wide"><table>{_trade_rows(figures.trades)}</table></div></body></html>\n'
+        f'<h2>Trades</h2><div class="wide"><table>{_trade_rows(figures.trades)}</table></div>'
+        f"{_refused(figures.refused)}</body></html>\n"
     )
 
 
@@ -132,6 +133,7 @@ def _trade_rows(lines: list[TradeLine]) -> str:
     names = ("time (IST)", "order", "side", "symbol")
     figures = ("quantity", "average", "arrival", "slippage", "charges", "realized", "position")
     head = "".join(f"<th>{name}</th>" for name in names) + "".join(f'<th class="n">{name}</th>' for name in figures)
+    head += "<th>why</th>"
     rows = [f"<tr>{head}</tr>"]
     for line in lines:
         words = (f"{line.at:%Y-%m-%d %H:%M:%S}", line.client_order_id, line.side.value, line.symbol)
@@ -139,8 +141,19 @@ def _trade_rows(lines: list[TradeLine]) -> str:
         numbers = (str(line.quantity), *(rupees(amount) for amount in amounts), str(line.position))
         cells = "".join(f"<td>{escape(word)}</td>" for word in words)
         cells += "".join(f'<td class="n">{number}</td>' for number in numbers)
-        rows.append(f"<tr>{cells}</tr>")
+        rows.append(f"<tr>{cells}<td>{escape(line.reason)}</td></tr>")
     return "".join(rows)
+
+
+def _refused(lines: list[RefusedLine]) -> str:
+    if not lines:
+        return ""
+    rows = ["<tr><th>time (IST)</th><th>order</th><th>side</th><th>symbol</th><th>quantity</th><th>why</th></tr>"]
+    for line in lines:
+        words = (f"{line.at:%Y-%m-%d %H:%M:%S}", line.client_order_id, line.side.value, line.symbol)
+        cells = "".join(f"<td>{escape(word)}</td>" for word in words)
+        rows.append(f'<tr>{cells}<td class="n">{line.quantity}</td><td>{escape(line.why)}</td></tr>')
+    return f'<h2>Rejected</h2><div class="wide"><table>{"".join(rows)}</table></div>'
 
 
 def _local(at: object) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from durable_orders.backtest.figures import Figures, TradeLine
+from durable_orders.backtest.figures import Figures, RefusedLine, TradeLine
 from durable_orders.cli.render import rupees
 from trading.fees import Charges
 
@@ -45,6 +45,8 @@ def summary(figures: Figures) -> list[tuple[str, str, str]]:
         ("largest drawdown", rupees(figures.max_drawdown), ""),
         ("slippage", rupees(figures.slippage), f"{bps} against the price on arrival".strip()),
     ]
+    if figures.funds is not None:
+        rows.append(("funds at the end", rupees(figures.funds.available), f"{rupees(figures.funds.utilised)} bound"))
     rows += [("rejected", str(count), why) for why, count in figures.refusals.items()]
     if figures.uncharged:
         rows.append(("not charged", str(len(figures.uncharged)), ", ".join(figures.uncharged)))
@@ -63,6 +65,9 @@ def trades_table(lines: Iterable[TradeLine]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("time (IST)", "side", "symbol", *figures):
         table.add_column(column, justify="right" if column in figures else "left", no_wrap=True)
+    lines = list(lines)
+    if any(line.reason for line in lines):
+        table.add_column("why", overflow="fold")
     for line in lines:
         amounts = (line.slippage, line.charges, line.realized)
         table.add_row(
@@ -73,7 +78,19 @@ def trades_table(lines: Iterable[TradeLine]) -> Table:
             rupees(line.average_price),
             *(rupees(amount) for amount in amounts),
             str(line.position),
+            *([line.reason] if len(table.columns) > len(figures) + 3 else []),
         )
+    return table
+
+
+def refused_table(lines: Iterable[RefusedLine]) -> Table:
+    """One line for each order that was rejected."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("time (IST)", "side", "symbol", "quantity"):
+        table.add_column(column, justify="right" if column == "quantity" else "left", no_wrap=True)
+    table.add_column("rejected", overflow="fold")
+    for line in lines:
+        table.add_row(f"{line.at:%d %b %H:%M:%S}", line.side.value, line.symbol, str(line.quantity), line.why)
     return table
 
 

@@ -149,7 +149,7 @@ def _progress(total: int) -> "Iterator[Callable[[Timed], None]]":
 
 
 def _print(figures: "Figures", *, as_json: bool) -> None:
-    from durable_orders.backtest.table import SHOWN, summary_table, trades_table
+    from durable_orders.backtest.table import SHOWN, refused_table, summary_table, trades_table
 
     if as_json:
         _print_json(figures)
@@ -160,6 +160,11 @@ def _print(figures: "Figures", *, as_json: bool) -> None:
         console.print(trades_table(figures.trades[-SHOWN:]))
         if len(figures.trades) > SHOWN:
             console.print(f"The last {SHOWN} of {len(figures.trades)} trades; --report and --json have all.")
+    if figures.refused:
+        console.print()
+        console.print(refused_table(figures.refused[-SHOWN:]))
+        if len(figures.refused) > SHOWN:
+            console.print(f"The last {SHOWN} of {len(figures.refused)} rejected; --report and --json have all.")
 
 
 def _print_json(figures: "Figures") -> None:
@@ -170,6 +175,8 @@ def _print_json(figures: "Figures") -> None:
 
     content: dict[str, Any] = {name: getattr(figures, name) for name in figures.__slots__}
     content["trades"] = [asdict(line) for line in figures.trades]
+    content["refused"] = [asdict(line) for line in figures.refused]
+    content["funds"] = asdict(figures.funds) if figures.funds is not None else None
     content["curve"] = [asdict(point) for point in figures.curve]
     charges = figures.charges
     content["charges"] = charges.model_dump() | {"total": charges.total}

@@ -69,6 +69,58 @@ def test_a_trade_worked_by_hand(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert told["charges"]["stamp_duty"] == "2.25"  # 0.003 % of 75,037.50 rupees bought
 
 
+def test_a_day_with_funds_worked_by_hand(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """75 shares are bought at 1000 and closed by the broker at 1008. 75,000 at 0.03 % is more than the brokerage's 20
+    rupees: 20 + exchange 2.23 + IPFT 0.08 = 2.30 together + SEBI 0.08 + stamp duty 2.25 + GST 4.03 of 22.38 = 28.66.
+    Sold for 75,600: 20 + 18.90 + 2.32 + 0.08 + GST 4.03 of 22.40 = 45.33, and 59 for the square-off. 75 bind 15,000.
+    """
+    (tmp_path / "ticks.csv").write_text(
+        "timestamp,last_price,symbol\n"
+        "2025-04-29T09:15:00+05:30,1000,NSE:INFY\n"
+        "2025-04-29T15:24:59+05:30,1010,NSE:INFY\n"
+        "2025-04-29T15:25:00+05:30,1008,NSE:INFY\n"
+        "2025-04-29T15:26:00+05:30,1009,NSE:INFY\n"
+    )
+    for key, value in {"FUNDS": "100000", "SQUARE_OFF_ENABLED": "true", "SLIPPAGE_ENABLED": "false"}.items():
+        monkeypatch.setenv(f"DURABLE_ORDERS_EXECUTION__PAPER__{key}", value)
+    file = written(tmp_path, "if tick.last_price in (1000, 1009): [desk.buy(tick.symbol, n) for n in (75, 500)]")
+    words = (file, "--ticks", str(tmp_path / "ticks.csv"), "--home", str(tmp_path))
+    told = figures(capsys, *words)
+    bought, closed = told["trades"]
+    assert (bought["charges"], bought["reason"]) == ("28.66", "")
+    assert (closed["average_price"], closed["charges"], closed["position"]) == ("1008.00", "45.33", 0)
+    assert closed["reason"] == "RMS: intraday square-off"
+    assert told["funds"] == {"available": "99867.01", "utilised": "0.00"}, (
+        "the day's profit is not free before tomorrow"
+    )
+    too_much, *late = (line["why"] for line in told["refused"])
+    assert "Required margin is 100000.00 but available margin is 84971.34." in too_much
+    assert ["only till 3:25 PM" in why for why in late] == [True, True]
+    assert told["refusals"]["refused by the broker: Insufficient funds"] == 1
+    _, out, err = shown(capsys, *words, "--report", str(tmp_path / "out.html"))
+    page = (tmp_path / "out.html").read_text()
+    assert err == f"note: the report is in {tmp_path / 'out.html'}\n"
+    for words_of_it in ("available margin is 84971.34", "RMS: intraday square-off", "99867.01"):
+        assert words_of_it in out
+        assert words_of_it in page.replace(",", "")
+
+
+def test_the_guardian_counts_with_the_margin_of_the_moment(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A future binds 12 % of some 24,000 * 75: one lot of 216,000 rupees and no second one."""
+    monkeypatch.setenv("DURABLE_ORDERS_EXECUTION__PAPER__FUNDS", "400000")
+    monkeypatch.setenv("DURABLE_ORDERS_GUARDIAN__REQUIRE_MARGIN", "true")
+    for latency in ("false", "true"):
+        monkeypatch.setenv("DURABLE_ORDERS_EXECUTION__PAPER__LATENCY_ENABLED", latency)
+        twice = "if not self.told: [desk.buy(tick.symbol, 75, product='NRML') for _ in 'ab']"
+        told = figures(capsys, written(tmp_path, twice), "--home", str(tmp_path))
+        assert told["by_status"] == {"FILLED": 1, "REJECTED": 1}
+        assert "INSUFFICIENT_MARGIN" in told["refusals"]
+
+
 def test_an_order_that_no_check_passes_is_told_with_all_its_reasons(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -137,9 +189,6 @@ def test_what_a_strategy_prints_is_not_in_the_json(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("key", "value", "instead"),
     [
-        ("execution.paper.funds", "500000", "no order is refused for want of money or holdings"),
-        ("execution.paper.square_off_enabled", "true", "MIS positions stay open"),
-        ("guardian.require_margin", "true", "no order is refused for want of margin"),
         ("guardian.on_trip", "flatten", "keep, not flatten"),
         ("ledger.realized_by", "fifo", "average, not fifo"),
         ("market.feed", "synthetic", "the shipped day"),

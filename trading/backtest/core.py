@@ -12,17 +12,20 @@ from itertools import count
 from typing import Any, cast
 
 from trading import lifecycle
+from trading.adoption import Stranger, adopted
 from trading.backtest.exchange import Exchange
 from trading.backtest.guard import Guard
 from trading.backtest.orders import Ended, Live
 from trading.brokers.fill_models import Request, latency
 from trading.brokers.paper_matching import Matcher
 from trading.brokers.paper_orders import Progress
+from trading.brokers.rms import SQUARE_OFF, Rms
 from trading.errors import DuplicateOrder, OrderNotFound
+from trading.guardian.hours import listing_of
 from trading.market.calendar import IST, Session
 from trading.market.instruments import Instruments
 from trading.market.ticks import Tick
-from trading.order import BrokerOrderId, Order, OrderIntent, order_id
+from trading.order import Account, BrokerOrderId, Mode, Order, OrderIntent, order_id
 from trading.outcome import Refused
 from trading.settings import Settings
 
@@ -40,10 +43,12 @@ class Core:
         Raises `InvalidSettings` for a rule that cannot be had.
         """
         models = settings.execution.paper
-        self.exchange = Exchange(Matcher(models, instruments.tick_size))
+        listing = listing_of(settings.market.sessions, instruments)
+        rms = Rms(Account(settings.account), models, listing) if models.is_minded else None
+        self.exchange = Exchange(Matcher(models, instruments.tick_size), rms)
         self.guard = Guard(settings, instruments, self.exchange, strategies)
         self.now = now.astimezone(IST)
-        self._account = settings.account
+        self._account = Account(settings.account)
         self._told = told
         self._live: dict[str, Live] = {}
         self._ended: dict[str, Ended] = {}
@@ -172,7 +177,7 @@ class Core:
 
     def _report(self, progress: Progress) -> None:
         """What the book says of an order."""
-        live = self._by_broker_id[progress.order.broker_order_id]
+        live = self._by_broker_id.get(progress.order.broker_order_id) or self._adopt(progress)
         before = len(live.fills)
         as_order = cast(Order, live)
         told = lifecycle.reported(as_order, progress.order, tuple(progress.fills))
@@ -180,6 +185,17 @@ class Core:
         if len(live.fills) > before:
             self.guard.booked(live, live.fills[before:], progress.at)
         self._settle(live)
+
+    def _adopt(self, progress: Progress) -> Live:
+        """An order of the broker's own: recorded and followed as the account's watch does with a stranger's."""
+        row = progress.order.row
+        order = adopted(row, Stranger.EXTERNAL, self._account, Mode.PAPER)
+        content = {name: getattr(order, name) for name in OrderIntent.model_fields if name != "place_by"}
+        live = Live(OrderIntent.model_construct(**content | {"reason": SQUARE_OFF}), progress.at)
+        live.arrival_price = self.exchange.last_price(live.symbol)
+        live.working = progress.order
+        self._live[live.client_order_id] = self._by_broker_id[row.broker_order_id] = live
+        return live
 
     def _apply(self, live: Live, event: lifecycle.Event, at: datetime) -> None:
         self._change(live, lifecycle.changes(cast(Order, live), event), at)

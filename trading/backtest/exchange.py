@@ -1,21 +1,23 @@
 """The paper exchange in memory: its orders, fill models and refusals are the paper broker's, its tables are heaps."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from trading.backtest.orders import Live
 from trading.brokers import paper_refusals
+from trading.brokers.book import Funds
 from trading.brokers.fill_models import marketable_bound
 from trading.brokers.offer import Offer
 from trading.brokers.paper_matching import Matcher, in_priority
 from trading.brokers.paper_orders import ExchangeOrder, Progress, received
 from trading.brokers.paper_store import LOW_BITS, TWITTER_EPOCH_MS
+from trading.brokers.rms import Rms, squared_off
 from trading.ledger.last_ticks import offered
 from trading.market.calendar import Session
 from trading.market.ticks import Tick
-from trading.order import PRICE_PLACES, BrokerOrderId, Side, Validity
+from trading.order import PRICE_PLACES, BrokerOrderId, Product, Side, Terms, Validity
 from trading.outcome import Refused
 
 SHRINK_ABOVE = 1_000
@@ -105,13 +107,16 @@ class Last(NamedTuple):
 class Exchange:
     """One account's market. Time is the market's; whoever calls says what it is."""
 
-    def __init__(self, matcher: Matcher) -> None:
+    def __init__(self, matcher: Matcher, rms: Rms | None = None) -> None:
+        """`rms` minds funds and square-off, where the settings have any."""
         self._matcher = matcher
+        self._rms = rms
         self._stale = timedelta(seconds=matcher.settings.stale_tick_seconds)
         self._last: dict[str, Last] = {}
         self._shelves: dict[str, Shelf] = {}
         self._working: dict[BrokerOrderId, ExchangeOrder] = {}
         self._session: Session | None = None
+        self._shown_at: datetime | None = None
         self._number = 0
 
     def last_price(self, symbol: str) -> Decimal | None:
@@ -121,6 +126,10 @@ class Exchange:
     def last_tick_at(self, symbol: str) -> datetime | None:
         last = self._last.get(symbol)
         return None if last is None else last.at
+
+    def funds(self) -> Funds | None:
+        """`None` for an account without `execution.paper.funds`."""
+        return self._rms.funds() if self._rms is not None else None
 
     @property
     def session(self) -> Session | None:
@@ -133,15 +142,18 @@ class Exchange:
         if refusal is not None:
             return refusal
         session = self._session.date if self._session is not None else at.date()
+        refusal = self._minded(live.intent, session, at)
+        if refusal is not None:
+            return refusal
         progress = received(live.intent, live.tag, self._new_id(at), session, at)
         progress.open()
         order = progress.order
+        if self._rms is not None:
+            order.margin_price = self._rms.margin_price(live.intent, self.last_price(live.symbol))
         self._match_at_once(progress)
         if order.validity is Validity.IOC and order.working:
             progress.expire(f"IOC: {order.remaining} of {order.quantity} could not be filled at once")
-        if order.working:
-            self._working[order.broker_order_id] = order
-            self._shelf(order.symbol).put(order)
+        self._keep(progress)
         return progress
 
     def cancel(self, order: ExchangeOrder, at: datetime) -> Progress | Refused:
@@ -151,16 +163,22 @@ class Exchange:
         self._forget(order)
         progress = Progress(order, at)
         progress.cancel()
+        if self._rms is not None:
+            self._rms.note(progress)
         return progress
 
     def show(self, tick: Tick, session: Session) -> list[Progress]:
         """As `PaperMarket.on_ticks`: the orders that the tick changed, and those that expired with their session."""
+        is_due = self._rms is not None and self._rms.is_due(tick.symbol, tick.at, session.date)
         changed = self._turn(session, tick.at)
         before = self._last.get(tick.symbol)
         offer = offered(tick, None if before is None else before.offer.tick)
         shelf = self._shelves.get(tick.symbol)
         if shelf is not None:
             changed += self._match(shelf, offer, tick.at)
+        if is_due and self._rms is not None:
+            changed += self._square_off(self._rms, offer, session.date, tick.at)
+        self._shown_at = tick.at
         self._last[tick.symbol] = Last(offer, tick.at)
         return changed
 
@@ -174,6 +192,8 @@ class Exchange:
         for order in self._candidates(shelf, offer.tick):
             progress = Progress(order, at)
             self._matcher.match(progress, offer)
+            if self._rms is not None:
+                self._rms.note(progress)
             if order.working:
                 shelf.put(order)
             else:
@@ -210,7 +230,42 @@ class Exchange:
         for order in self._working.values():
             order.session = session.date
         self._session = session
+        if self._rms is not None:
+            self._rms.begin(session.date)
         return expired
+
+    def _minded(self, terms: Terms, session: date, at: datetime) -> Refused | None:
+        """What the broker's risk management refuses."""
+        if self._rms is None:
+            return None
+        late = self._rms.late_refusal(terms, None if self._has_closed(at) else self._shown_at)
+        price = self._rms.margin_price(terms, self.last_price(terms.symbol))
+        return late or self._rms.refusal(terms, None, price, session)
+
+    def _keep(self, progress: Progress) -> None:
+        """An order that has come to the exchange works there, if it still does."""
+        order = progress.order
+        if self._rms is not None:
+            self._rms.note(progress)
+        if order.working:
+            self._working[order.broker_order_id] = order
+            self._shelf(order.symbol).put(order)
+
+    def _square_off(self, rms: Rms, offer: Offer, session: date, at: datetime) -> list[Progress]:
+        """As `PaperMarket`'s: the orders that it cancels, and the one that closes the position, which has no tag."""
+        symbol = offer.tick.symbol
+        working = [o for o in self._working.values() if o.symbol == symbol and o.product is Product.MIS]
+        changed, closing = squared_off(symbol, rms.intraday(symbol), working, at)
+        for progress in changed:
+            self._forget(progress.order)
+            rms.note(progress)
+        if closing is None:
+            return changed
+        progress = received(closing, None, self._new_id(at), session, at)
+        progress.open()
+        self._matcher.match(progress, offer, arriving=True)
+        self._keep(progress)
+        return [*changed, progress]
 
     def _is_outside(self, order: ExchangeOrder) -> bool:
         """Placed before there was a session, or after its close."""
@@ -225,6 +280,8 @@ class Exchange:
             self._forget(order)
             progress = Progress(order, at)
             progress.expire(f"DAY: the session of {order.session} has ended")
+            if self._rms is not None:
+                self._rms.note(progress)
             expired.append(progress)
         return expired
 

@@ -15,7 +15,7 @@ from trading.guardian.situation import Figures, Read, Situation
 from trading.guardian.verdict import Refusal
 from trading.ledger.accounts import AccountState
 from trading.ledger.exposure import Pending, own_of
-from trading.ledger.funds import Margin
+from trading.ledger.funds import Margin, Recent
 from trading.ledger.reservations import Reservation, own_price
 from trading.market.calendar import SessionCalendar, calendar_of
 from trading.market.instruments import Instruments
@@ -59,6 +59,9 @@ class Guard:
         self._stands: dict[str, Reservation] = {}
         self._of_strategy: dict[str, Holdings] = {}
         self._account = settings.account
+        self._reads_margin = exchange.funds() is not None and any(need.figures & Figures.MARGIN for need in needs)
+        self._on_the_way: dict[str, Live] = {}
+        """Approved, and not at the exchange when it was last looked."""
         self._reducing: tuple[str, datetime] | None = None
         self.holdings = Holdings(settings.account, exchange.last_price)
 
@@ -79,6 +82,8 @@ class Guard:
         if not refusals:
             self._stands[live.order_id] = stands
             self._tallies.approved(live, at)
+            if self._reads_margin:
+                self._on_the_way[live.order_id] = live
             if self._counts_open:
                 self.holdings.reserve(live, stands)
                 self.of_strategy(live.strategy).reserve(live, stands)
@@ -102,7 +107,7 @@ class Guard:
             earned = self.holdings.book(live, fill)
             own.book(live, fill)
             self._results.add(live.order_id, earned, fill.at)
-        if not live.status.terminal:
+        if not live.status.terminal and live.order_id in self._stands:
             self._follow(live, sum(fill.quantity for fill in fills))
         if self._limits:
             self._trip(at)
@@ -180,6 +185,20 @@ class Guard:
             held_by_strategy=of_strategy,
             realized_today=self._results.realized(at) if figures & Figures.DAY else None,
             losses_in_a_row=self._results.losses_in_a_row(at) if figures & Figures.STREAK else None,
-            margin=Margin(at) if figures & Figures.MARGIN else None,  # the paper exchange sets no limit
+            margin=self._margin(at) if figures & Figures.MARGIN else None,
             counts=self._tallies.counts(live, counts, at),
         )
+
+    def _margin(self, at: datetime) -> Margin:
+        """The exchange's own figure of this moment, which lacks only what is still on its way there."""
+        funds = self._exchange.funds()
+        if funds is None:
+            return Margin(at)
+        there = [key for key, live in self._on_the_way.items() if live.working is not None or live.status.terminal]
+        for key in there:
+            del self._on_the_way[key]
+        recent = (
+            Recent(live.symbol, live.product, live.side, live.quantity, self._stands[key].value)
+            for key, live in self._on_the_way.items()
+        )
+        return Margin(at, funds.available, tuple(recent))

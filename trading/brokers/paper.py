@@ -51,8 +51,7 @@ class PaperBroker:
         """`tick_sizes` gives rupees by symbol, `None` for what is not traded; `sleep` waits, in seconds. Without a
         `listing` the account's funds and the square-off of the settings cannot be minded: it is for reading alone.
         """
-        minded = settings.funds is not None or settings.square_off_enabled
-        self.rms = PaperRms(account, settings, listing) if listing is not None and minded else None
+        self.rms = PaperRms(account, settings, listing) if listing is not None and settings.is_minded else None
         self._has_funds = settings.funds is not None
         self._database = database
         self._account = account

@@ -173,6 +173,11 @@ class PaperAccount:
         offered = line.open[Side.SELL].quantity - (own.remaining if own is not None else 0)
         return line.position.quantity - offered
 
+    def has_any(self, symbol: str, product: Product) -> bool:
+        """Whether it is held, or an order for it is open."""
+        line = self._lines.get((symbol, product))
+        return line is not None and (line.position.quantity != 0 or any(each.quantity for each in line.open.values()))
+
     def position(self, symbol: str, product: Product) -> tuple[int, date]:
         """Shares, short ones negative, and the session of the last trade."""
         line = self._line(symbol, product)

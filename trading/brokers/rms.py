@@ -45,7 +45,7 @@ class Rms:
         self.squares_off = settings.square_off_enabled
 
     def begin(self, session: date) -> None:
-        """A session begins, if it is not the present one."""
+        """A session begins, if it is not the present one. Sessions come in the order of their days."""
         self._money.begin(session)
 
     def book(self, trade: Trade) -> None:
@@ -54,6 +54,20 @@ class Rms:
     def show(self, order: OpenOrder) -> None:
         """An order as it stands now."""
         self._money.show(order)
+
+    def note(self, progress: Progress) -> None:
+        """What became of an order: its trades, and how it stands."""
+        order = progress.order
+        for fill in progress.fills:
+            self.book(
+                Trade(
+                    *(order.broker_order_id, order.tag, order.symbol, order.product, order.side),
+                    *(fill.quantity, fill.price, fill.at, order.session),
+                )
+            )
+        remaining = order.remaining if order.working else 0
+        price = order.margin_price or order.price or order.trigger_price or Decimal(0)
+        self.show(OpenOrder(order.broker_order_id, order.symbol, order.product, order.side, remaining, price))
 
     def funds(self) -> Funds | None:
         """`None` if the account has none set."""
@@ -87,7 +101,7 @@ class Rms:
         """Whether the symbol's MIS position is to be closed at that market time: from the cut-off on, and what an
         earlier session has left."""
         cutoff = self._cutoff(symbol)
-        if cutoff is None:
+        if cutoff is None or not self._money.has_any(symbol, Product.MIS):
             return False
         quantity, since = self._money.position(symbol, Product.MIS)
         return (quantity != 0 and since < session) or at.astimezone(IST).time() >= cutoff

@@ -3,6 +3,7 @@
 from datetime import datetime
 from functools import cached_property
 
+from trading.brokers.rms import Listing
 from trading.market.calendar import IST, calendar_of
 from trading.market.instruments import Instrument, Instruments
 from trading.settings import Calendar, Hours, Market, Sessions
@@ -52,3 +53,9 @@ class InstrumentHours:
     def _underlyings(self) -> frozenset[str]:
         """What futures and options are of: in Kite's master a derivative has its underlying's tradingsymbol as name."""
         return frozenset(each.name for each in self._instruments if each.segment.startswith(DERIVATIVES))
+
+
+def listing_of(sessions: Sessions, instruments: Instruments) -> Listing:
+    """What a paper exchange's risk management knows of them."""
+    hours = InstrumentHours(sessions, instruments)
+    return Listing(instruments.get, lambda instrument: hours(instrument).mis_cutoff)

@@ -4,18 +4,20 @@ from datetime import datetime
 from pathlib import Path
 
 from trading import lifecycle
-from trading.brokers.book import BookReport
+from trading.adoption import Stranger, adopted
+from trading.brokers.book import BookReport, BrokerOrder, Funds
 from trading.brokers.paper import PaperBroker
 from trading.brokers.paper_market import PaperMarket
 from trading.events import EVENT_OF, Entry
 from trading.guardian.guardian import Guardian
+from trading.guardian.hours import listing_of
 from trading.guardian.verdict import Approval, Refusals
 from trading.ledger.database import Database
 from trading.ledger.recording import record_within
 from trading.market.calendar import Session
 from trading.market.instruments import Instruments
 from trading.market.ticks import Tick
-from trading.order import Account, BrokerOrderId, Order, OrderIntent
+from trading.order import Account, BrokerOrderId, Mode, Order, OrderIntent
 from trading.outcome import Accepted, Refused
 from trading.settings import Settings
 
@@ -27,9 +29,11 @@ class DurablePath:
         self.now = session.opens
         self.session = session
         self.database = Database(f"sqlite:///{file}")
-        account = Account(settings.account)
+        account = self._account = Account(settings.account)
         sizes = {each.symbol: each.tick_size for each in instruments}
-        self._broker = PaperBroker(self.database, account, settings.execution.paper, sizes.get, self._clock)
+        listing = listing_of(settings.market.sessions, instruments)
+        paper = settings.execution.paper
+        self._broker = PaperBroker(self.database, account, paper, sizes.get, self._clock, listing=listing)
         self._market = PaperMarket(self._broker, self.database, account)
         self._market.take_over()
         self._guardian = Guardian(
@@ -87,8 +91,16 @@ class DurablePath:
         rows, trades = {row.broker_order_id: row for row in self._broker.order_book()}, self._broker.trades()
         for own_id in changed:
             fills = tuple(fill for fill in trades if fill.broker_order_id == own_id)
-            own = next(order for order in self.orders.values() if order.tag == rows[own_id].tag)
+            own = self._own(rows[own_id])
             self._apply(own, lifecycle.Reported(BookReport(rows[own_id], fills)))
+
+    def funds(self) -> Funds | None:
+        return self._broker.margins()
+
+    def _own(self, row: BrokerOrder) -> Order:
+        """The order of that row; one of RMS is adopted."""
+        known = (order for order in self.orders.values() if row.broker_order_id == order.broker_order_id)
+        return next(known, None) or adopted(row, Stranger.EXTERNAL, self._account, Mode.PAPER)
 
     def _apply(self, order: Order, *events: lifecycle.Event) -> None:
         entries = []

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from tests.trading.backtest.durable import DurablePath
 from tests.trading.guardian.lots import CRUDE, DOLLAR, NICKEL, with_nickel
 from tests.trading.ledger.conftest import migrated_file
+from trading.adoption import Stranger
 from trading.backtest.core import Core
 from trading.ledger.reading import positions_of
 from trading.market.calendar import IST, Session
 from trading.market.instruments import Instruments
 from trading.market.ticks import Tick
-from trading.order import Order, OrderIntent, OrderType, Side, Validity
-from trading.settings import Settings
+from trading.order import Order, OrderIntent, OrderType, Product, Side, Validity
+from trading.settings import Sessions, Settings
 
 __all__ = ["migrated_file", "with_nickel"]
 
@@ -32,6 +33,8 @@ INSTRUMENTS = Instruments.shipped()
 OPENS = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
 SESSION = Session(OPENS.date(), OPENS, OPENS + timedelta(minutes=30))
 STEP = Decimal("0.05")
+RMS = Stranger.EXTERNAL
+"""The strategy of an order of the broker's risk management: nobody's."""
 
 PLAIN: dict[str, Any] = {}
 PARTIAL = {"execution": {"paper": {"partial_fill_enabled": True, "partial_fill_probability": 0.5, "seed": 7}}}
@@ -70,9 +73,15 @@ DAY = {
     "guardian": {"max_daily_loss": 150, "max_loss_streak": 3},
     "execution": {"circuit_breakers": {"max_trades_per_day": 12, "max_trades_per_strategy_per_day": 9}},
 }
+SOON = {kind: hours | {"mis_cutoff": "09:18"} for kind, hours in Sessions().model_dump().items()}
+MONEY = {
+    "execution": {"paper": {"funds": 400_000, "square_off_enabled": True, "queue_enabled": True}},
+    "market": {"sessions": SOON},
+    "guardian": {"max_daily_loss": 400},
+}
 
 Step = tuple[str, Any]
-MONEY = ("quantity", "open_value", "realized_pnl")
+HELD = ("quantity", "open_value", "realized_pnl")
 NUMBER = re.compile(r"\d+\.\d+")
 """In a sentence. The ledger keeps fewer places of a price than it was given."""
 
@@ -96,6 +105,7 @@ def intents(draw: st.DrawFn, number: int, prices: dict[str, Decimal]) -> OrderIn
         validity=draw(st.sampled_from([Validity.DAY, Validity.DAY, Validity.IOC])),
         client_order_id=f"order-{number}",
         strategy=draw(st.sampled_from(["first", "second"])),
+        product=draw(st.sampled_from([Product.MIS, Product.MIS, Product.NRML if symbol == FUTURE else Product.CNC])),
     )
 
 
@@ -163,7 +173,12 @@ def outcome(order: Order) -> dict[str, Any]:
     return shown | {"fills": fills, "reasons": reasons}
 
 
-CASES = {"plain": PLAIN, "partial": PARTIAL, "models": MODELS, "limits": LIMITS, "day": DAY}
+def outcome_of_rms(order: Order) -> dict[str, Any]:
+    """Its name is the broker's id for it, and the ledger has no reason for a stranger."""
+    return outcome(order) | dict.fromkeys(("order_id", "client_order_id", "tag", "reason"))
+
+
+CASES = {"plain": PLAIN, "partial": PARTIAL, "models": MODELS, "limits": LIMITS, "day": DAY, "money": MONEY}
 QUICKLY = settings(deadline=None, max_examples=20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """Without shrinking: a step through the database takes milliseconds, and shrinking takes thousands of them."""
 
@@ -185,11 +200,17 @@ def compare(own: dict[str, Any], steps: list[Step], migrated_file: Path, instrum
             run_durably(path, steps)
             with path.database.read() as connection:
                 positions = positions_of(connection, configured.account)
+            funds = path.funds()
+    assert core.exchange.funds() == funds
     for client_order_id, order in path.orders.items():
-        assert outcome(core.order(client_order_id)) == outcome(order)
+        if order.strategy != RMS:
+            assert outcome(core.order(client_order_id)) == outcome(order)
+    by_rms = sorted((each.order() for each in core.ended() if each.strategy == RMS), key=lambda o: o.client_order_id)
+    theirs = [order for order in path.orders.values() if order.strategy == RMS]
+    assert [outcome_of_rms(order) for order in by_rms] == [outcome_of_rms(order) for order in theirs]
     for position in positions:
         ours = core.guard.holdings.position(position.symbol, position.product)
-        assert [getattr(ours, name) for name in MONEY] == [getattr(position, name) for name in MONEY]
+        assert [getattr(ours, name) for name in HELD] == [getattr(position, name) for name in HELD]
     return core
 
 

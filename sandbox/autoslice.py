@@ -1,13 +1,16 @@
 """Autoslice: an order above the freeze quantity goes as several (Kite documentation, since 27 March 2026)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox.envelopes import KiteError, wrong_input
+from sandbox.envelopes import ErrorType, KiteError, wrong_input
+from sandbox.fault_kinds import FaultKind
 from sandbox.order_desk import OrderDesk
 from sandbox.order_forms import Placement
+from sandbox.routes import Route
 
 MAX_SLICES = 10
+TOO_LITTLE = "Insufficient funds. Required margin is 1.00 but available margin is 0.00."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,14 @@ class Autoslice:
         if len(quantities) > MAX_SLICES:
             raise wrong_input(f"The order would need {len(quantities)} slices, at most {MAX_SLICES} are allowed.")
         parent = await self.desk.send(_slice(asked, quantities[0], "autoslice"))
-        rest = [_slice(asked, quantity, "autoslice", f"autoslice:{parent}") for quantity in quantities[1:]]
+        behind = asked if self.desk.tags_parts else replace(asked, tag=None)
+        rest = [_slice(behind, quantity, "autoslice", f"autoslice:{parent}") for quantity in quantities[1:]]
         return {"order_id": parent, "children": [await self._child(part) for part in rest]}
 
     async def _child(self, part: Placement) -> dict[str, Any]:
         try:
+            if refused := self.desk.faults.take(FaultKind.SLICE_REFUSED, Route.PLACE):
+                raise KiteError(400, ErrorType.MARGIN, refused.message or TOO_LITTLE)
             return {"order_id": await self.desk.send(part)}
         except KiteError as error:
             told = {"code": error.status, "error_type": error.error_type, "message": error.message, "data": error.data}

@@ -119,6 +119,10 @@ class Book:
         timed = (entry.view() for entry in self._entries.values() if entry.details.validity_ttl is not None)
         return [view for view in timed if view.row.state is BookState.WORKING]
 
+    def legs(self) -> list[OrderView]:
+        """Of iceberg orders, hidden or not."""
+        return [entry.view() for entry in self._entries.values() if entry.details.leg is not None]
+
     def wipe(self) -> list[BrokerOrderId]:
         """Begin a new day: forget what has ended, and all trades. Gives the orders that are forgotten."""
         ended = [view.row.broker_order_id for view in self.all() if view.row.state is not BookState.WORKING]

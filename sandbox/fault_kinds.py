@@ -24,6 +24,7 @@ class FaultKind(StrEnum):
     ORDER_HIDDEN = "order_hidden"
     STUCK_OPEN_PENDING = "stuck_open_pending"
     REJECTED_LATER = "rejected_later"
+    SLICE_REFUSED = "slice_refused"
     FILL_DURING_CANCEL = "fill_during_cancel"
     PARTIAL_THEN_CANCEL = "partial_then_cancel"
     FOREIGN_ORDER = "foreign_order"
@@ -67,6 +68,7 @@ NATURES: dict[FaultKind, Nature] = {
     K.ORDER_HIDDEN: Nature("takes an order that no book, history or trade shows for `seconds`", PLACE, 5),
     K.STUCK_OPEN_PENDING: Nature("takes an order that stays OPEN PENDING for `seconds`", PLACE, FOR_GOOD),
     K.REJECTED_LATER: Nature("takes an order, and its row is REJECTED with `message`", PLACE),
+    K.SLICE_REFUSED: Nature("takes an autoslice order without one of its slices, refused with `message`", PLACE),
     K.FILL_DURING_CANCEL: Nature("takes a cancel, but the order is filled before it gets there", CANCEL),
     K.PARTIAL_THEN_CANCEL: Nature("takes a cancel, and half of the order is filled before it gets there", CANCEL),
     K.FOREIGN_ORDER: Nature("places an order of somebody else, without a tag, beside the one that is placed", PLACE),
@@ -79,7 +81,7 @@ NATURES: dict[FaultKind, Nature] = {
 SPECIAL = frozenset(
     {
         *(K.ORDER_HIDDEN, K.STUCK_OPEN_PENDING, K.REJECTED_LATER, K.FOREIGN_ORDER),
-        *(K.FILL_DURING_CANCEL, K.PARTIAL_THEN_CANCEL, K.BOOK_STALE),
+        *(K.FILL_DURING_CANCEL, K.PARTIAL_THEN_CANCEL, K.BOOK_STALE, K.SLICE_REFUSED),
     }
 )
 """Kinds that make sense on their own routes only; the rest can strike any route that needs a token."""

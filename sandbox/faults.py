@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sandbox.fault_kinds import NATURES, FaultKind, possible_routes
 from sandbox.routes import Route
 
+WITH_MESSAGE = (FaultKind.REFUSED, FaultKind.REJECTED_LATER, FaultKind.SLICE_REFUSED)
+
 
 class FaultRule(BaseModel):
     """When one kind of fault strikes: exactly one of `probability`, `count` and `next`."""
@@ -40,7 +42,7 @@ class FaultRule(BaseModel):
         if self.routes is not None and not self.routes <= possible_routes(self.kind):
             raise ValueError(f"routes: {self.kind} strikes only {sorted(possible_routes(self.kind)) or 'by itself'}")
         told = {"http_status", "error_type"} if self.kind is not FaultKind.REFUSED else set()
-        told |= {"message"} if self.kind not in (FaultKind.REFUSED, FaultKind.REJECTED_LATER) else set()
+        told |= {"message"} if self.kind not in WITH_MESSAGE else set()
         if given := sorted(field for field in told if getattr(self, field) is not None):
             raise ValueError(f"{given[0]}: {self.kind} takes none")
         return self

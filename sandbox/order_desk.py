@@ -13,6 +13,7 @@ from sandbox.envelopes import KiteError, unknown_order, wrong_input
 from sandbox.exchange import Exchange
 from sandbox.fault_kinds import FaultKind
 from sandbox.faults import Faults
+from sandbox.iceberg import due_legs, first_leg
 from sandbox.order_forms import Form, Placement, Variety, first_problem, read_modification
 from sandbox.quotes import Quotes
 from sandbox.rms import Rms
@@ -37,6 +38,8 @@ class OrderDesk:
     faults: Faults
     tally: Tally
     clock: Callable[[], datetime]
+    tags_parts: bool = True
+    """Whether legs and slices behind the first carry the user's tag."""
     _releases: dict[BrokerOrderId, datetime] = field(default_factory=dict)
 
     async def place(self, asked: Placement) -> BrokerOrderId:
@@ -44,7 +47,7 @@ class OrderDesk:
         if self.faults.take(FaultKind.FOREIGN_ORDER, Route.PLACE):
             lot = self.rms.instruments.get(asked.terms.symbol)
             await self.place_foreign(asked.terms.model_copy(update={"quantity": lot.lot_size if lot else 1}))
-        return await self.send(asked)
+        return await self.send(first_leg(asked))
 
     async def place_foreign(self, terms: Terms) -> BrokerOrderId:
         """An order that did not come through the app: no tag, and no postbacks."""
@@ -77,7 +80,8 @@ class OrderDesk:
         return await self.exchange.cancel(order)
 
     async def keep_time(self) -> None:
-        """Release what was stuck long enough, and cancel what outlived its minutes (validity TTL)."""
+        """Release what was stuck long enough, cancel what outlived its minutes (validity TTL), and make the legs of
+        iceberg orders that are due."""
         now = self.clock()
         for order in [order for order, at in self._releases.items() if at <= now]:
             del self._releases[order]
@@ -85,6 +89,8 @@ class OrderDesk:
         for view in self.exchange.book.working_with_ttl():
             if view.row.placed_at + timedelta(minutes=view.details.validity_ttl or 0) <= now:
                 await _if_possible(self.exchange.cancel(view.row.broker_order_id))
+        for leg in list(due_legs(self.exchange.book.legs(), tagged=self.tags_parts)):
+            await _if_possible(self.send(leg))
 
     async def send(self, asked: Placement) -> BrokerOrderId:
         """Past the checks. Who asks for several orders at once has them checked as one."""

@@ -12,13 +12,14 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from sandbox.envelopes import wrong_input
-from sandbox.store import OrderDetails
+from sandbox.store import Leg, OrderDetails
 from trading.order import Amendment, OrderType, Product, Side, Tag, Terms, Validity
 
 Form = Mapping[str, object]
 Word = TypeVar("Word", bound=StrEnum)
 
 MAX_TAG = 20
+MOST_LEGS = 50
 TTL = "TTL"
 AUTOMATIC = Decimal(-1)
 """Market protection that Kite chooses."""
@@ -33,6 +34,7 @@ class Variety(StrEnum):
 
     REGULAR = "regular"
     AMO = "amo"
+    ICEBERG = "iceberg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Placement:
     terms: Terms
     tag: Tag | None
     details: OrderDetails
-    autoslice: bool
+    autoslice: bool = False
 
     @property
     def exchange(self) -> str:
@@ -79,6 +81,7 @@ def read_placement(variety: str, form: Form, user_id: str) -> Placement:
         disclosed_quantity=_whole(form, "disclosed_quantity") or 0,
         market_protection=protection,
         system_tags=_protection_tags(protection),
+        leg=read_first_leg(form, _whole(form, "quantity") or 0) if chosen is Variety.ICEBERG else None,
     )
     terms = {
         "symbol": symbol,
@@ -91,6 +94,16 @@ def read_placement(variety: str, form: Form, user_id: str) -> Placement:
         "validity": Validity.DAY if validity == TTL else _word(Validity, "validity", validity),
     }
     return Placement(chosen, _terms(terms), _tag(form), details, _text(form, "autoslice") == "true")
+
+
+def read_first_leg(form: Form, quantity: int) -> Leg:
+    """Both figures are needed, 2 to 50 legs (Kite documentation). All but the last are whole."""
+    legs, size = _whole(form, "iceberg_legs") or 0, _whole(form, "iceberg_quantity") or 0
+    if not 2 <= legs <= MOST_LEGS:
+        raise wrong_input(f"Invalid `iceberg_legs`: must be 2 to {MOST_LEGS}.")
+    if not (legs - 1) * size < quantity <= legs * size:
+        raise wrong_input("Invalid `iceberg_quantity`: the legs must make up the quantity.")
+    return Leg(number=1, legs=legs, quantity=size, total=quantity)
 
 
 def read_modification(form: Form, present: Terms, details: OrderDetails) -> Modification:

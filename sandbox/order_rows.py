@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.book import DayTrade, OrderView
+from sandbox.store import Leg
 from trading.brokers.book import BookState
 from trading.brokers.paper_orders import KiteStatus
 from trading.market.calendar import IST
@@ -55,7 +56,7 @@ class OrderRows:
             "placed_by": details.placed_by,
             "account_id": self._user_id,
             "order_id": row.broker_order_id,
-            "parent_order_id": None,
+            "parent_order_id": details.leg.parent if details.leg else None,
             "variety": details.variety,
             "status": row.status,
             "status_message": row.message,
@@ -77,7 +78,7 @@ class OrderRows:
             "pending_quantity": 0 if row.state in (BookState.COMPLETE, BookState.REJECTED) else remaining,
             "cancelled_quantity": remaining if ended and row.state is not BookState.REJECTED else 0,
             "market_protection": details.market_protection,
-            "meta": {},
+            "meta": _meta(details.leg),
             "tag": row.tag,
             "tags": tags or None,
             "guid": None,
@@ -139,6 +140,13 @@ def average_price(view: OrderView) -> Decimal:
         return Decimal(0)
     value = sum((trade.fill.price * trade.fill.quantity for trade in view.trades), Decimal(0))
     return (value / quantity).quantize(PRICE_PLACES)
+
+
+def _meta(leg: Leg | None) -> Row:
+    if leg is None:
+        return {}
+    told = {"leg": leg.number, "legs": leg.legs, "leg_quantity": leg.quantity}
+    return {"iceberg": told | {"total_quantity": leg.total, "remaining_quantity": leg.remaining}}
 
 
 def _times(view: OrderView) -> Row:

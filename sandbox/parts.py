@@ -60,7 +60,9 @@ class Parts:
             settings.user_id, settings.cash, self.instruments, self.quotes, self.exchange.book.working_rows
         )
         rms = Rms(self.instruments, self.quotes, self.portfolio, lambda: self.exchange.is_open)
-        self.desk = OrderDesk(self.exchange, rms, self.quotes, self.faults, self.tally, clock)
+        self.desk = OrderDesk(
+            self.exchange, rms, self.quotes, self.faults, self.tally, clock, tags_parts=settings.tags_parts
+        )
         self.ticker = Ticker(self.sessions, self.quotes, self.faults, settings.user_id, entitled=settings.market_data)
         self.updates = OrderUpdates(self.rows, self.faults)
         self.feed = MarketFeed(self.exchange, self.quotes, self.ticker, clock)

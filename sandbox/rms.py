@@ -30,7 +30,11 @@ class Rms:
 
     def check_placement(self, asked: Placement) -> None:
         """Raises `KiteError` with the first rule that is broken."""
-        instrument = self.check_terms(asked.terms, asked.autoslice)
+        whole = asked.terms
+        leg = asked.details.leg
+        single = whole.model_copy(update={"quantity": leg.quantity}) if leg else whole
+        instrument = self.check_terms(single, asked.autoslice)
+        _lots(whole, instrument)
         self._session(asked.variety)
         self._funds(asked.terms, instrument)
 
@@ -72,6 +76,8 @@ class Rms:
         )
 
     def _session(self, variety: Variety) -> None:
+        if variety is Variety.ICEBERG and not self.is_open():
+            raise wrong_input("Iceberg orders cannot be placed while the market is closed.")
         if variety is Variety.REGULAR and not self.is_open():
             message = "Your order could not be converted to a After Market Order (AMO)."
             raise wrong_input(message, SWITCH_TO_AMO)

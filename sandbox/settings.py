@@ -68,6 +68,8 @@ class SandboxSettings(BaseModel):
     rate_limits: bool = True
     market_data: bool = True
     """Without it, quotes and the WebSocket answer 403, as on Kite's free plan."""
+    tags_parts: bool = True
+    """Whether the parts of one order (legs, slices) behind the first carry its tag; Kite does not document it."""
     heartbeat_seconds: Annotated[float, Field(gt=0, le=3600)] = 2.0
     """Between the one-byte messages on each socket."""
     seed: int = 0

@@ -25,6 +25,35 @@ _orders = sa.Table(
 _tokens = sa.Table("sandbox_tokens", metadata, sa.Column("access_token", sa.Text, primary_key=True))
 
 
+class Leg(BaseModel):
+    """Of an iceberg order: which of its rows this is, and what all of them are to add up to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: Annotated[int, Field(ge=1)]
+    legs: int
+    quantity: int
+    """Of each leg but the last."""
+    total: int
+    parent: BrokerOrderId | None = None
+    """The first leg; `None` of the first."""
+
+    @property
+    def remaining(self) -> int:
+        """What is left for the legs behind it."""
+        return max(self.total - self.number * self.quantity, 0)
+
+    @property
+    def own_quantity(self) -> int:
+        return min(self.quantity, self.total - (self.number - 1) * self.quantity)
+
+    def next(self, own: BrokerOrderId) -> "Leg | None":
+        """The leg behind this one, whose order id is `own`; `None` behind the last."""
+        if not self.remaining:
+            return None
+        return self.model_copy(update={"number": self.number + 1, "parent": self.parent or own})
+
+
 class OrderDetails(BaseModel):
     """What Kite's rows show of an order and the exchange has no use for."""
 
@@ -44,6 +73,8 @@ class OrderDetails(BaseModel):
     """Percent; -1 is Kite's own choice."""
     system_tags: tuple[str, ...] = ()
     """Kite's own, such as `mktp`."""
+    leg: Leg | None = None
+    """Of an iceberg order."""
 
 
 class Store:

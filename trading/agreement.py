@@ -14,6 +14,7 @@ from trading.lifecycle import Reported, step
 from trading.market.calendar import IST
 from trading.narration import sentence
 from trading.order import Fill, Order, Status
+from trading.slices import as_asked
 
 SAME = {
     BookState.WORKING: (Status.PLACED, Status.PARTIAL),
@@ -51,6 +52,7 @@ def against_book(
     """The ledger's order against its row of the book and that row's trades."""
     if row is None:
         return [f"{order.status} in the ledger, not in the broker's book"] if _is_expected(order, now) else []
+    row = as_asked(order, row) if order.is_autosliced else row
     found = []
     if order.status not in SAME[row.state] and not (late and row.state is not BookState.WORKING):
         found.append(f"{order.status} in the ledger, {row.status} at the broker")

@@ -11,7 +11,8 @@ Rules
 4. An end is proved by the book. A row that says the order is over is believed only when the trades add up to what
    the row says was filled; until then the order goes on working and is looked at again.
 5. A pair that is not in the table changes nothing. So every event applied twice changes nothing either.
-6. The terms are the broker's: a working row restates quantity, price, trigger and type (Kite: `quantity` of a
+6. An autoslice order is several rows of the book, shown as one. It is over when all of them are (`trading/slices.py`).
+7. The terms are the broker's: a working row restates quantity, price, trigger and type (Kite: `quantity` of a
    modification is the new total; FIX D10 to D12).
 """
 
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from trading import slices
 from trading.brokers.book import BookReport, BookState
 from trading.order import BrokerOrderId, Fill, Order, OrderType, Status, Terms
 from trading.settlement import Settlement
@@ -120,6 +122,10 @@ class Receipt:
     """The broker's answer to a placement: its id for the order."""
 
     broker_order_id: BrokerOrderId
+    slices: tuple[BrokerOrderId, ...] = ()
+    """Of an autoslice order: all that was made of it."""
+    refusals: tuple[str, ...] = ()
+    """Of an autoslice order: what was not taken of it, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +237,10 @@ def _withdrawn(order: Order, event: Withdrawn) -> dict[str, Any]:
 
 
 def _receipt(order: Order, event: Receipt) -> dict[str, Any]:
-    known = {"broker_order_id": order.broker_order_id or event.broker_order_id}
-    return known | _moved(order, T.ACCEPT)
+    known: dict[str, Any] = {"broker_order_id": order.broker_order_id or event.broker_order_id}
+    if event.slices:
+        known |= {"slices": order.slices or event.slices, "reasons": _with_reasons(order, *event.refusals)}
+    return known | {"status": next_status(order.status, T.ACCEPT)}
 
 
 def _answer_lost(order: Order, event: AnswerLost) -> dict[str, Any]:
@@ -293,7 +301,13 @@ class Row(Protocol):
 
 
 def _reported(order: Order, event: Reported) -> dict[str, Any]:
-    return reported(order, event.report.row, event.report.fills)
+    row = event.report.row
+    if not order.is_autosliced:
+        return reported(order, row, event.report.fills)
+    if slices.is_short(order, row) or order.broker_order_id not in (None, row.broker_order_id):
+        return {}
+    known = {"slices": order.slices or slices.ids_of(row)}
+    return known | reported(order, slices.as_asked(order, row), event.report.fills)
 
 
 def reported(order: Order, row: Row, seen: tuple[Fill, ...]) -> dict[str, Any]:

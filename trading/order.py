@@ -13,8 +13,10 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    SerializerFunctionWrapHandler,
     computed_field,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -161,12 +163,42 @@ class Instructions(Frozen):
     """Shares of the order that the market sees; equities only."""
     market_protection: Annotated[Decimal, Field(gt=0, le=100, decimal_places=2)] | None = None
     """Percent, for MARKET and SL-M, instead of the account's setting."""
+    iceberg_legs: Annotated[int, Field(strict=True, ge=2, le=50)] | None = None
+    """Legs that go to the exchange one after the other, each when the one before is filled."""
+    iceberg_quantity: Quantity | None = None
+    """Shares or units of each leg but the last, which has the rest."""
+    autoslice: Annotated[bool, Field(strict=True)] | None = None
+    """Whether Kite may split what is above the exchange's freeze quantity into several orders, all at once."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_dump(exclude_none=True):
             raise ValueError("instructions: give at least one")
+        if self.autoslice is False:
+            raise ValueError("autoslice: is true, or is left out")
+        if (self.iceberg_legs is None) != (self.iceberg_quantity is None):
+            raise ValueError("iceberg_legs: belongs together with iceberg_quantity")
+        if self.is_iceberg and (self.autoslice or self.disclosed_quantity):
+            raise ValueError("iceberg_legs: an iceberg order takes neither autoslice nor disclosed_quantity")
         return self
+
+    @property
+    def is_iceberg(self) -> bool:
+        return self.iceberg_legs is not None
+
+    @property
+    def splits(self) -> bool:
+        """Whether the order is several rows of Kite's book."""
+        return self.is_iceberg or self.autoslice is not None
+
+    @model_serializer(mode="wrap")
+    def _older_ones_read_as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is split is told only where it is: a fingerprint is made of these words."""
+        content: dict[str, Any] = dump(self)
+        return {name: value for name, value in content.items() if value is not None or name not in SPLITTING}
+
+
+SPLITTING = frozenset({"iceberg_legs", "iceberg_quantity", "autoslice"})
 
 
 def new_client_order_id() -> ClientOrderId:
@@ -204,7 +236,24 @@ class OrderIntent(Terms):
             raise ValueError("disclosed_quantity: may be at most the quantity")
         if given.market_protection is not None and self.order_type not in (OrderType.MARKET, OrderType.SL_M):
             raise ValueError("market_protection: is for MARKET and SL-M orders")
+        self._iceberg_fits(given)
         return self
+
+    def _iceberg_fits(self, given: Instructions) -> None:
+        """Kite's documentation names order types for no variety; that an iceberg order rests is what is certain."""
+        if given.iceberg_legs is None or given.iceberg_quantity is None:
+            return
+        if self.order_type is not OrderType.LIMIT:
+            raise ValueError("iceberg_legs: an iceberg order is a LIMIT order")
+        if self.validity is Validity.IOC:
+            raise ValueError("iceberg_legs: an iceberg order cannot be IOC, its legs wait for each other")
+        if (
+            not (given.iceberg_legs - 1) * given.iceberg_quantity
+            < self.quantity
+            <= (given.iceberg_legs * given.iceberg_quantity)
+        ):
+            legs = f"{given.iceberg_legs} legs of {given.iceberg_quantity}"
+            raise ValueError(f"iceberg_quantity: {legs} do not make up {self.quantity}: all but the last are whole")
 
     @field_validator("client_order_id")
     @classmethod
@@ -269,6 +318,9 @@ class Order(Terms):
     tag: Tag
     status: Status = Status.PENDING
     broker_order_id: BrokerOrderId | None = None
+    """Of an order that the broker split: that of its first row."""
+    slices: tuple[BrokerOrderId, ...] = ()
+    """Of an autoslice order: all the rows that the broker made of it, once that is proved."""
     fills: tuple[Fill, ...] = ()
     reasons: tuple[str, ...] = ()
     """Why it stands as it does, oldest first, in words a trader understands."""
@@ -317,6 +369,10 @@ class Order(Terms):
     @property
     def remaining(self) -> int:
         return max(self.quantity - self.filled_quantity, 0)
+
+    @property
+    def is_autosliced(self) -> bool:
+        return self.instructions is not None and self.instructions.autoslice is not None
 
     @property
     def qty(self) -> int:

@@ -35,6 +35,10 @@ class Accepted(Frozen):
     broker_order_id: BrokerOrderId
     report: BookReport | None = None
     """The book's row and trades, where the broker's answer already carries them."""
+    slices: tuple[BrokerOrderId, ...] = ()
+    """Of an autoslice order: the ids of all that were taken."""
+    refusals: tuple[str, ...] = ()
+    """Of an autoslice order: why slices of it were not taken."""
 
 
 class Refused(Frozen):

@@ -173,7 +173,9 @@ def _kite(
     reads = Pacer(database, f"{settings.account} reads", READS_PER_SECOND, 60 * READS_PER_SECOND)
     is_open = OpenHours(settings.market, instruments)
     quotes = Pacer(database, f"{settings.account} quotes", 1, 60)
-    return KiteBroker(settings.kite, settings.execution.live, token, is_open, now, reads, quotes), token
+    live = settings.execution.live
+    commands = Pacer(database, settings.account, live.orders_per_second, live.orders_per_minute)
+    return KiteBroker(settings.kite, live, token, is_open, now, reads, quotes, commands), token
 
 
 def _needs_api_key(settings: Settings) -> None:

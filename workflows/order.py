@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from trading.brokers.book import BookReport
     from trading.events import EVENT_OF, Entry, EventType
     from trading.guardian.verdict import Approval, Existing, Policy, Refusals
+    from trading.lost_slices import LostSlices
     from trading.market.calendar import IST
     from trading.narration import sentence
     from trading.order import Amendment, Frozen, Mode, Order, OrderIntent, OrderType, Status
@@ -247,7 +248,7 @@ class OrderWorkflow:
         self._woken = False
         answer = await calls.place(self._order, policy)
         if isinstance(answer, outcome.Accepted):
-            self._apply(lifecycle.Receipt(answer.broker_order_id))
+            self._apply(lifecycle.Receipt(answer.broker_order_id, answer.slices, answer.refusals))
             self._read(answer.report)
         elif isinstance(answer, outcome.Refused):
             self._apply(lifecycle.Refused((_refusal(answer.evidence),)))
@@ -279,13 +280,18 @@ class OrderWorkflow:
         """
         await self._record()
         absent_since, reads, misses = None, 0, 0
+        slices = LostSlices(timedelta(seconds=self._approved.settle_window))
         while self._order.status is Status.UNKNOWN:
             if self._is_beyond_the_book():
                 await self._await_review()
                 continue
             self._woken = False
             seen = await calls.look(self._order)
+            shown = slices.seen(self._order, seen.report.row if isinstance(seen, Found) else None, workflow.now())
+            if shown is not None:
+                self._apply(shown)
             if isinstance(seen, Found):
+                absent_since, reads, misses = None, 0, 0
                 self._read(seen.report)
             elif isinstance(seen, Unreadable):
                 absent_since, reads, misses = None, 0, misses + 1

@@ -67,6 +67,13 @@ def place(
     within: Annotated[
         float | None, typer.Option(min=0.1, max=86_400, help="Send it within this many seconds or not at all.")
     ] = None,
+    iceberg_legs: Annotated[
+        int | None, typer.Option(help="Split it into so many legs, one after the other; live only.")
+    ] = None,
+    iceberg_quantity: Annotated[int | None, typer.Option(help="Quantity of each leg, but for the last.")] = None,
+    autoslice: Annotated[
+        bool, typer.Option("--autoslice", help="Let Kite split it at the exchange's freeze quantity; live only.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the proved end.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and record it, and send nothing.")] = False,
     home: HomeOption = HOME,
@@ -95,6 +102,8 @@ def place(
         "dry_run": dry_run,
     }
     content |= {"client_order_id": client_order_id} if client_order_id is not None else {}
+    splitting = {"iceberg_legs": iceberg_legs, "iceberg_quantity": iceberg_quantity, "autoslice": autoslice or None}
+    content |= {"instructions": splitting} if any(value is not None for value in splitting.values()) else {}
     try:
         intent = OrderIntent(**content)
     except ValidationError as error:

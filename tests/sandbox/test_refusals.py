@@ -59,7 +59,14 @@ def refusal(kite: KiteConnect, **terms: Any) -> KiteException:
         (order(validity="GTC"), "Invalid `validity`"),
         (order(validity="TTL"), "`validity_ttl`"),
         (order(validity_ttl=5), "`validity_ttl`"),
-        (order(variety="iceberg"), "Invalid `variety`"),
+        (order(variety="co"), "Invalid `variety`"),
+        (order(variety="iceberg"), "Invalid `iceberg_legs`: must be 2 to 50"),
+        (order(variety="iceberg", iceberg_legs=1, iceberg_quantity=10), "Invalid `iceberg_legs`"),
+        (order(variety="iceberg", iceberg_legs=3, iceberg_quantity=3), "the legs must make up the quantity"),
+        (
+            order(24300.0, variety="iceberg", quantity=75 * 3, iceberg_legs=3, iceberg_quantity=80, **NIFTY),
+            "multiples of the lot size",
+        ),
         (order(variety="amo"), "can be placed only while the market is closed"),
         (order(24300.0, quantity=10, **NIFTY), "multiples of the lot size of 75"),
         (

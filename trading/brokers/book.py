@@ -48,6 +48,9 @@ class BrokerOrder:
     updated_at: datetime
     variety: str = "regular"
     """Kite's path component: a change or a cancel must name the one that the order was placed with."""
+    slices: tuple[BrokerOrderId, ...] = ()
+    """Where this stands for several rows of an autoslice order: theirs, as far as the book shows them. `quantity` is
+    then what those add up to, which may be less than was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from trading.brokers.book import BookState, BrokerOrder, BrokerPosition, Funds
+from trading.brokers.kite_families import Part, part_of
 from trading.market.calendar import IST
 from trading.order import BrokerOrderId, Fill, OrderType, Product, Side, Tag, TradeId, Validity
 
@@ -47,6 +48,16 @@ def order_from(row: Row, is_open: IsOpen) -> BrokerOrder | None:
             updated_at=updated_at,
             variety=str(row.get("variety") or "regular"),
         )
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def part_from(row: Row, is_open: IsOpen) -> Part | None:
+    """The same as a part of an order of which Kite may have made several; `None` also for an iceberg's leg that does
+    not tell of what."""
+    order = order_from(row, is_open)
+    try:
+        return None if order is None else part_of(row, order, is_ours=may_be_ours(row))
     except (KeyError, ValueError, TypeError):
         return None
 

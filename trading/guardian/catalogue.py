@@ -29,6 +29,8 @@ ALWAYS: tuple[type[Check], ...] = (
     terms.LotMultiple,
     terms.PricesOnTick,
     terms.Expressible,
+    terms.LegsInLots,
+    terms.SlicesApply,
     account.NotHalted,
     account.OnlyReducing,
     account.NothingUnsettled,

@@ -12,6 +12,8 @@ LARGEST_VALUE = Decimal(10) ** 14
 """Rupees, a hundred trillion: no order is worth as much."""
 EQUITY = ("NSE", "BSE")
 """Kite's segments of shares; those of derivatives have a dash, as in `NFO-FUT`."""
+MOST_SLICES = 10
+"""That Kite makes of one order (Kite documentation, autoslice)."""
 ALLOWED = {True: (Product.MIS, Product.CNC, Product.MTF), False: (Product.MIS, Product.NRML)}
 """Products for shares, and for derivatives (Kite documentation, products)."""
 
@@ -104,7 +106,8 @@ class Expressible(Check):
 
 @dataclass(frozen=True, slots=True)
 class WithinFreezeQuantity(Check):
-    """The exchange takes no single order above its freeze quantity."""
+    """The exchange takes no single order above its freeze quantity. A leg of an iceberg is one, and so is each of the
+    ten slices that Kite makes at most."""
 
     limits: dict[str, int]
     """Units, by tradingsymbol or underlying."""
@@ -115,7 +118,40 @@ class WithinFreezeQuantity(Check):
         own = terms.symbol.partition(":")[2]
         underlying = situation.instrument.name if situation.instrument else own
         limit = self.limits.get(own) or self.limits.get(underlying)
-        if limit is None or terms.quantity <= limit:
+        given = situation.order.instructions
+        single, what = terms.quantity, "in one order"
+        if given is not None and given.iceberg_quantity is not None:
+            single, what = given.iceberg_quantity, "in one leg"
+        elif given is not None and given.autoslice and limit is not None:
+            limit, what = MOST_SLICES * limit, f"in {MOST_SLICES} slices"
+        if limit is None or single <= limit:
             return None
-        message = f"the exchange takes at most {limit} of {underlying} in one order, was {terms.quantity}"
-        return Failure(message, limit, terms.quantity)
+        return Failure(f"the exchange takes at most {limit} of {underlying} {what}, was {single}", limit, single)
+
+
+class LegsInLots(Check):
+    """Each leg of an iceberg order must be a whole number of lots."""
+
+    code: ClassVar[str] = "ICEBERG_LOT"
+    when: ClassVar[When] = When.ALWAYS
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        lot = situation.instrument.lot_size if situation.instrument else 0
+        leg = situation.order.instructions.iceberg_quantity if situation.order.instructions else None
+        if lot <= 0 or leg is None or leg % lot == 0:
+            return None
+        return Failure(f"iceberg_quantity must be a multiple of the lot of {lot}, was {leg}", lot, leg)
+
+
+class SlicesApply(Check):
+    """Autoslice is for derivatives: they have a freeze quantity at which Kite can split."""
+
+    code: ClassVar[str] = "AUTOSLICE_NOT_APPLICABLE"
+    when: ClassVar[When] = When.ALWAYS
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        instrument = situation.instrument
+        if instrument is None or instrument.segment not in EQUITY or not situation.order.is_autosliced:
+            return None
+        message = f"autoslice splits at the freeze quantity of a derivative, and {terms.symbol} has none"
+        return Failure(message, value=terms.symbol)

@@ -30,6 +30,8 @@ SETTLE_READS = 4
 INVALID_TERMS = "INVALID_TERMS"
 """The terms after a change would not fit together."""
 DRY_RUN = "dry run: everything was checked, nothing was sent"
+SPLIT = "SPLIT_ORDER"
+NO_AMENDMENT = "Kite made several orders of it (iceberg, autoslice), and they do not change together: cancel it"
 NOT_OPEN = "NOT_OPEN"
 """Nothing is reserved for the order that is to be changed: it has ended, or was never approved."""
 
@@ -89,6 +91,8 @@ class Guardian:
         Until the book shows the change, or `withdraw_amendment` says that it was not made, enough is reserved for the
         order with and without it.
         """
+        if order.instructions is not None and order.instructions.splits:
+            return (Refusal(code=SPLIT, message=NO_AMENDMENT),)
         try:
             terms = change.applied_to(order)
         except ValueError as error:

@@ -33,6 +33,7 @@ def order_row(order: Order) -> dict[str, Any]:
     row = {name: _plain(getattr(order, name)) for name in SHARED}
     return row | {
         "tags": order.tags or None,
+        "slices": list(order.slices) or None,
         "reasons": list(order.reasons),
         "instructions": order.instructions.model_dump(mode="json") if order.instructions else None,
         "filled_quantity": order.filled_quantity,
@@ -42,7 +43,7 @@ def order_row(order: Order) -> dict[str, Any]:
 
 def order_of(row: Row, trades: Sequence[Row]) -> Order:
     """The order as it was recorded. `trades` are its rows in `fills`, in the order of their number."""
-    content = {name: row[name] for name in SHARED} | {"tags": row["tags"] or {}}
+    content = {name: row[name] for name in SHARED} | {"tags": row["tags"] or {}, "slices": row["slices"] or ()}
     return Order(**content, fills=tuple(Fill(**{name: trade[name] for name in OF_FILL}) for trade in trades))
 
 

@@ -156,6 +156,7 @@ orders = sa.Table(
     _text("reason"),
     sa.Column("reasons", sa.JSON, nullable=False),
     sa.Column("instructions", sa.JSON(none_as_null=True)),
+    sa.Column("slices", sa.JSON(none_as_null=True)),
     sa.Column("tags", sa.JSON(none_as_null=True)),
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("created_at", Moment, nullable=False),

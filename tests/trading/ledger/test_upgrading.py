@@ -27,7 +27,7 @@ def at_revision(database: Database, revision: str) -> Database:
     return database
 
 
-NEW = ("tags", "dry_run")
+NEW = ("tags", "dry_run", "slices")
 """Columns of `orders` that have come since."""
 
 

@@ -7,6 +7,7 @@ import sys
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from temporalio.runtime import Runtime, TelemetryConfig
 
 from chaos.report import show
 from chaos.run import Result, run_somewhere
@@ -17,6 +18,7 @@ console = Console(highlight=False)
 
 def main() -> int:
     plan = _plan()
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))  # that a killed server is missed is no news
     console.print(
         f"seed {plan.seed}: {plan.orders} orders, {plan.faults} faults, {plan.worker_kills} kills of workers, "
         f"{plan.server_kills} of the server"

@@ -5,7 +5,7 @@ ORDERS ?= 200
 FAULTS ?= 100
 SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 
-.PHONY: setup test lint demo bench bench-core bench-durable bench-ledger bench-scale chaos
+.PHONY: setup test lint demo bench bench-core bench-durable bench-parts bench-ledger bench-scale chaos
 
 setup: $(READY)
 
@@ -27,7 +27,7 @@ test: lint
 demo: $(READY)
 	$(BIN)/durable-orders demo
 
-bench: bench-core bench-durable
+bench: bench-core bench-durable bench-parts
 
 bench-core: $(READY)
 	$(BIN)/python -m bench.core
@@ -36,8 +36,13 @@ bench-durable: $(READY)
 	$(BIN)/python -m bench.durable
 	$(BIN)/python -m bench.bus
 
-bench-ledger: $(READY)
+bench-parts: $(READY)
 	$(BIN)/python -m bench.ledger
+	$(BIN)/python -m bench.watch
+	$(BIN)/python -m bench.memory
+
+bench-ledger: $(READY)
+	$(BIN)/python -m bench.ledger --year
 
 bench-scale: $(READY)
 	$(BIN)/python -m bench.scale

@@ -16,16 +16,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import following, market
-from bench.ground import ACCOUNT
 from bench.machine import circumstances
 from bench.processes import WorkerProcess, cpu_seconds
-from bench.rounds import LOT
+from bench.resting import resting_intent
 from bench.sampling import at_once, progress_bar, spread
 from bench.site import Site, site
 from bench.tables import scale_table
 from durable_orders.orders import OrderHandle
-from trading.market.shipped import SHIPPED_SYMBOL
-from trading.order import OrderId, OrderIntent, OrderType, Side
+from trading.order import OrderId
 
 OUTPUT = Path(__file__).parent / "latest-scale.json"
 ORDERS = 10_000
@@ -46,12 +44,12 @@ async def measure(count: int, idle_seconds: float, progress: Progress) -> dict[s
         await _filled_by_a_tick(place, CONCURRENCY)
         progress.update(task, description="idle, with no orders")
         empty = await _idle(place, idle_seconds)
-        before = _memory(place)
+        before = memory_of(place)
         progress.update(task, description="placing")
-        placing = await _place_all(place, count, lambda: progress.advance(task))
+        placing = await place_all(place, count, lambda: progress.advance(task))
         progress.update(task, description="idle, with all of them open")
         full = await _idle(place, idle_seconds)
-        after = _memory(place)
+        after = memory_of(place)
         progress.update(task, description="ticks that fill some")
         seconds = [second for _ in range(BATCHES) for second in await _filled_by_a_tick(place, PROBES)]
         progress.update(task, description="kill and restart")
@@ -64,19 +62,7 @@ async def measure(count: int, idle_seconds: float, progress: Progress) -> dict[s
     return report | {"scale": figures | {"tick_to_recorded_ms": ticks, "restart": restart}}
 
 
-def _intent(limit: Decimal) -> OrderIntent:
-    return OrderIntent(
-        account=ACCOUNT,
-        symbol=SHIPPED_SYMBOL,
-        side=Side.BUY,
-        quantity=LOT,
-        order_type=OrderType.LIMIT,
-        price=limit,
-        strategy="bench",
-    )
-
-
-async def _place_all(place: Site, count: int, done: Callable[[], None]) -> dict[str, float]:
+async def place_all(place: Site, count: int, done: Callable[[], None]) -> dict[str, float]:
     watch = following.Stopwatch()
     await at_once(CONCURRENCY, count, lambda: _placed(place, market.NEVER_MET), done)
     seconds = watch.seconds
@@ -85,7 +71,7 @@ async def _place_all(place: Site, count: int, done: Callable[[], None]) -> dict[
 
 async def _placed(place: Site, limit: Decimal) -> OrderHandle:
     """An order that rests at the broker, and the ledger knows it."""
-    handle = await place.orders.place(_intent(limit))
+    handle = await place.orders.place(resting_intent(limit))
     await handle.placed(following.PATIENCE)
     return handle
 
@@ -119,7 +105,7 @@ async def _idle(place: Site, seconds: float) -> dict[str, Any]:
     }
 
 
-def _memory(place: Site) -> dict[str, float]:
+def memory_of(place: Site) -> dict[str, float]:
     """Resident megabytes."""
     resident = {"worker_mb": place.worker.memory(), "server_mb": int(place.server.memory_info().rss)}
     return {name: round(size / MEGA, 1) for name, size in resident.items()}

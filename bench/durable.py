@@ -46,7 +46,7 @@ class Case:
 
     @property
     def placed(self) -> list[Placed]:
-        return [placed for each in self.rounds for placed in each.placed]
+        return [placed for each in self.rounds for placed in each.orders.results]
 
 
 async def measure(concurrencies: Mapping[int, int], how_often: int, warm_up: int = WARM_UP) -> dict[str, Any]:
@@ -57,15 +57,13 @@ async def measure(concurrencies: Mapping[int, int], how_often: int, warm_up: int
         with progress_bar(console) as progress:
             task = progress.add_task("warming up", total=3 * how_often * len(starters) * sum(concurrencies.values()))
             for client in starters.values():
-                await one_round(client, place.orders(client), 8, warm_up, lambda: None)
+                await one_round(place, client, 8, warm_up, lambda: None)
             cases = []
             for concurrency, count in concurrencies.items():
                 for name, client in starters.items():
                     progress.update(task, description=f"{concurrency} at once, {name}")
                     made = [
-                        await one_round(
-                            client, place.orders(client), concurrency, count, lambda: progress.advance(task)
-                        )
+                        await one_round(place, client, concurrency, count, lambda: progress.advance(task))
                         for _ in range(how_often)
                     ]
                     cases.append(Case(name, concurrency, made))
@@ -92,7 +90,25 @@ async def _figures(place: ground.Ground, cases: Sequence[Case]) -> dict[str, Any
         "history_events_typical": median(lengths),
         "intent_to_exchange_ms": alone["intent_to_exchange_ms"],
         "bare_workflow_ms": alone["bare_workflow_ms"],
+        "cpu_ms": _cpu(cases),
         "cases": details,
+    }
+
+
+def _cpu(cases: Sequence[Case]) -> dict[str, dict[str, float]]:
+    """Milliseconds of a core that each kind takes of the server and of this process, at the median of all rounds."""
+    rounds = [each for case in cases for each in case.rounds]
+    used = {
+        "bare": [each.bare.cpu for each in rounds],
+        "frame": [each.frames.cpu for each in rounds],
+        "order": [each.orders.cpu for each in rounds],
+    }
+    return {
+        kind: {
+            "server": round(median(cpu.server for cpu in spent) * 1000, 1),
+            "worker_and_client": round(median(cpu.process for cpu in spent) * 1000, 1),
+        }
+        for kind, spent in used.items()
     }
 
 
@@ -112,11 +128,11 @@ def _details(case: Case, exchange: Mapping[str, datetime]) -> dict[str, Any]:
         "throughput_ratio": round(median(ratios), 3),
         "throughput_ratios": [round(ratio, 3) for ratio in ratios],
         "frame_ratio": round(median(each.ratio_of_frames for each in case.rounds), 3),
-        "orders_per_second": round(median(each.orders_per_second for each in case.rounds), 1),
-        "bare_per_second": round(median(each.bare_per_second for each in case.rounds), 1),
+        "orders_per_second": round(median(each.orders.per_second for each in case.rounds), 1),
+        "bare_per_second": round(median(each.bare.per_second for each in case.rounds), 1),
         "intent_to_exchange_ms": spread(arrivals, 50, 95, 99),
         "intent_to_end_ms": spread([placed.seconds for placed in case.placed], 50, 95, 99),
-        "bare_workflow_ms": spread([seconds for each in case.rounds for seconds in each.bare_seconds], 50, 95, 99),
+        "bare_workflow_ms": spread([seconds for each in case.rounds for seconds in each.bare.results], 50, 95, 99),
     }
 
 

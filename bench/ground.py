@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+import psutil
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
 from bench.bare import BareWorkflow, FrameWorkflow, nothing
+from bench.processes import cpu_seconds
 from durable_orders.orders import Orders
 from trading.settings import Calendar, Feed, Market, Settings
 from workers import server, worker
@@ -21,6 +24,18 @@ ACCOUNT = "bench"
 BARE_QUEUE = "bare"
 
 
+class Cpu(NamedTuple):
+    """Seconds of a core."""
+
+    server: float
+    process: float
+    """Of this one, with the worker and the client in it."""
+
+    def since(self, before: "Cpu", count: int) -> "Cpu":
+        """What was used since then, for each of so many."""
+        return Cpu((self.server - before.server) / count, (self.process - before.process) / count)
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     home: Home
@@ -29,9 +44,14 @@ class Ground:
     """The worker's own: what it starts may be started eagerly, in this process."""
     stranger: Client
     """A second connection, as another process has it: the server has to hand out the first task."""
+    server: psutil.Process
 
     def orders(self, client: Client) -> Orders:
         return Orders.over(client, self.parts.database, self.parts.settings)
+
+    def cpu(self) -> Cpu:
+        """What both processes have used so far."""
+        return Cpu(cpu_seconds(self.server), cpu_seconds(psutil.Process()))
 
 
 def settings() -> Settings:
@@ -61,4 +81,4 @@ async def running() -> AsyncIterator[Ground]:
             client, stranger = [await Client.connect(address.target, data_converter=data_converter) for _ in range(2)]
             parts = build(home, settings(), client)
             async with worker.running(client, parts), bare_worker(client):
-                yield Ground(home, parts, client, stranger)
+                yield Ground(home, parts, client, stranger, psutil.Process(address.pid))

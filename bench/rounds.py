@@ -1,21 +1,24 @@
 """One round: bare workflows, empty frames, then whole paper orders, all started in exactly the same way."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
+from typing import Generic, TypeVar
 from uuid import uuid4
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from bench.bare import BareWorkflow, FrameWorkflow
-from bench.ground import ACCOUNT, BARE_QUEUE
+from bench.ground import ACCOUNT, BARE_QUEUE, Cpu, Ground
 from bench.sampling import at_once
 from durable_orders.orders import Orders
 from trading.market.shipped import SHIPPED_SYMBOL
 from trading.order import Order, OrderIntent, Side, Status
 from workflows.names import TASK_TIMEOUT
+
+T = TypeVar("T")
 
 LOT = 75
 
@@ -32,29 +35,46 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch(Generic[T]):
+    """Things of one kind, done one after the other or several at once."""
+
+    results: list[T]
+    per_second: float
+    cpu: Cpu
+    """For each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
-    bare_per_second: float
-    bare_seconds: list[float]
-    frames_per_second: float
-    orders_per_second: float
-    placed: list[Placed]
+    bare: Batch[float]
+    """Seconds of each, as of the frames."""
+    frames: Batch[float]
+    orders: Batch[Placed]
 
     @property
     def ratio(self) -> float:
-        return self.orders_per_second / self.bare_per_second
+        return self.orders.per_second / self.bare.per_second
 
     @property
     def ratio_of_frames(self) -> float:
         """What `ratio` would be if an order did nothing in its steps."""
-        return self.frames_per_second / self.bare_per_second
+        return self.frames.per_second / self.bare.per_second
 
 
-async def one_round(client: Client, orders: Orders, concurrency: int, count: int, done: Callable[[], None]) -> Round:
+async def one_round(place: Ground, client: Client, concurrency: int, count: int, done: Callable[[], None]) -> Round:
     """`count` of each, `concurrency` at a time. `done` is called after each one."""
-    bare_seconds, bare_rate = await at_once(concurrency, count, lambda: empty(client, BareWorkflow), done)
-    _, frame_rate = await at_once(concurrency, count, lambda: empty(client, FrameWorkflow), done)
-    placed, orders_rate = await at_once(concurrency, count, lambda: market_order(orders), done)
-    return Round(bare_rate, bare_seconds, frame_rate, orders_rate, placed)
+
+    async def batch(one: Callable[[], Awaitable[T]]) -> Batch[T]:
+        before = place.cpu()
+        results, rate = await at_once(concurrency, count, one, done)
+        return Batch(results, rate, place.cpu().since(before, count))
+
+    orders = place.orders(client)
+    return Round(
+        await batch(lambda: empty(client, BareWorkflow)),
+        await batch(lambda: empty(client, FrameWorkflow)),
+        await batch(lambda: market_order(orders)),
+    )
 
 
 async def empty(client: Client, kind: type[BareWorkflow] | type[FrameWorkflow]) -> float:

@@ -63,6 +63,9 @@ def _summary(durable: Mapping[str, Any]) -> Table:
         "history events per market order (most / typical)",
         f"{durable['history_events_per_market_order']} / {durable['history_events_typical']:g}",
     )
+    for kind, cpu in durable["cpu_ms"].items():
+        words = f"CPU of a {'bare workflow' if kind == 'bare' else kind}: server's / worker's and client's"
+        table.add_row(words, f"{cpu['server']:.0f} / {cpu['worker_and_client']:.0f} ms")
     return table
 
 

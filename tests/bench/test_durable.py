@@ -31,6 +31,8 @@ async def test_every_figure_is_there(report: dict[str, Any]) -> None:
     assert durable["throughput_ratio_to_bare_workflow"] > 0
     assert rising(durable["intent_to_exchange_ms"], "p50", "p95", "p99")
     assert rising(durable["bare_workflow_ms"], "p50", "p95", "p99")
+    assert set(durable["cpu_ms"]) == {"bare", "frame", "order"}
+    assert all(cpu["server"] > 0 and cpu["worker_and_client"] > 0 for cpu in durable["cpu_ms"].values())
     for case in durable["cases"]:
         assert case["orders_per_second"] > 0
         assert case["bare_per_second"] > 0
@@ -51,4 +53,4 @@ async def test_a_market_order_takes_at_most_sixteen_events(report: dict[str, Any
 
 
 async def test_the_report_can_be_shown(report: dict[str, Any]) -> None:
-    assert [table.row_count for table in durable_tables(report)] == [4, 4]
+    assert [table.row_count for table in durable_tables(report)] == [4, 7]

@@ -31,6 +31,7 @@ bench: bench-core bench-durable bench-parts
 
 bench-core: $(READY)
 	$(BIN)/python -m bench.core
+	$(BIN)/python -m bench.core_profile
 
 bench-durable: $(READY)
 	$(BIN)/python -m bench.durable

@@ -1,12 +1,13 @@
 """The documentation says what the code does."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from docs import generate_api, generate_guardian
+from docs import generate_api, generate_guardian, generate_measured
 from docs.generate_lifecycle import TARGET, render
 from durable_orders.backtest.left_out import left_out
 from tests.durable_orders.pages import blocks, follow
@@ -57,6 +58,23 @@ def test_every_setting_that_the_guardians_page_names_is_one() -> None:
 def test_the_api_reference_is_the_one_that_the_docstrings_give() -> None:
     page = generate_api.TARGET.read_text(encoding="utf-8")
     assert page == generate_api.render(), "run: python docs/generate_api.py"
+
+
+def test_the_page_of_measurements_has_the_figures_of_the_benchmarks() -> None:
+    page = generate_measured.TARGET.read_text(encoding="utf-8")
+    assert page == generate_measured.render(), "run: python docs/generate_measured.py"
+    assert generate_measured.MISSING not in page
+
+
+def test_a_goal_counts_as_met_when_its_figure_says_so_and_what_is_not_measured_is_said() -> None:
+    figures = json.loads(generate_measured.LATEST.read_text(encoding="utf-8"))
+    figures["core"] |= {"orders_per_second": 19_999.0, "bytes_per_order": None}
+    short = generate_measured.render(figures, {})
+    assert "| core: market orders a second | 20,000 | 19,999 | **no** |" in short
+    assert "| core: bytes an ended order keeps | under 1,024 | missing | not known |" in short
+    assert short.count(generate_measured.MISSING) == 1, "the ten thousand resting orders"
+    figures["core"]["orders_per_second"] = 20_000.0
+    assert "| 20,000 | 20,000 | yes |" in generate_measured.render(figures, {})
 
 
 def test_every_block_of_the_backtests_page_works_as_it_is_printed(tmp_path: Path) -> None:

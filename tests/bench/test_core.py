@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import core_profile
 from bench.core import Plan, measure, of_peer
 from bench.core_tables import tables
 from bench.peers.installing import Peer
@@ -50,3 +51,11 @@ def test_a_peer_that_fails_is_missing_with_its_reason(
     monkeypatch.setattr("bench.peers.installing.CACHE", tmp_path)
     report = of_peer(Plan(counts=(20,), rounds=1), Peer("it", tmp_path / "with_it.py"))
     assert {kind: case["missing"] for kind, case in report.items()} == {"market": reason, "limit_and_cancel": reason}
+
+
+def test_the_profile_of_the_core_says_where_its_time_goes() -> None:
+    report = core_profile.measure(20)
+    assert 0 < report["rest_percent"] < 100
+    assert round(sum(report["percent"].values()) + report["rest_percent"], 1) == 100
+    assert any(part.startswith("trading/backtest/") for part in report["percent"])
+    assert core_profile.table_of(report).row_count == len(report["percent"]) + 1

@@ -16,7 +16,7 @@ from trading.ledger.last_ticks import last_tick
 from trading.ledger.positions import Position
 from trading.ledger.reading import find_order, list_orders, positions_of
 from trading.market.instruments import Instruments
-from trading.order import Order, Side
+from trading.order import Order
 from trading.settings import Settings
 from trading.unwinding import (
     Closing,
@@ -26,8 +26,9 @@ from trading.unwinding import (
     Unwinding,
     Unwound,
     became,
+    closing,
     position_name,
-    slices,
+    to_close,
 )
 
 
@@ -66,15 +67,15 @@ class UnwindingActivities:
         """Halt the account if that was asked for and nothing is left to close, and tell how everything ended."""
         with self._database.write() as connection:
             now = datetime.now(UTC)
-            to_close = self._to_close(connection) if request.flatten else []
+            remaining = self._to_close(connection) if request.flatten else []
             standing = permission_of(connection, self._account, now).state
-            if request.halt and not to_close and standing is AccountState.REDUCING:
+            if request.halt and not remaining and standing is AccountState.REDUCING:
                 set_state_within(
                     connection, self._account, Permission(AccountState.HALTED, request.reason, request.who, now)
                 )
             for words in problems:
                 add_event(connection, self._account, EventType.ALERT, words, now)
-            left = to_close if request.flatten else [held for held in self._positions(connection) if held.quantity]
+            left = remaining if request.flatten else [held for held in self._positions(connection) if held.quantity]
             return Unwound(
                 state=permission_of(connection, self._account, now).state,
                 cancelled=became(self._named(connection, cancelled)),
@@ -90,19 +91,12 @@ class UnwindingActivities:
         return positions_of(connection, self._account)
 
     def _to_close(self, connection: sa.Connection) -> list[Position]:
-        products = self._settings.guardian.flatten_products
-        return [held for held in self._positions(connection) if held.quantity and held.product in products]
+        return to_close(self._positions(connection), self._settings.guardian)
 
     def _closing(self, connection: sa.Connection, held: Position) -> Closing:
         instrument = self._instruments.get(held.symbol)
         tick = last_tick(connection, self._account, held.symbol)
-        price = tick.last_price if tick else None
-        return Closing(
-            symbol=held.symbol,
-            product=held.product,
-            side=Side.SELL if held.quantity > 0 else Side.BUY,
-            slices=slices(abs(held.quantity), self._settings.guardian, instrument, price),
-        )
+        return closing(held, self._settings.guardian, instrument, tick.last_price if tick else None)
 
     def _named(self, connection: sa.Connection, ids: Sequence[str]) -> list[Order]:
         """Those of the orders that the ledger has, in that order."""

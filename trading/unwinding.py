@@ -5,18 +5,24 @@ else of its symbol and product is open: what an open or unknown order may still 
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 
 from trading.ledger.accounts import AccountState
+from trading.ledger.positions import Position
+from trading.ledger.trips import Trip
 from trading.market.instruments import Instrument
-from trading.order import Frozen, Mode, Order, Product, Side, Status
-from trading.settings import Guardian
+from trading.order import Frozen, Mode, Order, OrderIntent, OrderType, Product, Side, Status
+from trading.settings import Guardian, OnTrip
 
 UNWINDING = "unwind"
 """The strategy of the orders that close positions."""
 ROUNDS = 5
 """So often closing a position is tried, before a human is asked to look."""
+BETWEEN_ROUNDS = timedelta(seconds=1)
+"""Before a position that an order did not close is tried again; doubled each time."""
 MOST_SLICES = 100
+REASON_LENGTH = 480
 
 
 class Unwinding(Frozen):
@@ -123,6 +129,66 @@ def due(picture: Picture, taken: Collection[str], rounds: Mapping[str, int]) -> 
         for closing in picture.closings
         if closing.position not in taken and rounds.get(closing.position, 0) < ROUNDS
     ]
+
+
+def is_out(request: Unwinding, picture: Picture, placed: Mapping[str, str], rounds: Mapping[str, int]) -> bool:
+    """Whether nothing is open, and everything that was to be closed is closed or was tried `ROUNDS` times."""
+    if picture.open or placed:
+        return False
+    if not request.flatten or picture.state is AccountState.HALTED:
+        return True
+    return not due(picture, (), rounds)
+
+
+def problems(rounds: Mapping[str, int]) -> list[str]:
+    """What could not be closed."""
+    return [
+        f"{position} could not be closed in {ROUNDS} tries: look at it; closing orders are still taken"
+        for position, tries in rounds.items()
+        if tries >= ROUNDS
+    ]
+
+
+def after_trip(trip: Trip) -> Unwinding | None:
+    """What a breaker that tripped asks for, by the settings of then; `None` where open orders go on."""
+    if trip.response is OnTrip.KEEP:
+        return None
+    return Unwinding(
+        account=trip.account,
+        reason=f"{trip.cause}: {trip.message}",
+        who=f"by the breaker {trip.cause}",
+        flatten=trip.response is OnTrip.FLATTEN,
+    )
+
+
+def to_close(positions: Iterable[Position], limits: Guardian) -> list[Position]:
+    return [held for held in positions if held.quantity and held.product in limits.flatten_products]
+
+
+def closing(held: Position, limits: Guardian, instrument: Instrument | None, price: Decimal | None) -> Closing:
+    """Of a position. `price` is the last one, in rupees a unit."""
+    return Closing(
+        symbol=held.symbol,
+        product=held.product,
+        side=Side.SELL if held.quantity > 0 else Side.BUY,
+        slices=slices(abs(held.quantity), limits, instrument, price),
+    )
+
+
+def closing_order(request: Unwinding, name: str, of: Closing, quantity: int, mode: Mode) -> OrderIntent:
+    """One of the orders that close a position. `name` is its client order id."""
+    return OrderIntent(
+        account=request.account,
+        mode=mode,
+        client_order_id=name,
+        strategy=UNWINDING,
+        reason=request.reason[:REASON_LENGTH].replace("\x00", " "),
+        symbol=of.symbol,
+        side=of.side,
+        quantity=quantity,
+        order_type=OrderType.MARKET,
+        product=of.product,
+    )
 
 
 def became(orders: Iterable[Order]) -> tuple[Became, ...]:

@@ -16,18 +16,27 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from activities.unwinding import UnwindingActivities
     from trading.ledger.accounts import AccountState
-    from trading.order import Frozen, Order, OrderIntent, OrderType, order_id
-    from trading.unwinding import ROUNDS, UNWINDING, Closing, OpenOrder, Picture, Unwinding, Unwound, busy, due
+    from trading.order import Frozen, Order, OrderIntent, order_id
+    from trading.unwinding import (
+        BETWEEN_ROUNDS,
+        Closing,
+        OpenOrder,
+        Picture,
+        Unwinding,
+        Unwound,
+        busy,
+        closing_order,
+        due,
+        is_out,
+        problems,
+    )
     from workflows import calls, names
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=100), timedelta(seconds=5)
 """Between two looks, doubled as long as nothing changes."""
-BETWEEN_ROUNDS = timedelta(seconds=1)
-"""Before a position that an order did not close is tried again; doubled each time."""
 ASK_AGAIN = timedelta(seconds=5)
 """Between two requests to cancel an order that nobody else asks for."""
 BOTH_RACED = timedelta(milliseconds=200)
-REASON_LENGTH = 480
 
 
 class Progress(Frozen):
@@ -153,20 +162,9 @@ class UnwindWorkflow:
                 await self._place(self._order_for(closing, quantity, picture), position)
 
     def _order_for(self, closing: Closing, quantity: int, picture: Picture) -> OrderIntent:
-        request = self._progress.request
         own = workflow.info().first_execution_run_id[-12:]
-        return OrderIntent(
-            account=request.account,
-            mode=picture.mode,
-            client_order_id=f"flatten-{own}-{len(self._progress.closed) + 1}",
-            strategy=UNWINDING,
-            reason=request.reason[:REASON_LENGTH].replace("\x00", " "),
-            symbol=closing.symbol,
-            side=closing.side,
-            quantity=quantity,
-            order_type=OrderType.MARKET,
-            product=closing.product,
-        )
+        name = f"flatten-{own}-{len(self._progress.closed) + 1}"
+        return closing_order(self._progress.request, name, closing, quantity, picture.mode)
 
     async def _place(self, intent: OrderIntent, position: str) -> None:
         """The order lives on whatever becomes of this workflow."""
@@ -187,11 +185,8 @@ class UnwindWorkflow:
         )
 
     def _is_out(self, picture: Picture) -> bool:
-        if picture.open or self._progress.placed or self._joining:
-            return False
-        if not self._progress.request.flatten or picture.state is AccountState.HALTED:
-            return True
-        return not due(picture, (), self._progress.rounds)
+        progress = self._progress
+        return not self._joining and is_out(progress.request, picture, progress.placed, progress.rounds)
 
     async def _wait(self) -> None:
         try:
@@ -201,14 +196,9 @@ class UnwindWorkflow:
 
     async def _finish(self) -> Unwound:
         progress = self._progress
-        problems = [
-            f"{position} could not be closed in {ROUNDS} tries: look at it; closing orders are still taken"
-            for position, tries in progress.rounds.items()
-            if tries >= ROUNDS
-        ]
         return await workflow.execute_local_activity_method(
             UnwindingActivities.finish,
-            args=[progress.request, list(progress.asked), list(progress.closed), problems],
+            args=[progress.request, list(progress.asked), list(progress.closed), problems(progress.rounds)],
             start_to_close_timeout=calls.LOCAL_TIMEOUT,
             retry_policy=calls.UNTIL_DONE,
             local_retry_threshold=timedelta(seconds=1),

@@ -11,8 +11,7 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from activities.watch import TRIPPED, WatchActivities
     from trading.ledger.trips import Trip
-    from trading.settings import OnTrip
-    from trading.unwinding import Unwinding
+    from trading.unwinding import after_trip
     from workflows.unwinding import unwind
 
 SHIFT = timedelta(minutes=10)
@@ -40,10 +39,8 @@ class AccountWatchWorkflow:
             return
         self._trips[trip.key] = trip
         self._show()
-        if trip.response is not OnTrip.KEEP:
-            flatten = trip.response is OnTrip.FLATTEN
-            reason, who = f"{trip.cause}: {trip.message}", f"by the breaker {trip.cause}"
-            await unwind(Unwinding(account=self._account, reason=reason, who=who, flatten=flatten))
+        if (request := after_trip(trip)) is not None:
+            await unwind(request)
 
     @workflow.run
     async def run(self, account: str) -> None:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from trading.backtest.getting_out import Tripped
 from trading.backtest.orders import Ended
 from trading.backtest.play import Mark, Played
 from trading.brokers.book import Funds
 from trading.fees import Charges, NoCharges, charged_as, charges_of_order
 from trading.ledger.positions import Position, booked
 from trading.order import Product, Side, Status
+from trading.settings import OnTrip
 
 ZERO = Decimal(0)
 BPS = Decimal(10_000)
@@ -59,6 +61,23 @@ class RefusedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class TripLine:
+    """A circuit breaker that tripped."""
+
+    at: datetime
+    cause: str
+    why: str
+    """The limit, and what the day had come to."""
+    response: OnTrip
+    cancelled: list[str]
+    """Client order ids of what was open and was cancelled."""
+    closed: list[str]
+    """Those of the orders that closed positions."""
+    done: str
+    """The same in words, and what could not be closed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """The account at a moment, in rupees."""
 
@@ -98,6 +117,7 @@ class Figures:
     refusals: dict[str, int]
     """Why orders were rejected, and how many."""
     refused: list[RefusedLine]
+    trips: list[TripLine]
     uncharged: list[str]
     """Symbols whose charges are not known."""
     funds: Funds | None
@@ -132,8 +152,11 @@ def figures_of(played: Played) -> Figures:
         losses=sum(line.realized < 0 for line in lines),
         trades=lines,
         curve=curve,
-        refusals=dict(Counter(_code(reason) for order in _rejected(orders) for reason in order.reasons)),
+        refusals=dict(
+            Counter(_code(reason) for order in _rejected(orders) for reason in order.reasons if _refuses(reason))
+        ),
         refused=[_refused(order) for order in _rejected(orders)],
+        trips=[_trip(tripped, played) for tripped in played.core.getting_out.tripped],
         uncharged=uncharged,
         funds=played.core.exchange.funds(),
         failure=played.failure,
@@ -144,9 +167,33 @@ def _rejected(orders: Iterable[Ended]) -> Iterable[Ended]:
     return (order for order in orders if order.status is Status.REJECTED)
 
 
+def _refuses(reason: str) -> bool:
+    """Whether it says why; that a cancel was asked for as well is no refusal."""
+    return not reason.startswith("cancel requested")
+
+
 def _refused(order: Ended) -> RefusedLine:
     why = "; ".join(order.reasons)
     return RefusedLine(order.updated_at, order.client_order_id, order.symbol, order.side, order.quantity, why)
+
+
+def _trip(tripped: Tripped, played: Played) -> TripLine:
+    trip, orders = tripped.trip, [played.core.order(name) for name in tripped.closing]
+    closed = [f"{each.side} {each.filled_quantity} {each.symbol} {each.product}" for each in orders if each.fills]
+    parts = [f"cancelled {len(tripped.cancelled)}"] if tripped.cancelled else []
+    parts += [f"closed by {', '.join(closed)}"] if closed else []
+    words = "; ".join(parts + tripped.problems) or "nothing was open"
+    if trip.response is OnTrip.KEEP:
+        words = "open orders went on"
+    return TripLine(
+        trip.at,
+        trip.cause,
+        trip.message,
+        trip.response,
+        tripped.cancelled,
+        tripped.closing,
+        f"{words} ({trip.response})",
+    )
 
 
 def _code(reason: str) -> str:

@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 
-from trading.settings import Feed, OnTrip, RealizedBy, Settings
+from trading.settings import Feed, RealizedBy, Settings
 
 
 def left_out(settings: Settings) -> Iterator[str]:
     """The key of each that is set, with what is done instead."""
-    guardian = settings.guardian
-    if guardian.on_trip is not OnTrip.KEEP:
-        yield f"guardian.on_trip (keep, not {guardian.on_trip})"
     if settings.ledger.realized_by is not RealizedBy.AVERAGE:
         yield f"ledger.realized_by (average, not {settings.ledger.realized_by})"
     if settings.market.feed is Feed.SYNTHETIC and settings.market.ticks is None:

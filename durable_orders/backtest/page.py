@@ -7,7 +7,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from durable_orders.backtest.figures import Figures, RefusedLine, TradeLine
+from durable_orders.backtest.figures import Figures, RefusedLine, TradeLine, TripLine
 from durable_orders.backtest.table import summary
 from durable_orders.cli.render import rupees
 from trading.backtest.play import Played
@@ -49,7 +49,7 @@ def _page(played: Played, figures: Figures) -> str:
         f'<div class="cards">{_cards(figures)}</div>{plots}'
         f'<h2>Figures</h2><div class="wide"><table>{rows}</table></div>'
         f'<h2>Trades</h2><div class="wide"><table>{_trade_rows(figures.trades)}</table></div>'
-        f"{_refused(figures.refused)}</body></html>\n"
+        f"{_trips(figures.trips)}{_refused(figures.refused)}</body></html>\n"
     )
 
 
@@ -143,6 +143,16 @@ def _trade_rows(lines: list[TradeLine]) -> str:
         cells += "".join(f'<td class="n">{number}</td>' for number in numbers)
         rows.append(f"<tr>{cells}<td>{escape(line.reason)}</td></tr>")
     return "".join(rows)
+
+
+def _trips(lines: list[TripLine]) -> str:
+    if not lines:
+        return ""
+    rows = ["<tr><th>time (IST)</th><th>breaker</th><th>why</th><th>what it did</th></tr>"]
+    for line in lines:
+        words = (f"{line.at:%Y-%m-%d %H:%M:%S}", line.cause, line.why, line.done)
+        rows.append(f"<tr>{''.join(f'<td>{escape(word)}</td>' for word in words)}</tr>")
+    return f'<h2>Breakers</h2><div class="wide"><table>{"".join(rows)}</table></div>'
 
 
 def _refused(lines: list[RefusedLine]) -> str:

@@ -47,6 +47,9 @@ def summary(figures: Figures) -> list[tuple[str, str, str]]:
     ]
     if figures.funds is not None:
         rows.append(("funds at the end", rupees(figures.funds.available), f"{rupees(figures.funds.utilised)} bound"))
+    rows += [
+        ("tripped", f"{trip.at:%d %b %H:%M:%S}", f"{trip.cause}: {trip.why}: {trip.done}") for trip in figures.trips
+    ]
     rows += [("rejected", str(count), why) for why, count in figures.refusals.items()]
     if figures.uncharged:
         rows.append(("not charged", str(len(figures.uncharged)), ", ".join(figures.uncharged)))

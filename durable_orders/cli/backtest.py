@@ -176,6 +176,7 @@ def _print_json(figures: "Figures") -> None:
     content: dict[str, Any] = {name: getattr(figures, name) for name in figures.__slots__}
     content["trades"] = [asdict(line) for line in figures.trades]
     content["refused"] = [asdict(line) for line in figures.refused]
+    content["trips"] = [asdict(line) for line in figures.trips]
     content["funds"] = asdict(figures.funds) if figures.funds is not None else None
     content["curve"] = [asdict(point) for point in figures.curve]
     charges = figures.charges

@@ -121,6 +121,37 @@ def test_the_guardian_counts_with_the_margin_of_the_moment(
         assert "INSUFFICIENT_MARGIN" in told["refusals"]
 
 
+def test_a_breaker_that_tripped_is_told_with_what_it_did(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ticks.csv").write_text(
+        "timestamp,last_price,symbol\n"
+        "2025-04-29T09:15:00+05:30,1000,NSE:INFY\n"
+        "2025-04-29T09:16:00+05:30,990,NSE:INFY\n"
+        "2025-04-29T09:17:00+05:30,995,NSE:INFY\n"
+    )
+    monkeypatch.setenv("DURABLE_ORDERS_GUARDIAN__MAX_DAILY_LOSS", "200")
+    monkeypatch.setenv("DURABLE_ORDERS_GUARDIAN__ON_TRIP", "flatten")
+    lines = (
+        "if tick.last_price == 1000: desk.buy(tick.symbol, 100)",
+        "if tick.last_price == 1000: desk.buy(tick.symbol, 5, order_type='LIMIT', price='900')",
+        "if tick.last_price == 990: desk.sell(tick.symbol, 70)",
+        "if tick.last_price == 995: desk.buy(tick.symbol, 1)",
+    )
+    file = written(tmp_path, "\n        ".join(lines))
+    words = (file, "--ticks", str(tmp_path / "ticks.csv"), "--home", str(tmp_path))
+    told = figures(capsys, *words)
+    [trip] = told["trips"]
+    assert (trip["at"], trip["cause"], trip["response"]) == ("2025-04-29T09:16:00+05:30", "MAX_DAILY_LOSS", "flatten")
+    assert (trip["cancelled"], trip["closed"]) == (["buyer-2"], [told["trades"][2]["client_order_id"]])
+    assert told["trades"][2]["reason"].startswith("MAX_DAILY_LOSS: the day's loss may be at most 200 rupees")
+    assert told["refusals"] == {"REDUCING": 1, "MAX_DAILY_LOSS": 1}
+    _, out, _ = shown(capsys, *words, "--report", str(tmp_path / "out.html"))
+    did = "cancelled 1; closed by SELL 30 NSE:INFY MIS (flatten)"
+    assert f"and is 770.0000: {did}" in " ".join(out.split())
+    assert f"<td>{did}</td>" in (tmp_path / "out.html").read_text()
+
+
 def test_an_order_that_no_check_passes_is_told_with_all_its_reasons(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -189,7 +220,6 @@ def test_what_a_strategy_prints_is_not_in_the_json(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("key", "value", "instead"),
     [
-        ("guardian.on_trip", "flatten", "keep, not flatten"),
         ("ledger.realized_by", "fifo", "average, not fifo"),
         ("market.feed", "synthetic", "the shipped day"),
     ],

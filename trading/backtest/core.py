@@ -14,6 +14,7 @@ from typing import Any, cast
 from trading import lifecycle
 from trading.adoption import Stranger, adopted
 from trading.backtest.exchange import Exchange
+from trading.backtest.getting_out import GettingOut
 from trading.backtest.guard import Guard
 from trading.backtest.orders import Ended, Live
 from trading.brokers.fill_models import Request, latency
@@ -22,12 +23,15 @@ from trading.brokers.paper_orders import Progress
 from trading.brokers.rms import SQUARE_OFF, Rms
 from trading.errors import DuplicateOrder, OrderNotFound
 from trading.guardian.hours import listing_of
+from trading.ledger.accounts import AccountState
+from trading.ledger.positions import Position
 from trading.market.calendar import IST, Session
 from trading.market.instruments import Instruments
 from trading.market.ticks import Tick
 from trading.order import Account, BrokerOrderId, Mode, Order, OrderIntent, order_id
 from trading.outcome import Refused
 from trading.settings import Settings
+from trading.unwinding import Closing, closing
 
 Told = Callable[[Live], None]
 
@@ -46,8 +50,12 @@ class Core:
         listing = listing_of(settings.market.sessions, instruments)
         rms = Rms(Account(settings.account), models, listing) if models.is_minded else None
         self.exchange = Exchange(Matcher(models, instruments.tick_size), rms)
-        self.guard = Guard(settings, instruments, self.exchange, strategies)
+        self.getting_out = GettingOut(self, settings.guardian, self._closing)
+        self.guard = Guard(settings, instruments, self.exchange, strategies, self.getting_out.trip)
+        self._instruments = instruments
+        self._limits = settings.guardian
         self.now = now.astimezone(IST)
+        self._is_over = False
         self._account = Account(settings.account)
         self._told = told
         self._live: dict[str, Live] = {}
@@ -82,6 +90,7 @@ class Core:
             self._apply(live, lifecycle.Refused((f"TOO_LATE: not sent before {deadline.isoformat()}",)), self.now)
         else:
             self._travel(self._place_latency, lambda at: self._place(live, at))
+        self._get_out()
 
     def refuse(self, live: Live, reason: str) -> None:
         """End an order that somebody else refuses, before it is submitted."""
@@ -94,11 +103,31 @@ class Core:
             if client_order_id not in self._ended:
                 raise OrderNotFound(f"no order {client_order_id}")
             return
+        self.withdraw(live, reason)
+
+    def withdraw(self, live: Live, reason: str) -> None:
+        """The same of an order at hand."""
         if live.cancel_requested:
             return
         self._apply(live, lifecycle.CancelRequested(f"cancel requested: {reason}"), self.now)
         if live.working is not None:
             self._travel(self._cancel_latency, lambda at: self._cancel(live, at))
+        self._get_out()
+
+    def send(self, intent: OrderIntent) -> Live:
+        """Ask for an order that is new, and submit it."""
+        live = self.ask(intent)
+        if live is None:
+            raise DuplicateOrder(f"{intent.client_order_id} was asked for already")
+        self.submit(live)
+        return live
+
+    def state(self) -> AccountState:
+        return self.guard.state(self.now)
+
+    def positions(self) -> list[Position]:
+        """Of the account."""
+        return list(self.guard.holdings.positions())
 
     def on_tick(self, tick: Tick, session: Session) -> None:
         """What travelled arrives first; then the orders that rest meet the tick."""
@@ -106,6 +135,7 @@ class Core:
         self.now = tick.at
         for progress in self.exchange.show(tick, session):
             self._report(progress)
+        self._get_out()
 
     def pass_time(self, until: datetime) -> None:
         """What travels and gets there by that moment arrives, without a tick."""
@@ -114,6 +144,7 @@ class Core:
 
     def close(self) -> None:
         """The end of the last session: what works expires, and what still travels arrives at a closed market."""
+        self._is_over = True
         session = self.exchange.session
         if session is not None:
             self._arrive(session.closes)
@@ -153,6 +184,16 @@ class Core:
             at, _, arrives = heappop(self._travelling)
             self.now = at
             arrives(at)
+            self._get_out()
+
+    def _get_out(self) -> None:
+        """What a breaker that tripped asks for; not at a market that has closed for good."""
+        if self.getting_out.request is not None and not self._is_over:
+            self.getting_out.go_on()
+
+    def _closing(self, held: Position) -> Closing:
+        instrument, last = self._instruments.get(held.symbol), self.exchange.last_price(held.symbol)
+        return closing(held, self._limits, instrument, last)
 
     def _place(self, live: Live, at: datetime) -> None:
         answer = self.exchange.place(live, at)

@@ -1,5 +1,6 @@
 """The guardian in memory: its checks are the catalogue's; what they look at is read from this process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -8,7 +9,8 @@ from typing import cast
 from trading.backtest.exchange import Exchange
 from trading.backtest.holdings import Holdings, reserved
 from trading.backtest.orders import Live
-from trading.backtest.tallies import DayResults, Tallies, midnight
+from trading.backtest.tallies import DayResults, Tallies
+from trading.guardian.breakers import day_trips, end_of_day
 from trading.guardian.catalogue import day_limits
 from trading.guardian.judging import Plan, Plans
 from trading.guardian.situation import Figures, Read, Situation
@@ -17,6 +19,7 @@ from trading.ledger.accounts import AccountState
 from trading.ledger.exposure import Pending, own_of
 from trading.ledger.funds import Margin, Recent
 from trading.ledger.reservations import Reservation, own_price
+from trading.ledger.trips import Trip
 from trading.market.calendar import SessionCalendar, calendar_of
 from trading.market.instruments import Instruments
 from trading.order import Fill, Order, OrderType
@@ -43,14 +46,25 @@ class Today:
 class Guard:
     """Checks and reserves, as `Guardian` does; keeps what the account holds."""
 
-    def __init__(self, settings: Settings, instruments: Instruments, exchange: Exchange, strategies: set[str]) -> None:
-        """`strategies` are those whose orders may come. Raises `InvalidSettings` for a rule that cannot be had."""
+    def __init__(
+        self,
+        settings: Settings,
+        instruments: Instruments,
+        exchange: Exchange,
+        strategies: set[str],
+        told: Callable[[Trip], object],
+    ) -> None:
+        """`strategies` are those whose orders may come. `told` hears of every breaker that trips. Raises
+        `InvalidSettings` for a rule that cannot be had."""
         self._plans = Plans(settings, instruments)
         self._instruments = instruments
         self._exchange = exchange
         self._calendar: SessionCalendar = calendar_of(settings.market.calendar)
         self._market_deadline = timedelta(seconds=settings.placing.market_deadline)
         self._limits = day_limits(settings)
+        self._response = settings.guardian.on_trip
+        self._tripped: set[str] = set()
+        self._told = told
         needs = [self._plans.of_new(name).needs for name in (*strategies, *settings.guardian.strategies, "")]
         self._counts_open = bool(self._limits) or any(need.figures & HELD for need in needs)
         """Whether any check asks what open orders may still make of a position."""
@@ -88,6 +102,11 @@ class Guard:
                 self.holdings.reserve(live, stands)
                 self.of_strategy(live.strategy).reserve(live, stands)
         return refusals
+
+    def state(self, at: datetime) -> AccountState:
+        """How far the account may trade."""
+        is_reducing = self._reducing is not None and at < self._reducing[1]
+        return AccountState.REDUCING if is_reducing else AccountState.ACTIVE
 
     def deadline(self, live: Live) -> datetime:
         """30 s by default for what fires at the market, the end of the session for the rest, from its creation."""
@@ -132,13 +151,11 @@ class Guard:
 
     def _trip(self, at: datetime) -> None:
         """A limit on the day's result leaves the account REDUCING until midnight, IST."""
-        if self._reducing is not None and at < self._reducing[1]:
-            return
-        today = Today(self._results, at)
-        for limit in self._limits:
-            if (failure := limit.exceeded(today)) is not None:
-                self._reducing = (failure.message, midnight(at) + timedelta(days=1))
-                return
+        for trip in day_trips(self._limits, Today(self._results, at), self._account, at, self._response):
+            if trip.key not in self._tripped:
+                self._tripped.add(trip.key)
+                self._reducing = (trip.message, end_of_day(at))
+                self._told(trip)
 
     def _situation(
         self, live: Live, at: datetime, plan: Plan, stands: Reservation, last: Decimal | None, price: Decimal | None

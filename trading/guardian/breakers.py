@@ -4,18 +4,19 @@ A trip is entered in the transaction that caused it, with its event, so it can n
 does to open orders is `guardian.on_trip`: the account's watch is told of it and sees to that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import sqlalchemy as sa
 
-from trading.guardian.checks_of_account import DayLimit
+from trading.guardian.checks_of_account import DayLimit, DayResult
+from trading.ist import start_of_day
 from trading.ledger import results
 from trading.ledger.accounts import AccountState, Permission, tighten
 from trading.ledger.flags import RiskFlag, raise_flag
-from trading.ledger.trips import Trip, enter, has_tripped
+from trading.ledger.trips import Trip, enter
 from trading.market.calendar import IST
 from trading.settings import OnTrip, RealizedBy
 
@@ -59,25 +60,31 @@ class DayBreakers:
         """In the transaction that booked fills: the breakers that trip with them."""
         if not self._limits:
             return []
-        midnight = now.astimezone(IST).replace(hour=0, minute=0, second=0, microsecond=0)
-        today = Today(connection, account, midnight, self._by)
-        until = midnight + timedelta(days=1)
-        tripped = []
-        for limit in self._limits:
-            key = f"{midnight:%Y-%m-%d} {limit.code}"
-            if has_tripped(connection, account, key) or (failure := limit.exceeded(today)) is None:
-                continue
-            trip = Trip(
+        today = Today(connection, account, start_of_day(now), self._by)
+        trips = day_trips(self._limits, today, account, now, self._response)
+        return [trip for trip in trips if tripping(connection, trip, AccountState.REDUCING, end_of_day(now))]
+
+
+def day_trips(
+    limits: Iterable[DayLimit], day: DayResult, account: str, now: datetime, response: OnTrip
+) -> Iterator[Trip]:
+    """Those that the day's result is beyond now. The key of each comes once a day, IST: one that has tripped already
+    is no news."""
+    for limit in limits:
+        if (failure := limit.exceeded(day)) is not None:
+            yield Trip(
                 account=account,
-                key=key,
+                key=f"{start_of_day(now):%Y-%m-%d} {limit.code}",
                 cause=limit.code,
                 message=failure.message,
-                response=self._response,
+                response=response,
                 at=now,
             )
-            if tripping(connection, trip, AccountState.REDUCING, until):
-                tripped.append(trip)
-        return tripped
+
+
+def end_of_day(now: datetime) -> datetime:
+    """Until when such a trip stands: midnight, IST."""
+    return start_of_day(now) + timedelta(days=1)
 
 
 def tripping(connection: sa.Connection, trip: Trip, state: AccountState, until: datetime | None = None) -> bool:

@@ -400,6 +400,8 @@ def test_an_amended_order_keeps_its_identity_and_takes_the_new_total(
 
 
 LIVE = {"mode": "live", "client_order_id": "one"}
+RESTS = {"quantity": 10, "order_type": "LIMIT", "price": 100}
+LEGS = {"iceberg_legs": 2, "iceberg_quantity": 5}
 
 
 @pytest.mark.parametrize(
@@ -413,6 +415,17 @@ LIVE = {"mode": "live", "client_order_id": "one"}
         ({"quantity": 10, "instructions": {"disclosed_quantity": 11}}, "disclosed_quantity"),
         ({"order_type": "LIMIT", "price": 1, "instructions": {"market_protection": 2}}, "market_protection"),
         ({"instructions": {"market_protection": 0}}, "market_protection"),
+        ({"instructions": {"autoslice": False}}, "autoslice: is true, or is left out"),
+        (RESTS | {"instructions": {"iceberg_legs": 2}}, "iceberg_legs: belongs together with iceberg_quantity"),
+        (RESTS | {"instructions": {"iceberg_quantity": 5}}, "iceberg_legs: belongs together with iceberg_quantity"),
+        (RESTS | {"instructions": {"iceberg_legs": 1, "iceberg_quantity": 10}}, "iceberg_legs"),
+        (RESTS | {"instructions": {"iceberg_legs": 51, "iceberg_quantity": 1}}, "iceberg_legs"),
+        (RESTS | {"instructions": LEGS | {"autoslice": True}}, "takes neither autoslice nor disclosed_quantity"),
+        (RESTS | {"instructions": LEGS | {"disclosed_quantity": 1}}, "takes neither autoslice nor disclosed_quantity"),
+        ({"instructions": LEGS}, "an iceberg order is a LIMIT order"),
+        (RESTS | {"validity": "IOC", "instructions": LEGS}, "cannot be IOC"),
+        (RESTS | {"quantity": 11, "instructions": LEGS}, "2 legs of 5 do not make up 11"),
+        (RESTS | {"quantity": 5, "instructions": LEGS}, "2 legs of 5 do not make up 5"),
     ],
 )
 def test_instructions_that_do_not_fit_are_refused(terms: dict[str, Any], words: str) -> None:
@@ -424,3 +437,11 @@ def test_instructions_travel_with_the_order() -> None:
     given = intent(**LIVE, validity="TTL", instructions={"validity_ttl": 5, "market_protection": "2.5"})
     kept = Order.from_intent(given, START)
     assert Order.model_validate_json(kept.model_dump_json()).instructions == given.instructions
+
+
+def test_an_order_that_is_not_split_reads_as_before_there_were_such() -> None:
+    """A fingerprint is made of it: an order that was placed before an upgrade is the same order after it."""
+    given = intent(**LIVE, instructions={"market_protection": "2.5"})
+    assert given.instructions is not None
+    assert set(given.instructions.model_dump()) == {"validity_ttl", "disclosed_quantity", "market_protection"}
+    assert intent(**LIVE | RESTS, instructions=LEGS).fingerprint() != intent(**LIVE | RESTS).fingerprint()

@@ -17,8 +17,13 @@ from sandbox.fault_kinds import FaultKind
 from trading.order import Amendment, OrderType, Product, Side, Validity
 
 RELIANCE = "NSE:RELIANCE"
-PRICES = {INFY: Decimal(1500), SBIN: Decimal(810), RELIANCE: Decimal(1400)}
-STEP = {INFY: Decimal("0.1"), SBIN: Decimal("0.05"), RELIANCE: Decimal("0.1")}
+NIFTY = "NFO:NIFTY25MAYFUT"
+SHARES = {INFY: Decimal(1500), SBIN: Decimal(810), RELIANCE: Decimal(1400)}
+PRICES = SHARES | {NIFTY: Decimal(24400)}
+"""NIFTY is for autoslice: shares have no freeze quantity."""
+STEP = {INFY: Decimal("0.1"), SBIN: Decimal("0.05"), RELIANCE: Decimal("0.1"), NIFTY: Decimal("0.5")}
+LOT, MOST_LOTS = 75, 60
+"""Of NIFTY; Kite takes 24 lots in one order, so that the largest are three slices."""
 BAND = Decimal("0.05")
 """Prices stay so near to where they began: no order is refused for its distance."""
 LIMIT, MARKET, SL, SL_M = OrderType.LIMIT, OrderType.MARKET, OrderType.SL, OrderType.SL_M
@@ -128,6 +133,8 @@ def _orders(random: Random, count: int, lasts: float) -> Iterator[Moment]:
     for number, at in enumerate(sorted(random.uniform(0, lasts) for _ in range(count))):
         order_type = random.choices(TYPES, WEIGHTS)[0]
         terms = _terms(random, order_type)
+        if order_type in (LIMIT, MARKET) and random.random() < 0.15:
+            terms = _split(random, order_type)
         lives = random.choice(SHORT if order_type in (MARKET, SL_M) else LONG)
         yield Moment(at, Place(number, terms, timedelta(seconds=lives)))
         if random.random() < 0.3:
@@ -137,7 +144,7 @@ def _orders(random: Random, count: int, lasts: float) -> Iterator[Moment]:
 
 
 def _terms(random: Random, order_type: OrderType) -> dict[str, Any]:
-    symbol = random.choice(list(PRICES))
+    symbol = random.choice(list(SHARES))
     side = random.choice((Side.BUY, Side.SELL))
     near = PRICES[symbol] + random.randint(-30, 30) * STEP[symbol]
     content: dict[str, Any] = {"symbol": symbol, "side": side, "order_type": order_type}
@@ -149,6 +156,18 @@ def _terms(random: Random, order_type: OrderType) -> dict[str, Any]:
     if not order_type.has_trigger and random.random() < 0.1:
         content["validity"] = Validity.IOC
     return content
+
+
+def _split(random: Random, order_type: OrderType) -> dict[str, Any]:
+    """An order of which Kite makes several: an iceberg, or one above the freeze quantity, sometimes."""
+    if order_type is LIMIT and random.random() < 0.5:
+        legs, size = random.randint(2, 4), random.randint(3, 20)
+        content = _terms(random, LIMIT) | {"quantity": legs * size - random.randint(0, size - 1)}
+        return content | {"validity": Validity.DAY, "instructions": {"iceberg_legs": legs, "iceberg_quantity": size}}
+    content = {"symbol": NIFTY, "side": random.choice((Side.BUY, Side.SELL)), "order_type": order_type}
+    content |= {"quantity": LOT * random.randint(1, MOST_LOTS), "instructions": {"autoslice": True}}
+    near = PRICES[NIFTY] + random.randint(-30, 30) * STEP[NIFTY]
+    return content | ({"price": near} if order_type is LIMIT else {})
 
 
 def _change(random: Random, terms: dict[str, Any]) -> Amendment:

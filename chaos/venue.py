@@ -1,6 +1,7 @@
 """The broker of a run: the sandbox in this event loop, seen through its control endpoint and its exchange's tables."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -138,6 +139,12 @@ class Venue:
             asked = asked.where(exchange_orders.c.tag == tag)
         return [Row.of(found) for found in self._read(asked)]
 
+    def heads(self) -> dict[str, str]:
+        """Of the rows of orders that were to be split: the first of the same order."""
+        asked = sa.text("SELECT broker_order_id, details FROM sandbox_orders WHERE details <> ''")
+        told = {own_id: json.loads(details) for own_id, details in self._read(asked)}
+        return {own_id: head for own_id, details in told.items() if (head := _head(own_id, details)) is not None}
+
     def row(self, broker_order_id: str) -> Row:
         (found,) = self._read(sa.select(exchange_orders).where(exchange_orders.c.broker_order_id == broker_order_id))
         return Row.of(found)
@@ -149,14 +156,20 @@ class Venue:
     def close(self) -> None:
         self._database.close()
 
-    def _read(self, asked: sa.Select[Any]) -> Iterable[Any]:
+    def _read(self, asked: sa.Executable) -> Iterable[Any]:
         with self._database.read() as connection:
             return connection.execute(asked).all()
 
 
-def _exactly(text: str) -> Any:
-    import json
+def _head(own_id: str, details: dict[str, Any]) -> str | None:
+    tags: list[str] = details["system_tags"]
+    parents = [tag.removeprefix("autoslice:") for tag in tags if tag.startswith("autoslice:")]
+    if details["leg"] is not None:
+        parents = [details["leg"]["parent"] or own_id]
+    return next(iter(parents), own_id if "autoslice" in tags else None)
 
+
+def _exactly(text: str) -> Any:
     return json.loads(text, parse_float=Decimal)
 
 

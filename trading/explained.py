@@ -25,7 +25,7 @@ def explained(error: ValidationError) -> InvalidOrder:
 
 def _sentence(problem: dict[str, Any]) -> str:
     field = ".".join(str(part) for part in problem["loc"])
-    if not field:
+    if not field or (problem["type"] == "value_error" and isinstance(problem["input"], dict)):
         return str(problem["msg"]).removeprefix("Value error, ")
     rule = re.sub(r"^\w+( \w+)? should ", "must ", problem["msg"])
     if problem["type"] == "string_pattern_mismatch":

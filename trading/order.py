@@ -225,7 +225,8 @@ class OrderIntent(Terms):
     @model_validator(mode="after")
     def _instructions_fit(self) -> Self:
         if self.instructions is not None and self.mode is Mode.PAPER:
-            raise ValueError("instructions: the paper exchange takes none")
+            named = ", ".join(self.instructions.model_dump(exclude_none=True))
+            raise ValueError(f"{named}: for live accounts only, the paper exchange takes none")
         given = self.instructions
         minutes = given.validity_ttl if given is not None else None
         if (minutes is not None) != (self.validity is Validity.TTL):

@@ -62,6 +62,22 @@ PLACE: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a long reason": ((*BUY, "--reason", "x" * 501), FAILED, "reason: must have at most 500 characters"),
     "no time at all": ((*BUY, "--within", "0"), MISUSED, "'--within': must be greater than or equal to"),
     "not a time": ((*BUY, "--within", "nan"), MISUSED, "'--within'"),
+    "legs on paper": (
+        (*LIMIT, "--price", "24000", "--iceberg-legs", "2", "--iceberg-quantity", "75"),
+        FAILED,
+        "iceberg_legs, iceberg_quantity: for live accounts only, the paper exchange takes none",
+    ),
+    "slices on paper": ((*BUY, "--autoslice"), FAILED, "autoslice: for live accounts only"),
+    "legs without a quantity": (
+        (*LIMIT, "--price", "24000", "--iceberg-legs", "2"),
+        FAILED,
+        "error: iceberg_legs: belongs together with iceberg_quantity",
+    ),
+    "one leg": (
+        (*LIMIT, "--price", "24000", "--iceberg-legs", "1", "--iceberg-quantity", "75"),
+        FAILED,
+        "iceberg_legs: must be greater than or equal to 2, was 1",
+    ),
     "no quantity": (("BUY", SYMBOL), MISUSED, "Missing argument 'quantity'"),
     "one word too many": ((*BUY, "now"), MISUSED, "unexpected extra argument"),
     "a misspelt option": ((*BUY, "--pirce", "1"), MISUSED, "No such option: --pirce"),

@@ -66,7 +66,8 @@ def part_of(raw: Mapping[str, Any], row: BrokerOrder, *, is_ours: bool) -> Part:
 def book_of(parts: Sequence[Part], now: datetime, settle_window: timedelta) -> Book:
     """Raises `BookUnreadable` for a book that has a leg of an order of ours and not the first.
 
-    A part of an order that is not shown, and that tells nobody's tag, is left out for a settle window: it may be ours.
+    What tells nobody's tag may be ours, too. A leg is left out until its first is shown, which there must be. A slice
+    is left out for a settle window: where an order was split elsewhere, its first may be none of the book.
     """
     families = _families(parts)
     family_of = {part.row.broker_order_id: root for root, group in families.items() for part in group}
@@ -123,9 +124,10 @@ def _is_settled(root: BrokerOrderId, group: Sequence[Part], since: datetime) -> 
     """Whether it is certain enough whose the rows are."""
     if any(part.row.broker_order_id == root or part.leg == 1 for part in group):
         return True
+    has_legs = any(part.leg for part in group)
     if not any(part.is_ours for part in group):
-        return all(part.row.placed_at < since for part in group)
-    if any(part.leg for part in group):
+        return not has_legs and all(part.row.placed_at < since for part in group)
+    if has_legs:
         raise BookUnreadable(
             f"the book has a leg of an order of ours and not its first: {group[0].row.broker_order_id}"
         )

@@ -8,6 +8,7 @@ from trading.events import EventType
 from trading.order import (
     Amendment,
     Fill,
+    Instructions,
     Mode,
     Order,
     OrderIntent,
@@ -25,6 +26,7 @@ __all__ = [
     "EventBus",
     "EventType",
     "Fill",
+    "Instructions",
     "Mode",
     "Order",
     "OrderHandle",

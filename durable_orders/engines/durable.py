@@ -66,9 +66,11 @@ class DurableDesk:
         return await self._noted(await self._orders.cancel(whole_id(self._orders.settings.account, name)))
 
     async def poll(self) -> list[Order]:
-        """Those of this engine, now or before, and whatever else is open in the account."""
+        """Those of this engine, now or before, and whatever else is open in the account, also where no worker has taken
+        it yet: another process, or this one before a crash, may have started it a moment ago."""
         await self._connected()
-        found = {order.order_id: order for order in await self._orders.list(open_only=True)}
+        untaken = await self._orders.untaken()
+        found = {order.order_id: order for order in (*untaken, *await self._orders.list(open_only=True))}
         for own_id, known in list(self._known.items()):
             if own_id not in found and not known.status.terminal:
                 with suppress(OrderNotFound):  # its start did not get through

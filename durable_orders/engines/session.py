@@ -52,10 +52,10 @@ class SessionEngine(ExecutionEngine):
             return await self._settled(await persistently(lambda: self._engine.place_order(order)))
 
     async def cancel_order(self, order_id: str) -> Order:
-        return await self._settled(await self._engine.cancel_order(order_id))
+        return await self._settled(await persistently(lambda: self._engine.cancel_order(order_id)))
 
     async def poll_orders(self) -> list[Order]:
-        return await self._engine.poll_orders()
+        return await persistently(self._engine.poll_orders)
 
     async def position(self, symbol: str, product: Product | str = Product.MIS) -> Position:
         """What this strategy's own orders have come to, in this run and before; flat if there were none."""

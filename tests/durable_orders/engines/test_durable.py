@@ -8,6 +8,7 @@ import pytest
 from durable_orders import Orders
 from durable_orders.engines import LiveExecutionEngine, PaperExecutionEngine
 from durable_orders.v2 import GuardianDecision, StateStore
+from tests.conftest import MakeHome, eventually
 from tests.durable_orders.conftest import FAR_BELOW
 from tests.durable_orders.engines.conftest import older
 from tests.durable_orders.program import Program
@@ -41,6 +42,17 @@ async def test_a_paper_order_lives_on_the_server(desk: Program, own_id: str, sta
     [position] = state["positions"]
     assert (position["symbol"], position["qty"], position["avg_price"]) == ("NIFTY25MAYFUT", 75, bought.avg_price)
     assert state["open_orders"] == []
+
+
+async def test_an_order_that_no_worker_has_taken_is_found_too(make_home: MakeHome) -> None:
+    """As after a crash between the start of an order and its first step."""
+    home = make_home()
+    async with Orders(home.path) as orders:
+        await orders.buy("NSE:INFY", 10, client_order_id="started")
+    engine = PaperExecutionEngine(home=home.path)
+    [order] = await eventually(engine.poll_orders, "the order is listed")
+    assert (order.client_order_id, order.status, order.quantity) == ("started", "PENDING", 10)
+    await engine.close()
 
 
 async def test_its_bus_tells_what_the_ledger_recorded(desk: Program, own_id: str) -> None:

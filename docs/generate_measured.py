@@ -254,7 +254,10 @@ def _durable_limit(durable: Mapping[str, Any]) -> str:
         f"{frame:.2f} of a bare workflow's rate, and an order to {ratio:.2f}. So of what an order costs beyond a bare "
         f"workflow, {100 * share:.0f} % is the price of its steps, whatever is done in them: a local activity for the "
         "guardian, an ordinary one to place, a local one to record, and the search attribute that shows its status. "
-        "The rest is what is done in them: the transactions of guardian, exchange and ledger."
+        "The rest is what is done in them: the transactions of guardian, exchange and ledger.\n\n"
+        "An order is at the exchange after the workflow's first task and the activity's own; a bare workflow has ended "
+        "after its first. An order that has not filled when its placement is answered, as where no fresh price was "
+        "there, has its end from the watch: a timer, a signal and one more workflow task, up to eight events."
     )
 
 

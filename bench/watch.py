@@ -38,7 +38,7 @@ from trading.sighting import Sight
 from workers.parts import tick_size
 
 SIZES = (10, 100, 1_000, 10_000)
-INTERVAL = 0.5
+INTERVAL = 0.25
 """Seconds. The setting's default is 3; what an interval costs does not depend on its length."""
 INTERVALS = 10
 """So many are measured of each size."""

@@ -256,8 +256,8 @@ def _durable_limit(durable: Mapping[str, Any]) -> str:
         "guardian, an ordinary one to place, a local one to record, and the search attribute that shows its status. "
         "The rest is what is done in them: the transactions of guardian, exchange and ledger.\n\n"
         "An order is at the exchange after the workflow's first task and the activity's own; a bare workflow has ended "
-        "after its first. An order that has not filled when its placement is answered, as where no fresh price was "
-        "there, has its end from the watch: a timer, a signal and one more workflow task, up to eight events."
+        "after its first. An order that has not filled when its placement is answered has its end from the "
+        "watch: a timer, a signal and one more workflow task, up to eight events."
     )
 
 

@@ -21,9 +21,9 @@ from tests.conftest import any_port, eventually
 from tests.workflows.conftest import time_skipping
 from tests.workflows.desk import at_work, open_desk
 from tests.workflows.paths import PATHS, Play, failed_as_a_duplicate
-from tests.workflows.scripted_broker import PRICE, fills_at
+from tests.workflows.scripted_broker import PRICE, fills_at, slices_and_loses_the_answer
 from trading.errors import DuplicateOrder
-from trading.order import OrderType, Side
+from trading.order import Mode, OrderType, Side
 from workers import server
 from workers.home import Home
 from workers.worker import ensure_watch, workflow_runner
@@ -34,8 +34,9 @@ HISTORIES = Path(__file__).parent / "histories"
 QUICK = {"settle_window": 0.4, "retry_delay": 0.05, "max_retries": 3, "safety_interval": 1}
 
 WATCH, BEFORE, AFTER = "watch", "continued_as_new", "after_it_continued_as_new"
-TRIPPED, UNWOUND = "watch_told_of_a_trip", "unwound"
-NAMES = {path.__name__ for path in PATHS} | {WATCH, BEFORE, AFTER, TRIPPED, UNWOUND}
+TRIPPED, UNWOUND, SLICED = "watch_told_of_a_trip", "unwound", "lost_answer_and_two_slices_of_three"
+FUTURE = "NFO:NIFTY25MAYFUT"
+NAMES = {path.__name__ for path in PATHS} | {WATCH, BEFORE, AFTER, TRIPPED, UNWOUND, SLICED}
 EARLY = {"limit.historyCount.suggestContinueAsNew": "40"}
 
 
@@ -66,6 +67,15 @@ async def record_continued(client: Client, scratch: Path) -> None:
         await order.result()
         await save(client, order.order_id, BEFORE, first)
         await save(client, order.order_id, AFTER)
+
+
+async def record_slices(client: Client, scratch: Path) -> None:
+    """Two slices of three were taken, and the answer was lost: what the book shows is counted."""
+    async with open_desk(client, scratch, QUICK, mode=Mode.LIVE) as desk, at_work(desk):
+        sliced: dict[str, Any] = {"symbol": FUTURE, "quantity": 225, "instructions": {"autoslice": True}}
+        order = await desk.start(slices_and_loses_the_answer, order_type=OrderType.MARKET, **sliced)
+        await order.result()
+        await save(client, order.order_id, SLICED)
 
 
 async def record_watch(client: Client) -> None:
@@ -149,6 +159,8 @@ async def main(names: set[str]) -> None:
                     await record_order(client, scratch, path)
             if WATCH in names:
                 await record_watch(client)
+            if SLICED in names:
+                await record_slices(client, scratch)
             if names & {TRIPPED, UNWOUND}:
                 await record_trip(client, scratch)
         if names & {BEFORE, AFTER}:

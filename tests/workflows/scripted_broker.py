@@ -190,6 +190,14 @@ def fills_and_loses_the_answer(broker: ScriptedBroker, order: Order) -> Outcome:
     return Unknown(evidence=Evidence(message="connection reset", error_type="ConnectionError"))
 
 
+def slices_and_loses_the_answer(broker: ScriptedBroker, order: Order) -> Outcome:
+    """Takes two slices of three and fills them; the book shows the two as one row."""
+    own_id = broker.take(order)
+    broker.update(own_id, quantity=2 * (order.quantity // 3), slices=(own_id, BrokerOrderId(f"{own_id}1")))
+    broker.trade(own_id, broker.rows[own_id].quantity)
+    return Unknown(evidence=Evidence(message="read timed out", error_type="ReadTimeout"))
+
+
 def never_gets_it(broker: ScriptedBroker, order: Order) -> Outcome:
     """The request was lost on its way, and nobody can know."""
     return Unknown(evidence=Evidence(message="bad gateway", http_status=502))

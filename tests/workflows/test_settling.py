@@ -1,6 +1,7 @@
 """A lost answer: the broker's book is read until it tells, and nothing is ever at the broker twice."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,9 @@ from tests.workflows.conftest import Ahead, Desks
 from tests.workflows.desk import Desk, finished, messages, now
 from trading.brokers.book import BookState
 from trading.events import EventType
-from trading.order import OrderType, Status
+from trading.order import Mode, OrderType, Status
+
+FUTURE = "NFO:NIFTY25MAYFUT"
 
 
 async def test_lost_after_it_was_taken(desk: Desk) -> None:
@@ -173,3 +176,18 @@ async def test_trade_of_an_order_that_ended_as_not_placed_is_booked(desk: Desk, 
     late = await order.now()
     assert (late.status, late.filled_quantity) == (Status.REJECTED, 10)
     assert "reported after its end" in messages(await order.events())
+
+
+async def test_slices_that_do_not_make_up_the_order_are_counted_through_the_window(desks: Desks, ahead: Ahead) -> None:
+    """Two of three are filled, and nobody knows of the third: only the window ends the order."""
+    desk = await desks(mode=Mode.LIVE, settle_window=60)
+    sliced: dict[str, Any] = {"symbol": FUTURE, "quantity": 225, "instructions": {"autoslice": True}}
+    order = await desk.start(says.slices_and_loses_the_answer, order_type=OrderType.MARKET, **sliced)
+    await desk.event(order, EventType.ORDER_UNKNOWN)
+    await until(lambda: desk.broker.reads > 1, "its own readings")
+    assert (await order.now()).status is Status.UNKNOWN
+    await ahead(order, 90)
+    ended = await finished(desk, order)
+    assert (ended.status, ended.filled_quantity, ended.quantity) == (Status.REJECTED, 150, 225)
+    assert "showed 2 slices of it, 150 of 225, in" in messages(await order.events())
+    assert len(desk.broker.sent) == 1

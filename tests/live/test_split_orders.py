@@ -3,8 +3,11 @@
 The sandbox tags only the first of them, which is the harder case: the others are known by their parent alone.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +16,13 @@ from chaos.venue import INFY, Row
 from durable_orders.orders import OrderHandle
 from sandbox.fault_kinds import FaultKind as Fault
 from tests.conftest import until
+from tests.crashes.processes import killed_itself, running
 from tests.live.conftest import Desks
+from tests.live.crashing_worker import Point
 from tests.live.desk import FAR, LAST, Desk, at_work, open_desk, story
 from trading.brokers.book import BookState
 from trading.errors import InvalidOrder
-from trading.order import Amendment, OrderType, Status
+from trading.order import Amendment, Order, OrderType, Status
 from workers.home import ServerAddress
 
 NIFTY = "NFO:NIFTY25MAYFUT"
@@ -42,7 +47,7 @@ async def nothing_strange(desk: Desk) -> AsyncIterator[None]:
     await desk.venue.tick(STANDS, NIFTY)
     yield
     await desk.venue.clear()
-    assert {order.strategy for order in await desk.orders.list()} == {"manual"}
+    assert {order.strategy for order in await desk.orders.list()} <= {"manual"}
     assert [row for row in desk.venue.rows() if row.state is BookState.WORKING] == []
     theirs = {(row["tradingsymbol"], row["quantity"]) for row in await desk.venue.positions() if row["quantity"]}
     ours = {(held.symbol.partition(":")[2], held.quantity) for held in await desk.orders.positions() if held.quantity}
@@ -207,3 +212,47 @@ async def test_other_workers_take_over_in_the_middle(desks: Desks) -> None:
             assert (ended.status, ended.filled_quantity) == (Status.CANCELLED, filled)
     assert {order.strategy for order in await desk.orders.list()} == {"manual"}
     assert [row for row in desk.venue.rows() if row.state is BookState.WORKING] == []
+
+
+Place = Callable[..., Awaitable[OrderHandle]]
+
+
+async def killed(server: ServerAddress, path: Path, point: Point, place: Place, **terms: Any) -> Order:
+    """The end of an order whose worker was killed there."""
+    async with open_desk(server, path, sandbox={"tags_parts": False}) as desk:
+        await desk.venue.tick(STANDS, NIFTY)
+        words = (sys.executable, "-m", "tests.live.crashing_worker", str(desk.home.path), point)
+        with running(desk.home, *words) as process:
+            order = await place(desk, **terms)
+            if point is Point.AFTER_CANCEL:
+                await order.placed(60)
+                await desk.orders.client.get_workflow_handle(order.order_id).signal("cancel")
+            await killed_itself(process, desk.home)
+        async with at_work(desk):
+            ended = await order.result()
+        assert len(parts(desk, order, 3)) == len(desk.venue.rows())
+        assert {order.strategy for order in await desk.orders.list()} == {"manual"}
+        assert not [row for row in desk.venue.rows() if row.state is BookState.WORKING]
+        return ended
+
+
+async def test_a_worker_that_is_killed_changes_nothing(
+    temporal_server: ServerAddress, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Side by side: most of it is waiting for the server to notice."""
+    cases: tuple[tuple[Point, Place, dict[str, Any]], ...] = (
+        (Point.AFTER_PLACE, iceberg, {}),
+        (Point.AFTER_PLACE, sliced, {}),
+        (Point.AFTER_CANCEL, sliced, {"price": BELOW}),
+    )
+    ends = await asyncio.gather(
+        *(
+            killed(temporal_server, tmp_path_factory.mktemp("killed"), point, place, **terms)
+            for point, place, terms in cases
+        )
+    )
+    assert [(ended.status, ended.filled_quantity) for ended in ends] == [
+        (Status.FILLED, 25),
+        (Status.FILLED, BIG),
+        (Status.CANCELLED, 0),
+    ]

@@ -71,7 +71,7 @@ PLACE: dict[str, tuple[tuple[str, ...], int, str]] = {
     "legs without a quantity": (
         (*LIMIT, "--price", "24000", "--iceberg-legs", "2"),
         FAILED,
-        "error: iceberg_legs: belongs together with iceberg_quantity",
+        "iceberg_legs: belongs together with iceberg_quantity",
     ),
     "one leg": (
         (*LIMIT, "--price", "24000", "--iceberg-legs", "1", "--iceberg-quantity", "75"),

@@ -58,9 +58,11 @@ class Side(StrEnum):
     BUY = "BUY"
     SELL = "SELL"
 
-    @property
-    def sign(self) -> int:
-        return 1 if self is Side.BUY else -1
+    sign: int
+    """1 or -1. An attribute of the member, not a property: it is read a dozen times an order."""
+
+    def __init__(self, word: str) -> None:
+        self.sign = 1 if word == "BUY" else -1
 
 
 class OrderType(StrEnum):
@@ -69,13 +71,12 @@ class OrderType(StrEnum):
     SL = "SL"
     SL_M = "SL-M"
 
-    @property
-    def has_price(self) -> bool:
-        return self in (OrderType.LIMIT, OrderType.SL)
+    has_price: bool
+    has_trigger: bool
 
-    @property
-    def has_trigger(self) -> bool:
-        return self in (OrderType.SL, OrderType.SL_M)
+    def __init__(self, word: str) -> None:
+        self.has_price = word in ("LIMIT", "SL")
+        self.has_trigger = word in ("SL", "SL-M")
 
 
 class Product(StrEnum):
@@ -104,12 +105,13 @@ class Status(StrEnum):
     REJECTED = "REJECTED"
     EXPIRED = "EXPIRED"
 
-    @property
-    def terminal(self) -> bool:
-        return self in TERMINAL
+    terminal: bool
+
+    def __init__(self, word: str) -> None:
+        self.terminal = word in ("FILLED", "CANCELLED", "REJECTED", "EXPIRED")
 
 
-TERMINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.REJECTED, Status.EXPIRED})
+TERMINAL = frozenset(status for status in Status if status.terminal)
 
 
 class Frozen(BaseModel):
@@ -135,13 +137,12 @@ class Terms(Frozen):
 
     @model_validator(mode="after")
     def _prices_fit_the_type(self) -> Self:
-        for field, given, wanted in (
-            ("price", self.price is not None, self.order_type.has_price),
-            ("trigger_price", self.trigger_price is not None, self.order_type.has_trigger),
-        ):
-            if given is not wanted:
-                raise ValueError(f"{field}: a {self.order_type} order {'needs one' if wanted else 'takes none'}")
-        if self.price and self.trigger_price and (self.price - self.trigger_price) * self.side.sign < 0:
+        kind, price, trigger = self.order_type, self.price, self.trigger_price
+        if (price is not None) is not kind.has_price:
+            raise ValueError(f"price: a {kind} order {'needs one' if kind.has_price else 'takes none'}")
+        if (trigger is not None) is not kind.has_trigger:
+            raise ValueError(f"trigger_price: a {kind} order {'needs one' if kind.has_trigger else 'takes none'}")
+        if price and trigger and (price - trigger) * self.side.sign < 0:
             where = "at or above" if self.side is Side.BUY else "at or below"
             raise ValueError(f"price: the limit of a {self.side} SL order must lie {where} its trigger_price")
         return self
@@ -224,10 +225,10 @@ class OrderIntent(Terms):
 
     @model_validator(mode="after")
     def _instructions_fit(self) -> Self:
-        if self.instructions is not None and self.mode is Mode.PAPER:
-            named = ", ".join(self.instructions.model_dump(exclude_none=True))
-            raise ValueError(f"{named}: for live accounts only, the paper exchange takes none")
         given = self.instructions
+        if given is not None and self.mode is Mode.PAPER:
+            named = ", ".join(given.model_dump(exclude_none=True))
+            raise ValueError(f"{named}: for live accounts only, the paper exchange takes none")
         minutes = given.validity_ttl if given is not None else None
         if (minutes is not None) != (self.validity is Validity.TTL):
             raise ValueError("validity_ttl: belongs to an order of validity TTL, and such an order needs it")

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from trading import slices
 from trading.brokers.book import BookReport, BookState
-from trading.order import BrokerOrderId, Fill, Order, OrderType, Status, Terms
+from trading.order import BrokerOrderId, Order, OrderType, Status, Terms, TradeId
 from trading.settlement import Settlement
 
 
@@ -94,6 +94,8 @@ ENDS: dict[BookState, Trigger] = {
     BookState.EXPIRED: T.EXPIRE,
     BookState.REJECTED: T.REJECT,
 }
+
+COMPLETE, FILL, WORK = T.COMPLETE, T.FILL, T.WORK
 
 BY_HAND: dict[Status, Trigger] = {
     Status.FILLED: T.COMPLETE,
@@ -240,6 +242,8 @@ def _receipt(order: Order, event: Receipt) -> dict[str, Any]:
     known: dict[str, Any] = {"broker_order_id": order.broker_order_id or event.broker_order_id}
     if event.slices:
         known |= {"slices": order.slices or event.slices, "reasons": _with_reasons(order, *event.refusals)}
+    if order.broker_order_id is not None:
+        return known  # the book has shown the order already: where it stands is the book's to say
     return known | {"status": next_status(order.status, T.ACCEPT)}
 
 
@@ -279,6 +283,9 @@ def _noted(order: Order, event: Noted) -> dict[str, Any]:
     return {"reasons": _with_reasons(order, event.reason)}
 
 
+Known = TypeVar("Known", bound="Trade")
+
+
 class Row(Protocol):
     """What is read of a row of the book: a `BrokerOrder`, or the exchange's own order where both are in one process."""
 
@@ -300,6 +307,17 @@ class Row(Protocol):
     def order_type(self) -> OrderType: ...
 
 
+class Trade(Protocol):
+    """What is read of a trade: a `Fill`, or the exchange's own where both are in one process."""
+
+    @property
+    def trade_id(self) -> TradeId: ...
+    @property
+    def broker_order_id(self) -> BrokerOrderId: ...
+    @property
+    def quantity(self) -> int: ...
+
+
 def _reported(order: Order, event: Reported) -> dict[str, Any]:
     row = event.report.row
     if not order.is_autosliced:
@@ -310,26 +328,26 @@ def _reported(order: Order, event: Reported) -> dict[str, Any]:
     return known | reported(order, slices.as_asked(order, row), event.report.fills)
 
 
-def reported(order: Order, row: Row, seen: tuple[Fill, ...]) -> dict[str, Any]:
+def reported(order: Order, row: Row, seen: tuple[Trade, ...]) -> dict[str, Any]:
     """What a row and its trades change of the order. `step` leaves out what is not new."""
-    if order.broker_order_id not in (None, row.broker_order_id):
+    own = row.broker_order_id
+    if order.broker_order_id not in (None, own):
         return {}  # a twin's row: the account watch deals with it, this order keeps its own
-    fills = merged(order.fills, seen, row.broker_order_id)
-    filled = sum(fill.quantity for fill in fills)
-    trigger = proved_by(row, filled)
-    status = next_status(order.status, trigger)
-    said = row.message if status.terminal and status is not order.status else None
-    return {
-        "broker_order_id": row.broker_order_id,
-        "fills": fills,
-        "status": status,
-        "reasons": _with_reasons(order, said or ""),
-        **({} if order.status.terminal else _terms(order, row)),
-    }
+    known: tuple[Trade, ...] = order.fills
+    fills = merged(known, seen, own) if seen else known
+    filled = sum([fill.quantity for fill in fills])
+    before = order.status
+    status = next_status(before, proved_by(row, filled))
+    told: dict[str, Any] = {"broker_order_id": own, "fills": fills, "status": status}
+    if status.terminal and status is not before and row.message:
+        told["reasons"] = _with_reasons(order, row.message)
+    return told if before.terminal else told | _terms(order, row)
 
 
-def merged(known: tuple[Fill, ...], seen: tuple[Fill, ...], broker_order_id: BrokerOrderId) -> tuple[Fill, ...]:
+def merged(known: tuple[Known, ...], seen: tuple[Known, ...], broker_order_id: BrokerOrderId) -> tuple[Known, ...]:
     """Both, each trade once, in the order in which they became known. Trades of other orders are left out."""
+    if not known and len(seen) == 1:
+        return seen if seen[0].broker_order_id == broker_order_id else ()
     have = {fill.trade_id for fill in known}
     fresh = {f.trade_id: f for f in seen if f.trade_id not in have and f.broker_order_id == broker_order_id}
     return known + tuple(fresh.values())
@@ -337,24 +355,22 @@ def merged(known: tuple[Fill, ...], seen: tuple[Fill, ...], broker_order_id: Bro
 
 def proved_by(row: Row, filled: int) -> Trigger:
     """What a row proves, given how much the trades add up to (rule 4)."""
-    needed = max(row.quantity, 1) if row.state is BookState.COMPLETE else row.filled_quantity
-    if row.state is not BookState.WORKING and filled >= needed:
-        return ENDS[row.state]
-    return T.FILL if filled else T.WORK
+    end = ENDS.get(row.state)
+    if end is not None:
+        needed = max(row.quantity, 1) if end is COMPLETE else row.filled_quantity
+        if filled >= needed:
+            return end
+    return FILL if filled else WORK
 
 
 def _terms(order: Order, row: Row) -> dict[str, Any]:
     """The row's terms, where they can stand. A row that shows less filled than is known is old: keep ours."""
     if row.filled_quantity < order.filled_quantity:
         return {}
-    shown = {
-        "quantity": row.quantity,
-        "price": row.price,
-        "trigger_price": row.trigger_price,
-        "order_type": row.order_type,
-    }
-    if (order.quantity, order.price, order.trigger_price, order.order_type) == tuple(shown.values()):
+    terms = (row.quantity, row.price, row.trigger_price, row.order_type)
+    if (order.quantity, order.price, order.trigger_price, order.order_type) == terms:
         return {}
+    shown = dict(zip(("quantity", "price", "trigger_price", "order_type"), terms, strict=True))
     kept = {field: getattr(order, field) for field in Terms.model_fields}
     try:
         Terms(**kept | shown)

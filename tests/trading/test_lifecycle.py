@@ -145,6 +145,17 @@ def test_what_the_book_has_shown_is_not_unsaid(
         assert step(shown, denial, at) is shown
 
 
+@PROVE
+@given(intents(), reports, moments)
+def test_an_answer_that_comes_after_the_book_has_shown_the_order_says_nothing_new(
+    intent: OrderIntent, report: BookReport, at: datetime
+) -> None:
+    """However much of it had traded, and even if it is gone from the book by then."""
+    shown = step(Order.from_intent(intent, START), Reported(report), at)
+    for known in (shown, step(shown, Vanished("not in today's book"), at)):
+        assert step(known, Receipt(report.row.broker_order_id), at) is known
+
+
 # The table.
 
 

@@ -17,6 +17,7 @@ from trading.order import PRICE_PLACES, Side
 
 BPS = Decimal(10_000)
 ONE = Decimal(1)
+BUY = Side.BUY
 
 
 class Request(StrEnum):
@@ -39,9 +40,9 @@ def touch(side: Side, tick: Tick, models: FillModels) -> Decimal | None:
     """The other side's best price in rupees, off the tick size; `None` if its order book is shown and empty."""
     if models.depth_enabled:
         if tick.depth is not None:
-            levels = tick.depth.asks if side is Side.BUY else tick.depth.bids
+            levels = tick.depth.asks if side is BUY else tick.depth.bids
             return levels[0].price if levels else None
-        quoted = tick.ask if side is Side.BUY else tick.bid
+        quoted = tick.ask if side is BUY else tick.bid
         if quoted is not None:
             return quoted
     if not models.spread_enabled:
@@ -92,7 +93,7 @@ def moved(side: Side, price: Decimal, bps: Decimal) -> Decimal:
 def on_tick(side: Side, price: Decimal, tick_size: Decimal) -> Decimal:
     """The nearest multiple of the tick that is no better for the order; never less than one tick."""
     below = (price // tick_size) * tick_size
-    if side is Side.BUY and below != price:
+    if side is BUY and below != price:
         return below + tick_size
     return max(below, tick_size)
 
@@ -100,7 +101,7 @@ def on_tick(side: Side, price: Decimal, tick_size: Decimal) -> Decimal:
 def within_limit(side: Side, price: Decimal, limit: Decimal | None) -> Decimal:
     if limit is None:
         return price
-    return min(price, limit) if side is Side.BUY else max(price, limit)
+    return min(price, limit) if side is BUY else max(price, limit)
 
 
 def marketable(side: Side, limit: Decimal | None, tick: Tick, models: FillModels) -> bool:
@@ -116,8 +117,8 @@ def marketable_bound(side: Side, tick: Tick, models: FillModels) -> Decimal | No
     """
     met = touch(side, tick, models)
     if models.queue_enabled:
-        met = tick.last_price if met is None else (min if side is Side.BUY else max)(met, tick.last_price)
-    rounding = ROUND_CEILING if side is Side.BUY else ROUND_FLOOR
+        met = tick.last_price if met is None else (min if side is BUY else max)(met, tick.last_price)
+    rounding = ROUND_CEILING if side is BUY else ROUND_FLOOR
     return None if met is None else met.quantize(PRICE_PLACES, rounding=rounding)
 
 

@@ -3,7 +3,6 @@
 docs/paper-market.md has the rules and where they come from.
 """
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 from trading.brokers.fill_models import touch
@@ -22,25 +21,25 @@ def room(offer: Offer, models: FillModels) -> int | None:
 
 def walk(
     side: Side, limit: Decimal | None, quantity: int, offer: Offer, models: FillModels
-) -> Iterator[tuple[int, Decimal]]:
+) -> list[tuple[int, Decimal]]:
     """Units and the price that they meet, in rupees, best first and none past the limit.
 
     One piece without an order book to walk; with one, a piece a level, as far as the shown levels and what other
     orders have left of them go.
     """
     if not models.depth_enabled or offer.tick.depth is None:
-        if (met := touch(side, offer.tick, models)) is not None:
-            yield quantity, met
-        return
-    gone = offer.taken(side)
+        met = touch(side, offer.tick, models)
+        return [] if met is None else [(quantity, met)]
+    gone, pieces = offer.taken(side), []
     for level in _opposite(side, offer.tick.depth):
         if quantity <= 0 or (limit is not None and (limit - level.price) * side.sign < 0):
-            return
+            break
         piece = min(quantity, max(level.quantity - gone, 0))
         gone = max(gone - level.quantity, 0)
         if piece:
-            yield piece, level.price
+            pieces.append((piece, level.price))
             quantity -= piece
+    return pieces
 
 
 def ahead(side: Side, limit: Decimal, tick: Tick, models: FillModels) -> int:

@@ -141,7 +141,7 @@ class PaperMarket:
         market = paper_store.bump_market(connection, self._account)
         paper_store.update_orders(connection, self._account, moved, market.version)
         self._note(moved)
-        return [progress.order.broker_order_id for progress in moved if progress.history]
+        return [progress.order.broker_order_id for progress in moved if progress.is_shown]
 
     def _note(self, progresses: Sequence[Progress]) -> None:
         for progress in progresses:

@@ -25,18 +25,19 @@ class Matcher:
         What it takes is taken from the offer. `arriving` is true for an order that has just come to the exchange or
         was just changed, false for one that rests there.
         """
-        if progress.order.waits_for_trigger:
-            if not trigger_hit(progress.order, offer.tick.last_price):
+        order = progress.order
+        if order.waits_for_trigger:
+            if not trigger_hit(order, offer.tick.last_price):
                 return
             progress.trigger()
             arriving = True
-        tick_size = self.tick_sizes(progress.order.symbol)
+        tick_size = self.tick_sizes(order.symbol)
         if tick_size is None:
             return
-        resting = not arriving or progress.order.queue_ahead is not None
-        if self.settings.queue_enabled and progress.order.price is not None:
-            self._match_in_queue(progress, progress.order.price, offer, tick_size, resting=resting)
-        elif fill_models.marketable(progress.order.side, progress.order.price, offer.tick, self.settings):
+        resting = not arriving or order.queue_ahead is not None
+        if self.settings.queue_enabled and order.price is not None:
+            self._match_in_queue(progress, order.price, offer, tick_size, resting=resting)
+        elif fill_models.marketable(order.side, order.price, offer.tick, self.settings):
             self._take(progress, offer, tick_size, resting=resting)
 
     def _take(self, progress: Progress, offer: Offer, tick_size: Decimal, *, resting: bool) -> None:
@@ -46,8 +47,8 @@ class Matcher:
         if quantity <= 0:
             return
         improves = order.price is None or fill_models.improves(models, resting=resting)
-        pieces = list(liquidity.walk(order.side, order.price, quantity, offer, models))
-        total = sum(piece for piece, _ in pieces)
+        pieces = liquidity.walk(order.side, order.price, quantity, offer, models)
+        total = sum([piece for piece, _ in pieces])
         for piece, met in pieces:
             price = order.price
             if price is None or improves:

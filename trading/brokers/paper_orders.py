@@ -28,6 +28,15 @@ class KiteStatus(StrEnum):
     AMO_REQ_RECEIVED = "AMO REQ RECEIVED"
 
 
+Standing = tuple[int, int, Decimal | None, Decimal | None, str | None]
+"""Those that may change, of `Passed`, in its order."""
+RECEIVED, VALIDATION_PENDING = KiteStatus.PUT_ORDER_REQ_RECEIVED, KiteStatus.VALIDATION_PENDING
+WAY_IN = (RECEIVED, VALIDATION_PENDING, KiteStatus.OPEN_PENDING)
+"""Through Kite's checks to the exchange."""
+OPEN, TRIGGER_PENDING, COMPLETE = KiteStatus.OPEN, KiteStatus.TRIGGER_PENDING, KiteStatus.COMPLETE
+WORKING = BookState.WORKING
+
+
 @dataclass(slots=True)
 class ExchangeOrder:
     """An order as the exchange keeps it. Only a `Progress` changes it, in place: copies of it would be most of what an
@@ -87,12 +96,12 @@ class ExchangeOrder:
 
     @property
     def working(self) -> bool:
-        return self.state is BookState.WORKING
+        return self.state is WORKING
 
     @property
     def at_exchange(self) -> bool:
         """Whether it can trade, and be changed: not on its way in, nor waiting for a session."""
-        return self.working and self.status in (KiteStatus.OPEN, KiteStatus.TRIGGER_PENDING)
+        return self.state is WORKING and self.status in (OPEN, TRIGGER_PENDING)
 
     @property
     def after_market(self) -> bool:
@@ -101,7 +110,7 @@ class ExchangeOrder:
 
     @property
     def waits_for_trigger(self) -> bool:
-        return not self.triggered and self.order_type.has_trigger
+        return self.order_type.has_trigger and not self.triggered
 
     @property
     def key(self) -> str:
@@ -121,37 +130,64 @@ class Passed(NamedTuple):
     at: datetime
 
 
+class Traded(NamedTuple):
+    """A trade as the exchange keeps it. Others are shown a `Fill`, which checks it all again."""
+
+    number: int
+    """Of the order's trades, from 1."""
+    quantity: int
+    price: Decimal
+    at: datetime
+    broker_order_id: BrokerOrderId
+
+    @property
+    def trade_id(self) -> TradeId:
+        return TradeId(f"{self.broker_order_id}-{self.number}")
+
+    @property
+    def fill(self) -> Fill:
+        own, order = self.trade_id, self.broker_order_id
+        return Fill(trade_id=own, broker_order_id=order, quantity=self.quantity, price=self.price, at=self.at)
+
+
 class Progress:
     """One order within one transaction: what it becomes, every status it passes and every trade it gets."""
 
-    __slots__ = ("_shifted", "at", "fills", "history", "order")
+    __slots__ = ("_passed", "_shifted", "at", "fills", "order")
 
     def __init__(self, order: ExchangeOrder, at: datetime) -> None:
         self.order = order
         self.at = at
         self._shifted = False
-        self.history: list[Passed] = []
-        self.fills: list[Fill] = []
+        self._passed: list[tuple[tuple[str, ...], Standing]] = []
+        self.fills: list[Traded] = []
 
     @property
     def report(self) -> BookReport:
-        return BookReport(row=self.order.row, fills=tuple(self.fills))
+        return BookReport(row=self.order.row, fills=tuple([traded.fill for traded in self.fills]))
+
+    @property
+    def history(self) -> list[Passed]:
+        """Made when it is asked for: an exchange in memory keeps none."""
+        return [Passed(status, *terms, self.at) for statuses, terms in self._passed for status in statuses]
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the order's row in the book has changed."""
+        return bool(self._passed)
 
     @property
     def moved(self) -> bool:
         """Whether anything about the order has changed, if only its session or its place in a queue."""
-        return bool(self.history) or self._shifted
+        return bool(self._passed) or self._shifted
 
     def open(self) -> None:
         """Through Kite's checks to the exchange, where it is OPEN or waits for its trigger."""
-        self.hold()
-        self.release()
+        self._pass(*WAY_IN, self._resting_status())
 
     def hold(self) -> None:
         """Through Kite's checks to the exchange, which does not answer: OPEN PENDING until `release`."""
-        self._pass(KiteStatus.PUT_ORDER_REQ_RECEIVED)
-        self._pass(KiteStatus.VALIDATION_PENDING)
-        self._pass(KiteStatus.OPEN_PENDING)
+        self._pass(*WAY_IN)
 
     def queue(self) -> None:
         """Kept for the next session, until `release`."""
@@ -164,25 +200,23 @@ class Progress:
 
     def reject(self, message: str) -> None:
         """Received, and turned down by Kite's checks: no exchange has seen it."""
-        self._pass(KiteStatus.PUT_ORDER_REQ_RECEIVED)
-        self._pass(KiteStatus.VALIDATION_PENDING)
+        self._pass(RECEIVED, VALIDATION_PENDING)
         self._end(KiteStatus.REJECTED, BookState.REJECTED, message)
 
     def trigger(self) -> None:
         self.order.triggered = True
-        self._pass(KiteStatus.OPEN)
+        self._pass(OPEN)
 
     def fill(self, quantity: int, price: Decimal) -> None:
         """A trade of so many shares at so many rupees; the last share completes the order."""
         order = self.order
         order.fill_count += 1
-        trade, broker = TradeId(f"{order.broker_order_id}-{order.fill_count}"), order.broker_order_id
-        self.fills.append(Fill(trade_id=trade, broker_order_id=broker, quantity=quantity, price=price, at=self.at))
+        self.fills.append(Traded(order.fill_count, quantity, price, self.at, order.broker_order_id))
         order.filled_quantity += quantity
         if order.remaining:
-            self._pass(KiteStatus.OPEN)
+            self._pass(OPEN)
         else:
-            self._end(KiteStatus.COMPLETE, BookState.COMPLETE)
+            self._end(COMPLETE, BookState.COMPLETE)
 
     def modify(self, terms: Terms) -> None:
         """To new terms. A total at or below what is filled completes the order at what is filled (FIX D12).
@@ -190,8 +224,7 @@ class Progress:
         Another price or a greater quantity costs the order its place in the queue (NSE, price-time priority).
         """
         order, queued = self.order, self.order.after_market
-        self._pass(KiteStatus.MODIFY_VALIDATION_PENDING)
-        self._pass(KiteStatus.MODIFY_PENDING)
+        self._pass(KiteStatus.MODIFY_VALIDATION_PENDING, KiteStatus.MODIFY_PENDING)
         order.triggered = order.triggered and terms.order_type.has_trigger
         if terms.price != order.price or terms.quantity > order.quantity:
             order.queue_ahead = None
@@ -202,7 +235,7 @@ class Progress:
         if order.remaining:
             self._pass(KiteStatus.AMO_REQ_RECEIVED if queued else self._resting_status())
         else:
-            self._end(KiteStatus.COMPLETE, BookState.COMPLETE)
+            self._end(COMPLETE, BookState.COMPLETE)
 
     def cancel(self, message: str | None = None) -> None:
         self._pass(KiteStatus.CANCEL_PENDING)
@@ -221,22 +254,13 @@ class Progress:
         self.order.queue_ahead = units
 
     def _resting_status(self) -> KiteStatus:
-        return KiteStatus.TRIGGER_PENDING if self.order.waits_for_trigger else KiteStatus.OPEN
+        return TRIGGER_PENDING if self.order.waits_for_trigger else OPEN
 
-    def _pass(self, status: KiteStatus) -> None:
+    def _pass(self, *statuses: KiteStatus) -> None:
         order = self.order
-        order.status, order.updated_at = status, self.at
-        self.history.append(
-            Passed(
-                status,
-                order.quantity,
-                order.filled_quantity,
-                order.price,
-                order.trigger_price,
-                order.message,
-                self.at,
-            )
-        )
+        order.status, order.updated_at = statuses[-1], self.at
+        terms = (order.quantity, order.filled_quantity, order.price, order.trigger_price, order.message)
+        self._passed.append((statuses, terms))
 
     def _end(self, status: KiteStatus, state: BookState, message: str | None = None) -> None:
         self.order.state, self.order.message = state, message
@@ -246,23 +270,23 @@ class Progress:
 def received(terms: Terms, tag: Tag | None, broker_order_id: BrokerOrderId, session: date, at: datetime) -> Progress:
     """A new order on its way in."""
     order = ExchangeOrder(
-        broker_order_id=broker_order_id,
-        tag=tag,
-        symbol=terms.symbol,
-        side=terms.side,
-        product=terms.product,
-        order_type=terms.order_type,
-        validity=terms.validity,
-        quantity=terms.quantity,
-        filled_quantity=0,
-        price=terms.price,
-        trigger_price=terms.trigger_price,
-        status=KiteStatus.PUT_ORDER_REQ_RECEIVED,
-        state=BookState.WORKING,
-        message=None,
-        placed_at=at,
-        updated_at=at,
-        session=session,
+        broker_order_id,
+        tag,
+        terms.symbol,
+        terms.side,
+        terms.product,
+        terms.order_type,
+        terms.validity,
+        terms.quantity,
+        0,
+        terms.price,
+        terms.trigger_price,
+        RECEIVED,
+        WORKING,
+        None,
+        at,
+        at,
+        session,
     )
     return Progress(order, at)
 

@@ -33,7 +33,7 @@ def placement_refusal(terms: Terms, tick_size: Decimal | None) -> Refused | None
     """Why an order is not taken, or `None`. `tick_size` is `None` for a symbol that the exchange does not know."""
     if tick_size is None:
         return refused(f"symbol: the exchange does not know {terms.symbol}")
-    if terms.validity is Validity.IOC and terms.order_type.has_trigger:
+    if terms.order_type.has_trigger and terms.validity is Validity.IOC:
         return refused(f"validity: a {terms.order_type} order cannot be IOC")
     return _off_tick(terms, tick_size)
 
@@ -86,8 +86,7 @@ def terms_after(order: ExchangeOrder, change: Amendment, tick_size: Decimal | No
 
 
 def _off_tick(terms: Terms, tick_size: Decimal) -> Refused | None:
-    for field in ("price", "trigger_price"):
-        price = getattr(terms, field)
+    for field, price in (("price", terms.price), ("trigger_price", terms.trigger_price)):
         if price is not None and price % tick_size:
             return refused(f"{field}: {price} is not a multiple of the tick size {tick_size} of {terms.symbol}")
     return None

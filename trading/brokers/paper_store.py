@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading.brokers.paper_orders import ExchangeOrder, Progress
+from trading.brokers.paper_orders import ExchangeOrder, Progress, Traded
 from trading.ledger.tables import exchange_history, exchange_markets, exchange_orders, exchange_trades
-from trading.order import Account, BrokerOrderId, Fill
+from trading.order import Account, BrokerOrderId
 
 TWITTER_EPOCH_MS = 1_288_834_974_657
 """Kite's 19-digit order ids are snowflakes from this moment on: (milliseconds << 22) | low bits."""
@@ -142,7 +142,7 @@ def _insert_trades_and_history(connection: sa.Connection, account: Account, prog
         connection.execute(sa.insert(exchange_history), history)
 
 
-def _trade(account: Account, order: ExchangeOrder, fill: Fill) -> dict[str, Any]:
+def _trade(account: Account, order: ExchangeOrder, fill: Traded) -> dict[str, Any]:
     return {
         "account": account,
         "broker_order_id": order.broker_order_id,

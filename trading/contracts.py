@@ -84,6 +84,7 @@ def contract_of(symbol: str) -> Contract | None:
     return Contract(exchange, Kind(found["kind"]), found["underlying"], multiplier)
 
 
+@lru_cache(maxsize=SYMBOLS_KEPT)
 def size_of(symbol: str) -> int | None:
     """The multiplier of that symbol: rupees of one of its quantity are this times the quoted price. `None` where it is
     not known, so that no limit in rupees can be kept."""
@@ -93,6 +94,7 @@ def size_of(symbol: str) -> int | None:
     return 1 if symbol.partition(":")[0] in IN_UNITS else None
 
 
+@lru_cache(maxsize=SYMBOLS_KEPT)
 def multiplier_of(symbol: str) -> int:
     """The same, and 1 where it is not known: its figures are then those of one unit a lot."""
     return size_of(symbol) or 1

@@ -10,6 +10,8 @@ from trading.guardian.situation import Figures, Situation
 from trading.ledger.accounts import AccountState
 from trading.order import Mode, Terms
 
+HALTED, REDUCING = AccountState.HALTED, AccountState.REDUCING
+
 
 @dataclass(frozen=True, slots=True)
 class RightAccount(Check):
@@ -22,7 +24,7 @@ class RightAccount(Check):
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
         order = situation.order
-        if (order.account, order.mode) == (self.account, self.mode):
+        if order.account == self.account and order.mode is self.mode:
             return None
         meant, here = f"{order.account} ({order.mode})", f"{self.account} ({self.mode})"
         return Failure(f"the order is for {meant}, this worker serves {here}", here, meant)
@@ -34,7 +36,7 @@ class NotHalted(Check):
     code: ClassVar[str] = "HALTED"
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        if situation.state is not AccountState.HALTED:
+        if situation.state is not HALTED:
             return None
         return Failure(f"the account is halted: {situation.state_reason}", value=situation.state)
 
@@ -46,7 +48,7 @@ class OnlyReducing(Check):
     code: ClassVar[str] = "REDUCING"
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        if situation.state is not AccountState.REDUCING or situation.only_reduces():
+        if situation.state is not REDUCING or situation.only_reduces():
             return None
         words = f"the account only takes orders that reduce a position: {situation.state_reason}"
         return Failure(words, value=situation.state)

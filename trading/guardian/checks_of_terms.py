@@ -81,7 +81,9 @@ class PricesOnTick(Check):
     when: ClassVar[When] = When.ALWAYS
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        tick = situation.instrument.tick_size if situation.instrument else Decimal(0)
+        if (terms.price is None and terms.trigger_price is None) or situation.instrument is None:
+            return None
+        tick = situation.instrument.tick_size
         if tick <= 0:
             return None
         prices = {"price": terms.price, "trigger_price": terms.trigger_price}
@@ -98,8 +100,8 @@ class Expressible(Check):
     when: ClassVar[When] = When.ALWAYS
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        value = situation.rupees(terms.quantity) or Decimal(0)
-        if value <= LARGEST_VALUE:
+        value = situation.rupees(terms.quantity)
+        if value is None or value <= LARGEST_VALUE:
             return None
         return Failure(f"value may be at most {LARGEST_VALUE:f} rupees, was {value:f}", LARGEST_VALUE, value)
 

@@ -87,7 +87,10 @@ class Situation:
 
     def rupees(self, quantity: int) -> Decimal | None:
         """So many of the order at its price. `None` without a price; those of one unit a lot unless `is_sized`."""
-        return None if self.price is None else self.price * quantity * multiplier_of(self.order.symbol)
+        if self.price is None:
+            return None
+        size = multiplier_of(self.order.symbol)
+        return self.price * quantity if size == 1 else self.price * quantity * size
 
     def held(self) -> Held:
         """The position in the order's own symbol and product, with its open orders."""

@@ -1,7 +1,7 @@
 """Books the fills of an order that are new: each once, with what it earned and cost, into positions and open lots."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -99,8 +99,7 @@ def added_charges(order: Order, fresh: Fresh) -> Sequence[Charges | None]:
 
 
 def _with(net: Position, first_in: Decimal, charges: Charges | None) -> Position:
-    return replace(
-        net,
+    return net._replace(
         realized_fifo=net.realized_fifo + first_in,
         charges=net.charges + (charges.total if charges else 0),
         uncharged=net.uncharged + (charges is None),

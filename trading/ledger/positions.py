@@ -9,8 +9,8 @@ rounded up by the other side is rounded down by, so nothing is lost. After any f
 The same holds of profit that is realized first in, first out, and so its open value needs no book of its own.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from typing import NamedTuple
 
 from trading.contracts import multiplier_of
 from trading.order import PRICE_PLACES, Product, Side
@@ -20,8 +20,7 @@ DIGITS = 60
 """Enough for any cost times any quantity: the one rounding is the one that is written here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """What an account holds of one symbol and product, and what it has earned with it."""
 
     account: str
@@ -63,24 +62,18 @@ class Position:
 
 def booked(position: Position, side: Side, quantity: int, price: Decimal) -> Position:
     """The position after a fill of `quantity` at the quoted `price`. One that crosses zero closes, then opens."""
-    held, unit = position.quantity, price * multiplier_of(position.symbol)
+    account, symbol, product, held, value, realized, fifo, charges, uncharged = position
+    size = multiplier_of(symbol)
+    unit = price if size == 1 else price * size
     closing = closed_by(held, side, quantity)
     sign, opening = side.sign, quantity - closing
-    before = position.open_value
-    cost = Decimal(0)
     if closing:
-        cost = before if closing == abs(held) else _rounded(before, closing, abs(held))
-    return Position(
-        position.account,
-        position.symbol,
-        position.product,
-        held + sign * quantity,
-        before - cost + sign * opening * unit if opening else before - cost,
-        position.realized_pnl - sign * closing * unit - cost if closing else position.realized_pnl,
-        position.realized_fifo,
-        position.charges,
-        position.uncharged,
-    )
+        cost = value if closing == abs(held) else _rounded(value, closing, abs(held))
+        value -= cost
+        realized -= sign * closing * unit + cost
+    if opening:
+        value += sign * opening * unit
+    return Position(account, symbol, product, held + sign * quantity, value, realized, fifo, charges, uncharged)
 
 
 def closed_by(held: int, side: Side, quantity: int) -> int:

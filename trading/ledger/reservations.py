@@ -8,10 +8,9 @@ Prices and values are stored as quoted. What they are in rupees is worked out wh
 (`trading.ledger.exposure`), so a reservation of an earlier version is read right as well.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,8 +22,7 @@ from trading.order import Order, Terms
 LARGEST_VALUE = Decimal(LARGEST) / SCALE
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """What stands reserved for one order."""
 
     quantity: int
@@ -53,8 +51,7 @@ class Reservation:
         asked = self.of_terms(max(quantity, self.amended_quantity or 0), max(price, self.amended_price or Decimal(0)))
         if asked.quantity <= self.quantity and asked.value <= self.value:
             return self
-        return replace(
-            self,
+        return self._replace(
             quantity=max(self.quantity, asked.quantity),
             price=max(self.price, asked.price),
             value=max(self.value, asked.value),
@@ -66,7 +63,7 @@ class Reservation:
 _R = reservations.c
 _OWN = _R.order_id == sa.bindparam("own")
 _STANDS = _R.released_at.is_(None)
-_STANDING = sa.select(*(_R[name] for name in Reservation.__slots__)).where(_OWN, _STANDS)
+_STANDING = sa.select(*(_R[name] for name in Reservation._fields)).where(_OWN, _STANDS)
 _INSERT = {
     "sqlite": sqlite.insert(reservations).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(reservations).on_conflict_do_nothing(),
@@ -116,7 +113,7 @@ def is_reserved(connection: sa.Connection, order_id: str) -> bool:
 
 def change(connection: sa.Connection, order_id: str, reservation: Reservation) -> None:
     """Put this in place of what stands reserved for the order."""
-    columns: dict[str, Any] = {name: getattr(reservation, name) for name in Reservation.__slots__}
+    columns: dict[str, Any] = {name: getattr(reservation, name) for name in Reservation._fields}
     connection.execute(_UPDATE, columns | {"own": order_id})
 
 
@@ -126,7 +123,7 @@ def follow(connection: sa.Connection, order: Order, traded: int) -> None:
     if known is None:
         return
     price = own_price(order) or known.price
-    now = replace(known, filled=known.filled + traded).of_terms(order.quantity, price)
+    now = known._replace(filled=known.filled + traded).of_terms(order.quantity, price)
     if known.amended_quantity is not None and known.amended_price is not None:
         now = now.with_change(known.amended_quantity, known.amended_price)
     if now != known:

@@ -24,7 +24,7 @@ FIXED = frozenset(OrderIntent.model_fields) - {"quantity", "price", "trigger_pri
     "created_at",
 }
 """The columns that never change once an order is entered."""
-OF_POSITION = tuple(name for name in Position.__dataclass_fields__ if name != "product")
+OF_POSITION = tuple(name for name in Position._fields if name != "product")
 OF_FILL = tuple(column.name for column in fills.columns if column.name in Fill.model_fields)
 
 

@@ -1,6 +1,5 @@
 """What is reserved is what the order may still trade: filled, amended, ended, told twice or in the wrong order."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -143,4 +142,4 @@ def test_two_changes_on_their_way_reserve_for_both() -> None:
     second = first.with_change(100, PRICE * 3)
     assert (second.quantity, second.value) == (200, 200 * PRICE * 3)
     assert second.with_change(150, PRICE) == second
-    assert replace(second, filled=200).of_terms(200, PRICE).quantity == 0
+    assert second._replace(filled=200).of_terms(200, PRICE).quantity == 0

@@ -78,10 +78,10 @@ class AskingDesk(ABC):
                 symbol=symbol,
                 side=side,
                 quantity=quantity,
-                order_type=OrderType(order_type),
+                order_type=order_type if isinstance(order_type, OrderType) else OrderType(order_type),
                 price=price,
                 trigger_price=trigger_price,
-                product=Product(product),
+                product=product if isinstance(product, Product) else Product(product),
                 client_order_id=client_order_id or self._ids(),
                 **self._own,
             )

@@ -5,7 +5,7 @@ the same order: the intent is checked and reserved, sent, followed by what the b
 those of the durable path, called where it calls them (`lifecycle`, the guardian's checks, the paper exchange).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
@@ -71,8 +71,7 @@ class Core:
         key = self._key(intent)
         known = self._live.get(key) or self._ended.get(key)
         if known is None:
-            live = self._live[key] = Live(intent, self.now)
-            live.arrival_price = self.exchange.last_price(intent.symbol)
+            live = self._live[key] = Live(intent, key, self.now, self.exchange.last_price(intent.symbol))
             return live
         if not _same(known, intent):
             message = f"{intent.client_order_id} is the id of another order: {known.order().summary()}"
@@ -81,15 +80,18 @@ class Core:
 
     def submit(self, live: Live) -> None:
         """Check it, reserve what it needs and send it; it is at the exchange once it has travelled there."""
-        refusals = self.guard.admit(live, self.now)
+        deadline = self.guard.deadline(live)
+        refusals = self.guard.admit(live, self.now, deadline)
         if refusals:
             self._apply(live, lifecycle.Refused(tuple(str(refusal) for refusal in refusals)), self.now)
         elif live.cancel_requested:
             self._apply(live, lifecycle.Withdrawn("cancelled before it was sent"), self.now)
-        elif self.now >= (deadline := self.guard.deadline(live)):
+        elif self.now >= deadline:
             self._apply(live, lifecycle.Refused((f"TOO_LATE: not sent before {deadline.isoformat()}",)), self.now)
-        else:
+        elif self._place_latency:
             self._travel(self._place_latency, lambda at: self._place(live, at))
+        else:
+            self._place(live, self.now)
         self._get_out()
 
     def refuse(self, live: Live, reason: str) -> None:
@@ -133,8 +135,7 @@ class Core:
         """What travelled arrives first; then the orders that rest meet the tick."""
         self._arrive(tick.at)
         self.now = tick.at
-        for progress in self.exchange.show(tick, session):
-            self._report(progress)
+        self._report_all(self.exchange.show(tick, session))
         self._get_out()
 
     def pass_time(self, until: datetime) -> None:
@@ -149,8 +150,7 @@ class Core:
         if session is not None:
             self._arrive(session.closes)
             self.now = max(self.now, session.closes)
-        for progress in self.exchange.close(self.now):
-            self._report(progress)
+        self._report_all(self.exchange.close(self.now))
         self._arrive(datetime.max.replace(tzinfo=IST))
 
     def live(self) -> Iterator[Live]:
@@ -163,10 +163,14 @@ class Core:
 
     def order(self, client_order_id: str) -> Order:
         """Raises `OrderNotFound`."""
+        return self.find(client_order_id).order()
+
+    def find(self, client_order_id: str) -> Live | Ended:
+        """Raises `OrderNotFound`."""
         found = self._live.get(client_order_id) or self._ended.get(client_order_id)
         if found is None:
             raise OrderNotFound(f"no order {client_order_id}")
-        return found.order()
+        return found
 
     def _key(self, intent: OrderIntent) -> str:
         own = intent.account == self._account
@@ -196,14 +200,15 @@ class Core:
         return closing(held, self._limits, instrument, last)
 
     def _place(self, live: Live, at: datetime) -> None:
+        """The exchange's answer is its receipt and what the book says at once, as `Accepted` with a report is."""
         answer = self.exchange.place(live, at)
         if isinstance(answer, Refused):
             self._apply(live, lifecycle.Refused((f"refused by the broker: {answer.evidence}",)), at)
             return
-        live.working = answer.order
-        self._by_broker_id[answer.order.broker_order_id] = live
-        self._change(live, lifecycle.changes(cast(Order, live), lifecycle.Receipt(answer.order.broker_order_id)), at)
-        self._report(answer)
+        order = live.working = answer.order
+        if order.working:
+            self._by_broker_id[order.broker_order_id] = live
+        self._report(live, answer)
         if live.cancel_requested and not live.status.terminal:
             self._travel(self._cancel_latency, lambda then: self._cancel(live, then))
 
@@ -214,17 +219,26 @@ class Core:
         if isinstance(answer, Refused):
             self._apply(live, lifecycle.Noted(f"the cancel was not taken: {answer.evidence}"), at)
         else:
-            self._report(answer)
+            self._report(live, answer)
 
-    def _report(self, progress: Progress) -> None:
+    def _report_all(self, changed: Iterable[Progress]) -> None:
+        """What the exchange did by itself. A step of an order that an earlier one of the same moment has ended is part
+        of what was told with that; an order without a tag is the broker's own."""
+        for progress in changed:
+            order = progress.order
+            live = self._by_broker_id.get(order.broker_order_id)
+            if live is None and order.tag is None:
+                live = self._adopt(progress)
+            if live is not None:
+                self._report(live, progress)
+
+    def _report(self, live: Live, progress: Progress) -> None:
         """What the book says of an order."""
-        live = self._by_broker_id.get(progress.order.broker_order_id) or self._adopt(progress)
-        before = len(live.fills)
-        as_order = cast(Order, live)
+        before, as_order = live.fills, cast(Order, live)
         told = lifecycle.reported(as_order, progress.order, tuple(progress.fills))
         self._change(live, lifecycle.news(as_order, told), progress.at)
-        if len(live.fills) > before:
-            self.guard.booked(live, live.fills[before:], progress.at)
+        if live.fills is not before:
+            self.guard.booked(live, live.fills[len(before) :], progress.at)
         self._settle(live)
 
     def _adopt(self, progress: Progress) -> Live:
@@ -232,10 +246,10 @@ class Core:
         row = progress.order.row
         order = adopted(row, Stranger.EXTERNAL, self._account, Mode.PAPER)
         content = {name: getattr(order, name) for name in OrderIntent.model_fields if name != "place_by"}
-        live = Live(OrderIntent.model_construct(**content | {"reason": SQUARE_OFF}), progress.at)
-        live.arrival_price = self.exchange.last_price(live.symbol)
+        intent = OrderIntent.model_construct(**content | {"reason": SQUARE_OFF})
+        live = Live(intent, intent.client_order_id, progress.at, self.exchange.last_price(row.symbol))
         live.working = progress.order
-        self._live[live.client_order_id] = self._by_broker_id[row.broker_order_id] = live
+        self._live[live.key] = self._by_broker_id[row.broker_order_id] = live
         return live
 
     def _apply(self, live: Live, event: lifecycle.Event, at: datetime) -> None:
@@ -250,11 +264,10 @@ class Core:
         """Record an order that has ended, and tell of it."""
         if live.status.terminal:
             self.guard.ended(live)
-            key = self._key(live.intent)
-            del self._live[key]
-            self._ended[key] = Ended(live)
+            del self._live[live.key]
+            self._ended[live.key] = Ended(live)
             if live.broker_order_id is not None:
-                del self._by_broker_id[live.broker_order_id]
+                self._by_broker_id.pop(live.broker_order_id, None)
         self._told(live)
 
 

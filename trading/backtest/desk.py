@@ -31,7 +31,7 @@ class BacktestDesk(AskingDesk):
         return ClientOrderId(intent.client_order_id)
 
     def cancel(self, client_order_id: str) -> None:
-        self._core.order(client_order_id)
+        self._core.find(client_order_id)
         self._asked.append(lambda: self._core.cancel(client_order_id, f"by {self._strategy}"))
 
     def open_orders(self) -> list[Order]:

@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from trading.backtest.orders import Live
 from trading.brokers import paper_refusals
@@ -102,6 +102,7 @@ class Last(NamedTuple):
 
     offer: Offer
     at: datetime
+    price: Decimal
 
 
 class Exchange:
@@ -119,13 +120,12 @@ class Exchange:
         self._shown_at: datetime | None = None
         self._number = 0
 
+    def last(self, symbol: str) -> Last | None:
+        return self._last.get(symbol)
+
     def last_price(self, symbol: str) -> Decimal | None:
         last = self._last.get(symbol)
-        return None if last is None else last.offer.tick.last_price
-
-    def last_tick_at(self, symbol: str) -> datetime | None:
-        last = self._last.get(symbol)
-        return None if last is None else last.at
+        return None if last is None else last.price
 
     def funds(self) -> Funds | None:
         """`None` for an account without `execution.paper.funds`."""
@@ -138,20 +138,20 @@ class Exchange:
 
     def place(self, live: Live, at: datetime) -> Progress | Refused:
         """As `PaperBroker.place`: to the exchange, where it is matched at once."""
-        refusal = paper_refusals.placement_refusal(live.intent, self._matcher.tick_sizes(live.symbol))
+        terms = cast(Terms, live)
+        refusal = paper_refusals.placement_refusal(terms, self._matcher.tick_sizes(live.symbol))
         if refusal is not None:
             return refusal
         session = self._session.date if self._session is not None else at.date()
-        refusal = self._minded(live.intent, session, at)
-        if refusal is not None:
+        if self._rms is not None and (refusal := self._minded(self._rms, terms, session, at)) is not None:
             return refusal
-        progress = received(live.intent, live.tag, self._new_id(at), session, at)
+        progress = received(terms, live.tag, self._new_id(at), session, at)
         progress.open()
         order = progress.order
         if self._rms is not None:
-            order.margin_price = self._rms.margin_price(live.intent, self.last_price(live.symbol))
+            order.margin_price = self._rms.margin_price(terms, self.last_price(live.symbol))
         self._match_at_once(progress)
-        if order.validity is Validity.IOC and order.working:
+        if order.working and order.validity is Validity.IOC:
             progress.expire(f"IOC: {order.remaining} of {order.quantity} could not be filled at once")
         self._keep(progress)
         return progress
@@ -179,7 +179,7 @@ class Exchange:
         if is_due and self._rms is not None:
             changed += self._square_off(self._rms, offer, session.date, tick.at)
         self._shown_at = tick.at
-        self._last[tick.symbol] = Last(offer, tick.at)
+        self._last[tick.symbol] = Last(offer, tick.at, tick.last_price)
         return changed
 
     def close(self, at: datetime) -> list[Progress]:
@@ -198,7 +198,7 @@ class Exchange:
                 shelf.put(order)
             else:
                 del self._working[order.broker_order_id]
-            if progress.history:
+            if progress.is_shown:
                 changed.append(progress)
         return changed
 
@@ -234,13 +234,11 @@ class Exchange:
             self._rms.begin(session.date)
         return expired
 
-    def _minded(self, terms: Terms, session: date, at: datetime) -> Refused | None:
+    def _minded(self, rms: Rms, terms: Terms, session: date, at: datetime) -> Refused | None:
         """What the broker's risk management refuses."""
-        if self._rms is None:
-            return None
-        late = self._rms.late_refusal(terms, None if self._has_closed(at) else self._shown_at)
-        price = self._rms.margin_price(terms, self.last_price(terms.symbol))
-        return late or self._rms.refusal(terms, None, price, session)
+        late = rms.late_refusal(terms, None if self._has_closed(at) else self._shown_at)
+        price = rms.margin_price(terms, self.last_price(terms.symbol))
+        return late or rms.refusal(terms, None, price, session)
 
     def _keep(self, progress: Progress) -> None:
         """An order that has come to the exchange works there, if it still does."""

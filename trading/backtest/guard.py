@@ -10,6 +10,7 @@ from trading.backtest.exchange import Exchange
 from trading.backtest.holdings import Holdings, reserved
 from trading.backtest.orders import Live
 from trading.backtest.tallies import DayResults, Tallies
+from trading.brokers.paper_orders import Traded
 from trading.guardian.breakers import day_trips, end_of_day
 from trading.guardian.catalogue import day_limits
 from trading.guardian.judging import Plan, Plans
@@ -18,14 +19,18 @@ from trading.guardian.verdict import Refusal
 from trading.ledger.accounts import AccountState
 from trading.ledger.exposure import Pending, own_of
 from trading.ledger.funds import Margin, Recent
-from trading.ledger.reservations import Reservation, own_price
+from trading.ledger.reservations import Reservation
 from trading.ledger.trips import Trip
 from trading.market.calendar import SessionCalendar, calendar_of
 from trading.market.instruments import Instruments
-from trading.order import Fill, Order, OrderType
+from trading.order import Order, OrderType, Terms
 from trading.settings import Settings
 
 NOTHING_READ = Read()
+NO_PRICE = Decimal(0)
+REDUCING, ACTIVE = AccountState.REDUCING, AccountState.ACTIVE
+MARKET, SL_M = OrderType.MARKET, OrderType.SL_M
+RESULTS = Figures.DAY | Figures.STREAK
 HELD = Figures.SYMBOL | Figures.ACCOUNT | Figures.STRATEGY
 
 
@@ -68,10 +73,12 @@ class Guard:
         needs = [self._plans.of_new(name).needs for name in (*strategies, *settings.guardian.strategies, "")]
         self._counts_open = bool(self._limits) or any(need.figures & HELD for need in needs)
         """Whether any check asks what open orders may still make of a position."""
+        self._counts_results = bool(self._limits) or any(need.figures & RESULTS for need in needs)
+        """Whether any of them asks how the day went."""
         self._tallies = Tallies(frozenset().union(*(need.counts for need in needs)))
         self._results = DayResults()
         self._stands: dict[str, Reservation] = {}
-        self._of_strategy: dict[str, Holdings] = {}
+        self._of_strategy: dict[str, tuple[Holdings, ...]] = {}
         self._account = settings.account
         self._reads_margin = exchange.funds() is not None and any(need.figures & Figures.MARGIN for need in needs)
         self._on_the_way: dict[str, Live] = {}
@@ -82,25 +89,34 @@ class Guard:
     def of_strategy(self, name: str) -> Holdings:
         """What the strategy's own orders have come to."""
         found = self._of_strategy.get(name)
+        return Holdings(self._account, self._exchange.last_price) if found is None else found[-1]
+
+    def _books(self, name: str) -> tuple[Holdings, ...]:
+        """Where an order of that strategy counts: in the account, and in the strategy. As long as there is one
+        strategy, what it holds is what the account holds, and counted once."""
+        found = self._of_strategy.get(name)
         if found is None:
-            found = self._of_strategy[name] = Holdings(self._account, self._exchange.last_price)
+            for other, books in self._of_strategy.items():
+                if len(books) == 1:
+                    self._of_strategy[other] = (self.holdings, self.holdings.copy())
+            alone = (self.holdings,)
+            own = (self.holdings, Holdings(self._account, self._exchange.last_price))
+            found = self._of_strategy[name] = own if self._of_strategy else alone
         return found
 
-    def admit(self, live: Live, at: datetime) -> tuple[Refusal, ...]:
+    def admit(self, live: Live, at: datetime, deadline: datetime) -> tuple[Refusal, ...]:
         """All the reasons against a new order; with none, what it needs is reserved."""
-        last = self._exchange.last_price(live.symbol)
-        own = own_price(live.intent)
-        stands = reserved(live, own or last or Decimal(0))
         plan = self._plans.of_new(live.strategy)
-        refusals = plan.judge(live.intent, self._situation(live, at, plan, stands, last, own or last))
+        situation = self._situation(live, at, deadline, plan)
+        refusals = plan.judge(cast(Terms, live), situation)
         if not refusals:
-            self._stands[live.order_id] = stands
+            price = situation.price or NO_PRICE
+            stands = self._stands[live.key] = reserved(live.quantity, price, price * live.quantity)
             self._tallies.approved(live, at)
             if self._reads_margin:
-                self._on_the_way[live.order_id] = live
-            if self._counts_open:
-                self.holdings.reserve(live, stands)
-                self.of_strategy(live.strategy).reserve(live, stands)
+                self._on_the_way[live.key] = live
+            for holdings in self._books(live.strategy) if self._counts_open else ():
+                holdings.reserve(live, stands)
         return refusals
 
     def state(self, at: datetime) -> AccountState:
@@ -112,40 +128,41 @@ class Guard:
         """30 s by default for what fires at the market, the end of the session for the rest, from its creation."""
         if live.intent.place_by is not None:
             return live.intent.place_by
-        if live.order_type in (OrderType.MARKET, OrderType.SL_M):
+        if live.order_type in (MARKET, SL_M):
             return live.created_at + self._market_deadline
         session = self._exchange.session
         if session is not None and session.closes > live.created_at:
             return session.closes
         return self._calendar.session_at_or_after(live.created_at).closes
 
-    def booked(self, live: Live, fills: tuple[Fill, ...], at: datetime) -> None:
+    def booked(self, live: Live, fills: tuple[Traded, ...], at: datetime) -> None:
         """New trades of an order: they become position, and what is reserved for it gets smaller."""
-        own = self.of_strategy(live.strategy)
+        account, *others = self._books(live.strategy)
         for fill in fills:
-            earned = self.holdings.book(live, fill)
-            own.book(live, fill)
-            self._results.add(live.order_id, earned, fill.at)
-        if not live.status.terminal and live.order_id in self._stands:
+            earned = account.book(live, fill)
+            for own in others:
+                own.book(live, fill)
+            if self._counts_results:
+                self._results.add(live.key, earned, fill.at)
+        if not live.status.terminal and live.key in self._stands:
             self._follow(live, sum(fill.quantity for fill in fills))
         if self._limits:
             self._trip(at)
 
     def ended(self, live: Live) -> None:
-        stands = self._stands.pop(live.order_id, None)
+        stands = self._stands.pop(live.key, None)
         if stands is not None:
             self._tallies.ended(live)
-            if self._counts_open:
-                self.holdings.release(live, stands)
-                self.of_strategy(live.strategy).release(live, stands)
+            for holdings in self._books(live.strategy) if self._counts_open else ():
+                holdings.release(live, stands)
 
     def _follow(self, live: Live, traded: int) -> None:
-        before = self._stands[live.order_id]
+        before = self._stands[live.key]
         filled = before.filled + traded
         price = live.price or live.trigger_price or before.price
         after = Reservation(before.quantity, price, before.value, filled).of_terms(live.quantity, price)
-        self._stands[live.order_id] = after
-        for holdings in (self.holdings, self.of_strategy(live.strategy)) if self._counts_open else ():
+        self._stands[live.key] = after
+        for holdings in self._books(live.strategy) if self._counts_open else ():
             holdings.release(live, before)
             holdings.reserve(live, after)
 
@@ -157,27 +174,28 @@ class Guard:
                 self._reducing = (trip.message, end_of_day(at))
                 self._told(trip)
 
-    def _situation(
-        self, live: Live, at: datetime, plan: Plan, stands: Reservation, last: Decimal | None, price: Decimal | None
-    ) -> Situation:
-        instrument = self._instruments.get(live.symbol)
+    def _situation(self, live: Live, at: datetime, deadline: datetime, plan: Plan) -> Situation:
+        symbol, quantity = live.symbol, live.quantity
+        instrument, last = self._instruments.get(symbol), self._exchange.last(symbol)
+        last_price = last.price if last is not None else None
+        price = live.price or live.trigger_price or last_price
+        value = (price or NO_PRICE) * quantity
         reducing = self._reducing is not None and at < self._reducing[1]
-        asked = Pending.quoted(live.symbol, stands.quantity, live.quantity * stands.price, stands.price)
         return Situation(
             cast(Order, live),  # has everything that can be read of an order
             at,
             at,
-            self.deadline(live),
+            deadline,
             instrument,
-            None if instrument else self._instruments.nearest(live.symbol),
-            last,
-            self._exchange.last_tick_at(live.symbol),
-            AccountState.REDUCING if reducing else AccountState.ACTIVE,
+            None if instrument is not None else self._instruments.nearest(symbol),
+            last_price,
+            last.at if last is not None else None,
+            REDUCING if reducing else ACTIVE,
             self._reducing[0] if reducing and self._reducing else "",
             (),
-            asked,
+            Pending.quoted(symbol, quantity, value, price or NO_PRICE),
             price,
-            self._read(live, at, plan, last, reducing=reducing),
+            self._read(live, at, plan, last_price, reducing=reducing),
         )
 
     def _read(self, live: Live, at: datetime, plan: Plan, last: Decimal | None, *, reducing: bool) -> Read:

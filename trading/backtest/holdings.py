@@ -6,15 +6,15 @@ The arithmetic is the ledger's (`trading.ledger.positions`, `Reservation`, `Held
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from heapq import heappop, heappush
 
 from trading.backtest.orders import Live
+from trading.brokers.paper_orders import Traded
 from trading.ledger.exposure import Held, Pending
 from trading.ledger.positions import Position, booked
 from trading.ledger.reservations import LARGEST_VALUE, Reservation
-from trading.order import Fill, Product, Side
+from trading.order import Product, Side
 
 Key = tuple[str, Product]
 LastPrice = Callable[[str], Decimal | None]
@@ -46,6 +46,9 @@ class Stand:
         while self.highest and -self.highest[0] not in self.prices:
             heappop(self.highest)
 
+    def copy(self) -> "Stand":
+        return Stand(self.quantity, self.value, Counter(self.prices), list(self.highest))
+
     def pending(self, symbol: str) -> Pending:
         return Pending.quoted(symbol, self.quantity, self.value, -self.highest[0] if self.highest else Decimal(0))
 
@@ -69,11 +72,19 @@ class Holdings:
     def release(self, live: Live, stands: Reservation) -> None:
         self._stands[live.symbol, live.product, live.side].remove(stands.quantity, stands.value, stands.price)
 
-    def book(self, live: Live, fill: Fill) -> Decimal:
+    def book(self, live: Live, fill: Traded) -> Decimal:
         """Rupees that the fill earned."""
-        before = self.position(live.symbol, live.product)
-        after = self._positions[live.symbol, live.product] = booked(before, live.side, fill.quantity, fill.price)
+        key = (live.symbol, live.product)
+        before = self._positions.get(key) or Position(self._account, *key)
+        after = self._positions[key] = booked(before, live.side, fill.quantity, fill.price)
         return after.realized_pnl - before.realized_pnl
+
+    def copy(self) -> "Holdings":
+        """The same, which from now on goes its own way."""
+        other = Holdings(self._account, self._last_price)
+        other._positions = dict(self._positions)
+        other._stands = {key: stand.copy() for key, stand in self._stands.items()}
+        return other
 
     def position(self, symbol: str, product: Product) -> Position:
         return self._positions.get((symbol, product)) or Position(self._account, symbol, product)
@@ -103,14 +114,6 @@ class Holdings:
         return Held(symbol, product, position.quantity, cost, last, buying.pending(symbol), selling.pending(symbol))
 
 
-def reserved(live: Live, price: Decimal) -> Reservation:
-    """What a new order reserves, at `price` as quoted."""
-    return Reservation(live.quantity, price, min(price * live.quantity, LARGEST_VALUE), 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """When an order was approved, and what it reserved since."""
-
-    at: datetime
-    stands: Reservation
+def reserved(quantity: int, price: Decimal, value: Decimal) -> Reservation:
+    """What a new order reserves, at `price` as quoted and the value that follows from it."""
+    return Reservation(quantity, price, min(value, LARGEST_VALUE), 0)

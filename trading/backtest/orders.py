@@ -6,10 +6,11 @@ A model of every order at every step would be most of what a backtest costs. The
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
-from trading.brokers.paper_orders import ExchangeOrder
+from trading.brokers.paper_orders import ExchangeOrder, Traded
 from trading.order import (
+    Account,
     BrokerOrderId,
     ClientOrderId,
     Fill,
@@ -22,15 +23,16 @@ from trading.order import (
     Side,
     Status,
     Tag,
-    TradeId,
     Validity,
     order_id,
     tag_of,
 )
 
+PENDING = Status.PENDING
+
 
 class Live:
-    """An order that has not ended."""
+    """An order that has not ended. Reads like an `Order`: a check may be somebody else's."""
 
     __slots__ = (
         "account",
@@ -41,8 +43,8 @@ class Live:
         "created_at",
         "fills",
         "intent",
+        "key",
         "mode",
-        "order_id",
         "order_type",
         "price",
         "product",
@@ -52,45 +54,47 @@ class Live:
         "status",
         "strategy",
         "symbol",
-        "tag",
         "trigger_price",
         "updated_at",
         "validity",
         "working",
     )
 
-    def __init__(self, intent: OrderIntent, at: datetime) -> None:
+    def __init__(self, intent: OrderIntent, key: str, at: datetime, arrival_price: Decimal | None) -> None:
+        """`key` tells it from the others of its core."""
+        asked = vars(intent)  # each attribute of a model costs three of these
         self.intent = intent
-        self.account = intent.account
-        self.mode = intent.mode
-        self.client_order_id = intent.client_order_id
-        self.order_id: OrderId = intent.order_id
-        self.tag: Tag = tag_of(self.order_id)
-        self.strategy = intent.strategy
-        self.symbol = intent.symbol
-        self.side: Side = intent.side
-        self.product: Product = intent.product
-        self.validity: Validity = intent.validity
-        self.order_type: OrderType = intent.order_type
-        self.quantity = intent.quantity
-        self.price = intent.price
-        self.trigger_price = intent.trigger_price
-        self.status = Status.PENDING
+        self.key = key
+        self.account: Account = asked["account"]
+        self.mode: Mode = asked["mode"]
+        self.client_order_id: ClientOrderId = asked["client_order_id"]
+        self.strategy: str = asked["strategy"]
+        self.symbol: str = asked["symbol"]
+        self.side: Side = asked["side"]
+        self.product: Product = asked["product"]
+        self.validity: Validity = asked["validity"]
+        self.order_type: OrderType = asked["order_type"]
+        self.quantity: int = asked["quantity"]
+        self.price: Decimal | None = asked["price"]
+        self.trigger_price: Decimal | None = asked["trigger_price"]
+        self.status = PENDING
         self.broker_order_id: BrokerOrderId | None = None
-        self.fills: tuple[Fill, ...] = ()
+        self.fills: tuple[Traded, ...] = ()
         self.reasons: tuple[str, ...] = ()
         self.cancel_requested = False
         self.created_at = self.updated_at = at
         self.working: ExchangeOrder | None = None
         """The exchange's own, once it is there."""
-        self.arrival_price: Decimal | None = None
+        self.arrival_price = arrival_price
         """Rupees: the last price when the strategy asked for it."""
 
-    def __getattr__(self, name: str) -> Any:
-        """Whatever else can be read of an `Order`: a check may be somebody else's."""
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.order(), name)
+    @property
+    def order_id(self) -> OrderId:
+        return order_id(self.account, self.client_order_id)
+
+    @property
+    def tag(self) -> Tag:
+        return tag_of(self.order_id)
 
     @property
     def filled_quantity(self) -> int:
@@ -106,16 +110,18 @@ class Live:
     def order(self) -> Order:
         content = {field: getattr(self.intent, field) for field in OrderIntent.model_fields if field != "place_by"}
         own = ("order_id", "tag", "order_type", "quantity", "price", "trigger_price", "status", "broker_order_id")
-        more = ("fills", "reasons", "cancel_requested", "created_at", "updated_at")
-        return Order(**content | {field: getattr(self, field) for field in (*own, *more)})
+        more = ("reasons", "cancel_requested", "created_at", "updated_at")
+        fills = tuple([traded.fill for traded in self.fills])
+        return Order(**content | {field: getattr(self, field) for field in (*own, *more)}, fills=fills)
 
 
-class Trade(NamedTuple):
-    """A fill as it is kept: its ids follow from its order and its place."""
+def _of_order(name: str) -> property:
+    return property(lambda live: getattr(live.order(), name))
 
-    quantity: int
-    price: Decimal
-    at: datetime
+
+for _name in (*dir(Order), *Order.model_fields):
+    if not _name.startswith("_") and not hasattr(Live, _name):
+        setattr(Live, _name, _of_order(_name))
 
 
 class Ended:
@@ -149,7 +155,7 @@ class Ended:
     def __init__(self, live: Live) -> None:
         self.account: str = live.account
         self.mode: Mode = live.mode
-        self.client_order_id = ClientOrderId(live.client_order_id)
+        self.client_order_id: ClientOrderId = live.client_order_id
         self.strategy: str = live.strategy
         self.reason: str = live.intent.reason
         self.tags = live.intent.tags or None
@@ -163,7 +169,7 @@ class Ended:
         self.validity: Validity = live.validity
         self.status: Status = live.status
         self.broker_order_id: BrokerOrderId | None = live.broker_order_id
-        self.trades = tuple([Trade(fill.quantity, fill.price, fill.at) for fill in live.fills])
+        self.trades = live.fills
         self.reasons: tuple[str, ...] = live.reasons
         self.cancel_requested: bool = live.cancel_requested
         self.created_at: datetime = live.created_at
@@ -172,17 +178,7 @@ class Ended:
 
     @property
     def fills(self) -> tuple[Fill, ...]:
-        broker = self.broker_order_id or BrokerOrderId("")
-        return tuple(
-            Fill(
-                trade_id=TradeId(f"{broker}-{number}"),
-                broker_order_id=broker,
-                quantity=trade.quantity,
-                price=trade.price,
-                at=trade.at,
-            )
-            for number, trade in enumerate(self.trades, 1)
-        )
+        return tuple([traded.fill for traded in self.trades])
 
     def order(self) -> Order:
         left_out = ("arrival_price", "trades", "tags")

@@ -136,7 +136,7 @@ class Player:
 
     def _note(self, live: Live) -> None:
         if self._listens and live.strategy == self.played.strategy:
-            self._to_tell[live.order_id] = live
+            self._to_tell[live.key] = live
 
     def _mark(self, at: datetime) -> None:
         """What the account was worth at the end of the minute before, if a new one begins."""

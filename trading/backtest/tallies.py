@@ -24,11 +24,11 @@ class Tally:
         self._seconds = seconds
         self._approved: OrderedDict[str, datetime] = OrderedDict()
 
-    def add(self, order_id: str, at: datetime) -> None:
-        self._approved[order_id] = at
+    def add(self, key: str, at: datetime) -> None:
+        self._approved[key] = at
 
-    def drop(self, order_id: str) -> None:
-        self._approved.pop(order_id, None)
+    def drop(self, key: str) -> None:
+        self._approved.pop(key, None)
 
     def count(self, now: datetime) -> int:
         since = midnight(now) if self._seconds is None else now - timedelta(seconds=self._seconds)
@@ -62,7 +62,7 @@ class Tallies:
                 tally = self._tallies.get(key)
                 if tally is None:
                     tally = self._tallies[key] = Tally(count.seconds)
-                tally.add(live.order_id, at)
+                tally.add(live.key, at)
 
     def ended(self, live: Live) -> None:
         """One that ended without a fill was no trade."""
@@ -71,7 +71,7 @@ class Tallies:
             return
         for count in self._wanted:
             if count.kind in (Kind.TRADES, Kind.ALIKE):
-                self._tallies[count, _scope(count, live)].drop(live.order_id)
+                self._tallies[count, _scope(count, live)].drop(live.key)
 
 
 def _scope(count: Count, live: Live) -> tuple[object, ...]:
@@ -92,19 +92,19 @@ class DayResults:
         """When an order last closed something, in the order of that."""
         self._moved: dict[str, datetime] = {}
 
-    def add(self, order_id: str, earned: Decimal, at: datetime) -> None:
+    def add(self, key: str, earned: Decimal, at: datetime) -> None:
         """A trade; one that closed nothing earns nothing."""
         self._turn(at)
         if not earned:
             return
         self._realized += earned
-        self._by_order[order_id] = self._by_order.get(order_id, Decimal(0)) + earned
-        before = self._moved.get(order_id)
+        self._by_order[key] = self._by_order.get(key, Decimal(0)) + earned
+        before = self._moved.get(key)
         if before != at:
             if before is not None:
-                self._latest.remove((before, order_id))
-            insort(self._latest, (at, order_id))
-            self._moved[order_id] = at
+                self._latest.remove((before, key))
+            insort(self._latest, (at, key))
+            self._moved[key] = at
 
     def realized(self, now: datetime) -> Decimal:
         """Rupees since midnight, IST; a loss is negative."""
@@ -114,10 +114,10 @@ class DayResults:
     def losses_in_a_row(self, now: datetime) -> int:
         self._turn(now)
         streak = 0
-        for _, order_id in reversed(self._latest):
-            if self._by_order[order_id] > 0:
+        for _, key in reversed(self._latest):
+            if self._by_order[key] > 0:
                 break
-            streak += self._by_order[order_id] < 0
+            streak += self._by_order[key] < 0
         return streak
 
     def _turn(self, now: datetime) -> None:

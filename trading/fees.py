@@ -25,7 +25,6 @@ from typing import NamedTuple
 
 from trading.contracts import Contract, Kind, contract_of
 from trading.fee_rates import Exchange, Gst, NoCharges, Segment, rate_sheet, rates_on
-from trading.ist import IST
 from trading.market.instruments import Instrument
 from trading.order import Fill, Frozen, Product, Side
 
@@ -151,7 +150,7 @@ def charges_of(
 def charges_of_order(
     segment: Segment, exchange: Exchange, side: Side, fills: Iterable[Fill], *, multiplier: int = 1
 ) -> Charges:
-    """Of an order with all its fills, each at the rates of its day (IST); without any, nothing. Raises `NoCharges`."""
+    """Of an order with all its fills, each at the rates of its day; without any, nothing. Raises `NoCharges`."""
     return _bill(ExecutedOrder(segment, exchange, side, tuple(fills), multiplier)).charges()
 
 
@@ -218,7 +217,7 @@ class _Bill:
     days: set[date] = field(default_factory=set)
 
     def add_fill(self, fill: Fill, multiplier: int) -> None:
-        self.add(_turnover(fill.quantity, fill.price, multiplier), fill.at.astimezone(IST).date())
+        self.add(_turnover(fill.quantity, fill.price, multiplier), fill.day)
 
     def add(self, turnover: Decimal, on: date) -> None:
         rates = rates_on(self.segment, self.exchange, on)

@@ -1,6 +1,6 @@
 """Orders, fills and their ids. Money is `Decimal` rupees, quantities are whole shares, times are aware."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from trading import older_names
+from trading.ist import IST
 
 Account = NewType("Account", str)
 ClientOrderId = NewType("ClientOrderId", str)
@@ -303,6 +304,13 @@ class Fill(Frozen):
     price: Price
     """Rupees a share."""
     at: AwareDatetime
+    session: date | None = None
+    """The market's day, where that is another's than the wall clock's: on paper a recorded day may be replayed."""
+
+    @property
+    def day(self) -> date:
+        """The day whose charges count."""
+        return self.session or self.at.astimezone(IST).date()
 
 
 class Order(Terms):

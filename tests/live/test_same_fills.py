@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.venue import Row
+from durable_orders.backtest.figures import figures_of
 from durable_orders.running import Plan, Run, Why
 from durable_orders.running.kite_market import KiteMarket
 from durable_orders.running.session import Market, perform
@@ -66,16 +67,18 @@ def outcomes(orders: Iterable[Order]) -> Outcome:
     }
 
 
-def backtested(home: Home, ticks: Path) -> Outcome:
+def backtested(home: Home, ticks: Path) -> tuple[Outcome, Decimal]:
+    """And rupees of charges."""
     settings, instruments = home.settings(), Instruments.shipped()
     feed = ReplayFeed(read_ticks(ticks, None, Decimal("0.05")), 1.0, calendar_of(settings.market.calendar), rounds=1)
     played = Player(Loaded(script(), NAME), settings, instruments, OPENS).play(feed)
-    return outcomes(ended.order() for ended in played.orders)
+    return outcomes(ended.order() for ended in played.orders), figures_of(played).charges.total
 
 
-async def on_paper(home: Home) -> Outcome:
-    assert (await run_on(home, script())).ended == Why.CLOSED
-    return outcomes(await orders_of(home))
+async def on_paper(home: Home) -> tuple[Outcome, Decimal]:
+    found = await run_on(home, script())
+    assert found.ended == Why.CLOSED
+    return outcomes(await orders_of(home)), found.charges
 
 
 async def against_the_sandbox(desk: LiveDesk) -> Outcome:
@@ -119,7 +122,7 @@ async def live_orders(desk: LiveDesk) -> list[Order]:
 async def test_the_fills_are_the_same(desk: LiveDesk, make_home: MakeHome, tmp_path: Path) -> None:
     ticks = write_ticks(tmp_path / "ticks.csv")
     home = home_with_ticks(make_home, ticks)
-    expected = backtested(home, ticks)
+    expected, charges = backtested(home, ticks)
     assert [status for status, _ in expected.values()].count(Status.FILLED) == 5
-    assert await on_paper(home) == expected
+    assert await on_paper(home) == (expected, charges)
     assert await against_the_sandbox(desk) == expected

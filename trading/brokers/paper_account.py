@@ -20,7 +20,6 @@ from trading.fee_rates import rates_on
 from trading.fees import PAISA, NoCharges, charged_as, charges_of_order, dp_charge
 from trading.ledger.positions import Position, booked
 from trading.margin_settings import PaperAccount as Settings
-from trading.market.calendar import IST
 from trading.market.instruments import Instrument
 from trading.order import PRICE_PLACES, Account, BrokerOrderId, Fill, Product, Side, Tag, TradeId
 
@@ -71,7 +70,6 @@ class _Line:
     sold: int = 0
     sold_value: Decimal = NOTHING
     """Those three of the session."""
-    traded_at: datetime | None = None
 
     @property
     def delivered(self) -> int:
@@ -118,7 +116,7 @@ class PaperAccount:
         line = self._line(trade.symbol, trade.product)
         before = line.position
         line.position = booked(before, trade.side, trade.quantity, trade.price)
-        line.session, line.traded_at = trade.session, trade.at
+        line.session = trade.session
         if trade.side is Side.BUY:
             line.bought += trade.quantity
         else:
@@ -229,18 +227,18 @@ class PaperAccount:
         size = contract.multiplier or 1
         total = charges_of_order(segment, contract.exchange, trade.side, fills, multiplier=size).total
         if trade.tag is None:
-            gst = rates_on(segment, contract.exchange, fills[0].at.astimezone(IST).date()).gst.rate
+            gst = rates_on(segment, contract.exchange, fills[0].day).gst.rate
             total += (self._settings.square_off_fee * (1 + gst)).quantize(PAISA)
         self._charges += total - charged
         self._fills[trade.broker_order_id] = (fills, total)
 
     def _dp_charge(self, line: _Line) -> Decimal:
-        if not line.delivered or line.traded_at is None:
+        if not line.delivered:
             return NOTHING
         symbol, product = line.position.symbol, line.position.product
         try:
             segment, contract = charged_as(symbol, product)
-            return dp_charge(segment, contract.exchange, Side.SELL, line.traded_at.astimezone(IST).date())
+            return dp_charge(segment, contract.exchange, Side.SELL, line.session)
         except NoCharges:
             return NOTHING
 
@@ -248,4 +246,11 @@ class PaperAccount:
 def _fill(trade: Trade, number: int) -> Fill:
     own = trade.broker_order_id
     trade_id = TradeId(f"{own}-{number}")
-    return Fill(trade_id=trade_id, broker_order_id=own, quantity=trade.quantity, price=trade.price, at=trade.at)
+    return Fill(
+        trade_id=trade_id,
+        broker_order_id=own,
+        quantity=trade.quantity,
+        price=trade.price,
+        at=trade.at,
+        session=trade.session,
+    )

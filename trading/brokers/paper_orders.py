@@ -139,6 +139,7 @@ class Traded(NamedTuple):
     price: Decimal
     at: datetime
     broker_order_id: BrokerOrderId
+    session: date
 
     @property
     def trade_id(self) -> TradeId:
@@ -147,7 +148,14 @@ class Traded(NamedTuple):
     @property
     def fill(self) -> Fill:
         own, order = self.trade_id, self.broker_order_id
-        return Fill(trade_id=own, broker_order_id=order, quantity=self.quantity, price=self.price, at=self.at)
+        return Fill(
+            trade_id=own,
+            broker_order_id=order,
+            quantity=self.quantity,
+            price=self.price,
+            at=self.at,
+            session=self.session,
+        )
 
 
 class Progress:
@@ -211,7 +219,7 @@ class Progress:
         """A trade of so many shares at so many rupees; the last share completes the order."""
         order = self.order
         order.fill_count += 1
-        self.fills.append(Traded(order.fill_count, quantity, price, self.at, order.broker_order_id))
+        self.fills.append(Traded(order.fill_count, quantity, price, self.at, order.broker_order_id, order.session))
         order.filled_quantity += quantity
         if order.remaining:
             self._pass(OPEN)

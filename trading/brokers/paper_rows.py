@@ -51,6 +51,7 @@ def fill_from(row: Any) -> Fill:
         quantity=row.quantity,
         price=row.price,
         at=row.at,
+        session=row.session,
     )
 
 

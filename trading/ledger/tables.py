@@ -215,6 +215,7 @@ fills = sa.Table(
     sa.Column("realized_fifo", Money, nullable=False),
     *(sa.Column(name, Money) for name in CHARGED),
     sa.Column("at", Moment, nullable=False),
+    sa.Column("session", sa.Date),
     sa.Index(None, "account", "at", "order_id", "number"),
     sa.Index(None, "account", "symbol", "at", "order_id", "number"),
     _partial_index("ix_fills_earned", "account", "at", "order_id", "realized_pnl", where="realized_pnl <> 0"),
@@ -222,7 +223,8 @@ fills = sa.Table(
 )
 """The trades. `number` counts those of one order, from 0, in the order in which they became known. `realized_pnl` is
 what the trade earned by closing a part of the account's position by average cost, `realized_fifo` the same first in,
-first out. The charges are what the trade added to those of its order; all are NULL where they could not be worked out.
+first out. The charges are what the trade added to those of its order, at the rates of its `session`, the market's day,
+or of the day of `at` where that is NULL; all are NULL where they could not be worked out.
 """
 
 positions = sa.Table(

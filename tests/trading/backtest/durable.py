@@ -1,6 +1,6 @@
 """The durable path without its server: guardian, broker, market and ledger, told what a workflow tells them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from trading import lifecycle
@@ -23,10 +23,18 @@ from trading.settings import Settings
 
 
 class DurablePath:
-    """One account on SQLite. Its clocks show the market's time."""
+    """One account on SQLite. Its clocks show the market's time, and what they are `ahead` of it."""
 
-    def __init__(self, file: Path, settings: Settings, instruments: Instruments, session: Session) -> None:
-        self.now = session.opens
+    def __init__(
+        self,
+        file: Path,
+        settings: Settings,
+        instruments: Instruments,
+        session: Session,
+        ahead: timedelta = timedelta(0),
+    ) -> None:
+        self._ahead = ahead
+        self.now = session.opens + ahead
         self.session = session
         self.database = Database(f"sqlite:///{file}")
         account = self._account = Account(settings.account)
@@ -37,7 +45,7 @@ class DurablePath:
         self._market = PaperMarket(self._broker, self.database, account)
         self._market.take_over()
         self._guardian = Guardian(
-            self.database, instruments, settings, lambda _connection, _moment: self.session.closes, self._clock
+            self.database, instruments, settings, lambda _connection, _moment: session.closes + ahead, self._clock
         )
         self.orders: dict[str, Order] = {}
         self._sequences: dict[str, int] = {}
@@ -77,11 +85,11 @@ class DurablePath:
         self._apply(order, asked, lifecycle.Reported(answer.report))
 
     def show(self, tick: Tick) -> None:
-        self.now = tick.at
-        self._tell(self._market.on_ticks([tick], self.session, self.session.closes))
+        self.now = tick.at + self._ahead
+        self._tell(self._market.on_ticks([tick], self.session, self.session.closes + self._ahead))
 
     def close(self) -> None:
-        self.now = self.session.closes
+        self.now = self.session.closes + self._ahead
         self._tell(self._market.close_session())
 
     def _tell(self, changed: list[BrokerOrderId]) -> None:

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from durable_orders.backtest.figures import figures_of
 from tests.trading.backtest.durable import DurablePath
 from tests.trading.guardian.lots import CRUDE, DOLLAR, NICKEL, with_nickel
 from tests.trading.ledger.conftest import migrated_file
 from trading.adoption import Stranger
 from trading.backtest.core import Core
-from trading.ledger.reading import positions_of
+from trading.backtest.play import Played
+from trading.ledger.reading import list_orders, positions_of
 from trading.market.calendar import IST, Session
 from trading.market.instruments import Instruments
 from trading.market.ticks import Tick
@@ -212,6 +214,36 @@ def compare(own: dict[str, Any], steps: list[Step], migrated_file: Path, instrum
         ours = core.guard.holdings.position(position.symbol, position.product)
         assert [getattr(ours, name) for name in HELD] == [getattr(position, name) for name in HELD]
     return core
+
+
+def test_a_replayed_day_is_charged_at_its_own_rates(migrated_file: Path) -> None:
+    """One lot of 75 is bought at 24,000 and sold at 24,100 in April 2025, and replayed in November 2026, when STT on
+    futures is 0.05 %. Bought, 1,800,000 rupees: 20 + exchange 1.73 per lakh and IPFT 10 per crore 32.94 + SEBI 1.80 +
+    stamp duty 36.00 + GST 9.85 of 54.74. Sold, 1,807,500: 20 + STT 0.02 % 361.50 + 33.08 + 1.81 + GST 9.88 of 54.89.
+    """
+    own = {"symbol": FUTURE, "quantity": 75, "product": "NRML", "strategy": "first"}
+    steps: list[Step] = [
+        ("tick", Tick(FUTURE, Decimal(24_000), OPENS)),
+        ("place", OrderIntent(**own, side=Side.BUY, client_order_id="order-1")),
+        ("tick", Tick(FUTURE, Decimal(24_100), OPENS + timedelta(seconds=1))),
+        ("place", OrderIntent(**own, side=Side.SELL, client_order_id="order-2")),
+    ]
+    exact = Settings.model_validate({"execution": {"paper": {"slippage_enabled": False, "funds": 1_000_000}}})
+    core = Core(exact, INSTRUMENTS, OPENS, {"first"}, lambda _live: None)
+    played(core, steps)
+    with ledger_in(migrated_file) as file:
+        later = datetime(2026, 11, 27, 12, tzinfo=IST) - OPENS
+        path = DurablePath(file, exact, INSTRUMENTS, SESSION, later)
+        with closing(path.database):
+            run_durably(path, steps)
+            with path.database.read() as connection:
+                [position] = positions_of(connection, exact.account)
+                fills = [order.fills for order in list_orders(connection)]
+            funds = path.funds()
+    assert position.charges == Decimal("100.59") + Decimal("426.27")
+    assert figures_of(Played("first", core)).charges.total == position.charges
+    assert core.exchange.funds() == funds
+    assert [(fill.day, fill.at.year) for [fill] in fills] == 2 * [(OPENS.date(), 2026)]
 
 
 EXPOSURE = "MAX_GROSS_EXPOSURE MAX_NET_EXPOSURE CAPITAL"

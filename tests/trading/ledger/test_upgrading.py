@@ -55,7 +55,7 @@ def test_reservations_and_halts_are_carried_over(before_exposure: Database, url:
     with before_exposure.write() as connection:
         row = {name: value for name, value in order_row(order).items() if name not in NEW}
         connection.execute(_old(orders, *NEW), row | known)
-        new = ("realized_pnl", "realized_fifo", *CHARGED)
+        new = ("realized_pnl", "realized_fifo", "session", *CHARGED)
         connection.execute(_old(fills, *new), fill | {"price": Decimal("1500.05"), "at": START})
         connection.execute(_table("reservations", *reserved), reserved)
         connection.execute(_table("accounts", *halted), halted)

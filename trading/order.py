@@ -193,6 +193,12 @@ class Instructions(Frozen):
         """Whether the order is several rows of Kite's book."""
         return self.is_iceberg or self.autoslice is not None
 
+    def summary(self) -> str:
+        """How the order is split, for a trader; empty if it is not."""
+        if self.is_iceberg:
+            return f"in {self.iceberg_legs} legs of {self.iceberg_quantity}"
+        return "in slices" if self.autoslice else ""
+
     @model_serializer(mode="wrap")
     def _older_ones_read_as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What is split is told only where it is: a fingerprint is made of these words."""
@@ -379,6 +385,11 @@ class Order(Terms):
     @property
     def remaining(self) -> int:
         return max(self.quantity - self.filled_quantity, 0)
+
+    def summary(self) -> str:
+        """The terms, and how they are split: `BUY 1000 NSE:INFY LIMIT 1500 MIS in 5 legs of 200`."""
+        split = self.instructions.summary() if self.instructions else ""
+        return " ".join([super().summary(), *([split] if split else [])])
 
     @property
     def is_autosliced(self) -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 from chaos.venue import INFY, Row
 from durable_orders.orders import OrderHandle
+from durable_orders.verify import verify_home
 from sandbox.fault_kinds import FaultKind as Fault
 from tests.conftest import until
 from tests.crashes.processes import killed_itself, running
@@ -194,6 +195,19 @@ async def test_what_cannot_be_split_is_refused_before_it_is_sent(desk: Desk) -> 
     odd = await (await sliced(desk, quantity=150, instructions=legs)).result()
     assert "AUTOSLICE_NOT_APPLICABLE" in " ".join(shares.reasons)
     assert "ICEBERG_LOT" in " ".join(odd.reasons)
+
+
+async def test_verify_finds_histories_ledger_and_kite_of_one_mind(desk: Desk) -> None:
+    """All that was placed here so far, and a family that works, with a slice refused and another filled."""
+    await desk.venue.fault(Fault.SLICE_REFUSED)
+    order = await sliced(desk, price=BELOW)
+    first = (await order.placed(60)).broker_order_id
+    await desk.venue.fill(str(first), SLICE, BELOW)
+    await desk.recorded(order, Status.PARTIAL)
+    findings = await verify_home(desk.orders, desk.home)
+    assert findings.differences == ()
+    await order.cancel(timeout=60)
+    assert (await verify_home(desk.orders, desk.home)).differences == ()
 
 
 async def test_other_workers_take_over_in_the_middle(desks: Desks) -> None:

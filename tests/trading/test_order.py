@@ -439,6 +439,18 @@ def test_instructions_travel_with_the_order() -> None:
     assert Order.model_validate_json(kept.model_dump_json()).instructions == given.instructions
 
 
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        (RESTS | {"instructions": LEGS}, "LIMIT 100 MIS in 2 legs of 5"),
+        ({"instructions": {"autoslice": True}}, "MARKET MIS in slices"),
+        ({"instructions": {"market_protection": 2}}, "MARKET MIS"),
+    ],
+)
+def test_a_split_order_says_so(terms: dict[str, Any], words: str) -> None:
+    assert Order.from_intent(intent(**LIVE | terms), START).summary().endswith(words)
+
+
 def test_an_order_that_is_not_split_reads_as_before_there_were_such() -> None:
     """A fingerprint is made of it: an order that was placed before an upgrade is the same order after it."""
     given = intent(**LIVE, instructions={"market_protection": "2.5"})

@@ -29,6 +29,7 @@ from trading.brokers import fill_models
 from trading.brokers.book import BookState, BrokerOrder
 from trading.brokers.rms import Listing
 from trading.fill_settings import PriceImprovement
+from trading.market.calendar import IST
 from trading.market.instruments import Instruments
 from trading.market.ticks import LEVELS, Depth, Level, Tick
 from trading.order import Amendment, BrokerOrderId, Fill, OrderType, Product, Side, Validity
@@ -249,6 +250,8 @@ class PaperExchangeLife(RuleBasedStateMachine):
         assert self.steady.broker.positions() == self.restarted.broker.positions()
         assert self.steady.broker.margins() == self.restarted.broker.margins()
         self.positions_add_up(book, fills)
+        assert [fill.at for fill in fills] == sorted(fill.at for fill in fills)
+        assert all(fill.session == fill.at.astimezone(IST).date() for fill in fills)
         for row in book:
             self.row_holds(row, self.rows.get(row.broker_order_id), fills)
         known = {fill.trade_id for fill in self.fills}

@@ -119,6 +119,13 @@ def _of_order(name: str) -> property:
     return property(lambda live: getattr(live.order(), name))
 
 
+def _of_intent(name: str) -> property:
+    return property(lambda live: getattr(live.intent, name))
+
+
+for _name in OrderIntent.model_fields:
+    if _name in Order.model_fields and not hasattr(Live, _name):
+        setattr(Live, _name, _of_intent(_name))
 for _name in (*dir(Order), *Order.model_fields):
     if not _name.startswith("_") and not hasattr(Live, _name):
         setattr(Live, _name, _of_order(_name))

@@ -18,7 +18,7 @@ from workers.home import SETTINGS_FILE, Home
 
 LIVE = {"settle_window": 2, "reconciliation_interval": 0.5, "retry_delay": 0.2}
 """Short, so that a run is: in production they are 60 s, 3 s and 1 s."""
-TIMEOUT = 1.0
+TIMEOUT = 2.0
 """Seconds that the broker has to answer, so that a late answer need not be waited for longer."""
 
 

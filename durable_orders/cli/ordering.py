@@ -45,6 +45,13 @@ PriceOption = Annotated[str | None, typer.Option("--price", metavar="RUPEES", he
 TriggerOption = Annotated[
     str | None, typer.Option("--trigger", metavar="RUPEES", help="Trigger price; for SL and SL-M.")
 ]
+WithinOption = Annotated[
+    float | None, typer.Option(min=0.1, max=86_400, help="Send it within this many seconds or not at all.")
+]
+LegsOption = Annotated[int | None, typer.Option(help="Split it into so many legs, one after the other; live only.")]
+AutosliceOption = Annotated[
+    bool, typer.Option("--autoslice", help="Let Kite split it at the exchange's freeze quantity; live only.")
+]
 
 
 @app.command()
@@ -64,16 +71,10 @@ def place(
         str | None, typer.Option("--id", help="Your name for the order; the same one again is the same order.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; kept with the order.")] = "",
-    within: Annotated[
-        float | None, typer.Option(min=0.1, max=86_400, help="Send it within this many seconds or not at all.")
-    ] = None,
-    iceberg_legs: Annotated[
-        int | None, typer.Option(help="Split it into so many legs, one after the other; live only.")
-    ] = None,
+    within: WithinOption = None,
+    iceberg_legs: LegsOption = None,
     iceberg_quantity: Annotated[int | None, typer.Option(help="Quantity of each leg, but for the last.")] = None,
-    autoslice: Annotated[
-        bool, typer.Option("--autoslice", help="Let Kite split it at the exchange's freeze quantity; live only.")
-    ] = False,
+    autoslice: AutosliceOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the proved end.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and record it, and send nothing.")] = False,
     home: HomeOption = HOME,

@@ -45,6 +45,21 @@ if TYPE_CHECKING:
     from durable_orders.running import Run, Summary
 
 ON_ERROR = "cancel|keep|flatten"
+SquareOffOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HH:MM",
+        help="Market time, IST, at which to stop, cancel and close all it holds; with --engines, what is MIS.",
+    ),
+]
+EnginesOption = Annotated[
+    bool,
+    typer.Option(
+        "--engines",
+        help="The strategy is written against `ExecutionEngine`. One session is run, from its open on; "
+        "20 minutes before its close, or at --square-off, its orders are cancelled and MIS positions closed.",
+    ),
+]
 
 
 @app.command()
@@ -56,21 +71,8 @@ def run(
     ticks: TicksOption = None,
     speed: SpeedOption = None,
     symbol: SymbolOption = None,
-    square_off: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HH:MM",
-            help="Market time, IST, at which to stop, cancel and close all it holds; with --engines, what is MIS.",
-        ),
-    ] = None,
-    engines: Annotated[
-        bool,
-        typer.Option(
-            "--engines",
-            help="The strategy is written against `ExecutionEngine`. One session is run, from its open on; "
-            "20 minutes before its close, or at --square-off, its orders are cancelled and MIS positions closed.",
-        ),
-    ] = False,
+    square_off: SquareOffOption = None,
+    engines: EnginesOption = False,
     on_error: Annotated[
         str, typer.Option(metavar=ON_ERROR, help="What becomes of its open orders if the strategy fails.")
     ] = "cancel",

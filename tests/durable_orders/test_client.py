@@ -18,8 +18,8 @@ from trading import errors
 
 LOT = 75
 PUBLIC = """
-    Amendment DurableOrdersError Event EventBus EventType Fill Mode Order OrderHandle OrderHandleSync OrderIntent
-    OrderType Orders OrdersSync Product Side Status Validity
+    Amendment DurableOrdersError Event EventBus EventType Fill Instructions Mode Order OrderHandle OrderHandleSync
+    OrderIntent OrderType Orders OrdersSync Product Side Status Validity
 """
 
 

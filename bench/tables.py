@@ -64,8 +64,11 @@ def _summary(durable: Mapping[str, Any]) -> Table:
         f"{durable['history_events_per_market_order']} / {durable['history_events_typical']:g}",
     )
     for kind, cpu in durable["cpu_ms"].items():
-        words = f"CPU of a {'bare workflow' if kind == 'bare' else kind}: server's / worker's and client's"
-        table.add_row(words, f"{cpu['server']:.0f} / {cpu['worker_and_client']:.0f} ms")
+        what = {"bare": "a bare workflow", "frame": "a frame", "order": "an order"}[kind]
+        table.add_row(
+            f"CPU of {what}: server's / worker's and client's",
+            f"{cpu['server']:.0f} / {cpu['worker_and_client']:.0f} ms",
+        )
     return table
 
 

@@ -244,10 +244,12 @@ def _durable(figures: Mapping[str, Any]) -> str:
 
 
 def _durable_limit(durable: Mapping[str, Any]) -> str:
-    lowest = durable["throughput_ratio_to_bare_workflow"]
+    lowest, used = durable["throughput_ratio_to_bare_workflow"], durable["cpu_ms"]
     worst = min(durable["cases"], key=lambda case: abs(case["throughput_ratio"] - lowest))
     ratio, frame = worst["throughput_ratio"], worst["frame_ratio"]
     share = (1 / frame - 1) / (1 / ratio - 1)
+    names = {"bare": "bare workflow", "frame": "frame", "order": "order"}
+    cpu = [(names[kind], f"{ms['server']:.1f}", f"{ms['worker_and_client']:.1f}") for kind, ms in used.items()]
     return (
         "**What limits it.** The number of steps: the server writes each to its database before it hands out the next. "
         f"In the row that counts, {worst['concurrency']} at once over {worst['started_over']}, a frame comes to "
@@ -255,6 +257,7 @@ def _durable_limit(durable: Mapping[str, Any]) -> str:
         f"workflow, {100 * share:.0f} % is the price of its steps, whatever is done in them: a local activity for the "
         "guardian, an ordinary one to place, a local one to record, and the search attribute that shows its status. "
         "The rest is what is done in them: the transactions of guardian, exchange and ledger.\n\n"
+        f"{_table(('milliseconds of a core for each', 'server', 'worker and client'), cpu)}\n\n"
         "An order is at the exchange after the workflow's first task and the activity's own; a bare workflow has ended "
         "after its first. An order that has not filled when its placement is answered has its end from the "
         "watch: a timer, a signal and one more workflow task, up to eight events."

@@ -103,6 +103,7 @@ class OrderWorkflow:
         self._woken = False
         self._unsettled = False
         self._in_review = False
+        self._was_shown = False
         self._lost_at = self._order.updated_at
         self._recorded = self._order.status
         self._cancel_tries = 0
@@ -300,7 +301,8 @@ class OrderWorkflow:
                 absent_since, reads, misses = absent_since or workflow.now(), reads + 1, 0
                 self._book_is_readable()
                 window = timedelta(seconds=self._approved.settle_window)
-                if workflow.now() - absent_since >= window and not self._is_beyond_the_book():
+                may_be_absent = not (self._was_shown or self._is_beyond_the_book())
+                if may_be_absent and workflow.now() - absent_since >= window:
                     self._prove_absent(reads)
             self._read_inbox()
             if self._order.status is Status.UNKNOWN:
@@ -438,6 +440,7 @@ class OrderWorkflow:
     def _take(self, event: News) -> None:
         """Whoever saw it, this workflow or the watch: a lost order that is there again is told as found."""
         if isinstance(event, lifecycle.Reported) and self._order.status is Status.UNKNOWN:
+            self._was_shown = True  # slices that do not add up yet leave it UNKNOWN; none of them can be absent again
             self._apply(lifecycle.Noted(f"found in the order book as {event.report.row.broker_order_id}"))
         self._apply(event)
 

@@ -191,3 +191,20 @@ async def test_slices_that_do_not_make_up_the_order_are_counted_through_the_wind
     assert (ended.status, ended.filled_quantity, ended.quantity) == (Status.REJECTED, 150, 225)
     assert "showed 2 slices of it, 150 of 225, in" in messages(await order.events())
     assert len(desk.broker.sent) == 1
+
+
+async def test_slices_that_the_book_has_shown_are_never_proved_absent(desks: Desks, ahead: Ahead) -> None:
+    """The book showed two of three and then shows none, however long: nothing is sent again, and the end stays open."""
+    desk = await desks(mode=Mode.LIVE, settle_window=60)
+    sliced: dict[str, Any] = {"symbol": FUTURE, "quantity": 225, "instructions": {"autoslice": True}}
+    order = await desk.start(says.slices_and_loses_the_answer, **sliced)
+    await until(lambda: desk.broker.reads > 1, "its own readings")
+    desk.broker.hide(1000)
+    await ahead(order, 300)
+    assert (await order.now()).status is Status.UNKNOWN
+    assert len(desk.broker.sent) == 1
+    desk.broker.hide(0)
+    await ahead(order, 120)
+    ended = await finished(desk, order)
+    assert (ended.status, ended.filled_quantity) == (Status.REJECTED, 150)
+    assert len(desk.broker.sent) == 1

@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 from trading.brokers.book import Funds
 from trading.brokers.margins import bound
+from trading.brokers.paper_orders import Traded
 from trading.contracts import multiplier_of
 from trading.fee_rates import rates_on
 from trading.fees import PAISA, NoCharges, charged_as, charges_of_order, dp_charge
 from trading.ledger.positions import Position, booked
 from trading.margin_settings import PaperAccount as Settings
 from trading.market.instruments import Instrument
-from trading.order import PRICE_PLACES, Account, BrokerOrderId, Fill, Product, Side, Tag, TradeId
+from trading.order import PRICE_PLACES, Account, BrokerOrderId, Fill, Product, Side, Tag
 
 DELIVERY = (Product.CNC, Product.MTF)
 NOTHING = Decimal(0)
@@ -223,7 +224,8 @@ class PaperAccount:
             return
         segment, contract = charged_as(trade.symbol, trade.product)
         fills, charged = self._fills.get(trade.broker_order_id, ([], NOTHING))
-        fills.append(_fill(trade, len(fills) + 1))
+        own = Traded(len(fills) + 1, trade.quantity, trade.price, trade.at, trade.broker_order_id, trade.session)
+        fills.append(own.fill)
         size = contract.multiplier or 1
         total = charges_of_order(segment, contract.exchange, trade.side, fills, multiplier=size).total
         if trade.tag is None:
@@ -241,16 +243,3 @@ class PaperAccount:
             return dp_charge(segment, contract.exchange, Side.SELL, line.session)
         except NoCharges:
             return NOTHING
-
-
-def _fill(trade: Trade, number: int) -> Fill:
-    own = trade.broker_order_id
-    trade_id = TradeId(f"{own}-{number}")
-    return Fill(
-        trade_id=trade_id,
-        broker_order_id=own,
-        quantity=trade.quantity,
-        price=trade.price,
-        at=trade.at,
-        session=trade.session,
-    )

@@ -5,21 +5,23 @@ Every change of how far it may trade is an event of the feed, with who, why and 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
-from trading.events import EventType
-from trading.ledger.alerts import add_event
-from trading.ledger.database import Database
-from trading.ledger.flags import RiskFlag, flags_of
-from trading.ledger.rows import upsert
-from trading.ledger.tables import accounts
-from trading.market.calendar import IST
+from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ledger.alerts import add_event
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.flags import RiskFlag, flags_of
+from durable_orders.trading.ledger.rows import upsert
+from durable_orders.trading.ledger.tables import accounts
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.orders.events import EventType
 
 BY_HAND = "by hand"
+STAYS = timedelta(minutes=5)
 
 
 class AccountState(StrEnum):
@@ -63,6 +65,13 @@ NEW = {
     "since": None,
     "until": None,
     "book_read_at": None,
+    "positions_read_at": None,
+    "mode": None,
+    "broker": None,
+    "user_id": None,
+    "mark": None,
+    "server": None,
+    "served_at": None,
 }
 
 _OWN = accounts.c.account == sa.bindparam("account")
@@ -99,7 +108,7 @@ def set_state_within(connection: sa.Connection, account: str, new: Permission) -
     if (known.state, known.reason, known.until) == (new.state, new.reason, new.until):
         return
     own = {"state": new.state.value, "halt_reason": new.reason, "who": new.who, "since": at, "until": new.until}
-    _update(connection, account, at, **own)
+    update_within(connection, account, at, **own)
     add_event(connection, account, EventType.ACCOUNT_STATE, _words(new), at)
 
 
@@ -125,6 +134,30 @@ def permission_of(connection: sa.Connection, account: str, now: datetime | None 
     return _recorded(connection, account).at(now or datetime.now(UTC), flags_of(connection, account))
 
 
+def stay_reducing(database: Database, account: str, now: datetime) -> None:
+    """Whatever its end: an account that is REDUCING until some moment stays so for some minutes more, if that is near
+    or has passed. Whoever resumes it by hand ends it all the same.
+
+    For as long as positions are being closed: orders that open others would come in between.
+    """
+    with database.read() as connection:
+        if not _ends_soon(_recorded(connection, account), now):
+            return
+    with database.write() as connection:
+        known = _recorded(connection, account)
+        if not _ends_soon(known, now) or known.until is None:
+            return
+        is_first = known.until == start_of_day(known.until)
+        update_within(connection, account, now, until=now + STAYS)
+        if is_first:
+            words = f"the account stays REDUCING while its positions are being closed: {known.reason}"
+            add_event(connection, account, EventType.ACCOUNT_STATE, words, now)
+
+
+def _ends_soon(known: Permission, now: datetime) -> bool:
+    return known.state is AccountState.REDUCING and known.until is not None and known.until - now < STAYS / 2
+
+
 def halt_reason(connection: sa.Connection, account: str) -> str | None:
     """Why the account is halted; `None` if it is not."""
     permission = permission_of(connection, account)
@@ -134,12 +167,23 @@ def halt_reason(connection: sa.Connection, account: str) -> str | None:
 def book_read(database: Database, account: str, at: datetime) -> None:
     """The account's watch has read the broker's book, whole, at that moment."""
     with database.write() as connection:
-        _update(connection, account, at, book_read_at=at)
+        update_within(connection, account, at, book_read_at=at)
+
+
+def positions_read(connection: sa.Connection, account: str, at: datetime) -> None:
+    """The broker's positions and holdings were read, whole, in a reading that began at that moment."""
+    update_within(connection, account, at, positions_read_at=at)
 
 
 def last_book_read(connection: sa.Connection, account: str) -> datetime | None:
     """When the broker's book was last read; `None` if it never was."""
     return connection.execute(_BOOK_READ_AT, {"account": account}).scalar_one_or_none()
+
+
+def last_positions_read(connection: sa.Connection, account: str) -> datetime | None:
+    """When the broker's positions were last read, whole; `None` if they never were."""
+    asked = sa.select(accounts.c.positions_read_at).where(accounts.c.account == account)
+    return connection.execute(asked).scalar_one_or_none()
 
 
 def _recorded(connection: sa.Connection, account: str) -> Permission:
@@ -153,7 +197,8 @@ def _words(new: Permission) -> str:
     return f"the account is {new.state}, {new.who}{until}{reason}"
 
 
-def _update(connection: sa.Connection, account: str, at: datetime, **changes: Any) -> None:
+def update_within(connection: sa.Connection, account: str, at: datetime, **changes: Any) -> None:
+    """Set these columns of the account's row, and keep the others."""
     known = connection.execute(sa.select(accounts).where(accounts.c.account == account)).mappings().one_or_none()
     row = dict(known) if known is not None else {"account": account, **NEW}
     upsert(connection, accounts, [row | changes | {"updated_at": at}])

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from trading.events import EventType
-from trading.ledger.database import Database
-from trading.ledger.reading import last_sequence
-from trading.ledger.tables import events
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import last_sequence
+from durable_orders.trading.ledger.tables import events
+from durable_orders.trading.orders.events import EventType
 
 
 def alert(database: Database, account: str, message: str, at: datetime) -> None:
@@ -16,14 +16,15 @@ def alert(database: Database, account: str, message: str, at: datetime) -> None:
         add_event(connection, account, EventType.ALERT, message, at)
 
 
-def add_event(connection: sa.Connection, account: str, kind: EventType, message: str, at: datetime) -> None:
-    """Add an event of the account, in the caller's transaction. Its order id is `account:{account}`."""
-    own = f"account:{account}"
+def add_event(connection: sa.Connection, account: str, kind: EventType, message: str, at: datetime) -> int:
+    """Add an event of the account, in the caller's transaction. Its order id is `account:{account}`. Its number."""
+    own = event_id(account)
+    sequence = last_sequence(connection, own) + 1
     connection.execute(
         sa.insert(events).values(
             account=account,
             order_id=own,
-            sequence=last_sequence(connection, own) + 1,
+            sequence=sequence,
             type=kind.value,
             status="",
             dry_run=False,
@@ -31,3 +32,9 @@ def add_event(connection: sa.Connection, account: str, kind: EventType, message:
             at=at,
         )
     )
+    return sequence
+
+
+def event_id(account: str) -> str:
+    """The order id under which the events of a whole account stand."""
+    return f"account:{account}"

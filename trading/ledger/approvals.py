@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading.ledger.tables import reservations
-from trading.order import Order
+from durable_orders.trading.ledger.tables import reservations
+from durable_orders.trading.orders.order import Order
 
 
 class Kind(StrEnum):

@@ -8,14 +8,11 @@ from operator import itemgetter
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from trading.contracts import multiplier_of
-from trading.ledger.reading import events_of
-from trading.ledger.rows import order_of
-from trading.ledger.tables import Money, fills, orders
-from trading.order import Order, Side
-
-CHUNK = 500
-"""Orders that are read at a time."""
+from durable_orders.trading.charges.contracts import multiplier_of
+from durable_orders.trading.ledger.reading import events_of
+from durable_orders.trading.ledger.rows import order_of
+from durable_orders.trading.ledger.tables import Money, fills, orders, position_entries
+from durable_orders.trading.orders.order import Order, Side
 
 
 def order_ids(connection: sa.Connection, account: str) -> list[str]:
@@ -25,7 +22,8 @@ def order_ids(connection: sa.Connection, account: str) -> list[str]:
 
 
 def orders_named(connection: sa.Connection, ids: Sequence[str]) -> tuple[list[Order], dict[str, str]]:
-    """The orders with these ids, as far as they are there, and why the rows of some make no order. At most `CHUNK`."""
+    """The orders with these ids, as far as they are there, and why the rows of some make no order. At most
+    `rows.CHUNK`."""
     trades = sa.select(fills).where(fills.c.order_id.in_(ids)).order_by(fills.c.order_id)
     found = connection.execute(trades).mappings()
     of_order = {
@@ -49,7 +47,7 @@ def why(error: ValueError) -> str:
 
 
 def fill_sums(connection: sa.Connection, account: str) -> dict[tuple[str, str], tuple[int, Decimal]]:
-    """Of each symbol and product: signed quantity, and rupees paid for it, negative if received."""
+    """Of each symbol and product: signed quantity of fills and entries, and rupees paid, negative if received."""
     signed = sa.case((fills.c.side == Side.BUY.value, fills.c.quantity), else_=-fills.c.quantity)
     paid = signed * sa.type_coerce(fills.c.price, sa.BigInteger)
     asked = (
@@ -57,10 +55,24 @@ def fill_sums(connection: sa.Connection, account: str) -> dict[tuple[str, str], 
         .where(fills.c.account == account)
         .group_by(fills.c.symbol, fills.c.product)
     )
-    return {
+    found = {
         (symbol, product): (int(net), value * multiplier_of(symbol))
         for symbol, product, net, value in connection.execute(asked)
     }
+    for key, (net, value) in _entry_sums(connection, account).items():
+        quantity, paid_before = found.get(key, (0, Decimal(0)))
+        found[key] = quantity + net, paid_before + value
+    return found
+
+
+def _entry_sums(connection: sa.Connection, account: str) -> dict[tuple[str, str], tuple[int, Decimal]]:
+    own = position_entries.c
+    asked = (
+        sa.select(own.symbol, own.product, sa.func.sum(own.quantity), sa.func.sum(own.paid))
+        .where(own.account == account)
+        .group_by(own.symbol, own.product)
+    )
+    return {(symbol, product): (int(net), value) for symbol, product, net, value in connection.execute(asked)}
 
 
 def was_added_to(connection: sa.Connection, order_id: str) -> bool:

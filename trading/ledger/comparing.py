@@ -5,9 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading.ledger.rebuilding import DERIVED
-from trading.ledger.tables import events, lots
-from trading.order import Frozen
+from durable_orders.trading.ledger.rebuilding import DERIVED
+from durable_orders.trading.ledger.tables import events, lots
+from durable_orders.trading.orders.order import Frozen
 
 LISTED = 1000
 """Differences that are put into words; the others are counted."""
@@ -15,7 +15,7 @@ TIMES = frozenset({"at", "updated_at"})
 """A step that a crash made a worker do again is recorded with its first time, and told again with its last."""
 KEYS: dict[sa.Table, list[sa.Column[Any]]] = {
     events: [events.c.order_id, events.c.sequence],
-    lots: [lots.c.order_id, lots.c.trade_id],
+    lots: [lots.c.order_id, lots.c.trade_id, lots.c.price, lots.c.quantity],
 }
 """Of tables whose rows have a number, which each ledger counts for itself."""
 UNCOMPARED = frozenset({"feed_id", "lot_id", "fills"})

@@ -12,7 +12,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from trading.errors import LedgerUnusable
+from durable_orders.trading.errors import LedgerUnusable
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process's transaction before it fails and is tried again."""
@@ -23,6 +23,9 @@ WRITER_LOCK = 0x0D0E
 TAKE_TURN = "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)"
 FILE = "file"
 """Under which name a connection's info has its file's identity."""
+SYNCHRONOUS = "synchronous"
+"""And under which how it writes to the disk."""
+NORMAL, FULL = "NORMAL", "FULL"
 GONE = "the file was deleted or replaced while it was open"
 POOL = 16
 """Connections that are kept open."""
@@ -86,15 +89,17 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self, *, durable: bool = False) -> Iterator[sa.Connection]:
         """A transaction that is alone in writing; committed at the end of the block, undone by any exception.
 
+        A `durable` one outlives a power cut, too: what depends on it may be done as soon as the block has ended.
         Raises SQLAlchemy's `OperationalError` if another process writes for longer than `busy_seconds`, and
         `LedgerUnusable` if a file that was open is gone.
         """
         with self._writing, self.engine.begin() as connection:
             if self.is_sqlite:
                 self._must_be_there(connection)
+                _synchronize(connection, FULL if durable else NORMAL)
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 milliseconds = max(1, round(self._busy_seconds * 1000))
@@ -122,12 +127,20 @@ class Database:
             raise LedgerUnusable(f"ledger {self.place}: {GONE}")
 
     def _prepare_sqlite(self, connection: sqlite3.Connection, record: Any) -> None:
-        """WAL with synchronous=NORMAL survives a killed process whole; power loss may take the last commits."""
+        """WAL with synchronous=NORMAL survives a killed process whole; power loss may take the last commits, but for
+        those before a `durable` one."""
         connection.isolation_level = None  # transactions begin where `read` and `write` say so
         _switch_to_wal(connection, time.monotonic() + self._busy_seconds)
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA synchronous={NORMAL}")
+        record.info[SYNCHRONOUS] = NORMAL
         record.info[FILE] = _identity(self.place)
         self._was_open = True
+
+
+def _synchronize(connection: sa.Connection, how: str) -> None:
+    if connection.info[SYNCHRONOUS] != how:
+        connection.exec_driver_sql(f"PRAGMA synchronous={how}")
+        connection.info[SYNCHRONOUS] = how
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading.contracts import multiplier_of
-from trading.ledger.tables import CHARGED, fills
-from trading.order import Product, Side
-from trading.settings import RealizedBy
+from durable_orders.trading.charges.contracts import multiplier_of
+from durable_orders.trading.config.settings import RealizedBy
+from durable_orders.trading.ledger.tables import CHARGED, fills, position_entries
+from durable_orders.trading.orders.order import Product, Side
 
 Key = tuple[str, Product]
 
@@ -22,11 +22,15 @@ _SINCE = sa.select(
     fills.c.account == sa.bindparam("account"),
     fills.c.at >= sa.bindparam("since", type_=fills.c.at.type),
 )
+_E = position_entries.c
+_ENTERED = sa.select(_E.symbol, _E.product, _E.quantity, _E.paid, _E.realized_pnl, _E.realized_fifo).where(
+    _E.account == sa.bindparam("account"), _E.at >= sa.bindparam("since", type_=_E.at.type)
+)
 
 
 @dataclass(slots=True)
 class Traded:
-    """The trades of one symbol and product, added up."""
+    """The trades and entries of one symbol and product, added up."""
 
     quantity: int = 0
     """Bought less sold."""
@@ -52,10 +56,18 @@ class Traded:
         else:
             self.charges += sum((getattr(row, name) for name in CHARGED), Decimal(0))
 
+    def enter(self, row: Any) -> None:
+        self.quantity += row.quantity
+        self.paid += row.paid
+        self.realized_pnl += row.realized_pnl
+        self.realized_fifo += row.realized_fifo
+
 
 def traded_since(connection: sa.Connection, account: str, since: datetime) -> dict[Key, Traded]:
     """By the time of the trades, whenever they became known."""
     found: dict[Key, Traded] = defaultdict(Traded)
     for row in connection.execute(_SINCE, {"account": account, "since": since}):
         found[row.symbol, Product(row.product)].add(row)
+    for row in connection.execute(_ENTERED, {"account": account, "since": since}):
+        found[row.symbol, Product(row.product)].enter(row)
     return dict(found)

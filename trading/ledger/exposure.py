@@ -6,7 +6,7 @@ are held in CNC. While every open order may fill or not, a position of `quantity
 reservation into the position and so never lets a reach grow; only a new order, or a change of one, does.
 
 Prices are as quoted, in the tables too. Here they become rupees: those of one of the quantity, which is a lot where
-Kite counts in lots (`trading.contracts`). A position's cost is in rupees already.
+Kite counts in lots (`trading.charges.contracts`). A position's cost is in rupees already.
 """
 
 from collections.abc import Iterable
@@ -16,9 +16,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading.contracts import multiplier_of, size_of
-from trading.ledger.tables import positions, reservations, strategy_positions, ticks
-from trading.order import Product, Side
+from durable_orders.trading.charges.contracts import multiplier_of, size_of
+from durable_orders.trading.ledger.tables import positions, reservations, strategy_positions, ticks
+from durable_orders.trading.orders.order import Product, Side
 
 ZERO = Decimal(0)
 
@@ -65,6 +65,14 @@ class Held:
     """As quoted."""
     buying: Pending = NOTHING
     selling: Pending = NOTHING
+    deliverable: int | None = None
+    """Of a delivery product: shares that may be sold now, before the open orders, as the broker's holdings of today and
+    the day's own trades have it. Without that it is what is held."""
+
+    @property
+    def to_deliver(self) -> int:
+        """Shares that a sale for delivery has: what is below zero was sold out of holdings, and is no short."""
+        return max(self.quantity, 0) if self.deliverable is None else max(self.deliverable, 0)
 
     @property
     def is_sized(self) -> bool:
@@ -94,6 +102,10 @@ class Held:
         """Whether so many more units on that side can only close, whatever becomes of the open orders of that side."""
         return self.net_quantity(side) + quantity <= 0
 
+    def is_closed_by(self, side: Side, quantity: int) -> bool:
+        """Whether so many units on that side only close what is held now, whatever else is open."""
+        return self._base(side) + quantity <= 0
+
     def exposure(self, side: Side) -> Decimal:
         """Rupees of the reach at the last price. Without one, at the highest price that the position or its orders
         have."""
@@ -102,14 +114,31 @@ class Held:
 
     def net_quantity(self, side: Side) -> int:
         """Units on that side, less those on the other, if all open orders of that side filled."""
-        return side.sign * self.quantity + self.pending(side).quantity
+        return self._base(side) + self.pending(side).quantity
+
+    def _base(self, side: Side) -> int:
+        """Units on that side, less those on the other. Of delivery nothing is ever short, and a purchase closes
+        nothing."""
+        if not self.product.is_delivery:
+            return side.sign * self.quantity
+        return max(self.quantity, 0) if side is Side.BUY else -self.to_deliver
 
     def net(self, side: Side) -> Decimal:
         """Rupees of `net_quantity`."""
         pending = self.pending(side)
         if self.last_price is not None:
-            return self.net_quantity(side) * self.last_price * multiplier_of(self.symbol)
-        return side.sign * self.cost + pending.value
+            return self._net_of_what_was_bought(side) * self.last_price * multiplier_of(self.symbol)
+        return side.sign * self._cost + pending.value
+
+    def _net_of_what_was_bought(self, side: Side) -> int:
+        """Shares that the account only may sell are not among it."""
+        held = max(self.quantity, 0) if self.product.is_delivery else self.quantity
+        return side.sign * held + self.pending(side).quantity
+
+    @property
+    def _cost(self) -> Decimal:
+        """What is sold out of holdings has none."""
+        return ZERO if self.product.is_delivery and self.quantity < 0 else self.cost
 
     def bound(self, side: Side) -> Decimal:
         """Rupees that the position and the open orders of that side bind, at cost. What they close, they do not bind.
@@ -118,7 +147,7 @@ class Held:
         """
         pending = self.pending(side)
         opening = min(pending.quantity, self.reach(side))
-        held = max(side.sign * self.cost, ZERO) if side.sign * self.quantity > 0 else ZERO
+        held = max(side.sign * self._cost, ZERO) if side.sign * self.quantity > 0 else ZERO
         return held + min(pending.value, opening * pending.highest)
 
     def worst_reach(self) -> int:

@@ -5,10 +5,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from trading.events import EventType
-from trading.ledger.alerts import add_event
-from trading.ledger.rows import upsert
-from trading.ledger.tables import risk_flags
+from durable_orders.trading.ledger.alerts import add_event
+from durable_orders.trading.ledger.rows import upsert
+from durable_orders.trading.ledger.tables import risk_flags
+from durable_orders.trading.orders.events import EventType
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from trading.bus import Event, EventBus
-from trading.event_data import Standing, order_data, position_data
-from trading.events import EventType
-from trading.ledger.database import Database
-from trading.ledger.reading import FeedEvent, events_after
-from trading.ledger.tables import events, fills, orders
-from trading.order import Side
+from durable_orders.trading.bus.bus import Event, EventBus
+from durable_orders.trading.bus.event_data import Standing, order_data, position_data
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.entering import Entered, entered_of
+from durable_orders.trading.ledger.reading import FeedEvent, events_after
+from durable_orders.trading.ledger.tables import events, fills, orders
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Side
+from durable_orders.trading.orders.position_entry import EntryKind
 
 EVERY = 0.1
 """Seconds between two looks at a feed that has nothing new."""
@@ -40,18 +42,24 @@ class Background(NamedTuple):
     trades: dict[str, list[Traded]]
     before: dict[str, int]
     """How many trades of an order were known before its first event here."""
+    entries: dict[tuple[str, int], list[Entered]]
+    """What moved positions without an order, by account and the number of its event."""
 
 
-def newest_id(connection: sa.Connection) -> int:
-    """The feed id of the last event; 0 without one. What is asked for `after` it is new."""
-    return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.feed_id), 0))).scalar_one())
+def newest_id(connection: sa.Connection, account: str | None = None) -> int:
+    """The feed id of the last event, or of an account's last; 0 without one. What is asked for `after` it is new."""
+    asked = sa.select(sa.func.coalesce(sa.func.max(events.c.feed_id), 0))
+    if account is not None:
+        asked = asked.where(events.c.account == account)
+    return int(connection.execute(asked).scalar_one())
 
 
 def told_after(
     connection: sa.Connection, feed_id: int, *, account: str | None = None, limit: int = AT_ONCE
 ) -> list[Event]:
     """The next events of the feed as the bus tells them: behind an event with new trades, one `position_updated` for
-    each, under the same feed id. `limit` counts the feed's own.
+    each, under the same feed id; behind an entry that moved a position, one for each strategy. `limit` counts the
+    feed's own.
     """
     found = events_after(connection, feed_id, account=account, limit=limit)
     if not found:
@@ -96,7 +104,13 @@ def _background(connection: sa.Connection, found: Sequence[FeedEvent]) -> Backgr
     known = sa.select(fills.c.order_id, fills.c.quantity, fills.c.price).where(fills.c.order_id.in_(ids))
     for order_id, quantity, price in connection.execute(known.order_by(fills.c.number, fills.c.trade_id)):
         trades[order_id].append(Traded(quantity, price))
-    return Background({row["order_id"]: row for row in rows}, trades, _known_before(connection, ids, found[0].feed_id))
+    known_before = _known_before(connection, ids, found[0].feed_id)
+    return Background({row["order_id"]: row for row in rows}, trades, known_before, _entries(connection, found))
+
+
+def _entries(connection: sa.Connection, found: Sequence[FeedEvent]) -> dict[tuple[str, int], list[Entered]]:
+    settled = [(row.account, row.sequence) for row in found if row.type is EventType.POSITION_SETTLED]
+    return {key: entered_of(connection, *key) for key in settled}
 
 
 def _known_before(connection: sa.Connection, ids: Sequence[str], feed_id: int) -> dict[str, int]:
@@ -112,6 +126,7 @@ def _told(row: FeedEvent, background: Background) -> Iterator[Event]:
     if order is None:
         data = {"account": row.account, "order_id": row.order_id, "message": row.message}
         yield Event(row.type, row.at, data, row.feed_id)
+        yield from _entered(row, background.entries.get((row.account, row.sequence), ()))
         return
     before, is_counted = background.before.get(row.order_id, 0), row.fills is not None
     known = trades[: row.fills] if is_counted else trades
@@ -120,6 +135,16 @@ def _told(row: FeedEvent, background: Background) -> Iterator[Event]:
         background.before[row.order_id] = len(known)
         for trade in known[before:]:
             yield Event(EventType.POSITION_UPDATED, row.at, _moved(row, order, trade), row.feed_id)
+
+
+def _entered(row: FeedEvent, legs: Sequence[Entered]) -> Iterator[Event]:
+    """What an entry added to each strategy's position, at what it cost: nothing for a split. A conversion adds nothing,
+    as these events name no product."""
+    for leg in legs:
+        for strategy, share in leg.shares.items() if leg.kind is not EntryKind.CONVERSION else ():
+            price = leg.price or Decimal(0)
+            data = position_data(row.account, row.order_id, leg.symbol, strategy, share.moved, price)
+            yield Event(EventType.POSITION_UPDATED, row.at, data, row.feed_id)
 
 
 def _of_row(row: FeedEvent, order: Any, known: Sequence[Traded]) -> Standing:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from trading.brokers.book import Funds
-from trading.ledger.database import Database
-from trading.ledger.rows import upsert
-from trading.ledger.tables import funds, reservations
-from trading.order import Product, Side
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.rows import upsert
+from durable_orders.trading.ledger.tables import funds, reservations
+from durable_orders.trading.orders.book import Funds
+from durable_orders.trading.orders.order import Product, Side
 
 IN_FLIGHT = timedelta(seconds=15)
 """An order that was approved so long before the reading may not have been at the broker by then."""

@@ -1,4 +1,5 @@
-"""The journal: every fill, and every order without one, in the order of their time.
+"""The journal: every fill, every order without one, and every entry that moved a position without an order, in the
+order of their time.
 
 One line a fill, at the time of the trade. An order that has no fill has one line, at its last change: how it ended,
 or how it stands. So the filled quantities of the lines add up to what was traded, whatever part of them is chosen,
@@ -17,10 +18,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading.ledger.results import COLUMNS
-from trading.ledger.tables import CHARGED, Money, fills, orders
-from trading.order import Mode, OrderType, Product, Side, Status, Validity
-from trading.settings import RealizedBy
+from durable_orders.trading.config.settings import RealizedBy
+from durable_orders.trading.ledger.alerts import event_id
+from durable_orders.trading.ledger.results import COLUMNS
+from durable_orders.trading.ledger.tables import CHARGED, Money, accounts, fills, orders, position_entries
+from durable_orders.trading.orders.order import Mode, OrderType, Product, Side, Status, Validity
 
 BATCH = 1000
 """Rows that are fetched at a time: the journal of years is never in memory as a whole."""
@@ -57,8 +59,9 @@ class JournalLine:
     symbol: str
     side: Side
     product: Product
-    order_type: OrderType
-    validity: Validity
+    order_type: OrderType | None
+    """`None` of an entry, as `validity`: it is no order. Its `reason` is its kind, its last one the evidence."""
+    validity: Validity | None
     quantity: int
     """The order's, in shares."""
     price: Decimal | None
@@ -81,9 +84,9 @@ class JournalLine:
 
 
 def journal_lines(connection: sa.Connection, chosen: Chosen) -> Iterator[JournalLine]:
-    """The lines to which everything given applies, oldest first. Two queries, read as far as the lines are taken."""
+    """The lines to which everything given applies, oldest first. Three queries, read as far as the lines are taken."""
     of_fills, of_orders = (_lines(connection, asked) for asked in (_fills(chosen), _orders(chosen)))
-    return merge(of_fills, of_orders, key=attrgetter("at"))
+    return merge(of_fills, of_orders, _entries(connection, chosen), key=attrgetter("at"))
 
 
 ENUMS = {
@@ -131,6 +134,50 @@ def _orders(chosen: Chosen) -> sa.Select[Any]:
     if chosen.symbol is not None:
         asked = asked.where(orders.c.symbol == chosen.symbol)
     return _narrowed(asked, chosen, orders.c.updated_at).order_by(orders.c.updated_at, orders.c.order_id)
+
+
+def _entries(connection: sa.Connection, chosen: Chosen) -> Iterator[JournalLine]:
+    """Entries are few. Each leg is a line like a trade's; its mode is that of the account."""
+    own = position_entries.c
+    mode = sa.select(accounts.c.mode).where(accounts.c.account == chosen.account).scalar_subquery()
+    asked = sa.select(position_entries, mode.label("mode")).where(own.account == chosen.account)
+    for column, wanted in ((own.symbol, chosen.symbol), (own.strategy, chosen.strategy)):
+        if wanted is not None:
+            asked = asked.where(column == wanted)
+    if chosen.since is not None:
+        asked = asked.where(own.at >= chosen.since)
+    if chosen.until is not None:
+        asked = asked.where(own.at < chosen.until)
+    if chosen.statuses is not None and Status.FILLED not in chosen.statuses:
+        return
+    earned = COLUMNS[chosen.realized_by].name
+    for row in connection.execute(asked.order_by(own.at, own.sequence, own.leg)).mappings():
+        yield JournalLine(
+            at=row["at"],
+            account=row["account"],
+            order_id=event_id(row["account"]),
+            client_order_id=f"entry-{row['sequence']}",
+            broker_order_id=None,
+            trade_id=f"{row['sequence']}-{row['leg']}",
+            mode=Mode(row["mode"] or Mode.LIVE),
+            strategy=row["strategy"] or "",
+            symbol=row["symbol"],
+            side=Side.BUY if row["quantity"] > 0 else Side.SELL,
+            product=Product(row["product"]),
+            order_type=None,
+            validity=None,
+            quantity=abs(row["quantity"]),
+            price=None,
+            trigger_price=None,
+            filled_quantity=abs(row["quantity"]),
+            fill_price=row["price"],
+            realized_pnl=row[earned],
+            charges=None,
+            status=Status.FILLED,
+            tag="",
+            reason=row["kind"],
+            reasons=(row["evidence"], row["who"]),
+        )
 
 
 def _narrowed(asked: sa.Select[Any], chosen: Chosen, moment: sa.ColumnElement[datetime]) -> sa.Select[Any]:

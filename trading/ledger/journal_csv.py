@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TextIO
 
-from trading.ist import IST
-from trading.ledger.journal import JournalLine
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.journal import JournalLine
 
 COLUMNS = (
     "timestamp",
@@ -90,8 +90,8 @@ def _extra(line: JournalLine) -> str:
         "mode": line.mode.value,
         "client_order_id": line.client_order_id,
         "broker_order_id": line.broker_order_id,
-        "order_type": line.order_type.value,
-        "validity": line.validity.value,
+        "order_type": line.order_type,
+        "validity": line.validity,
         "trigger_price": _money(line.trigger_price),
         "charges": _money(line.charges),
         "reason": line.reason,

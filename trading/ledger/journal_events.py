@@ -8,11 +8,11 @@ from typing import Literal, TextIO
 
 import sqlalchemy as sa
 
-from trading.events import EventType
-from trading.ist import IST
-from trading.ledger.journal import BATCH, Chosen
-from trading.ledger.tables import events, orders
-from trading.order import Status
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.journal import BATCH, Chosen
+from durable_orders.trading.ledger.tables import events, orders
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trading.brokers.offer import Offer
-from trading.ist import IST, start_of_day
-from trading.ledger.tables import ticks as table
-from trading.market.ticks import Depth, Level, Tick
+from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ledger.tables import ticks as table
+from durable_orders.trading.market.offer import Offer
+from durable_orders.trading.market.ticks import Depth, Level, Tick
 
 _OF_SYMBOL = tuple(column == sa.bindparam(f"of_{column.name}") for column in table.primary_key)
 _LAST = sa.select(table.c.last_price, table.c.at, table.c.received_at, table.c.previous_close).where(*_OF_SYMBOL)
@@ -78,6 +78,12 @@ def save_taken(connection: sa.Connection, account: str, offer: Offer) -> None:
     connection.execute(_TAKEN.values(bought=offer.bought, sold=offer.sold), of)
 
 
+def last_price(connection: sa.Connection, account: str, symbol: str) -> Decimal | None:
+    """As quoted; `None` before the first tick."""
+    tick = last_tick(connection, account, symbol)
+    return None if tick is None else tick.last_price
+
+
 def last_tick(connection: sa.Connection, account: str, symbol: str) -> LastTick | None:
     row = connection.execute(_LAST, {"of_account": account, "of_symbol": symbol}).one_or_none()
     return None if row is None else LastTick(*row)
@@ -98,21 +104,14 @@ def ticks_received(connection: sa.Connection, account: str, after: datetime) -> 
     return [(_tick_of(row), row.received_at) for row in rows]
 
 
+def symbols_with_ticks(connection: sa.Connection, account: str) -> list[str]:
+    """Of which a price has ever come, the last received first."""
+    found = sa.select(table.c.symbol).where(table.c.account == account)
+    return list(connection.execute(found.order_by(table.c.received_at.desc(), table.c.symbol)).scalars())
+
+
 def _tick_of(row: Any) -> Tick:
     return Tick(row.symbol, row.last_price, row.at, row.volume or 0, row.bid, row.ask, _depth_of(row.depth))
-
-
-def offered(tick: Tick, before: Tick | None) -> Offer:
-    """What a tick has to offer after the tick before it of the same symbol: the volume counts up over a session.
-
-    The first tick of a session offers what was traded until then. A counter that went back, as that of a replay
-    which begins anew, says nothing.
-    """
-    if not tick.volume:
-        return Offer(tick)
-    if before is None or before.at.astimezone(IST).date() != tick.at.date():
-        return Offer(tick, tick.volume)
-    return Offer(tick, tick.volume - before.volume if before.volume <= tick.volume else None)
 
 
 def _columns(offer: Offer) -> dict[str, Any]:

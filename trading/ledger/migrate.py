@@ -7,13 +7,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from trading.errors import LedgerUnusable
-from trading.ledger.database import Database
-from trading.ledger.tables import metadata
+from durable_orders.trading.errors import LedgerUnusable
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.tables import metadata
 
-NEWEST = "0013"
+NEWEST = "0026"
 """The revision of `tables.py`. A test holds it equal to the head of `migrations/versions`."""
-SCRIPTS = "trading.ledger:migrations"
+SCRIPTS = "durable_orders.trading.ledger:migrations"
 VERSION_TABLE = "alembic_version"
 
 _upgrading = threading.Lock()
@@ -35,7 +35,7 @@ def open_database(url: str) -> Database:
             _upgrade(database)
     except (SQLAlchemyError, OSError, LedgerUnusable) as error:
         database.close()
-        raise LedgerUnusable(f"ledger {database.place}: {_cause(error, database.url)}") from None
+        raise LedgerUnusable(f"ledger {database.place}: {cause_of(error, database.url)}") from None
     except BaseException:
         database.close()
         raise
@@ -46,6 +46,8 @@ def _prepare_file(path: Path) -> None:
     """SQLite reads a file that it may not write, and writes others beside it; better to hear of that now."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise LedgerUnusable(f"{path.parent} is a file, and must be a directory") from None
     except OSError as error:
         raise LedgerUnusable(f"the directory {path.parent} cannot be made: {error.strerror}") from None
     effective = os.access in os.supports_effective_ids
@@ -86,7 +88,7 @@ def _upgrade(database: Database) -> None:
         command.upgrade(config, NEWEST)
 
 
-def _cause(error: Exception, url: sa.URL) -> str:
+def cause_of(error: Exception, url: sa.URL) -> str:
     """The driver's own words on one line, without a password."""
     driver = error.orig if isinstance(error, DBAPIError) else error
     primary = getattr(getattr(driver, "diag", None), "message_primary", None)

@@ -9,15 +9,20 @@ rounded up by the other side is rounded down by, so nothing is lost. After any f
 The same holds of profit that is realized first in, first out, and so its open value needs no book of its own.
 """
 
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from collections.abc import Iterable
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
 from typing import NamedTuple
 
-from trading.contracts import multiplier_of
-from trading.order import PRICE_PLACES, Product, Side
-from trading.settings import RealizedBy
+from durable_orders.trading.charges.contracts import multiplier_of
+from durable_orders.trading.config.settings import RealizedBy
+from durable_orders.trading.orders.order import PRICE_PLACES, Product, Side
 
 DIGITS = 60
 """Enough for any cost times any quantity: the one rounding is the one that is written here."""
+
+
+NET_ONLY = {"realized_fifo": Decimal(0), "charges": Decimal(0), "uncharged": 0}
+"""What only an account's position has; a strategy's has it empty."""
 
 
 class Position(NamedTuple):
@@ -27,7 +32,7 @@ class Position(NamedTuple):
     symbol: str
     product: Product
     quantity: int = 0
-    """Shares; short is negative."""
+    """As Kite counts: shares, units, or lots on MCX, NCO, CDS and BCD. Short is negative."""
     open_value: Decimal = Decimal(0)
     """Rupees that the open part cost, signed like `quantity`."""
     realized_pnl: Decimal = Decimal(0)
@@ -60,25 +65,48 @@ class Position(NamedTuple):
         return price * self.quantity * multiplier_of(self.symbol) - self.open_value_by(by)
 
 
+def signed(found: Iterable[Position]) -> dict[tuple[str, str], int]:
+    """Signed quantities by symbol and product; flat ones are not among them."""
+    return {(each.symbol, each.product.value): each.quantity for each in found if each.quantity}
+
+
 def booked(position: Position, side: Side, quantity: int, price: Decimal) -> Position:
     """The position after a fill of `quantity` at the quoted `price`. One that crosses zero closes, then opens."""
+    size = multiplier_of(position.symbol)
+    signed = side.sign * quantity
+    return entered(position, signed, signed * (price if size == 1 else price * size))
+
+
+def entered(position: Position, quantity: int, paid: Decimal) -> Position:
+    """The position with `quantity` more, signed, for which so many rupees were paid, negative if received."""
     account, symbol, product, held, value, realized, fifo, charges, uncharged = position
-    size = multiplier_of(symbol)
-    unit = price if size == 1 else price * size
-    closing = closed_by(held, side, quantity)
-    sign, opening = side.sign, quantity - closing
+    closing = closed_by(held, quantity)
     if closing:
-        cost = value if closing == abs(held) else _rounded(value, closing, abs(held))
-        value -= cost
-        realized -= sign * closing * unit + cost
-    if opening:
-        value += sign * opening * unit
-    return Position(account, symbol, product, held + sign * quantity, value, realized, fifo, charges, uncharged)
+        cost = part_of(value, closing, held)
+        for_closing = part_of(paid, closing, quantity)
+        value -= cost + for_closing
+        realized -= cost + for_closing
+    return Position(account, symbol, product, held + quantity, value + paid, realized, fifo, charges, uncharged)
 
 
-def closed_by(held: int, side: Side, quantity: int) -> int:
-    """How much of what is held such a fill closes."""
-    return min(quantity, abs(held)) if held * side.sign < 0 else 0
+def closed_by(held: int, quantity: int) -> int:
+    """How much of what is held such a change closes."""
+    return min(abs(quantity), abs(held)) if held * quantity < 0 else 0
+
+
+def part_of(value: Decimal, part: int, whole: int) -> Decimal:
+    """The rupees of a part of so many, signed or not. The whole has all of them, and nothing is lost."""
+    return value if part == abs(whole) else _rounded(value, part, abs(whole))
+
+
+def in_lots(quantity: int, paid: Decimal) -> list[tuple[int, Decimal]]:
+    """So many, signed, as one or two lots with a price to four places each, which come to exactly what was paid."""
+    sign, units = (1 if quantity > 0 else -1), abs(quantity)
+    with localcontext(prec=DIGITS):
+        price = (paid / quantity).quantize(PRICE_PLACES, ROUND_FLOOR)
+        dearer = int((sign * paid - units * price) / PRICE_PLACES)
+    found = [(sign * (units - dearer), price), (sign * dearer, price + PRICE_PLACES)]
+    return [(own, price) for own, price in found if own]
 
 
 def _rounded(value: Decimal, part: int, whole: int) -> Decimal:

@@ -1,6 +1,6 @@
 """What the ledger answers: orders, their events, positions, and a light view of them for the account's watch."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,14 +11,12 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from pydantic import AwareDatetime
 
-from trading.events import EventType
-from trading.ledger.positions import Position
-from trading.ledger.rows import OPEN, order_of, position_of
-from trading.ledger.tables import events, fills, orders, positions
-from trading.order import Frozen, Order, OrderType, Status
+from durable_orders.trading.ledger.positions import NET_ONLY, Position
+from durable_orders.trading.ledger.rows import OPEN, chunks, order_of, position_of
+from durable_orders.trading.ledger.tables import events, fills, orders, positions, strategy_positions
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Frozen, Mode, Order, OrderType, Product, Side, Status, Tag
 
-CHUNK = 500
-"""Values in one IN list: SQLite allows 32,766 parameters in a statement, and 999 where it is old."""
 DAY = timedelta(hours=24)
 
 _BY_NUMBER = itemgetter("number", "trade_id")
@@ -77,6 +75,11 @@ def find_by_tag(connection: sa.Connection, account: str, tag: str) -> Order | No
 def fingerprint_of(connection: sa.Connection, order_id: str) -> str | None:
     """The fingerprint of the intent that the guard received under this id; `None` if it received none."""
     return connection.execute(sa.select(orders.c.fingerprint).where(orders.c.order_id == order_id)).scalar()
+
+
+def tag_recorded(connection: sa.Connection, order_id: str) -> Tag | None:
+    """The tag with which the order was entered, whatever would be given to it today."""
+    return connection.execute(sa.select(orders.c.tag).where(orders.c.order_id == order_id)).scalar()
 
 
 def list_orders(
@@ -155,6 +158,39 @@ def positions_of(connection: sa.Connection, account: str | None = None) -> list[
     return [position_of(row) for row in connection.execute(asked).mappings()]
 
 
+def strategy_positions_of(
+    connection: sa.Connection, account: str, strategy: str
+) -> dict[tuple[str, Product], Position]:
+    """What the strategy's own trades have come to, as if it were alone in the account, by symbol and product."""
+    own = strategy_positions.c
+    asked = sa.select(strategy_positions).where(own.account == account, own.strategy == strategy)
+    rows = (dict(row) | NET_ONLY for row in connection.execute(asked).mappings())
+    return {(held.symbol, held.product): held for held in map(position_of, rows)}
+
+
+def own_quantities(connection: sa.Connection, account: str) -> dict[tuple[str, str], dict[str, int]]:
+    """What each strategy's own trades have come to, signed, by symbol and product; flat ones are left out."""
+    own = strategy_positions.c
+    asked = sa.select(own.symbol, own.product, own.strategy, own.quantity).where(own.account == account)
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for symbol, product, strategy, quantity in connection.execute(asked.where(own.quantity != 0)):
+        found.setdefault((symbol, product), {})[strategy] = quantity
+    return {key: dict(sorted(of_key.items())) for key, of_key in found.items()}
+
+
+def traded_in_other_mode(connection: sa.Connection, account: str, key: tuple[str, Product], mode: Mode) -> int:
+    """Signed quantity of the trades in a symbol and product that were not of that mode."""
+    symbol, product = key
+    signed = sa.case((fills.c.side == Side.BUY.value, fills.c.quantity), else_=-fills.c.quantity)
+    asked = (
+        sa.select(sa.func.coalesce(sa.func.sum(signed), 0))
+        .join(orders, orders.c.order_id == fills.c.order_id)
+        .where(fills.c.account == account, fills.c.symbol == symbol, fills.c.product == product.value)
+        .where(orders.c.mode != mode.value)
+    )
+    return int(connection.execute(asked).scalar_one())
+
+
 def open_views(connection: sa.Connection, account: str, *, ended_since: datetime | None = None) -> list[OpenView]:
     """The account's open orders, and those that changed since then (24 hours ago if not given) and are over."""
     since = ended_since or datetime.now(UTC) - DAY
@@ -168,10 +204,28 @@ def views_for(
     """The account's orders with one of these tags or broker order ids, each once, open or not."""
     found: dict[str, OpenView] = {}
     for column, values in ((orders.c.tag, tags), (orders.c.broker_order_id, broker_order_ids)):
-        for chunk in _chunks(sorted(set(values))):
+        for chunk in chunks(sorted(set(values))):
             chosen = (orders.c.account == account) & column.in_(chunk)
             found |= {view.order_id: view for view in _views(connection, chosen)}
     return list(found.values())
+
+
+def trade_ids(connection: sa.Connection, order_id: str) -> set[str]:
+    """Of the trades that are recorded under this id."""
+    return set(connection.execute(sa.select(fills.c.trade_id).where(fills.c.order_id == order_id)).scalars())
+
+
+def trades_of_symbols(
+    connection: sa.Connection, account: str, symbols: Collection[str], since: datetime
+) -> set[tuple[str, str]]:
+    """Broker order id and trade id of what is booked in these symbols since then."""
+    found: set[tuple[str, str]] = set()
+    for chunk in chunks(sorted(symbols)):
+        asked = sa.select(fills.c.broker_order_id, fills.c.trade_id).where(
+            fills.c.account == account, fills.c.symbol.in_(chunk), fills.c.at >= since
+        )
+        found |= {(own_id, trade_id) for own_id, trade_id in connection.execute(asked)}
+    return found
 
 
 def _orders(connection: sa.Connection, asked: sa.Select[Any] | sa.CompoundSelect[Any]) -> list[Order]:
@@ -198,8 +252,3 @@ def _views(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> list[Op
         status, kind = Status(status), OrderType(kind)
         views.append(OpenView(order_id, tag, own_id, status, quantity, filled, price, trigger, kind, *rest))
     return views
-
-
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]

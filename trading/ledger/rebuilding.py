@@ -4,21 +4,24 @@ The order in which a ledger was written decides how profit is split among fills,
 ledger has an event, its feed tells the order; where it has not, or where there is no old ledger, the time does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 import sqlalchemy as sa
 
-from trading.errors import LedgerUnusable
-from trading.events import Entry
-from trading.ledger.database import Database
-from trading.ledger.reading import FeedEvent, find_order
-from trading.ledger.recording import receive, record_within
-from trading.ledger.reservations import own_price, reserve
-from trading.ledger.rows import OF_FILL, upsert
-from trading.ledger.tables import (
+from durable_orders.trading.errors import LedgerUnusable
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.entering import book_entry, entry_of
+from durable_orders.trading.ledger.reading import FeedEvent, find_order
+from durable_orders.trading.ledger.recording import receive, record_within
+from durable_orders.trading.ledger.reservations import own_price, reserve
+from durable_orders.trading.ledger.rows import CHUNK, OF_FILL, chunks, upsert
+from durable_orders.trading.ledger.tables import (
     accounts,
+    api_tokens,
     breaker_trips,
+    broker_positions,
+    certificates,
     events,
     exchange_history,
     exchange_markets,
@@ -27,23 +30,44 @@ from trading.ledger.tables import (
     fills,
     funds,
     lots,
+    news_cursors,
     order_requests,
     orders,
+    page_sessions,
+    page_users,
+    plans,
+    position_differences,
+    position_entries,
     positions,
     refusals,
     reservations,
     risk_flags,
     strategy_positions,
+    strategy_states,
     ticks,
 )
-from trading.ledger.told import Feed, Kept, Pile, Received, Recorded, sensible
-from trading.order import RESERVED_NAMES, BrokerOrderId, Fill, Frozen, Order, Status, TradeId
+from durable_orders.trading.ledger.told import Feed, Kept, Pile, Received, Recorded, sensible
+from durable_orders.trading.orders.events import Entry, EventType
+from durable_orders.trading.orders.order import (
+    RESERVED_NAMES,
+    BrokerOrderId,
+    Fill,
+    Frozen,
+    Order,
+    Status,
+    TradeId,
+    is_adopted,
+)
 
-DERIVED = (orders, events, fills, positions, strategy_positions, lots)
+DERIVED = (orders, events, fills, position_entries, positions, strategy_positions, lots)
 """What recording writes, and so can be written again."""
 KEPT = (
     accounts,
     breaker_trips,
+    broker_positions,
+    certificates,
+    plans,
+    position_differences,
     risk_flags,
     funds,
     reservations,
@@ -54,9 +78,13 @@ KEPT = (
     exchange_trades,
     order_requests,
     refusals,
+    strategy_states,
+    api_tokens,
+    page_users,
+    page_sessions,
+    news_cursors,
 )
 """What no history of an order tells. `reservations` are made again where there is no old ledger to keep them from."""
-CHUNK = 500
 
 
 class Sources(Frozen):
@@ -83,8 +111,11 @@ class Rebuilding:
         self._feed = Feed(old)
         self._pile = Pile()
         self._taken: set[str] = set()
+        self._tags: set[str] = set()
         self._unreceived: list[str] = []
         self._whole: list[str] = []
+        self._forgotten: list[str] = []
+        """Rows of the book under which the old ledger had adopted orders whose histories tell of them."""
         self._standing: dict[str, Order] = {}
         self._counts = dict.fromkeys(Sources.model_fields, 0)
 
@@ -93,6 +124,7 @@ class Rebuilding:
         if not told:
             return
         self._taken.add(order_id)
+        self._tags |= {each.order.tag for each in told}
         self._counts["replayed_orders"] += 1
         left = {event.sequence: event for event in self._feed.of(order_id)}
         trades: set[TradeId] = set()
@@ -121,8 +153,11 @@ class Rebuilding:
 
     def _take_the_rest(self, old: sa.Connection) -> None:
         """Orders without a history, and events of no order."""
-        for order_id in old.execute(sa.select(orders.c.order_id)).scalars().all():
-            if order_id not in self._taken:
+        for order_id, tag in old.execute(sa.select(orders.c.order_id, orders.c.tag)).all():
+            if order_id not in self._taken and is_adopted(order_id) and tag in self._tags:
+                self._forgotten.append(order_id)
+                self._keep(order_id, self._feed.of(order_id), {fill.trade_id for fill in self._old_fills(order_id)})
+            elif order_id not in self._taken:
                 self._whole.append(order_id)
                 self._keep(order_id, self._feed.of(order_id), set())
                 adopted = order_id.rsplit(":", 1)[-1].startswith(RESERVED_NAMES)
@@ -167,10 +202,18 @@ class Rebuilding:
         event = kept.event
         if not (event.status and (kept.fills or event.order_id in self._taken)):
             connection.execute(sa.insert(events), event.model_dump(exclude={"feed_id"}))
+            if event.type is EventType.POSITION_SETTLED:
+                self._enter_again(connection, event)
             return
         after = self._with_late(connection, kept)
         entry = Entry(**event.model_dump(include=set(Entry.model_fields)))
         record_within(connection, after, [entry])
+
+    def _enter_again(self, connection: sa.Connection, event: FeedEvent) -> None:
+        """What moved a position without an order, where the feed has it: it counts what was held then."""
+        entry = entry_of(self._old, event.account, event.sequence) if self._old is not None else None
+        if entry is not None:
+            book_entry(connection, event.account, entry, event.sequence, event.at)
 
     def _with_late(self, connection: sa.Connection, kept: Kept) -> Order:
         """The order after a kept event. Its terms do not change any more, and an end is never left."""
@@ -210,7 +253,7 @@ class Rebuilding:
 
     def _restore(self, old: sa.Connection, new: sa.Connection) -> None:
         """What recording does not write."""
-        for chunk in _chunks(self._whole):
+        for chunk in chunks(self._whole):
             asked = sa.select(orders).where(orders.c.order_id.in_(chunk))
             upsert(new, orders, [dict(row) for row in old.execute(asked).mappings()])
         for order_id in self._unreceived:
@@ -221,6 +264,8 @@ class Rebuilding:
             new.execute(sa.delete(table))
             for rows in old.execute(sa.select(table)).mappings().partitions(CHUNK):
                 new.execute(sa.insert(table), [dict(row) for row in rows])
+        for chunk in chunks(self._forgotten):
+            new.execute(sa.delete(reservations).where(reservations.c.order_id.in_(chunk)))
 
 
 def _assigned(trades: Sequence[Fill], left: Sequence[FeedEvent]) -> list[list[TradeId]]:
@@ -232,7 +277,3 @@ def _assigned(trades: Sequence[Fill], left: Sequence[FeedEvent]) -> list[list[Tr
             number += 1
         with_event[number].append(fill.trade_id)
     return with_event
-
-
-def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))

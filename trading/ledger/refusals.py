@@ -2,9 +2,9 @@
 
 import sqlalchemy as sa
 
-from trading.ledger.database import Database
-from trading.ledger.rows import upsert
-from trading.ledger.tables import refusals
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.rows import upsert
+from durable_orders.trading.ledger.tables import refusals
 
 
 def refused(database: Database, account: str, words: str) -> int:

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trading.ledger.exposure import Pending
-from trading.ledger.tables import LARGEST, SCALE, reservations
-from trading.order import Order, Terms
+from durable_orders.trading.ledger.exposure import Pending
+from durable_orders.trading.ledger.tables import LARGEST, SCALE, reservations
+from durable_orders.trading.orders.order import Order, Terms
 
 LARGEST_VALUE = Decimal(LARGEST) / SCALE
 
@@ -36,6 +36,12 @@ class Reservation(NamedTuple):
     amended_quantity: int | None = None
     """In all, of a change that was asked for and not seen yet."""
     amended_price: Decimal | None = None
+    changes: int = 0
+    """Changes of the order that were let through, and may have been made."""
+
+    def counted(self, changes: int) -> "Reservation":
+        """The same with so many more changes."""
+        return self._replace(changes=max(self.changes + changes, 0))
 
     def pending(self, symbol: str) -> Pending:
         """The same in rupees, of an order for that symbol."""
@@ -44,7 +50,7 @@ class Reservation(NamedTuple):
     def of_terms(self, quantity: int, price: Decimal) -> "Reservation":
         """The same with other terms in force: `quantity` in all, and no change on its way."""
         rest = max(quantity - self.filled, 0)
-        return Reservation(rest, price, min(rest * price, LARGEST_VALUE), self.filled)
+        return Reservation(rest, price, min(rest * price, LARGEST_VALUE), self.filled, changes=self.changes)
 
     def with_change(self, quantity: int, price: Decimal) -> "Reservation":
         """Enough for these terms and for the change to `quantity` in all at `price`. The same if it was enough."""
@@ -82,7 +88,19 @@ def own_price(terms: Terms) -> Decimal | None:
     return terms.price or terms.trigger_price
 
 
-def reserve(connection: sa.Connection, order: Order, price: Decimal, at: datetime) -> None:
+class Arrival(NamedTuple):
+    """The last tick when an order was checked. Rupees."""
+
+    price: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    received_at: datetime | None = None
+
+
+NOT_SEEN = Arrival()
+
+
+def reserve(connection: sa.Connection, order: Order, price: Decimal, at: datetime, arrival: Arrival = NOT_SEEN) -> None:
     """Reserve what remains of the order, at `price` as quoted. The second time changes nothing."""
     row = {
         "order_id": order.order_id,
@@ -96,6 +114,7 @@ def reserve(connection: sa.Connection, order: Order, price: Decimal, at: datetim
         "value": (price * order.remaining).min(LARGEST_VALUE),
         "filled": order.filled_quantity,
         "reserved_at": at,
+        **{f"arrival_{name}": seen for name, seen in arrival._asdict().items()},
     }
     connection.execute(_INSERT[connection.dialect.name], row)
 

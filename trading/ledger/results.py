@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading.ledger.tables import fills
-from trading.settings import RealizedBy
+from durable_orders.trading.config.settings import RealizedBy
+from durable_orders.trading.ledger.tables import fills, position_entries
 
 COLUMNS = {RealizedBy.AVERAGE: fills.c.realized_pnl, RealizedBy.FIFO: fills.c.realized_fifo}
 
@@ -20,6 +20,14 @@ def _earned(profit: sa.Column[Any]) -> sa.Select[Any]:
     )
 
 
+def _entered(profit: sa.Column[Any]) -> sa.Select[Any]:
+    own = position_entries.c
+    return sa.select(sa.func.sum(own[profit.name])).where(
+        own.account == sa.bindparam("account"), own.at >= sa.bindparam("since", type_=own.at.type)
+    )
+
+
+_ENTERED = {by: _entered(profit) for by, profit in COLUMNS.items()}
 _SUM = {by: _earned(profit) for by, profit in COLUMNS.items()}
 _BY_ORDER = {
     by: _earned(profit).group_by(fills.c.order_id).order_by(sa.func.max(fills.c.at).desc(), fills.c.order_id.desc())
@@ -30,8 +38,10 @@ _BY_ORDER = {
 def realized_since(
     connection: sa.Connection, account: str, since: datetime, by: RealizedBy = RealizedBy.AVERAGE
 ) -> Decimal:
-    """Rupees that the account realized with the trades of that moment and later; a loss is negative."""
-    return connection.execute(_SUM[by], {"account": account, "since": since}).scalar_one() or Decimal(0)
+    """Rupees that the account realized with the trades and entries of that moment and later; a loss is negative."""
+    own = {"account": account, "since": since}
+    found = (connection.execute(asked[by], own).scalar_one() for asked in (_SUM, _ENTERED))
+    return sum((each or Decimal(0) for each in found), Decimal(0))
 
 
 def losses_in_a_row(

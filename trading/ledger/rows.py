@@ -1,18 +1,21 @@
 """Orders, fills and positions as rows of the ledger, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trading.ledger.positions import Position
-from trading.ledger.tables import fills, orders
-from trading.order import Fill, Order, OrderIntent, Product, Status
+from durable_orders.trading.ledger.positions import Position
+from durable_orders.trading.ledger.tables import fills, orders
+from durable_orders.trading.orders.order import Fill, Order, OrderIntent, Product, Status
 
 Row = Mapping[Any, Any]
+
+CHUNK = 500
+"""Values in one IN list: SQLite allows 32,766 parameters in a statement, and 999 where it is old."""
 
 OVER = tuple(status.value for status in Status if status.terminal)
 OPEN = tuple(status.value for status in Status if not status.terminal)
@@ -26,6 +29,14 @@ FIXED = frozenset(OrderIntent.model_fields) - {"quantity", "price", "trigger_pri
 """The columns that never change once an order is entered."""
 OF_POSITION = tuple(name for name in Position._fields if name != "product")
 OF_FILL = tuple(column.name for column in fills.columns if column.name in Fill.model_fields)
+
+T = TypeVar("T")
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values, as many at a time as one IN list takes."""
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
 
 
 def order_row(order: Order) -> dict[str, Any]:

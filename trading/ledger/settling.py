@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from trading.errors import InvalidOrder, OrderNotFound
-from trading.events import EVENT_OF, Entry
-from trading.ledger.database import Database
-from trading.ledger.reading import find_order, last_sequence
-from trading.ledger.recording import record_within
-from trading.lifecycle import Settled, step
-from trading.narration import sentence
-from trading.order import Order
-from trading.settlement import Settlement
+from durable_orders.trading.errors import InvalidOrder, OrderNotFound
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import find_order, last_sequence
+from durable_orders.trading.ledger.recording import record_within
+from durable_orders.trading.orders.events import EVENT_OF, Entry
+from durable_orders.trading.orders.lifecycle import Settled, step
+from durable_orders.trading.orders.narration import sentence
+from durable_orders.trading.orders.order import Order
+from durable_orders.trading.orders.settlement import Settlement
 
 
 def settle(database: Database, order_id: str, settlement: Settlement, at: datetime) -> Order:

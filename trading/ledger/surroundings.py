@@ -6,10 +6,18 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from trading.ledger.accounts import AccountState, Permission
-from trading.ledger.flags import flags_of
-from trading.ledger.tables import accounts, exchange_markets, orders, reservations, risk_flags, ticks
-from trading.order import Order
+from durable_orders.trading.ledger.accounts import AccountState, Permission
+from durable_orders.trading.ledger.flags import flags_of
+from durable_orders.trading.ledger.tables import (
+    accounts,
+    exchange_markets,
+    orders,
+    position_differences,
+    reservations,
+    risk_flags,
+    ticks,
+)
+from durable_orders.trading.orders.order import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +34,26 @@ class Surroundings:
     """Whether a reservation of the order stands already."""
     has_unsettled: bool
     """Whether the outcome of any order of the account is unknown while the broker's book cannot be read."""
+    has_unexplained: bool
+    """Whether the broker has something else of the symbol than the ledger, and nothing explains it."""
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    """Of the last tick. Rupees; `None` where it had none."""
 
 
 _ACCOUNT: sa.BindParameter[str] = sa.bindparam("account")
 _NOTHING = sa.select(sa.literal_column("1").label("one")).subquery()
 _STANDS = sa.exists().where(reservations.c.order_id == sa.bindparam("order_id"), reservations.c.released_at.is_(None))
 _UNSETTLED = sa.exists().where(orders.c.account == _ACCOUNT, orders.c.unsettled == sa.true())
+_UNEXPLAINED = sa.exists().where(
+    position_differences.c.account == _ACCOUNT, position_differences.c.symbol == sa.bindparam("symbol")
+)
 _FLAGGED = sa.exists().where(risk_flags.c.account == _ACCOUNT)
 _STATEMENT = sa.select(
     *(accounts.c.state, accounts.c.halt_reason, accounts.c.until, _FLAGGED.label("is_flagged")),
     *(ticks.c.last_price, ticks.c.received_at, exchange_markets.c.market_at),
     *(_STANDS.label("is_reserved"), _UNSETTLED.label("has_unsettled")),
+    *(_UNEXPLAINED.label("has_unexplained"), ticks.c.bid, ticks.c.ask),
 ).select_from(
     _NOTHING.outerjoin(accounts, accounts.c.account == _ACCOUNT)
     .outerjoin(ticks, (ticks.c.account == _ACCOUNT) & (ticks.c.symbol == sa.bindparam("symbol")))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from trading.ledger.database import Database
-from trading.ledger.rows import OPEN, OVER
-from trading.ledger.tables import orders, reservations
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.rows import OPEN, OVER
+from durable_orders.trading.ledger.tables import orders, reservations
 
 
 @dataclass(frozen=True, slots=True)

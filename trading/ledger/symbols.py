@@ -4,8 +4,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from trading.ledger.rows import OPEN
-from trading.ledger.tables import orders, positions
+from durable_orders.trading.ledger.rows import OPEN
+from durable_orders.trading.ledger.tables import orders, positions
 
 _ACCOUNT: sa.BindParameter[str] = sa.bindparam("account")
 _IN_USE = sa.union(

@@ -87,10 +87,18 @@ accounts = sa.Table(
     sa.Column("since", Moment),
     sa.Column("until", Moment),
     sa.Column("book_read_at", Moment),
+    sa.Column("positions_read_at", Moment),
     sa.Column("updated_at", Moment, nullable=False),
+    _text("mode", nullable=True),
+    _text("broker", nullable=True),
+    _text("user_id", nullable=True),
+    _text("mark", nullable=True),
+    _text("server", nullable=True),
+    sa.Column("served_at", Moment),
 )
-"""One row an account: how far it may trade, why, by whose word, since and until when, and when its watch last read the
-broker's book."""
+"""One row an account: how far it may trade, why, by whose word, since and until when; when the broker's book and its
+positions were last read; and whose it is: its mode, and from the first login its broker and its user there. `mark` is
+that of the home in the tags of a live account; `server` over which it was served last, at `served_at`."""
 
 breaker_trips = sa.Table(
     "breaker_trips",
@@ -153,6 +161,7 @@ orders = sa.Table(
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
     sa.Column("dry_run", sa.Boolean, nullable=False),
     sa.Column("unsettled", sa.Boolean, nullable=False),
+    _text("held_by", nullable=True),
     _text("reason"),
     sa.Column("reasons", sa.JSON, nullable=False),
     sa.Column("instructions", sa.JSON(none_as_null=True)),
@@ -171,9 +180,9 @@ orders = sa.Table(
     sa.Index(None, "account", "tag", unique=True),
     sa.Index(None, "account", "broker_order_id"),
 )
-"""The order as its workflow last recorded it. `sequence` is that of the last event; `unsettled` blocks new risk.
-Without a `run_id`, it was recorded before any guard received it. Lists and the journal come out of the indices in their
-order: a year of trading is never sorted."""
+"""The order as its workflow last recorded it. `sequence` is that of the last event; `unsettled` blocks new risk;
+`held_by` says who set it that is not the workflow. Without a `run_id`, it was recorded before any guard received it.
+Lists and the journal come out of the indices in their order: a year of trading is never sorted."""
 
 events = sa.Table(
     "events",
@@ -244,6 +253,54 @@ positions = sa.Table(
 """Net position: signed quantity, what the open part cost (signed like the quantity), realized profit by average cost,
 the same first in, first out, and the charges of its fills, of which `uncharged` have none that is known."""
 
+broker_positions = sa.Table(
+    "broker_positions",
+    metadata,
+    _text("account", primary_key=True),
+    _text("symbol", primary_key=True),
+    _text("product", primary_key=True),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("average_price", Money, nullable=False),
+    sa.Column("carried", sa.BigInteger, nullable=False),
+    sa.Column("sellable", sa.BigInteger, nullable=False),
+)
+"""What the broker says that it has, as last read: the net position, and beside it delivery shares that were carried
+into the day, of which `sellable` may be sold."""
+
+plans = sa.Table(
+    "plans",
+    metadata,
+    _text("account", primary_key=True),
+    _text("plan_id", primary_key=True),
+    _text("strategy"),
+    _text("symbol"),
+    _text("status"),
+    sa.Column("is_open", sa.Boolean, nullable=False),
+    _text("fingerprint"),
+    sa.Column("state", Words, nullable=False),
+    sa.Column("below", Money),
+    sa.Column("above", Money),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    _partial_index("ix_plans_open", "account", where="is_open"),
+    sa.Index(None, "account", "created_at"),
+)
+"""Plans of orders that belong together. `state` is all that a plan knows, as JSON; its orders are in `orders` like any
+other. A price at or beyond `below` or `above` is told to it."""
+
+strategy_states = sa.Table(
+    "strategy_states",
+    metadata,
+    _text("account", primary_key=True),
+    _text("strategy", primary_key=True),
+    sa.Column("state", Words, nullable=False),
+    sa.Column("called", Words, nullable=False),
+    sa.Column("asked", Words, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+"""What a strategy keeps (`state`), when its timers were last called (`called`), and what it asked for in the callback
+that wrote both, with how far it had been told of its orders (`asked`); each as JSON."""
+
 lots = sa.Table(
     "lots",
     metadata,
@@ -257,7 +314,8 @@ lots = sa.Table(
     _text("trade_id"),
     sa.Index(None, "account", "symbol", "product", "lot_id"),
 )
-"""What is open of each fill, in the order of booking: what closes next, first in, first out. `quantity` is signed."""
+"""What is open of each fill and entry, in the order of booking: what closes next, first in, first out. `quantity` is
+signed."""
 
 strategy_positions = sa.Table(
     "strategy_positions",
@@ -272,6 +330,45 @@ strategy_positions = sa.Table(
     sa.Column("updated_at", Moment, nullable=False),
 )
 """The same of each strategy's own trades, as if it were alone in the account."""
+
+position_entries = sa.Table(
+    "position_entries",
+    metadata,
+    _text("account", primary_key=True),
+    sa.Column("sequence", sa.Integer, primary_key=True),
+    sa.Column("leg", sa.Integer, primary_key=True),
+    _text("kind"),
+    _text("symbol"),
+    _text("product"),
+    _text("to_product", nullable=True),
+    _text("strategy", nullable=True),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("price", Money),
+    sa.Column("paid", Money, nullable=False),
+    sa.Column("realized_pnl", Money, nullable=False),
+    sa.Column("realized_fifo", Money, nullable=False),
+    sa.Column("evidence", Words, nullable=False),
+    sa.Column("who", Words, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("shares", sa.JSON(none_as_null=True)),
+    sa.Index(None, "account", "at", "sequence", "leg"),
+)
+"""What moved a position without an order; `sequence` is that of the account's event that tells of it. A conversion has
+two legs. `paid` are the rupees that `quantity`, signed, was entered for, negative if received. `shares` has, by
+strategy, what it held of the position before, and what of `quantity` was its own."""
+
+position_differences = sa.Table(
+    "position_differences",
+    metadata,
+    _text("account", primary_key=True),
+    _text("symbol", primary_key=True),
+    _text("product", primary_key=True),
+    sa.Column("ours", sa.BigInteger, nullable=False),
+    sa.Column("theirs", sa.BigInteger, nullable=False),
+    _text("cause"),
+    sa.Column("since", Moment, nullable=False),
+)
+"""Where the broker's positions differ from the ledger's, and nothing explains it: no new risk in that symbol."""
 
 reservations = sa.Table(
     "reservations",
@@ -288,8 +385,17 @@ reservations = sa.Table(
     sa.Column("filled", sa.BigInteger, nullable=False),
     sa.Column("amended_quantity", sa.BigInteger),
     sa.Column("amended_price", Money),
+    sa.Column("changes", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("not_sent", sa.Integer, nullable=False, server_default="0"),
     sa.Column("reserved_at", Moment, nullable=False),
     sa.Column("released_at", Moment),
+    sa.Column("arrival_price", Money),
+    sa.Column("arrival_bid", Money),
+    sa.Column("arrival_ask", Money),
+    sa.Column("arrival_received_at", Moment),
+    sa.Column("sent_price", Money),
+    sa.Column("sent_at", Moment),
     _partial_index(
         "ix_reservations_standing",
         *("account", "symbol", "product", "side", "strategy", "quantity", "value", "price"),
@@ -299,7 +405,8 @@ reservations = sa.Table(
 )
 """What approved orders may still trade: `quantity` units, worth `value` rupees at `price` each. Made with the approval,
 smaller with every fill, released with the order's end. `amended_*` are the total quantity and the price of a change
-that was sent to the broker, until the book shows it."""
+that was sent to the broker, until the book shows it. `attempt` and `not_sent` are of `ledger/attempts.py`. `arrival_*`
+are of the last tick when the order was checked, `sent_price` when the permission of its last attempt was used up."""
 
 ticks = sa.Table(
     "ticks",
@@ -409,10 +516,12 @@ order_requests = sa.Table(
     sa.Column("number", BIG_ID, primary_key=True, autoincrement=True),
     _text("account"),
     sa.Column("at", Moment, nullable=False),
+    sa.Column("is_over", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Index(None, "account", "number"),
     sa.Index(None, "account", "at"),
 )
-"""When order requests left for the broker, of the last two minutes: what the pacer counts."""
+"""When order requests left for the broker, of the last two minutes, and whether they have arrived: what the
+pacer counts."""
 
 refusals = sa.Table(
     "refusals",
@@ -422,3 +531,71 @@ refusals = sa.Table(
     sa.Column("times", sa.Integer, nullable=False),
 )
 """The broker's last refusal of each account, and how often in a row it was given in the same words."""
+
+certificates = sa.Table(
+    "certificates",
+    metadata,
+    _text("account", primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("made_at", Moment, nullable=False),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    _text("last_order_id"),
+    sa.Column("last_sequence", sa.Integer, nullable=False),
+    _text("events_hash"),
+    _text("previous"),
+    _text("body"),
+    _text("hash"),
+    sa.Index(None, "account", "day"),
+)
+"""What each day came to by its evening, as `ledger/certificates.py` has it. Rows are only ever added."""
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    _text("account", primary_key=True),
+    _text("name", primary_key=True),
+    _text("hash"),
+    _text("role"),
+    _text("created_by"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment),
+    sa.Column("revoked_at", Moment),
+    sa.Index(None, "hash", unique=True),
+)
+"""Tokens of the API: what each may do, and the SHA-256 of its text, which is kept nowhere."""
+
+page_users = sa.Table(
+    "page_users",
+    metadata,
+    _text("account", primary_key=True),
+    _text("name", primary_key=True),
+    _text("role"),
+    _text("password_hash"),
+    _text("created_by"),
+    sa.Column("created_at", Moment, nullable=False),
+)
+"""Who may log in to the page. `password_hash` is Argon2's, with its own salt and parameters."""
+
+page_sessions = sa.Table(
+    "page_sessions",
+    metadata,
+    _text("hash", primary_key=True),
+    _text("account"),
+    _text("name"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+)
+"""Who is logged in, by the SHA-256 of what their cookie holds."""
+
+news_cursors = sa.Table(
+    "news_cursors",
+    metadata,
+    _text("account", primary_key=True),
+    _text("channel", primary_key=True),
+    sa.Column("feed_id", sa.BigInteger, nullable=False),
+    sa.Column("held_after", sa.BigInteger),
+    sa.Column("failed_since", Moment),
+    sa.Column("failure", Words),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+"""How far each channel of `notify` has been told of the feed, and since when it fails."""

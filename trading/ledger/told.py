@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 import sqlalchemy as sa
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from trading.errors import LedgerUnusable
-from trading.events import Entry
-from trading.ledger.audit import why
-from trading.ledger.reading import FeedEvent, events_of
-from trading.ledger.tables import events
-from trading.order import Frozen, Order, TradeId
+from durable_orders.trading.errors import LedgerUnusable
+from durable_orders.trading.ledger.audit import why
+from durable_orders.trading.ledger.reading import FeedEvent, events_of
+from durable_orders.trading.ledger.tables import events
+from durable_orders.trading.orders.events import Entry
+from durable_orders.trading.orders.order import Frozen, Order, TradeId
 
 
 class Received(Frozen):

@@ -6,12 +6,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from pydantic import AwareDatetime
 
-from trading.events import EventType
-from trading.ledger.alerts import add_event
-from trading.ledger.database import Database
-from trading.ledger.tables import breaker_trips
-from trading.order import Frozen
-from trading.settings import OnTrip
+from durable_orders.trading.config.settings import OnTrip
+from durable_orders.trading.ledger.alerts import add_event
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.tables import breaker_trips
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Frozen
 
 
 class Trip(Frozen):

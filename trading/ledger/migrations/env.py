@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from trading.ledger.tables import metadata
+from durable_orders.trading.ledger.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()

@@ -1,0 +1,151 @@
+"""Plans in the ledger: how they stand, which orders are theirs, and which of them a price concerns."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from durable_orders.trading.ledger.audit import orders_named
+from durable_orders.trading.ledger.rows import upsert
+from durable_orders.trading.ledger.tables import plans as table
+from durable_orders.trading.ledger.tables import ticks
+from durable_orders.trading.orders.order import Order, order_id
+from durable_orders.trading.plans.plan import PlanIntent
+from durable_orders.trading.plans.standing import is_its_own, refreshed, status_of, view_of
+from durable_orders.trading.plans.state import PlanState, PlanView, closing_id, entry_id, exit_id
+
+AT_ONCE = 8
+"""Exits of a leg that are looked up in one go: there are seldom more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """An open plan that the last price of its symbol concerns."""
+
+    plan_id: str
+    price: Decimal
+
+
+def find_plan(connection: sa.Connection, account: str, plan_id: str) -> tuple[PlanState, str] | None:
+    """A plan as it was last recorded, and the fingerprint of what was asked for."""
+    asked = sa.select(table.c.state, table.c.fingerprint)
+    row = connection.execute(asked.where(table.c.account == account, table.c.plan_id == plan_id)).one_or_none()
+    return None if row is None else (PlanState.model_validate_json(row.state), row.fingerprint)
+
+
+def stored_view(connection: sa.Connection, account: str, plan_id: str) -> PlanView | None:
+    """A plan for readers, with its orders as the ledger has them."""
+    found = find_plan(connection, account, plan_id)
+    return None if found is None else _view(connection, found[0])
+
+
+def stored_views(
+    connection: sa.Connection, account: str, *, open_only: bool = False, limit: int | None = None
+) -> list[PlanView]:
+    """The account's plans for readers, newest first."""
+    return [_view(connection, state) for state in list_plans(connection, account, open_only=open_only, limit=limit)]
+
+
+def _view(connection: sa.Connection, state: PlanState) -> PlanView:
+    return view_of(refreshed(state, orders_of_plan(connection, state.intent)))
+
+
+def receive_plan(connection: sa.Connection, state: PlanState, now: datetime) -> None:
+    """Record a plan that is new."""
+    connection.execute(sa.insert(table).values(**_row(state, None, None, now)))
+
+
+def record_plan(
+    connection: sa.Connection, state: PlanState, below: Decimal | None, above: Decimal | None, now: datetime
+) -> None:
+    """How it stands now, and the prices that concern it from now on. A ledger that was restored may not have it."""
+    upsert(connection, table, [_row(state, below, above, now)])
+
+
+def _row(state: PlanState, below: Decimal | None, above: Decimal | None, now: datetime) -> dict[str, object]:
+    intent, status = state.intent, status_of(state)
+    return {
+        "account": intent.account,
+        "plan_id": intent.plan_id,
+        "strategy": intent.strategy,
+        "symbol": intent.symbol,
+        "fingerprint": intent.fingerprint(),
+        "status": status.value,
+        "is_open": not status.terminal,
+        "state": state.model_dump_json(),
+        "below": below,
+        "above": above,
+        "created_at": state.created_at,
+        "updated_at": now,
+    }
+
+
+def list_plans(
+    connection: sa.Connection, account: str, *, open_only: bool = False, limit: int | None = None
+) -> list[PlanState]:
+    """The account's plans, newest first."""
+    asked = sa.select(table.c.state).where(table.c.account == account)
+    if open_only:
+        asked = asked.where(table.c.is_open)
+    rows = connection.execute(asked.order_by(table.c.created_at.desc(), table.c.plan_id).limit(limit)).scalars()
+    return [PlanState.model_validate_json(row) for row in rows]
+
+
+def version_of(connection: sa.Connection, intent: PlanIntent) -> int | None:
+    """How often the plan was recorded, as the ledger has it; `None` if it does not have it."""
+    found = find_plan(connection, intent.account, intent.plan_id)
+    return None if found is None else found[0].version
+
+
+def open_plans(connection: sa.Connection, account: str) -> list[PlanIntent]:
+    return [state.intent for state in list_plans(connection, account, open_only=True)]
+
+
+def orders_of_plan(connection: sa.Connection, intent: PlanIntent) -> list[Order]:
+    """All of a plan's orders that the ledger has."""
+    return [order for order in orders_named_after(connection, intent) if is_its_own(intent, order)]
+
+
+def orders_named_after(connection: sa.Connection, intent: PlanIntent) -> list[Order]:
+    """The orders that have a name of the plan's, whoever has started them."""
+    found = _named(connection, intent, [entry_id(intent.plan_id)])
+    for leg in range(1, len(intent.legs) + 1):
+        found += _numbered(connection, intent, lambda number, leg=leg: exit_id(intent.plan_id, leg, number))  # type: ignore[misc]
+    return found + _numbered(connection, intent, lambda number: closing_id(intent.plan_id, number))
+
+
+def _numbered(connection: sa.Connection, intent: PlanIntent, name: Callable[[int], str]) -> list[Order]:
+    """A ledger that was restored may lack some of them, not so many in a row."""
+    found: list[Order] = []
+    for ids in _batches(name):
+        batch = _named(connection, intent, ids)
+        found += batch
+        if not batch:
+            break
+    return found
+
+
+def _batches(name: Callable[[int], str]) -> Iterator[list[str]]:
+    first = 1
+    while True:
+        yield [name(number) for number in range(first, first + AT_ONCE)]
+        first += AT_ONCE
+
+
+def _named(connection: sa.Connection, intent: PlanIntent, ids: list[str]) -> list[Order]:
+    return orders_named(connection, [order_id(intent.account, own) for own in ids])[0]
+
+
+def concerned(connection: sa.Connection, account: str, after: datetime) -> list[Concerned]:
+    """The open plans whose symbol has a last price at or beyond what they want to be told of, received after that
+    moment."""
+    reached = (ticks.c.last_price <= table.c.below) | (ticks.c.last_price >= table.c.above)
+    same = (ticks.c.account == table.c.account) & (ticks.c.symbol == table.c.symbol)
+    asked = (
+        sa.select(table.c.plan_id, ticks.c.last_price)
+        .join(ticks, same)
+        .where(table.c.account == account, table.c.is_open, reached, ticks.c.received_at > after)
+    )
+    return [Concerned(*row) for row in connection.execute(asked)]

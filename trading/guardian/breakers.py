@@ -11,14 +11,14 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from trading.guardian.checks_of_account import DayLimit, DayResult
-from trading.ist import start_of_day
-from trading.ledger import results
-from trading.ledger.accounts import AccountState, Permission, tighten
-from trading.ledger.flags import RiskFlag, raise_flag
-from trading.ledger.trips import Trip, enter
-from trading.market.calendar import IST
-from trading.settings import OnTrip, RealizedBy
+from durable_orders.trading.config.settings import OnTrip, RealizedBy
+from durable_orders.trading.guardian.checks.account import DayLimit, DayResult
+from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ledger import results
+from durable_orders.trading.ledger.accounts import AccountState, Permission, tighten
+from durable_orders.trading.ledger.flags import RiskFlag, raise_flag
+from durable_orders.trading.ledger.trips import Trip, enter
+from durable_orders.trading.market.calendar import IST
 
 RISK_FLAG = "RISK_FLAG"
 BROKER_REFUSALS = "BROKER_REFUSALS"
@@ -55,6 +55,14 @@ class DayBreakers:
 
     def __bool__(self) -> bool:
         return bool(self._limits)
+
+    @property
+    def limits(self) -> tuple[DayLimit, ...]:
+        return self._limits
+
+    def realized(self, connection: sa.Connection, account: str, now: datetime) -> Decimal:
+        """The day's result so far, in rupees."""
+        return Today(connection, account, start_of_day(now), self._by).realized_today()
 
     def after_fills(self, connection: sa.Connection, account: str, now: datetime) -> list[Trip]:
         """In the transaction that booked fills: the breakers that trip with them."""

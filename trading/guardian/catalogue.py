@@ -4,21 +4,24 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TypeVar
 
-from trading.guardian import checks_of_account as account
-from trading.guardian import checks_of_limits as limits
-from trading.guardian import checks_of_margin as margin
-from trading.guardian import checks_of_market as market
-from trading.guardian import checks_of_pace as pace
-from trading.guardian import checks_of_session as session
-from trading.guardian import checks_of_terms as terms
-from trading.guardian.check import Check
-from trading.guardian.hours import InstrumentHours
-from trading.guardian.rules import rules_of
-from trading.guardian.trading_hours import TradingHours
-from trading.ledger.approvals import Scope
-from trading.market.calendar import calendar_of
-from trading.market.instruments import Instruments
-from trading.settings import Calendar, CircuitBreakers, Guardian, OrdersPer, Settings, TradeThrottler
+from durable_orders.trading.config.settings import (
+    Calendar,
+    CircuitBreakers,
+    Guardian,
+    OrdersPer,
+    PhysicalSettlement,
+    Settings,
+    TradeThrottler,
+)
+from durable_orders.trading.guardian.check import Check
+from durable_orders.trading.guardian.checks import account, exchange, limits, margin, market, pace, session, terms
+from durable_orders.trading.guardian.rules import rules_of
+from durable_orders.trading.guardian.trading_hours import TradingHours
+from durable_orders.trading.ledger.approvals import Scope
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.rules import ExchangeRules, rules
+from durable_orders.trading.orders.order import Mode
 
 N = TypeVar("N", int, float, Decimal)
 
@@ -33,7 +36,10 @@ ALWAYS: tuple[type[Check], ...] = (
     terms.SlicesApply,
     account.NotHalted,
     account.OnlyReducing,
+    account.OnlyClosing,
     account.NothingUnsettled,
+    account.PositionsExplained,
+    account.WithinHoldings,
     session.NotLate,
     account.RightAccount,
 )
@@ -60,8 +66,11 @@ LIMITS: tuple[type[Check], ...] = (
     market.PriceFresh,
     market.PriceBand,
     market.WithinCircuitLimits,
+    session.DayKnown,
     session.SessionOpen,
     session.BeforeMisCutoff,
+    exchange.NotBeforeDelivery,
+    exchange.NoDeliverySale,
     account.MaxDailyLoss,
     account.MaxDailyDrawdown,
     account.MaxLossStreak,
@@ -104,6 +113,7 @@ def chosen(settings: Settings, instruments: Instruments) -> list[Check]:
         *_of_pace(own),
         *_of_market(own),
         *_of_session(own, settings, instruments),
+        *_of_exchange(own, settings, instruments),
         *_of_the_day(own, settings),
     ]
 
@@ -139,8 +149,7 @@ def _of_size(own: Guardian, instruments: Instruments) -> Iterator[Check]:
         yield limits.MaxOrderQuantity(quantity)
     if own.max_order_value is not None:
         yield limits.MaxOrderValue(own.max_order_value)
-    if own.freeze_quantity:
-        yield terms.WithinFreezeQuantity(own.freeze_quantity)
+    yield terms.WithinFreezeQuantity(own.freeze_quantity)
     if own.max_position_per_symbol is not None:
         yield limits.MaxPositionPerSymbol(own.max_position_per_symbol)
     if own.max_position_total is not None:
@@ -185,11 +194,29 @@ def _of_session(own: Guardian, settings: Settings, instruments: Instruments) -> 
     """None of it in a market that is always open."""
     if settings.market.calendar is Calendar.ALWAYS_OPEN:
         return
-    hours = InstrumentHours(settings.market.sessions, instruments)
+    sessions = InstrumentSessions(settings.market, instruments)
+    if settings.execution.mode is Mode.LIVE:
+        yield session.DayKnown(sessions)
     if own.require_open_session:
-        yield session.SessionOpen(calendar_of(settings.market.calendar).trades_on, hours)
+        yield session.SessionOpen(sessions)
     if own.refuse_mis_after_cutoff:
-        yield session.BeforeMisCutoff(hours)
+        yield session.BeforeMisCutoff(sessions)
+
+
+def _of_exchange(own: Guardian, settings: Settings, instruments: Instruments) -> Iterator[Check]:
+    """What the exchange and the broker would refuse, whatever the limits are."""
+    sessions = InstrumentSessions(settings.market, instruments)
+    asked = ExchangeRules(instruments.get, sessions, own)
+    yield from (check(asked, sessions) for check in exchange.OF_EXCHANGE)
+    if own.physical_settlement is not PhysicalSettlement.WARN:
+        yield exchange.NotBeforeDelivery(sessions)
+    if own.refuse_delivery_sales:
+        yield exchange.NoDeliverySale()
+    limits = rules().limits
+    yield pace.ChangesLeft(limits.changes, limits.source)
+    if settings.execution.mode is Mode.LIVE:
+        yield pace.MaxOrdersPerMinute(limits.orders_per_minute, Scope.ACCOUNT)
+        yield pace.MaxOrdersPerDay(limits.orders_per_day, Scope.ACCOUNT)
 
 
 def _of_the_day(own: Guardian, settings: Settings) -> Iterator[Check]:

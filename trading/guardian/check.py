@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from trading.guardian.situation import Figures, Situation
-from trading.ledger.approvals import Count
-from trading.order import Terms
+from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.ledger.approvals import Count
+from durable_orders.trading.market.calendar import Session
+from durable_orders.trading.market.instruments import Instrument
+from durable_orders.trading.orders.order import Terms
 
 
 class When(StrEnum):
-    """To what a check applies. A new order is all of these."""
+    """To what a check applies. A new order is all of these but the last."""
 
     ALWAYS = "every order and every change of one"
     NEW_RISK = "new orders, and changes that need more than is reserved"
     NEW_PRICE = "new orders, and changes of price or type"
     NEW_ORDER = "new orders"
+    CHANGE = "changes of an order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,13 @@ class Check(ABC):
     def counts(self) -> Collection[Count]:
         """The counts of orders that it needs."""
         return ()
+
+    def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
+        """Whether it can stand against an order with these terms, whatever its prices are, that comes while this
+        session is open and is sent in no particular way. It is asked once for all orders that are alike in this, and
+        may say no only if it passes them all, whatever else the situation is. Without a word of its own it says yes.
+        """
+        return True
 
     @abstractmethod
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:

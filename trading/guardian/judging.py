@@ -2,21 +2,36 @@
 
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
-from trading.guardian.catalogue import chosen, chosen_for
-from trading.guardian.check import Check, When
-from trading.guardian.situation import Situation
-from trading.guardian.survey import Needs
-from trading.guardian.verdict import Refusal
-from trading.market.instruments import Instruments
-from trading.order import Order, Terms
-from trading.settings import Settings
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.guardian.catalogue import chosen, chosen_for
+from durable_orders.trading.guardian.check import Check, When
+from durable_orders.trading.guardian.situation import Situation
+from durable_orders.trading.guardian.survey import Needs
+from durable_orders.trading.market.calendar import Session, SessionCalendar, SessionSource
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instrument, Instruments
+from durable_orders.trading.orders.order import Order, Terms
+from durable_orders.trading.orders.verdict import Refusal
 
-NEW = frozenset(When)
+NEW = frozenset(When) - {When.CHANGE}
+
+KEPT = 4096
+"""Kinds of orders of which it is kept which checks concern them."""
 
 log = logging.getLogger(__name__)
+
+
+class Asked(NamedTuple):
+    """The checks that concern some orders that are alike, for as long as instrument and session are these."""
+
+    instrument: Instrument
+    calendar: SessionCalendar
+    session: Session
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +40,13 @@ class Plan:
 
     checks: tuple[Check, ...]
     needs: Needs
+    sessions: SessionSource
+    _asked: dict[tuple[object, ...], Asked] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, checks: Iterable[Check], occasions: Collection[When]) -> "Plan":
+    def of(cls, checks: Iterable[Check], occasions: Collection[When], sessions: SessionSource) -> "Plan":
         applying = tuple(check for check in checks if check.when in occasions)
-        return cls(applying, Needs.of(applying))
+        return cls(applying, Needs.of(applying), sessions)
 
     def judge(self, terms: Terms, situation: Situation) -> tuple[Refusal, ...]:
         """Every reason against the order, not only the first."""
@@ -40,12 +57,33 @@ class Plan:
     def _all_pass(self, terms: Terms, situation: Situation) -> bool:
         """Most orders do. A check remembers nothing, so the others are asked again for their words."""
         try:
-            for check in self.checks:
+            for check in self._concerned(terms, situation):
                 if check(terms, situation) is not None:
                     return False
         except Exception:  # `run` says which it was
             return False
         return True
+
+    def _concerned(self, terms: Terms, situation: Situation) -> tuple[Check, ...]:
+        """Most checks pass an order for what it is, and all that are alike: those are asked once a session."""
+        instrument, at = situation.instrument, situation.market_time
+        if instrument is None or situation.order.instructions is not None or not situation.has_market_time:
+            return self.checks
+        symbol = terms.symbol
+        calendar = self.sessions.of(symbol)
+        alike = (symbol, terms.side, terms.quantity, terms.order_type, terms.product, terms.validity)
+        asked = self._asked.get(alike)
+        is_same = asked is not None and asked.calendar is calendar and asked.instrument is instrument
+        if asked is not None and is_same and asked.session.contains(at):
+            return asked.checks
+        session = calendar.session_at_or_after(at)
+        if not session.contains(at):
+            return self.checks
+        if len(self._asked) > KEPT:
+            self._asked.clear()
+        checks = tuple([check for check in self.checks if check.concerns(terms, instrument, session)])
+        self._asked[alike] = Asked(instrument, calendar, session, checks)
+        return checks
 
 
 class Plans:
@@ -54,8 +92,11 @@ class Plans:
     def __init__(self, settings: Settings, instruments: Instruments) -> None:
         self._checks = tuple(chosen(settings, instruments))
         self._of_strategy = {code: tuple(chosen_for(code, settings)) for code in settings.guardian.strategies}
-        self._new = {code: Plan.of((*self._checks, *own), NEW) for code, own in self._of_strategy.items()}
-        self._plan = Plan.of(self._checks, NEW)
+        self._sessions = InstrumentSessions(settings.market, instruments)
+        self._new = {
+            code: Plan.of((*self._checks, *own), NEW, self._sessions) for code, own in self._of_strategy.items()
+        }
+        self._plan = Plan.of(self._checks, NEW, self._sessions)
 
     def of_new(self, strategy: str) -> Plan:
         """For a new order of that strategy."""
@@ -63,12 +104,12 @@ class Plans:
 
     def of_change(self, order: Order, terms: Terms, *, raises: bool) -> Plan:
         """For a change of an order to these terms. `raises`: it needs more than is reserved."""
-        occasions = {When.ALWAYS}
+        occasions = {When.ALWAYS, When.CHANGE}
         if raises:
             occasions.add(When.NEW_RISK)
         if (terms.order_type, terms.price, terms.trigger_price) != (order.order_type, order.price, order.trigger_price):
             occasions.add(When.NEW_PRICE)
-        return Plan.of((*self._checks, *self._of_strategy.get(order.strategy, ())), occasions)
+        return Plan.of((*self._checks, *self._of_strategy.get(order.strategy, ())), occasions, self._sessions)
 
 
 def run(check: Check, terms: Terms, situation: Situation) -> Refusal | None:

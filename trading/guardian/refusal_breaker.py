@@ -2,15 +2,14 @@
 
 from datetime import datetime
 
-from trading.brokers.kite_outcomes import concerns_the_account
-from trading.guardian.breakers import BROKER_REFUSALS, tripping
-from trading.ledger.accounts import AccountState, permission_of
-from trading.ledger.database import Database
-from trading.ledger.refusals import accepted, refused
-from trading.ledger.trips import Trip
-from trading.market.calendar import IST
-from trading.outcome import Accepted, Outcome, Refused
-from trading.settings import OnTrip
+from durable_orders.trading.config.settings import OnTrip
+from durable_orders.trading.guardian.breakers import BROKER_REFUSALS, tripping
+from durable_orders.trading.ledger.accounts import AccountState, permission_of
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.refusals import accepted, refused
+from durable_orders.trading.ledger.trips import Trip
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.orders.outcome import Accepted, Outcome, Refused
 
 
 class RefusalBreaker:
@@ -33,7 +32,7 @@ class RefusalBreaker:
         elif isinstance(outcome, Refused):
             words = str(outcome.evidence)
             times = refused(self._database, self._account, words)
-            if concerns_the_account(outcome.evidence):
+            if outcome.of_account:
                 return self._trip(f"the broker refuses this account: {words}", at)
             if times >= self._identical:
                 return self._trip(f"refused {times} times in a row: {words}", at)

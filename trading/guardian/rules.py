@@ -4,7 +4,7 @@ An entry point names a class, or any callable, that is called with the options f
 and gives a `Check`:
 
     [project.entry-points."durable_orders.guardian_checks"]
-    trading_hours = "trading.guardian.trading_hours:TradingHours"
+    trading_hours = "durable_orders.trading.guardian.trading_hours:TradingHours"
 
     guardian:
       strategies:
@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from trading.errors import InvalidSettings
-from trading.guardian.check import Check
+from durable_orders.trading.errors import InvalidSettings
+from durable_orders.trading.guardian.check import Check
 
 GROUP = "durable_orders.guardian_checks"
 

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import Flag, auto
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from trading.contracts import multiplier_of, size_of
-from trading.ledger.accounts import AccountState
-from trading.ledger.approvals import Count
-from trading.ledger.exposure import NOTHING, Held, Pending
-from trading.ledger.funds import Margin
-from trading.market.instruments import Instrument
-from trading.order import Order
+from durable_orders.trading.charges.contracts import multiplier_of, size_of
+from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.ledger.approvals import Count
+from durable_orders.trading.ledger.exposure import NOTHING, Held, Pending
+from durable_orders.trading.ledger.funds import Margin
+from durable_orders.trading.ledger.position_differences import Unexplained
+from durable_orders.trading.market.instruments import Instrument
+from durable_orders.trading.orders.order import Order
 
 T = TypeVar("T")
 
@@ -54,8 +55,7 @@ class Read:
     counts: Mapping[Count, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """Everything around one order at one moment. A figure that a check did not say it needs raises `ValueError`."""
 
     order: Order
@@ -79,6 +79,14 @@ class Situation:
     price: Decimal | None = None
     """As quoted: the limit, else the trigger, else the last price, if there is one."""
     read: Read = Read()
+    changes: int = 0
+    """Changes of the order that were let through so far, and may have been made."""
+    has_market_time: bool = True
+    """Whether `market_time` is the market's: on paper it is the wall's until the first tick."""
+    unreadable: str | None = None
+    """Why the instrument is not known though the master has it: its row cannot be read."""
+    unexplained: Sequence[Unexplained] = ()
+    """Positions in the order's symbol of which the broker has something else than the ledger."""
 
     @property
     def is_sized(self) -> bool:

@@ -8,20 +8,22 @@ from operator import or_
 
 import sqlalchemy as sa
 
-from trading.guardian.check import Check
-from trading.guardian.situation import Figures, Read, Situation
-from trading.ist import start_of_day
-from trading.ledger import approvals, exposure, results
-from trading.ledger.accounts import AccountState
-from trading.ledger.approvals import Count
-from trading.ledger.exposure import NOTHING, Held, Pending
-from trading.ledger.funds import margin_of
-from trading.ledger.reading import unsettled_orders
-from trading.ledger.reservations import own_price
-from trading.ledger.surroundings import Surroundings
-from trading.market.instruments import Instruments
-from trading.order import Mode, Order, Terms
-from trading.settings import RealizedBy
+from durable_orders.trading.config.settings import RealizedBy
+from durable_orders.trading.guardian.check import Check
+from durable_orders.trading.guardian.situation import Figures, Read, Situation
+from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ledger import approvals, exposure, results
+from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.ledger.approvals import Count
+from durable_orders.trading.ledger.deliverable import with_deliverable
+from durable_orders.trading.ledger.exposure import NOTHING, Held, Pending
+from durable_orders.trading.ledger.funds import margin_of
+from durable_orders.trading.ledger.position_differences import unexplained
+from durable_orders.trading.ledger.reading import unsettled_orders
+from durable_orders.trading.ledger.reservations import own_price
+from durable_orders.trading.ledger.surroundings import Surroundings
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.order import Mode, Order, Side, Terms, is_closing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,13 @@ class Needs:
 
     figures: Figures
     counts: frozenset[Count]
+    is_anything: bool
 
     @classmethod
     def of(cls, checks: Collection[Check]) -> "Needs":
         figures = reduce(or_, (check.figures for check in checks), Figures.NONE)
-        return cls(figures, frozenset(count for check in checks for count in check.counts()))
+        counts = frozenset(count for check in checks for count in check.counts())
+        return cls(figures, counts, bool(figures) or bool(counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Subject:
     asked: Pending
     own: Pending = NOTHING
     """What is reserved for it already, and does not count against it."""
+    changes: int = 0
+    """Of the order so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +98,33 @@ class Surveyor:
             asked=subject.asked,
             price=own_price(subject.terms) or around.last_price,
             read=_read(connection, subject, around, needs, Day(now, self._by)),
+            changes=subject.changes,
+            has_market_time=order.mode is not Mode.PAPER or around.market_at is not None,
+            unreadable=None if instrument else self._instruments.left_out.get(order.symbol),
+            unexplained=unexplained(connection, order.account, order.symbol) if around.has_unexplained else (),
         )
 
 
 def _read(connection: sa.Connection, subject: Subject, around: Surroundings, needs: Needs, day: Day) -> Read:
-    """An account that is REDUCING needs the position, whatever the checks are."""
+    """An account that is REDUCING needs the position, whatever the checks are; so does an order that may only close,
+    a symbol in which the broker has something else, and a sale for delivery."""
     order, figures, account = subject.order, needs.figures, subject.order.account
     everything = in_symbol = own = of_strategy = None
     if figures & Figures.ACCOUNT:
         everything = _without(subject, exposure.held_by_account(connection, account))
+        everything = _deliverable(connection, order, everything, day.now)
         in_symbol = [held for held in everything if held.symbol == order.symbol]
-    elif figures & Figures.SYMBOL or around.state is AccountState.REDUCING:
+    elif (
+        figures & Figures.SYMBOL
+        or around.state is AccountState.REDUCING
+        or around.has_unexplained
+        or is_closing(order.client_order_id)
+        or _sells_for_delivery(order)
+    ):
         in_symbol = _without(subject, exposure.held_in_symbol(connection, account, order.symbol))
     if in_symbol is not None:
         own = exposure.own_of(in_symbol, order.symbol, order.product, around.last_price)
+        [own] = _deliverable(connection, order, [own], day.now)
     if figures & Figures.STRATEGY:
         of_strategy = _without(subject, exposure.held_by_strategy(connection, account, order.strategy))
     return Read(
@@ -120,6 +139,15 @@ def _read(connection: sa.Connection, subject: Subject, around: Surroundings, nee
         margin=margin_of(connection, account, order.order_id) if figures & Figures.MARGIN else None,
         counts=approvals.counted(connection, needs.counts, order, day.now, day.begin),
     )
+
+
+def _sells_for_delivery(order: Order) -> bool:
+    return order.product.is_delivery and order.side is Side.SELL
+
+
+def _deliverable(connection: sa.Connection, order: Order, held: list[Held], now: datetime) -> list[Held]:
+    """A paper exchange has all shares among its positions."""
+    return with_deliverable(connection, order.account, held, now) if order.mode is Mode.LIVE else held
 
 
 def _without(subject: Subject, found: Sequence[Held]) -> list[Held]:

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from pydantic import model_validator
 
-from trading.guardian.check import Check, Failure, When
-from trading.guardian.situation import Situation
-from trading.market.calendar import IST
-from trading.order import Terms
-from trading.settings_base import ClockTime, Section
+from durable_orders.trading.config.sections import ClockTime, Section
+from durable_orders.trading.guardian.check import Check, Failure, When
+from durable_orders.trading.guardian.situation import Situation
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.orders.order import Terms
 
 
 class Day(StrEnum):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
-from trading.market.ticks import Tick
+from durable_orders.trading.market.ticks import Tick
 
 CANDLE_STEP = timedelta(seconds=15)
 """Market time between the ticks of a candle."""

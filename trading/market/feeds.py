@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from itertools import count, cycle
+from itertools import count
 from random import Random
 
-from trading.errors import InvalidTicks
-from trading.market.calendar import Session, SessionCalendar, calendar_of
-from trading.market.ticks import LEVELS, Depth, Level, Tick
-from trading.settings import Calendar
+from durable_orders.trading.errors import InvalidTicks
+from durable_orders.trading.ist import IST
+from durable_orders.trading.market.calendar import ALWAYS_OPEN, Session, SessionSource
+from durable_orders.trading.market.ticks import LEVELS, Depth, Level, Tick
 
+IST_OVER_UTC = timedelta(hours=5, minutes=30)
 LEAST_TICKS = 10
 """A synthetic price never falls below so many times its tick size."""
 BOLDNESS = 5_000
@@ -36,23 +37,21 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """The recorded ticks of one session, in the order of their time."""
+    """The recorded ticks of one day, in the order of their time, each with its symbol's session."""
 
-    session: Session
-    ticks: list[Tick]
+    date: date
+    ticks: list[tuple[Tick, Session]]
 
-    def played_in(self, session: Session) -> Iterator[Tick]:
-        """At the same distance from that session's opening as they had from their own."""
-        shift = session.opens - self.session.opens
-        for tick in self.ticks:
-            yield replace(tick, at=tick.at + shift) if shift else tick
+    @property
+    def ends(self) -> datetime:
+        return max(session.closes for _, session in self.ticks)
 
 
 class ReplayFeed:
     """Plays ticks over and over, always forward in time. Iterating begins it; each `iter` plays it anew.
 
-    The first round has the dates of the ticks. After that each recorded day is played in the calendar's next session,
-    and so on without an end, or for `rounds` rounds. Ticks outside the calendar's sessions, such as those of a
+    The first round has the dates of the ticks. After that each recorded day is played in the next session of its first
+    symbol, and so on without an end, or for `rounds` rounds. Ticks outside their symbol's sessions, such as those of a
     pre-open, are left out: the market was not open.
 
     With `start_after` the feed is the same, without what is not later than that moment. So a restart with the time of
@@ -64,61 +63,93 @@ class ReplayFeed:
         self,
         ticks: Iterable[Tick],
         speed: float,
-        calendar: SessionCalendar,
+        sessions: SessionSource,
         rounds: int | None = None,
         start_after: datetime | None = None,
     ) -> None:
         """`speed` is market seconds per second, above 0. Raises `InvalidTicks` if no tick lies in a session."""
-        self._days = _days(ticks, calendar)
+        self._days = _days(ticks, sessions)
         self._speed = speed
-        self._calendar = calendar
+        self._sessions = sessions
         self._rounds = rounds
         self._start_after = start_after
 
     def __iter__(self) -> Iterator[Timed]:
         after = self._start_after
-        for session, day in self._sessions():
-            if after is not None and after >= session.closes:
+        for day, is_last_day in self._played():
+            if after is not None and after >= day.ends:
                 continue
-            before = after if after is not None and session.contains(after) else None
-            last = len(day.ticks) if day is self._days[-1] else None
-            for number, tick in enumerate(day.played_in(session), start=1):
+            before: datetime | None = None
+            if after is not None and any(session.contains(after) for _, session in day.ticks):
+                before = after
+            for number, (tick, session) in enumerate(day.ticks, start=1):
                 if after is not None and tick.at <= after:
                     continue
                 market = tick.at - before if before is not None else timedelta(0)
-                yield Timed(tick, market.total_seconds() / self._speed, session, number == last)
+                is_last = is_last_day and number == len(day.ticks)
+                yield Timed(tick, market.total_seconds() / self._speed, session, is_last)
                 before = tick.at
 
-    def _sessions(self) -> Iterator[tuple[Session, _Day]]:
-        """Which day is played in which session, from the first on. The same in every process."""
-        session = self._days[0].session
+    def _played(self) -> Iterator[tuple[_Day, bool]]:
+        """Each day as it is played, from the first on, and whether a round ends with it. The same in every process."""
+        played = self._days[0].date
         for number in count():
             if number == self._rounds:
                 return
             for day in self._days:
-                session = day.session if number == 0 else self._calendar.next_session(session.date)
-                yield session, day
+                moved = day if number == 0 else self._next(day, played)
+                played = moved.date
+                yield moved, day is self._days[-1]
+
+    def _next(self, day: _Day, played: date) -> _Day:
+        """The day's ticks on the first day after that one on which any of them can be."""
+        calendar = self._sessions.of(day.ticks[0][0].symbol)
+        while not (moved := self._moved(day, calendar.next_session(played).date)).ticks:
+            played = moved.date
+        return moved
+
+    def _moved(self, day: _Day, to: date) -> _Day:
+        """The day's ticks on another one, at the same distance from their session's opening. A symbol that does not
+        trade there is left out, and so is what would come after the close."""
+        moved = _Day(to, [])
+        for tick, session in day.ticks:
+            other = self._sessions.of(tick.symbol).session_on(to)
+            if other is not None:
+                shifted = replace(tick, at=tick.at + (other.opens - session.opens))
+                if other.contains(shifted.at):
+                    moved.ticks.append((shifted, other))
+        return moved
 
 
-def _days(ticks: Iterable[Tick], calendar: SessionCalendar) -> list[_Day]:
+def _days(ticks: Iterable[Tick], sessions: SessionSource) -> list[_Day]:
     days: list[_Day] = []
-    for tick in sorted(ticks, key=lambda tick: tick.at):
-        if not days or not days[-1].session.contains(tick.at):
-            session = calendar.session_at_or_after(tick.at)
-            if not session.contains(tick.at):
-                continue
-            days.append(_Day(session, []))
-        days[-1].ticks.append(tick)
+    in_order = sorted(ticks, key=lambda tick: tick.at)
+    for tick in in_order:
+        session = sessions.of(tick.symbol).session_on(tick.at.date())
+        if session is None or not session.contains(tick.at):
+            continue
+        if not days or days[-1].date != session.date:
+            days.append(_Day(session.date, []))
+        days[-1].ticks.append((tick, session))
     if not days:
-        raise InvalidTicks("nothing to replay: no tick lies in a session of market.calendar")
+        words = "nothing to replay: no tick lies in a session of its symbol"
+        raise InvalidTicks(f"{words}{_when(in_order[0], sessions) if in_order else ''}")
     return days
+
+
+def _when(first: Tick, sessions: SessionSource) -> str:
+    """When the first tick is, and what is probably wrong with it: times in UTC that do not say so."""
+    said = f"; the first is of {first.at.astimezone(IST):%d %b %Y %H:%M} IST"
+    if sessions.of(first.symbol).is_open(first.at + IST_OVER_UTC):
+        said += ", and would be in one if that were UTC: give its zone (as in 03:45Z or 09:15+05:30)"
+    return said
 
 
 class SyntheticFeed:
     """A seeded random walk, endless: the same arguments give the same ticks. One symbol after the other.
 
-    A tick every `interval` seconds, on the wall's clock and on the market's, from `start` on and while the calendar
-    has a session; a closed market is skipped without waiting. Each symbol begins at its start price, rounded to
+    A tick every `interval` seconds, on the wall's clock and on the market's, from `start` on and while the symbol has
+    a session; while all are closed, time is skipped without waiting. Each symbol begins at its start price, rounded to
     `tick_size` (rupees), and moves in multiples of it, in proportion to its price.
     """
 
@@ -129,11 +160,11 @@ class SyntheticFeed:
         seed: int,
         interval: float,
         start: datetime,
-        calendar: SessionCalendar | None = None,
+        sessions: SessionSource = ALWAYS_OPEN,
         *,
         with_book: bool = False,
     ) -> None:
-        """Without a calendar the market is always open. `with_book` adds a traded volume and five levels of an order
+        """Without `sessions` the market is always open. `with_book` adds a traded volume and five levels of an order
         book to each tick, around the same prices. Raises `InvalidTicks` for no symbols or no interval."""
         self._step = timedelta(seconds=interval)
         if not symbols:
@@ -144,7 +175,7 @@ class SyntheticFeed:
         self._tick_size = tick_size
         self._seed = seed
         self._start = start
-        self._calendar = calendar or calendar_of(Calendar.ALWAYS_OPEN)
+        self._sessions = sessions
         self._with_book = with_book
 
     def __iter__(self) -> Iterator[Timed]:
@@ -152,23 +183,26 @@ class SyntheticFeed:
         book = SyntheticBook(self._seed, self._tick_size) if self._with_book else None
         prices = dict(self._begin)
         shown: set[str] = set()
-        for symbol, (at, wait, session) in zip(cycle(prices), self._times(), strict=False):
+        for symbol, at, wait, session in self._times():
             if symbol in shown:
                 prices[symbol] = _moved(prices[symbol], random)
             shown.add(symbol)
             tick = Tick(symbol, prices[symbol] * self._tick_size, at)
             yield Timed(book.around(tick, session) if book else tick, wait, session)
 
-    def _times(self) -> Iterator[tuple[datetime, float, Session]]:
-        session = self._calendar.session_at_or_after(self._start)
-        at, wait = max(self._start, session.opens), 0.0
+    def _times(self) -> Iterator[tuple[str, datetime, float, Session]]:
+        """One symbol after the other, those that trade at that moment."""
+        at, wait, pause = self._start, 0.0, self._step.total_seconds()
+        symbols = list(self._begin)
         while True:
-            yield at, wait, session
-            at, wait = at + self._step, self._step.total_seconds()
-            if not session.contains(at):
-                session = self._calendar.session_at_or_after(at)
-                if at < session.opens:
-                    at, wait = session.opens, 0.0
+            for symbol in symbols:
+                session = self._sessions.of(symbol).session_at_or_after(at)
+                if session.contains(at):
+                    yield symbol, at, wait, session
+                    at, wait = at + self._step, pause
+            coming = [self._sessions.of(symbol).session_at_or_after(at) for symbol in symbols]
+            if all(at < session.opens for session in coming):
+                at, wait = min(session.opens for session in coming), 0.0
 
 
 class SyntheticBook:
@@ -177,11 +211,11 @@ class SyntheticBook:
     def __init__(self, seed: int, tick_size: Decimal) -> None:
         self._random = Random(f"book {seed}")  # noqa: S311
         self._tick_size = tick_size
-        self._traded: dict[tuple[str, Session], int] = {}
+        self._traded: dict[tuple[str, date], int] = {}
 
     def around(self, tick: Tick, session: Session) -> Tick:
         """The last trade was at the best bid or at the best ask, which are one tick apart."""
-        key = (tick.symbol, session)
+        key = (tick.symbol, session.date)
         self._traded[key] = self._traded.get(key, 0) + self._random.randint(0, MOST_TRADED)
         bid = tick.last_price - self._tick_size * self._random.randint(0, 1)
         depth = Depth(self._levels(bid, -1), self._levels(bid + self._tick_size, 1))

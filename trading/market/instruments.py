@@ -8,10 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from trading.errors import InvalidInstruments
-from trading.market.shipped import shipped_instruments
-from trading.market.tables import Row, read_csv
-from trading.market.ticks import price_rule
+from durable_orders.trading.errors import InvalidInstruments, RefusedError
+from durable_orders.trading.market.shipped import shipped_instruments
+from durable_orders.trading.market.tables import Row, read_csv
+from durable_orders.trading.market.ticks import price_rule
 
 COLUMNS = (
     "instrument_token",
@@ -29,11 +29,16 @@ COLUMNS = (
 )
 """Kite's, in Kite's order (Kite documentation, instruments). Further ones are left alone."""
 
+EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX", "NCO")
+"""Kite's. An index may be of another one."""
 INDICES = "INDICES"
 INDEX_TICK = Decimal("0.05")
 """The step in which NSE shows its indices. Kite gives an index a tick and a lot of 0: it cannot be ordered."""
 BEGINNING = 3
 """Letters of a tradingsymbol in which a mistyped one is first taken to be right."""
+
+SHARES = ("NSE", "BSE")
+"""The exchanges of shares, which are Kite's segments of them too; those of derivatives have a dash, as in `NFO-FUT`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +61,52 @@ class Instrument:
     name: str
 
     @property
+    def exchange(self) -> str:
+        """Kite's code, as it stands before the colon."""
+        return self.symbol.partition(":")[0]
+
+    @property
     def tradable(self) -> bool:
         """Whether it can be ordered. An index has a price and nothing else."""
         return self.segment != INDICES
 
 
 class Instruments:
-    """Instruments by symbol and by token."""
+    """Instruments by symbol and by token. One object for as long as a process runs: a new master renews it in place."""
 
     def __init__(self) -> None:
         self._by_symbol: dict[str, Instrument] = {}
         self._by_token: dict[int, Instrument] = {}
+        self.left_out: dict[str, str] = {}
+        """Symbols, or places in the file, whose rows cannot be read or contradict each other, with the reason."""
+        self.version = 0
+        """How often it was renewed."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Kite's CSV. Raises `InvalidInstruments`, one line that names the file, the line, the column and the rule."""
+        """Kite's CSV. A row that cannot be read costs its symbol, and is in `left_out`.
+
+        Raises `InvalidInstruments` for a file that is none or not whole, or of which no row can be read: one line that
+        names the file, the line, the column and the rule.
+        """
         table = read_csv(path, InvalidInstruments)
         missing = [column for column in COLUMNS if column not in table.columns]
         if missing:
             raise InvalidInstruments(f"{path.name}: header: must have the column {missing[0]} (Kite's instruments CSV)")
         found = cls()
-        for row in table:
-            found._add(row)
+        for row in table.rows():
+            if isinstance(row, RefusedError):
+                found.left_out[str(row).partition(": ")[2].partition(": ")[0]] = str(row)
+            else:
+                found._add(row)
+        if not found._by_symbol:
+            raise InvalidInstruments(next(iter(found.left_out.values())))
         return found
+
+    def renew(self, other: "Instruments") -> None:
+        """Have what the other has. Whoever holds this one has it from now on."""
+        self._by_symbol, self._by_token, self.left_out = other._by_symbol, other._by_token, other.left_out
+        self.version += 1
 
     @classmethod
     def shipped(cls) -> Self:
@@ -88,9 +116,14 @@ class Instruments:
     def get(self, symbol: str) -> Instrument | None:
         return self._by_symbol.get(symbol)
 
+    def has_share(self, name: str) -> bool:
+        """Whether a share of that name can be ordered. What has none is no share, or not known."""
+        found = (self._by_symbol.get(f"{exchange}:{name}") for exchange in SHARES)
+        return any(each is not None and each.tradable for each in found)
+
     def tick_size(self, symbol: str) -> Decimal | None:
         """Rupees; `None` for what is not traded."""
-        instrument = self.get(symbol)
+        instrument = self._by_symbol.get(symbol)
         return None if instrument is None else instrument.tick_size
 
     def by_token(self, token: int) -> Instrument | None:
@@ -114,17 +147,43 @@ class Instruments:
         return near[0] if near else None
 
     def _add(self, row: Row) -> None:
-        """Kite's file may repeat a row; the same symbol or token for two different instruments is an error."""
-        instrument = _instrument(row)
-        if self._by_symbol.setdefault(instrument.symbol, instrument) != instrument:
-            raise row.problem("tradingsymbol", f"must be one instrument of {row.text('exchange')} only")
-        other = self._by_token.setdefault(instrument.instrument_token, instrument)
-        if other != instrument:
-            raise row.problem("instrument_token", f"must not be that of {other.symbol} too")
+        """Kite's file may repeat a row. Of two that contradict each other neither counts."""
+        try:
+            instrument = _instrument(row)
+        except InvalidInstruments as problem:
+            self._leave_out(_symbol(row) or row.place, str(problem))
+            return
+        symbol = instrument.symbol
+        if symbol in self.left_out:
+            return
+        known = self._by_symbol.get(symbol)
+        other = self._by_token.get(instrument.instrument_token)
+        if known is not None and known != instrument:
+            words = row.problem("tradingsymbol", f"must be one instrument of {row.text('exchange')} only")
+            self._leave_out(symbol, str(words))
+        elif other is not None and other != instrument:
+            words = row.problem("instrument_token", f"must not be that of {other.symbol} too")
+            for each in (other.symbol, symbol):
+                self._leave_out(each, str(words))
+        else:
+            self._by_symbol[symbol] = self._by_token[instrument.instrument_token] = instrument
+
+    def _leave_out(self, symbol: str, words: str) -> None:
+        self.left_out[symbol] = words
+        known = self._by_symbol.pop(symbol, None)
+        if known is not None:
+            self._by_token.pop(known.instrument_token, None)
+
+
+def _symbol(row: Row) -> str | None:
+    exchange, name = row.text("exchange"), row.text("tradingsymbol")
+    return f"{exchange}:{name}" if exchange and name else None
 
 
 def _instrument(row: Row) -> Instrument:
     index = row.text("segment") == INDICES
+    if not index and row.text("exchange") not in EXCHANGES:
+        raise row.problem("exchange", f"must be one of {', '.join(EXCHANGES)}")
     return Instrument(
         symbol=f"{_required(row, 'exchange')}:{_required(row, 'tradingsymbol')}",
         instrument_token=row.whole("instrument_token", 1),

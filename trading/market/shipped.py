@@ -22,4 +22,4 @@ def shipped_instruments() -> Path:
 
 
 def _data(name: str) -> Path:
-    return Path(str(files("trading.market") / "data" / name))
+    return Path(str(files("durable_orders.trading.market") / "data" / name))

@@ -3,14 +3,14 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, time, tzinfo
 from decimal import Decimal, InvalidOperation
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from trading.errors import RefusedError
-from trading.market.calendar import IST
+from durable_orders.trading.errors import RefusedError
+from durable_orders.trading.market.calendar import IST
 
 MAX_WHOLE = 10**15
 SHOWN = 60
@@ -34,18 +34,33 @@ class Table:
                 raise self.error(f"{self.name}: header: {column}: must be there only once")
 
     def __iter__(self) -> Iterator["Row"]:
-        width = len(self.columns)
-        row = None
-        for number, cells in self.records:
-            row = Row(self, number, dict(zip(self.columns, cells, strict=False)))
-            if len(cells) < width:
-                column, half = self.columns[len(cells)], ",".join(cells)
-                raise Row(self, number, {column: half}).problem(column, "is missing, the line is half-written")
-            if len(cells) > width:
-                raise row.problem(self.columns[-1], f"must be the last of {width} fields, there are {len(cells)}")
+        for row in self.rows():
+            if isinstance(row, RefusedError):
+                raise row
             yield row
-        if row is None:
+
+    def rows(self) -> Iterator["Row | RefusedError"]:
+        """Each row, or what is wrong with its fields. A last row without all of them is a file that is half-written."""
+        last: Row | RefusedError | None = None
+        for number, cells in self.records:
+            if last is not None:
+                yield last
+            last = self._row(number, cells)
+        if last is None:
             raise self.error(f"{self.name}: has a header but no rows")
+        if isinstance(last, RefusedError):
+            raise last
+        yield last
+
+    def _row(self, number: int, cells: Sequence[str]) -> "Row | RefusedError":
+        width = len(self.columns)
+        row = Row(self, number, dict(zip(self.columns, cells, strict=False)))
+        if len(cells) < width:
+            column, half = self.columns[len(cells)], ",".join(cells)
+            return Row(self, number, {column: half}).problem(column, "is missing, the line is half-written")
+        if len(cells) > width:
+            return row.problem(self.columns[-1], f"must be the last of {width} fields, there are {len(cells)}")
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +96,12 @@ class Row:
         return int(number)
 
     def day(self, column: str) -> date:
+        """A midnight is a date too, as pandas writes it."""
         try:
-            return date.fromisoformat(self.text(column))
+            at = datetime.fromisoformat(self.text(column))
+            if at.time() != time(0):
+                raise ValueError(at)
+            return at.date()
         except ValueError:
             raise self.problem(column, "must be a date as in 2025-05-29") from None
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from trading.errors import InvalidTicks
-from trading.market.calendar import IST
-from trading.market.candles import LONGEST_CANDLE, SHORTEST_CANDLE, Candle, candle_ticks
-from trading.market.tables import Row, Table, read_csv, read_parquet
-from trading.market.ticks import LEVELS, Depth, Level, Tick, price_rule
-from trading.order import Symbol
+from durable_orders.trading.errors import InvalidTicks
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.market.candles import LONGEST_CANDLE, SHORTEST_CANDLE, Candle, candle_ticks
+from durable_orders.trading.market.tables import Row, Table, read_csv, read_parquet
+from durable_orders.trading.market.ticks import LEVELS, Depth, Level, Tick, price_rule
+from durable_orders.trading.orders.order import Symbol
 
 SYMBOL: TypeAdapter[str] = TypeAdapter(Symbol)
 

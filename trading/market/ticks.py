@@ -5,9 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 
-from trading.errors import InvalidTicks
-from trading.market.calendar import IST
-from trading.order import PRICE_PLACES
+from durable_orders.trading.errors import InvalidTicks
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.orders.order import PRICE_PLACES
 
 MAX_PRICE = Decimal(10) ** 10
 """Rupees. As for orders: 14 digits, four of them behind the point."""

@@ -1,21 +1,40 @@
 """Whether an order can be traded as it is written: its symbol, product, lot and tick. Always on."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
-from trading.guardian.check import Check, Failure, When
-from trading.guardian.situation import Situation
-from trading.order import Product, Terms
+from durable_orders.trading.guardian.check import Check, Failure, When
+from durable_orders.trading.guardian.situation import Situation
+from durable_orders.trading.ist import IST
+from durable_orders.trading.market.calendar import Session
+from durable_orders.trading.market.instruments import SHARES, Instrument
+from durable_orders.trading.market.rules import freeze_quantity
+from durable_orders.trading.orders.order import Product, Terms
+from durable_orders.trading.orders.slices import MOST_SLICES
 
 LARGEST_VALUE = Decimal(10) ** 14
 """Rupees, a hundred trillion: no order is worth as much."""
-EQUITY = ("NSE", "BSE")
-"""Kite's segments of shares; those of derivatives have a dash, as in `NFO-FUT`."""
-MOST_SLICES = 10
-"""That Kite makes of one order (Kite documentation, autoslice)."""
 ALLOWED = {True: (Product.MIS, Product.CNC, Product.MTF), False: (Product.MIS, Product.NRML)}
 """Products for shares, and for derivatives (Kite documentation, products)."""
+
+
+class OfInstrument(Check):
+    """Is decided by the terms and the instrument alone."""
+
+    __slots__ = ()
+    when: ClassVar[When] = When.ALWAYS
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        return None if situation.instrument is None else self.failure_of(terms, situation.instrument)
+
+    def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
+        return self.failure_of(terms, instrument) is not None
+
+    @abstractmethod
+    def failure_of(self, terms: Terms, instrument: Instrument) -> Failure | None:
+        """Whatever the prices are."""
 
 
 class SymbolKnown(Check):
@@ -24,50 +43,52 @@ class SymbolKnown(Check):
     code: ClassVar[str] = "UNKNOWN_SYMBOL"
     when: ClassVar[When] = When.ALWAYS
 
+    def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
+        return False
+
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
         if situation.instrument is not None:
             return None
+        if situation.unreadable is not None:
+            words = f"symbol {terms.symbol} cannot be ordered, its row of the instrument master is none"
+            return Failure(f"{words}: {situation.unreadable}", value=terms.symbol)
         near = f", did you mean {situation.nearest_symbol}?" if situation.nearest_symbol else ""
         return Failure(f"symbol {terms.symbol} is not in the instrument master{near}", value=terms.symbol)
 
 
-class Tradable(Check):
+class Tradable(OfInstrument):
     """An index has a price but nothing to buy."""
 
     code: ClassVar[str] = "NOT_TRADABLE"
-    when: ClassVar[When] = When.ALWAYS
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        if situation.instrument is None or situation.instrument.tradable:
+    def failure_of(self, terms: Terms, instrument: Instrument) -> Failure | None:
+        if instrument.tradable:
             return None
         return Failure(f"symbol {terms.symbol} is an index and cannot be traded", value=terms.symbol)
 
 
-class ProductFits(Check):
+class ProductFits(OfInstrument):
     """CNC and MTF are for shares, NRML is for derivatives, MIS for both."""
 
     code: ClassVar[str] = "PRODUCT_NOT_ALLOWED"
-    when: ClassVar[When] = When.ALWAYS
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        instrument = situation.instrument
-        if instrument is None or not instrument.tradable:
+    def failure_of(self, terms: Terms, instrument: Instrument) -> Failure | None:
+        if not instrument.tradable:
             return None
-        allowed = ALLOWED[instrument.segment in EQUITY]
+        allowed = ALLOWED[instrument.segment in SHARES]
         if terms.product in allowed:
             return None
         names = ", ".join(allowed)
         return Failure(f"product in {instrument.segment} may be {names}, was {terms.product}", names, terms.product)
 
 
-class LotMultiple(Check):
+class LotMultiple(OfInstrument):
     """The quantity must be a whole number of lots."""
 
     code: ClassVar[str] = "LOT_SIZE"
-    when: ClassVar[When] = When.ALWAYS
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        lot = situation.instrument.lot_size if situation.instrument else 0
+    def failure_of(self, terms: Terms, instrument: Instrument) -> Failure | None:
+        lot = instrument.lot_size
         if lot <= 0 or terms.quantity % lot == 0:
             return None
         message = f"quantity must be a multiple of the lot of {lot}, was {terms.quantity}"
@@ -80,16 +101,17 @@ class PricesOnTick(Check):
     code: ClassVar[str] = "TICK_SIZE"
     when: ClassVar[When] = When.ALWAYS
 
+    def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
+        return terms.order_type.has_price or terms.order_type.has_trigger
+
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
         if (terms.price is None and terms.trigger_price is None) or situation.instrument is None:
             return None
-        tick = situation.instrument.tick_size
-        if tick <= 0:
+        tick, price, trigger = situation.instrument.tick_size, terms.price, terms.trigger_price
+        if tick <= 0 or ((price is None or not price % tick) and (trigger is None or not trigger % tick)):
             return None
         prices = {"price": terms.price, "trigger_price": terms.trigger_price}
         off = [f"{field} was {price}" for field, price in prices.items() if price is not None and price % tick]
-        if not off:
-            return None
         return Failure(f"prices must be multiples of the tick of {tick}; {', '.join(off)}", tick, ", ".join(off))
 
 
@@ -112,14 +134,19 @@ class WithinFreezeQuantity(Check):
     ten slices that Kite makes at most."""
 
     limits: dict[str, int]
-    """Units, by tradingsymbol or underlying."""
+    """Units, by tradingsymbol or underlying; what is not in there is as `rules.yaml` has it on the day."""
     code: ClassVar[str] = "FREEZE_QUANTITY"
     settings: ClassVar[tuple[str, ...]] = ("guardian.freeze_quantity",)
 
+    def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
+        found = freeze_quantity(instrument, session.date, self.limits)
+        return found is not None and terms.quantity > found[0]
+
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        own = terms.symbol.partition(":")[2]
-        underlying = situation.instrument.name if situation.instrument else own
-        limit = self.limits.get(own) or self.limits.get(underlying)
+        if situation.instrument is None:
+            return None
+        underlying, day = situation.instrument.name, situation.market_time.astimezone(IST).date()
+        limit, source = freeze_quantity(situation.instrument, day, self.limits) or (None, "")
         given = situation.order.instructions
         single, what = terms.quantity, "in one order"
         if given is not None and given.iceberg_quantity is not None:
@@ -128,7 +155,8 @@ class WithinFreezeQuantity(Check):
             limit, what = MOST_SLICES * limit, f"in {MOST_SLICES} slices"
         if limit is None or single <= limit:
             return None
-        return Failure(f"the exchange takes at most {limit} of {underlying} {what}, was {single}", limit, single)
+        words = f"the exchange takes at most {limit} of {underlying} {what}, was {single} ({source})"
+        return Failure(words, limit, single)
 
 
 class LegsInLots(Check):
@@ -136,6 +164,9 @@ class LegsInLots(Check):
 
     code: ClassVar[str] = "ICEBERG_LOT"
     when: ClassVar[When] = When.ALWAYS
+
+    def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
+        return False
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
         lot = situation.instrument.lot_size if situation.instrument else 0
@@ -151,9 +182,12 @@ class SlicesApply(Check):
     code: ClassVar[str] = "AUTOSLICE_NOT_APPLICABLE"
     when: ClassVar[When] = When.ALWAYS
 
+    def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
+        return False
+
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
         instrument = situation.instrument
-        if instrument is None or instrument.segment not in EQUITY or not situation.order.is_autosliced:
+        if instrument is None or instrument.segment not in SHARES or not situation.order.is_autosliced:
             return None
         message = f"autoslice splits at the freeze quantity of a derivative, and {terms.symbol} has none"
         return Failure(message, value=terms.symbol)

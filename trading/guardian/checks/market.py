@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
-from trading.guardian.check import Check, Failure, When
-from trading.guardian.situation import Situation
-from trading.order import Terms
-from trading.settings import CircuitLimits
+from durable_orders.trading.config.settings import CircuitLimits
+from durable_orders.trading.guardian.check import Check, Failure, When
+from durable_orders.trading.guardian.situation import Situation
+from durable_orders.trading.market.rules import outside
+from durable_orders.trading.orders.order import Terms
 
 
 class PriceKnown(Check):
@@ -76,13 +77,5 @@ class WithinCircuitLimits(Check):
         band = self.limits.get(terms.symbol)
         if band is None:
             return None
-        prices = {"price": terms.price, "trigger_price": terms.trigger_price}
-        out = [f"{name} was {price}" for name, price in prices.items() if price and not _within(price, band)]
-        if not out:
-            return None
-        limits = f"{band.lower} to {band.upper}"
-        return Failure(f"prices of {terms.symbol} must be within {limits}; {', '.join(out)}", limits, ", ".join(out))
-
-
-def _within(price: Decimal, band: CircuitLimits) -> bool:
-    return band.lower <= price <= band.upper
+        words = outside(band, terms)
+        return Failure(words, f"{band.lower} to {band.upper}") if words is not None else None

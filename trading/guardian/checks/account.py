@@ -1,14 +1,14 @@
 """Whether the account may take risk at all: its state, what is unsettled, and the day's result."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar, Protocol
 
-from trading.guardian.check import Check, Failure, When
-from trading.guardian.situation import Figures, Situation
-from trading.ledger.accounts import AccountState
-from trading.order import Mode, Terms
+from durable_orders.trading.guardian.check import Check, Failure, When
+from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.orders.order import Mode, Side, Terms, is_closing
 
 HALTED, REDUCING = AccountState.HALTED, AccountState.REDUCING
 
@@ -54,6 +54,23 @@ class OnlyReducing(Check):
         return Failure(words, value=situation.state)
 
 
+class OnlyClosing(Check):
+    """An order whose id begins with `flatten-` only closes what is held of the symbol and product; delivery below zero,
+    which is a sale out of holdings, is not bought back."""
+
+    code: ClassVar[str] = "CLOSE_ONLY"
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        if not is_closing(situation.order.client_order_id):
+            return None
+        held, asked = situation.held(), situation.asked.quantity
+        if held.is_closed_by(terms.side, asked):
+            return None
+        has = held.to_deliver if held.product.is_delivery else held.quantity
+        words = f"an order that closes must not open: {has} held, {terms.side} {asked} asked for"
+        return Failure(words, has, asked)
+
+
 class NothingUnsettled(Check):
     """Unknown exposure takes no new risk: no order of the account may be unknown while the book cannot be read."""
 
@@ -64,6 +81,44 @@ class NothingUnsettled(Check):
             return None
         names = ", ".join(situation.unsettled)
         return Failure(f"no new risk while the outcome of {names} is unknown", value=names)
+
+
+class PositionsExplained(Check):
+    """No new risk in a symbol of which the broker has something else than the ledger, until that is explained: by the
+    book of the day, by an expiry, or by `settle-position`. Orders pass that reduce what both of them have."""
+
+    code: ClassVar[str] = "POSITION_UNEXPLAINED"
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        found = situation.unexplained
+        if not found:
+            return None
+        own = situation.held()
+        theirs = [replace(own, quantity=each.theirs) for each in found if each.product == terms.product]
+        if all(held.only_reduced_by(terms.side, situation.asked.quantity) for held in (own, *theirs)):
+            return None
+        words = "; ".join(str(each) for each in found)
+        return Failure(f"no new risk in {terms.symbol} until it is explained (`settle-position`): {words}", value=words)
+
+
+class WithinHoldings(Check):
+    """A sale for delivery is of shares that may be sold: those of the broker's holdings that are not pledged, T1
+    included, and what was bought today, less what is sold and offered. Live, and once the holdings of today were
+    read."""
+
+    code: ClassVar[str] = "NOT_DELIVERABLE"
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        held = situation.read.held
+        if held is None or held.deliverable is None or terms.side is Side.BUY or situation.only_reduces():
+            return None
+        offered, asked = held.selling.quantity, situation.asked.quantity
+        most = max(held.to_deliver - offered, 0)
+        words = (
+            f"at most {most} of {terms.symbol} may be sold as {terms.product}, {asked} asked for: "
+            f"{held.to_deliver} can be delivered, {offered} of them are offered already"
+        )
+        return Failure(words, most, asked)
 
 
 class DayResult(Protocol):

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
-from trading.guardian.check import Check, Failure
-from trading.guardian.situation import Figures, Situation
-from trading.ledger.exposure import Held
-from trading.order import Terms
+from durable_orders.trading.guardian.check import Check, Failure
+from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.ledger.exposure import Held
+from durable_orders.trading.orders.order import Terms
 
 
 @dataclass(frozen=True, slots=True)

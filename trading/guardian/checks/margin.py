@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import ClassVar
 
-from trading.brokers.margins import bound
-from trading.contracts import multiplier_of, size_of
-from trading.guardian.check import Check, Failure
-from trading.guardian.situation import Figures, Situation
-from trading.ledger.funds import Recent
-from trading.margin_settings import Margins
-from trading.market.instruments import Instruments
-from trading.order import Terms
+from durable_orders.trading.charges.contracts import multiplier_of, size_of
+from durable_orders.trading.config.margins import Margins
+from durable_orders.trading.guardian.check import Check, Failure
+from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.ledger.funds import Recent
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.margin_rates import bound
+from durable_orders.trading.orders.order import Terms
 
 COMMODITIES = ("MCX", "NCO")
 """The beginning of their segments and of their symbols."""

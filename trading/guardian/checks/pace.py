@@ -7,11 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trading.guardian.check import Check, Failure, When
-from trading.guardian.situation import Figures, Situation
-from trading.ledger.accounts import AccountState
-from trading.ledger.approvals import Count, Kind, Scope
-from trading.order import Terms
+from durable_orders.trading.guardian.check import Check, Failure, When
+from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.ledger.approvals import Count, Kind, Scope
+from durable_orders.trading.orders.order import Terms
 
 SECOND = 1.0
 MINUTE = 60.0
@@ -108,6 +108,22 @@ class MaxOpenOrders(Check):
 
     def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
         return _too_many(self, self.limit, "open orders", situation)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesLeft(Check):
+    """So many changes of one order, and the broker takes no more. One that was certainly not made does not count."""
+
+    limit: int
+    source: str
+    code: ClassVar[str] = "MAX_CHANGES"
+    when: ClassVar[When] = When.CHANGE
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        if situation.changes < self.limit:
+            return None
+        words = f"an order takes at most {self.limit} changes, and this one had them ({self.source}): cancel it"
+        return Failure(words, self.limit, situation.changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 The family says what is known about the outside world, and each docstring says what the system does next.
 """
 
+from datetime import timedelta
+
 
 class DurableOrdersError(Exception):
     """The root. Its text is one line that can be shown to a user; it never holds a secret."""
@@ -40,6 +42,11 @@ class InvalidSettings(RefusedError):
     """A settings file or variable that cannot be used. Nothing is started."""
 
 
+class WrongAccount(RefusedError):
+    """A login of another user, a start in another mode, or a home that does not serve the account. Nothing is kept,
+    sent or started."""
+
+
 class InvalidInstruments(RefusedError):
     """An instrument master that cannot be read. Nothing is started: orders could not be checked."""
 
@@ -49,7 +56,26 @@ class InvalidTicks(RefusedError):
 
 
 class InvalidStrategy(RefusedError):
-    """A strategy file that cannot be used. Nothing is started."""
+    """A strategy file that cannot be used, and nothing is started; or one that asks its desk for what cannot be had.
+    Nothing of that was done, and a strategy that does not catch it is stopped."""
+
+
+class DayNotOver(RefusedError):
+    """The evening of a day whose session is not over, or has not come. Nothing was compared."""
+
+    def __init__(self, words: str, left: timedelta | None = None) -> None:
+        super().__init__(words)
+        self.left = left
+        """How long it goes on, where that is known."""
+
+
+class BookGone(RefusedError):
+    """The evening of a day that the broker's book does not show any more: it is of one day. Nothing was compared."""
+
+
+class InvalidTradebook(RefusedError):
+    """A tradebook that cannot be used: of another user's, with other columns, not whole, or with a trade twice. Nothing
+    of it was compared or booked."""
 
 
 class NotApproved(RefusedError):
@@ -60,8 +86,22 @@ class BookUnreadable(UnknownError):
     """The broker's book could not be read. Orders that depend on it stay as they are; the read is repeated."""
 
 
+class BookNotWhole(BookUnreadable):
+    """The broker's book does not show an order that was received today: it is an old copy, or somebody else's. It
+    proves no absence; the read is repeated."""
+
+
+class AttemptUsed(UnknownError):
+    """An attempt to send the order was made before, as far as the ledger knows. It is not sent: the book is read until
+    it tells what became of it."""
+
+
 class LoginNeeded(BookUnreadable):
     """The broker's session has ended. Everything waits for `durable-orders login`, up to each order's deadline."""
+
+
+class WrongLogin(LoginNeeded):
+    """The broker's session is another user's. Nothing of it is read or sent: as if nobody were logged in."""
 
 
 class MarketNotOwned(BrokenError):

@@ -1,11 +1,12 @@
-"""Why an order, or a change of one, cannot be expressed: every field that is wrong, and the rule it breaks."""
+"""What is wrong with input: every field, and the rule that it breaks, out of pydantic's error."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from trading.errors import InvalidOrder
+from durable_orders.trading.errors import InvalidOrder
 
 NAME_RULE = "must be 1 to 64 letters, digits, dots, dashes or underscores"
 PATTERN_RULES = {
@@ -13,24 +14,59 @@ PATTERN_RULES = {
     "account": NAME_RULE,
     "client_order_id": NAME_RULE,
     "strategy": NAME_RULE,
+    "root": "must be an address without a path, as in https://api.kite.trade",
+    "ws_root": "must be an address without a path, as in wss://ws.kite.trade",
+    "login_root": "must be an address, as in https://kite.zerodha.com/connect/login",
+    "route_prefix": "must be empty, or a slash and small letters, as in /oms",
 }
 SHOWN = 40
 """Characters of a wrong value that an error repeats."""
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One field, and what is wrong with it. The value is not in it: it may be a secret."""
+
+    path: tuple[str, ...]
+    """Empty where the input as a whole is wrong."""
+    rule: str
+    """What it breaks. A pattern is told in words: it is nothing that a reader should have to work out."""
+    is_unknown: bool = False
+    """There is no such field."""
+
+    @property
+    def field(self) -> str:
+        return ".".join(self.path)
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.rule}" if self.path else self.rule
+
+
+def problems(error: ValidationError) -> list[Problem]:
+    """All that is wrong, in the order of the fields."""
+    return [_problem(dict(problem)) for problem in error.errors(include_url=False, include_input=False)]
+
+
 def explained(error: ValidationError) -> InvalidOrder:
-    """All of it on one line."""
-    return InvalidOrder("; ".join(_sentence(dict(problem)) for problem in error.errors(include_url=False)))
+    """All that is wrong with an order, on one line, with the values."""
+    return InvalidOrder("; ".join(problem_words(dict(problem)) for problem in error.errors(include_url=False)))
 
 
-def _sentence(problem: dict[str, Any]) -> str:
-    field = ".".join(str(part) for part in problem["loc"])
-    if not field or (problem["type"] == "value_error" and isinstance(problem["input"], dict)):
-        return str(problem["msg"]).removeprefix("Value error, ")
-    rule = re.sub(r"^\w+( \w+)? should ", "must ", problem["msg"])
+def _problem(problem: dict[str, Any]) -> Problem:
+    path = tuple(str(part) for part in problem["loc"])
+    rule = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "string_pattern_mismatch":
-        rule = PATTERN_RULES.get(field, "must not hold a NUL")
-    return f"{field}: {rule}, was {_shown(problem['input'])}"
+        rule = PATTERN_RULES.get(path[-1], "must not hold a NUL")
+    return Problem(path, rule, problem["type"] == "extra_forbidden")
+
+
+def problem_words(problem: dict[str, Any]) -> str:
+    """One of pydantic's, on one line, with the value. A rule about several fields names them itself."""
+    found = _problem(problem)
+    if not found.path or (problem["type"] == "value_error" and isinstance(problem["input"], dict)):
+        return found.rule
+    rule = re.sub(r"^\w+( \w+)? should ", "must ", found.rule)
+    return f"{found.field}: {rule}, was {_shown(problem['input'])}"
 
 
 def _shown(value: Any) -> str:

@@ -6,32 +6,48 @@ those of the durable path, called where it calls them (`lifecycle`, the guardian
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
-from trading import lifecycle
-from trading.adoption import Stranger, adopted
-from trading.backtest.exchange import Exchange
-from trading.backtest.getting_out import GettingOut
-from trading.backtest.guard import Guard
-from trading.backtest.orders import Ended, Live
-from trading.brokers.fill_models import Request, latency
-from trading.brokers.paper_matching import Matcher
-from trading.brokers.paper_orders import Progress
-from trading.brokers.rms import SQUARE_OFF, Rms
-from trading.errors import DuplicateOrder, OrderNotFound
-from trading.guardian.hours import listing_of
-from trading.ledger.accounts import AccountState
-from trading.ledger.positions import Position
-from trading.market.calendar import IST, Session
-from trading.market.instruments import Instruments
-from trading.market.ticks import Tick
-from trading.order import Account, BrokerOrderId, Mode, Order, OrderIntent, order_id
-from trading.outcome import Refused
-from trading.settings import Settings
-from trading.unwinding import Closing, closing
+from durable_orders.trading.backtest.exchange import Exchange
+from durable_orders.trading.backtest.flatten import FlattenDriver
+from durable_orders.trading.backtest.guard import Guard
+from durable_orders.trading.backtest.orders import Ended, Live
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import DuplicateOrder, OrderNotFound
+from durable_orders.trading.exchange.fill_models import Request, latency
+from durable_orders.trading.exchange.matching import Matcher
+from durable_orders.trading.exchange.orders import WORKING, Progress
+from durable_orders.trading.exchange.rms import SQUARE_OFF, Rms
+from durable_orders.trading.flatten.closing import Target, closing
+from durable_orders.trading.flatten.quotes import quote_of
+from durable_orders.trading.flatten.request import FlattenRequest, before_delivery
+from durable_orders.trading.flatten.snapshot import Closing
+from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.ledger.positions import Position
+from durable_orders.trading.market.calendar import IST, Session
+from durable_orders.trading.market.hours import listing_of
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.rules import ExchangeRules, delivery_of
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders import lifecycle
+from durable_orders.trading.orders.actions import CANCEL, PLACE
+from durable_orders.trading.orders.order import (
+    Account,
+    Amendment,
+    BrokerOrderId,
+    Mode,
+    Order,
+    OrderIntent,
+    Product,
+    order_id,
+)
+from durable_orders.trading.orders.outcome import Refused
+from durable_orders.trading.orders.steps import Unsent, cancel_not_taken, next_step, refused
+from durable_orders.trading.reconciliation.external_orders import Stranger, adopted
 
 Told = Callable[[Live], None]
 
@@ -47,15 +63,24 @@ class Core:
         Raises `InvalidSettings` for a rule that cannot be had.
         """
         models = settings.execution.paper
-        listing = listing_of(settings.market.sessions, instruments)
+        sessions = InstrumentSessions(settings.market, instruments)
+        listing = listing_of(sessions, instruments, settings.guardian, settings.market)
         rms = Rms(Account(settings.account), models, listing) if models.is_minded else None
-        self.exchange = Exchange(Matcher(models, instruments.tick_size), rms)
-        self.getting_out = GettingOut(self, settings.guardian, self._closing)
-        self.guard = Guard(settings, instruments, self.exchange, strategies, self.getting_out.trip)
+        self.exchange = Exchange(Matcher(models, instruments.tick_size), sessions, rms, listing.rules, listing.expiry)
+        self.flatten = FlattenDriver(self, settings.guardian, settings.exits, self._closing)
+        self.guard = Guard(settings, instruments, sessions, self.exchange, strategies, self.flatten.trip)
         self._instruments = instruments
+        self._entered = count(1)
         self._limits = settings.guardian
+        self._sessions, self._rules = (
+            sessions,
+            ExchangeRules(instruments.get, sessions, settings.guardian),
+        )
+        self._stale = timedelta(seconds=models.stale_tick_seconds)
         self.now = now.astimezone(IST)
         self._is_over = False
+        self._closes_deliveries = settings.guardian.closes_before_delivery
+        self._asked_to_close: set[tuple[str, date]] = set()
         self._account = Account(settings.account)
         self._told = told
         self._live: dict[str, Live] = {}
@@ -64,18 +89,21 @@ class Core:
         self._travelling: list[tuple[datetime, int, Callable[[datetime], None]]] = []
         self._numbers = count()
         self._place_latency = timedelta(seconds=latency(Request.PLACE, models))
+        self._modify_latency = timedelta(seconds=latency(Request.MODIFY, models))
         self._cancel_latency = timedelta(seconds=latency(Request.CANCEL, models))
 
-    def ask(self, intent: OrderIntent) -> Live | None:
-        """Enter an order, PENDING; `None` if it exists already. Raises `DuplicateOrder` for other content."""
-        key = self._key(intent)
+    def ask(self, intent: OrderIntent, name: str | None = None) -> Live | None:
+        """Enter an order, PENDING; `None` if it exists already. With a `name`, one that `is_free`, it differs from the
+        intent in nothing but that client order id. Raises `DuplicateOrder` for other content."""
+        name = intent.client_order_id if name is None else name
+        key = name if intent.account == self._account else order_id(intent.account, name)
         known = self._live.get(key) or self._ended.get(key)
         if known is None:
-            live = self._live[key] = Live(intent, key, self.now, self.exchange.last_price(intent.symbol))
+            last = self.exchange.last_price(intent.symbol)
+            live = self._live[key] = Live(intent, name, key, self.now, last, next(self._entered))
             return live
         if not _same(known, intent):
-            message = f"{intent.client_order_id} is the id of another order: {known.order().summary()}"
-            raise DuplicateOrder(message)
+            raise DuplicateOrder(f"{name} is the id of another order: {known.order().summary()}")
         return None
 
     def submit(self, live: Live) -> None:
@@ -84,15 +112,9 @@ class Core:
         refusals = self.guard.admit(live, self.now, deadline)
         if refusals:
             self._apply(live, lifecycle.Refused(tuple(str(refusal) for refusal in refusals)), self.now)
-        elif live.cancel_requested:
-            self._apply(live, lifecycle.Withdrawn("cancelled before it was sent"), self.now)
-        elif self.now >= deadline:
-            self._apply(live, lifecycle.Refused((f"TOO_LATE: not sent before {deadline.isoformat()}",)), self.now)
-        elif self._place_latency:
-            self._travel(self._place_latency, lambda at: self._place(live, at))
         else:
-            self._place(live, self.now)
-        self._get_out()
+            self._go_on(live, self.now, deadline)
+        self._flatten()
 
     def refuse(self, live: Live, reason: str) -> None:
         """End an order that somebody else refuses, before it is submitted."""
@@ -113,8 +135,47 @@ class Core:
             return
         self._apply(live, lifecycle.CancelRequested(f"cancel requested: {reason}"), self.now)
         if live.working is not None:
-            self._travel(self._cancel_latency, lambda at: self._cancel(live, at))
-        self._get_out()
+            self._go_on(live, self.now)
+        self._flatten()
+
+    def amend(self, live: Live, change: Amendment) -> None:
+        """Ask for a change of a working order; of one that has ended it changes nothing. What it needs is not checked
+        again: it is for orders that only close."""
+        if live.working is not None and not live.cancel_requested:
+            self._travel(self._modify_latency, lambda at: self._modify(live, change, at))
+
+    def change(self, client_order_id: str, change: Amendment) -> None:
+        """The same as a strategy asks for it: through the guardian, and done when it has travelled there. What is
+        refused is noted on the order. Raises `OrderNotFound`."""
+        live = self._live.get(client_order_id)
+        if live is None:
+            self.find(client_order_id)
+            return
+        if live.working is None or live.cancel_requested:
+            words = "a cancel was asked for" if live.cancel_requested else "it is not at the exchange yet"
+            self._apply(live, _not_done(change, words), self.now)
+        elif refusals := self.guard.admit_change(live, change, self.now):
+            self._apply(live, _not_done(change, "; ".join(map(str, refusals))), self.now)
+        else:
+            live.amended = True
+            self.amend(live, change)
+        self._flatten()
+
+    def get_out(self, strategy: str, symbol: str | None, product: Product | None, reason: str) -> None:
+        """Cancel a strategy's orders and close what it holds, of one symbol or product or of all."""
+        self.flatten.ask(
+            FlattenRequest(
+                account=self._account,
+                reason=reason,
+                who=f"by strategy {strategy}",
+                flatten=True,
+                until_resumed=False,
+                strategy=strategy,
+                symbol=symbol,
+                products=tuple(Product) if product is None else (product,),
+            )
+        )
+        self._flatten()
 
     def send(self, intent: OrderIntent) -> Live:
         """Ask for an order that is new, and submit it."""
@@ -131,12 +192,25 @@ class Core:
         """Of the account."""
         return list(self.guard.holdings.positions())
 
+    def of_strategy(self, strategy: str) -> list[Position]:
+        return list(self.guard.of_strategy(strategy).positions())
+
+    def instruments(self) -> Instruments:
+        return self._instruments
+
+    @property
+    def freeze(self) -> dict[str, int]:
+        """The quantities of the settings."""
+        return self._limits.freeze_quantity
+
     def on_tick(self, tick: Tick, session: Session) -> None:
         """What travelled arrives first; then the orders that rest meet the tick."""
         self._arrive(tick.at)
         self.now = tick.at
         self._report_all(self.exchange.show(tick, session))
-        self._get_out()
+        if self._closes_deliveries:
+            self._close_before_delivery(tick.symbol, session)
+        self._flatten()
 
     def pass_time(self, until: datetime) -> None:
         """What travels and gets there by that moment arrives, without a tick."""
@@ -172,10 +246,6 @@ class Core:
             raise OrderNotFound(f"no order {client_order_id}")
         return found
 
-    def _key(self, intent: OrderIntent) -> str:
-        own = intent.account == self._account
-        return intent.client_order_id if own else order_id(intent.account, intent.client_order_id)
-
     def _travel(self, takes: timedelta, arrives: Callable[[datetime], None]) -> None:
         if takes:
             heappush(self._travelling, (self.now + takes, next(self._numbers), arrives))
@@ -188,38 +258,81 @@ class Core:
             at, _, arrives = heappop(self._travelling)
             self.now = at
             arrives(at)
-            self._get_out()
+            self._flatten()
 
-    def _get_out(self) -> None:
+    def _flatten(self) -> None:
         """What a breaker that tripped asks for; not at a market that has closed for good."""
-        if self.getting_out.request is not None and not self._is_over:
-            self.getting_out.go_on()
+        if self.flatten.is_needed and not self._is_over:
+            self.flatten.go_on()
 
-    def _closing(self, held: Position) -> Closing:
-        instrument, last = self._instruments.get(held.symbol), self.exchange.last_price(held.symbol)
-        return closing(held, self._limits, instrument, last)
+    def _close_before_delivery(self, symbol: str, session: Session) -> None:
+        """What is held of a contract on a share in its last days, by `guardian.physical_settlement: close`."""
+        instrument, key = self._instruments.get(symbol), (symbol, session.date)
+        if instrument is None or instrument.expiry is None or key in self._asked_to_close:
+            return
+        if not self._instruments.has_share(instrument.name):
+            return  # it may be on an index that is new
+        calendar = self._sessions.of(symbol)
+        is_held = any(held.quantity for held in self.guard.holdings.held_in_symbol(symbol))
+        if is_held and delivery_of(instrument, session.date, calendar) is not None:
+            self._asked_to_close.add(key)
+            self.flatten.ask(before_delivery(self._account, symbol, instrument.expiry))
+
+    def _closing(self, target: Target) -> Closing:
+        symbol, session = target.symbol, self.exchange.session
+        instrument, last = self._instruments.get(symbol), self.exchange.last(symbol)
+        calendar = self._sessions.of(symbol)
+        own = calendar.session_on(session.date) if session is not None else None
+        day = calendar.session_at_or_after(self.now).date if session is not None else None
+        recent = last.price if last is not None and self.now - last.at <= self._stale else None
+        open_at = self.now if own is not None and own.contains(self.now) else None
+        quote = quote_of(target, self._rules, self._limits, instrument, recent, day, open_at)
+        return closing(target, self._limits, instrument, last.price if last is not None else None, day, quote)
+
+    def _go_on(self, live: Live, now: datetime, place_by: datetime | None = None) -> None:
+        """Take the next step of an order that was admitted, if there is one."""
+        step = next_step(live, place_by, now)
+        if step is PLACE:
+            if self._place_latency:
+                self._travel(self._place_latency, lambda at: self._place(live, at))
+            else:
+                self._place(live, now)
+        elif step is CANCEL:
+            self._travel(self._cancel_latency, lambda at: self._cancel(live, at))
+        elif isinstance(step, Unsent):
+            self._apply(live, step, now)
 
     def _place(self, live: Live, at: datetime) -> None:
         """The exchange's answer is its receipt and what the book says at once, as `Accepted` with a report is."""
         answer = self.exchange.place(live, at)
         if isinstance(answer, Refused):
-            self._apply(live, lifecycle.Refused((f"refused by the broker: {answer.evidence}",)), at)
+            self._apply(live, refused(answer.evidence), at)
             return
         order = live.working = answer.order
-        if order.working:
+        if order.state is WORKING:
             self._by_broker_id[order.broker_order_id] = live
         self._report(live, answer)
-        if live.cancel_requested and not live.status.terminal:
-            self._travel(self._cancel_latency, lambda then: self._cancel(live, then))
+        if live.cancel_requested:
+            self._go_on(live, at)
 
     def _cancel(self, live: Live, at: datetime) -> None:
         if live.status.terminal or live.working is None:
             return
         answer = self.exchange.cancel(live.working, at)
         if isinstance(answer, Refused):
-            self._apply(live, lifecycle.Noted(f"the cancel was not taken: {answer.evidence}"), at)
+            self._apply(live, cancel_not_taken(answer.evidence), at)
         else:
             self._report(live, answer)
+
+    def _modify(self, live: Live, change: Amendment, at: datetime) -> None:
+        if live.status.terminal or live.working is None:
+            return
+        answer = self.exchange.modify(live.working, change, at)
+        if isinstance(answer, Refused):
+            self._apply(live, _not_done(change, str(answer.evidence)), at)
+            return
+        self._report(live, answer)
+        self.guard.booked(live, (), at)
 
     def _report_all(self, changed: Iterable[Progress]) -> None:
         """What the exchange did by itself. A step of an order that an earlier one of the same moment has ended is part
@@ -234,9 +347,11 @@ class Core:
 
     def _report(self, live: Live, progress: Progress) -> None:
         """What the book says of an order."""
-        before, as_order = live.fills, cast(Order, live)
+        as_order: Any = live  # reads like one
+        before = live.fills
         told = lifecycle.reported(as_order, progress.order, tuple(progress.fills))
-        self._change(live, lifecycle.news(as_order, told), progress.at)
+        if told:
+            live.change(told, progress.at)
         if live.fills is not before:
             self.guard.booked(live, live.fills[len(before) :], progress.at)
         self._settle(live)
@@ -246,19 +361,19 @@ class Core:
         row = progress.order.row
         order = adopted(row, Stranger.EXTERNAL, self._account, Mode.PAPER)
         content = {name: getattr(order, name) for name in OrderIntent.model_fields if name != "place_by"}
-        intent = OrderIntent.model_construct(**content | {"reason": SQUARE_OFF})
-        live = Live(intent, intent.client_order_id, progress.at, self.exchange.last_price(row.symbol))
+        intent = OrderIntent.model_construct(**content | {"reason": row.message or SQUARE_OFF})
+        name = order.client_order_id
+        live = Live(intent, name, name, progress.at, self.exchange.last_price(row.symbol))
         live.working = progress.order
         self._live[live.key] = self._by_broker_id[row.broker_order_id] = live
         return live
 
     def _apply(self, live: Live, event: lifecycle.Event, at: datetime) -> None:
-        self._change(live, lifecycle.changes(cast(Order, live), event), at)
-        self._settle(live)
-
-    def _change(self, live: Live, changes: dict[str, Any], at: datetime) -> None:
+        as_order: Any = live  # reads like one
+        changes = lifecycle.changes(as_order, event)
         if changes:
             live.change(changes, at)
+        self._settle(live)
 
     def _settle(self, live: Live) -> None:
         """Record an order that has ended, and tell of it."""
@@ -271,9 +386,15 @@ class Core:
         self._told(live)
 
 
+def _not_done(change: Amendment, words: str) -> lifecycle.Noted:
+    return lifecycle.Noted(f"amendment ({change.summary()}) not done: {words}")
+
+
 def _same(known: Live | Ended, intent: OrderIntent) -> bool:
-    """Whether an order was asked for with this content. Prices and quantity may have changed since: those count that
-    it stands with, as nothing here amends an order."""
+    """Whether an order was asked for with this content: its prices and its quantity may have changed since."""
+    if isinstance(known, Live):
+        return known.intent.fingerprint() == intent.fingerprint()
+    if known.asked is not None:
+        return known.asked.fingerprint() == intent.fingerprint()
     fields = ("symbol", "side", "quantity", "order_type", "price", "trigger_price", "product", "validity", "strategy")
-    reason = known.intent.reason if isinstance(known, Live) else known.reason
-    return reason == intent.reason and all(getattr(known, field) == getattr(intent, field) for field in fields)
+    return known.reason == intent.reason and all(getattr(known, field) == getattr(intent, field) for field in fields)

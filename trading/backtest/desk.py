@@ -1,14 +1,27 @@
 """A strategy's desk over the core: what it asks for is done when its callback has returned."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import partial
 
-from trading.backtest.core import Core
-from trading.backtest.orders import Live
-from trading.ledger.positions import Position
-from trading.order import ClientOrderId, Order, OrderIntent, Product, new_client_order_id
-from trading.strategy_desk import AskingDesk
+from durable_orders.trading.backtest.core import Core
+from durable_orders.trading.backtest.orders import Ended, Live
+from durable_orders.trading.ledger.told_positions import ToldPosition
+from durable_orders.trading.market.contracts import Contracts
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import (
+    Amendment,
+    ClientOrderId,
+    Fill,
+    Order,
+    OrderIntent,
+    Product,
+    new_client_order_id,
+)
+from durable_orders.trading.strategies.desk import AskingDesk, of_whom
+from durable_orders.trading.strategies.state import State
+from durable_orders.trading.strategies.timers import Timers
 
 
 class BacktestDesk(AskingDesk):
@@ -16,7 +29,8 @@ class BacktestDesk(AskingDesk):
 
     def __init__(self, core: Core, strategy: str, account: str, ids: Callable[[], str] = new_client_order_id) -> None:
         self._core = core
-        super().__init__({"strategy": strategy, "account": account}, ids)
+        contracts = Contracts(core.instruments, lambda: core.now.date(), core.exchange.last_price, core.freeze)
+        super().__init__({"strategy": strategy, "account": account}, ids, lambda: contracts, Timers(), State())
         self._strategy = strategy
         self._asked: deque[Callable[[], None]] = deque()
 
@@ -25,20 +39,61 @@ class BacktestDesk(AskingDesk):
         return self._core.now
 
     def place(self, intent: OrderIntent) -> ClientOrderId:
-        live = self._core.ask(intent)
+        return self.place_named(intent, intent.client_order_id)
+
+    def place_named(self, intent: OrderIntent, name: str) -> ClientOrderId:
+        live = self._core.ask(intent, name)
         if live is not None:
-            self._asked.append(lambda: self._core.submit(live))
-        return ClientOrderId(intent.client_order_id)
+            self._asked.append(partial(self._core.submit, live))
+        return ClientOrderId(name)
 
     def cancel(self, client_order_id: str) -> None:
         self._core.find(client_order_id)
         self._asked.append(lambda: self._core.cancel(client_order_id, f"by {self._strategy}"))
 
+    def quote(self, symbol: str) -> Tick | None:
+        last = self._core.exchange.last(symbol)
+        return None if last is None else last.offer.tick
+
+    def orders(self) -> list[Order]:
+        return [each.order() for each in self._all()]
+
+    def fills(self) -> list[Fill]:
+        """As orders do: those of one moment stay in the order of their orders."""
+        return sorted((fill for each in self._all() for fill in each.order().fills), key=lambda fill: fill.at)
+
+    def positions(self, of: str = "strategy") -> list[ToldPosition]:
+        guard = self._core.guard
+        book = guard.of_strategy(self._strategy) if of_whom(of) == "strategy" else guard.holdings
+        held = [each for each in book.positions() if each.quantity]
+        told = [ToldPosition.of(own, guard.holdings.position(own.symbol, own.product).quantity) for own in held]
+        return sorted(told, key=lambda each: (each.symbol, each.product))
+
     def open_orders(self) -> list[Order]:
         return [live.order() for live in self._core.live() if self._is_mine(live)]
 
-    def position(self, symbol: str, product: Product | str = Product.MIS) -> Position:
-        return self._core.guard.of_strategy(self._strategy).position(symbol, Product(product))
+    def position(self, symbol: str, product: Product | str = Product.MIS) -> ToldPosition:
+        own = self._core.guard.of_strategy(self._strategy).position(symbol, Product(product))
+        return ToldPosition.of(own, self._core.guard.holdings.position(symbol, Product(product)).quantity)
+
+    def order(self, client_order_id: str) -> Order:
+        return self._core.order(client_order_id)
+
+    def _watch(self, symbols: Collection[str], *, wanted: bool) -> None:
+        """All that was recorded is shown anyway."""
+
+    def _change(self, client_order_id: str, change: Amendment) -> None:
+        self._core.find(client_order_id)
+        self._asked.append(lambda: self._core.change(client_order_id, change))
+
+    def _close(self, symbol: str | None, product: Product | None, reason: str) -> None:
+        self._asked.append(lambda: self._core.get_out(self._strategy, symbol, product, reason))
+
+    def _all(self) -> list[Live | Ended]:
+        """Oldest first."""
+        known: list[Live | Ended] = [*self._core.ended(), *self._core.live()]
+        mine = [each for each in known if each.strategy == self._strategy]
+        return sorted(mine, key=lambda each: each.number)
 
     def do_one(self) -> bool:
         """The oldest thing that was asked for; `False` if there is none."""

@@ -1,40 +1,56 @@
 """The paper exchange in memory: its orders, fill models and refusals are the paper broker's, its tables are heaps."""
 
+from collections import Counter
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import partial
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
-from trading.backtest.orders import Live
-from trading.brokers import paper_refusals
-from trading.brokers.book import Funds
-from trading.brokers.fill_models import marketable_bound
-from trading.brokers.offer import Offer
-from trading.brokers.paper_matching import Matcher, in_priority
-from trading.brokers.paper_orders import ExchangeOrder, Progress, received
-from trading.brokers.paper_store import LOW_BITS, TWITTER_EPOCH_MS
-from trading.brokers.rms import Rms, squared_off
-from trading.ledger.last_ticks import offered
-from trading.market.calendar import Session
-from trading.market.ticks import Tick
-from trading.order import PRICE_PLACES, BrokerOrderId, Product, Side, Terms, Validity
-from trading.outcome import Refused
+from durable_orders.trading.backtest.orders import Live
+from durable_orders.trading.exchange import refusals as paper_refusals
+from durable_orders.trading.exchange.fill_models import marketable_bound
+from durable_orders.trading.exchange.matching import Matcher, in_priority
+from durable_orders.trading.exchange.orders import ExchangeOrder, Progress, received
+from durable_orders.trading.exchange.rms import Rms, closing_at_expiry, ended_at_expiry, squared_off
+from durable_orders.trading.exchange.store import LOW_BITS, TWITTER_EPOCH_MS
+from durable_orders.trading.market.calendar import STOPS_END, Session, SessionSource
+from durable_orders.trading.market.expiry import Expiry
+from durable_orders.trading.market.offer import Offer, offered
+from durable_orders.trading.market.rules import ExchangeRules
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.book import BookState, Funds
+from durable_orders.trading.orders.order import (
+    PRICE_PLACES,
+    Amendment,
+    BrokerOrderId,
+    Product,
+    Side,
+    Tag,
+    Terms,
+    Validity,
+    order_id,
+    tag_of,
+)
+from durable_orders.trading.orders.outcome import Refused
 
 SHRINK_ABOVE = 1_000
 """A heap of more entries than this is rebuilt when most of them have gone."""
 
+DAY = timedelta(days=1)
+WORKING = BookState.WORKING
 Entry = tuple[Decimal, str, ExchangeOrder]
 
 
 class Resting:
     """Working orders of one symbol and side that a price reaches in the order of theirs, from one end."""
 
-    __slots__ = ("_gone", "_heap", "_is_current", "_sign")
+    __slots__ = ("_gone", "_heap", "_price_of", "_sign")
 
     def __init__(self, sign: int, *, triggers: bool) -> None:
         """`sign` is that of the price that comes up first: -1 for the highest, 1 for the lowest."""
         self._sign = sign
-        self._is_current = _waits if triggers else _rests
+        self._price_of = _trigger if triggers else _limit
         self._heap: list[Entry] = []
         self._gone = 0
 
@@ -45,7 +61,7 @@ class Resting:
         """One of them has ended; its entry is dropped later."""
         self._gone += 1
         if len(self._heap) > SHRINK_ABOVE and self._gone * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if self._is_current(entry[2])]
+            self._heap = [entry for entry in self._heap if self._is_current(entry)]
             heapify(self._heap)
             self._gone = 0
 
@@ -53,22 +69,32 @@ class Resting:
         """Those whose price is at the bound or comes up before it. They have to be added again if they stay."""
         if bound is None:
             return []
-        reached, limit = [], bound * self._sign
+        reached: list[ExchangeOrder] = []
+        limit = bound * self._sign
         while self._heap and self._heap[0][0] <= limit:
-            order = heappop(self._heap)[2]
-            if self._is_current(order):
-                reached.append(order)
+            entry = heappop(self._heap)
+            if self._is_current(entry) and not (reached and reached[-1] is entry[2]):
+                reached.append(entry[2])
             else:
                 self._gone -= 1
         return reached
 
+    def _is_current(self, entry: Entry) -> bool:
+        """Whether the order still waits there: it may have ended, or have another price by now."""
+        price = self._price_of(entry[2])
+        return price is not None and price * self._sign == entry[0]
 
-def _rests(order: ExchangeOrder) -> bool:
-    return order.at_exchange and not order.waits_for_trigger
+
+def _tag(account: str, client_order_id: str) -> Tag:
+    return tag_of(order_id(account, client_order_id))
 
 
-def _waits(order: ExchangeOrder) -> bool:
-    return order.at_exchange and order.waits_for_trigger
+def _limit(order: ExchangeOrder) -> Decimal | None:
+    return order.price if order.at_exchange and not order.waits_for_trigger else None
+
+
+def _trigger(order: ExchangeOrder) -> Decimal | None:
+    return order.trigger_price if order.at_exchange and order.waits_for_trigger else None
 
 
 class Shelf:
@@ -108,9 +134,22 @@ class Last(NamedTuple):
 class Exchange:
     """One account's market. Time is the market's; whoever calls says what it is."""
 
-    def __init__(self, matcher: Matcher, rms: Rms | None = None) -> None:
-        """`rms` minds funds and square-off, where the settings have any."""
+    def __init__(
+        self,
+        matcher: Matcher,
+        sessions: SessionSource,
+        rms: Rms | None = None,
+        rules: ExchangeRules | None = None,
+        expiry: Expiry | None = None,
+    ) -> None:
+        """`rms` minds funds and square-off, where the settings have any; `rules` are those of the exchanges, `expiry`
+        ends what is held of contracts that expire."""
+        self._expiry = expiry
+        self._held: dict[tuple[str, Product], int] = {}
+        self._rules = rules
         self._matcher = matcher
+        self._sessions = sessions
+        self._ends: list[datetime] = []
         self._rms = rms
         self._stale = timedelta(seconds=matcher.settings.stale_tick_seconds)
         self._last: dict[str, Last] = {}
@@ -119,6 +158,7 @@ class Exchange:
         self._session: Session | None = None
         self._shown_at: datetime | None = None
         self._number = 0
+        self._changes: Counter[BrokerOrderId] = Counter()
 
     def last(self, symbol: str) -> Last | None:
         return self._last.get(symbol)
@@ -138,20 +178,25 @@ class Exchange:
 
     def place(self, live: Live, at: datetime) -> Progress | Refused:
         """As `PaperBroker.place`: to the exchange, where it is matched at once."""
-        terms = cast(Terms, live)
+        terms: Any = live  # reads like `Terms`
         refusal = paper_refusals.placement_refusal(terms, self._matcher.tick_sizes(live.symbol))
         if refusal is not None:
             return refusal
-        session = self._session.date if self._session is not None else at.date()
+        is_over = self._is_over_for(live.symbol, at)
+        session = self._session_of_new(live.symbol, at, is_over=is_over)
+        if (refusal := self._broken(terms, session, None if is_over else at)) is not None:
+            return refusal
         if self._rms is not None and (refusal := self._minded(self._rms, terms, session, at)) is not None:
             return refusal
-        progress = received(terms, live.tag, self._new_id(at), session, at)
+        tag = partial(_tag, live.account, live.client_order_id)
+        progress = received(terms, tag, self._new_id(at), session, at, is_kept=False)
         progress.open()
         order = progress.order
         if self._rms is not None:
             order.margin_price = self._rms.margin_price(terms, self.last_price(live.symbol))
-        self._match_at_once(progress)
-        if order.working and order.validity is Validity.IOC:
+        if not is_over:
+            self._match_at_once(progress)
+        if order.state is WORKING and order.validity is Validity.IOC:
             progress.expire(f"IOC: {order.remaining} of {order.quantity} could not be filled at once")
         self._keep(progress)
         return progress
@@ -161,16 +206,45 @@ class Exchange:
         if refusal is not None:
             return refusal
         self._forget(order)
-        progress = Progress(order, at)
+        progress = Progress(order, at, is_kept=False)
         progress.cancel()
+        self._note(progress)
+        return progress
+
+    def modify(self, order: ExchangeOrder, change: Amendment, at: datetime) -> Progress | Refused:
+        """As `PaperBroker.modify`."""
+        own = order.broker_order_id
+        refusal = paper_refusals.modification_refusal(order, self._changes[own])
+        if refusal is not None:
+            return refusal
+        terms = paper_refusals.terms_after(order, change, self._matcher.tick_sizes(order.symbol))
+        if isinstance(terms, Refused):
+            return terms
+        is_over = self._is_over_for(order.symbol, at)
+        session = self._session_of_new(order.symbol, at, is_over=is_over)
+        broken = self._broken(terms, session, None if is_over else at)
+        if broken is not None:
+            return broken
         if self._rms is not None:
-            self._rms.note(progress)
+            price = self._rms.margin_price(terms, self.last_price(order.symbol))
+            if (refusal := self._rms.refusal(terms, order, price, session)) is not None:
+                return refusal
+            order.margin_price = price
+        self._forget(order)
+        self._changes[own] += 1
+        progress = Progress(order, at, is_kept=False)
+        progress.modify(terms)
+        if not is_over:
+            self._match_at_once(progress)
+        self._keep(progress)
         return progress
 
     def show(self, tick: Tick, session: Session) -> list[Progress]:
         """As `PaperMarket.on_ticks`: the orders that the tick changed, and those that expired with their session."""
         is_due = self._rms is not None and self._rms.is_due(tick.symbol, tick.at, session.date)
         changed = self._turn(session, tick.at)
+        if self._ends and tick.at >= self._ends[-1]:
+            changed += self._end_sessions(tick.at)
         before = self._last.get(tick.symbol)
         offer = offered(tick, None if before is None else before.offer.tick)
         shelf = self._shelves.get(tick.symbol)
@@ -184,16 +258,46 @@ class Exchange:
 
     def close(self, at: datetime) -> list[Progress]:
         """End the session: the orders that expired with it."""
-        return self._expire([order for order in self._working.values() if not self._is_outside(order)], at)
+        expired = self._expire([order for order in self._working.values() if not self._is_outside(order)], at)
+        return expired + self._settle(self._today(), at, is_over=True)
+
+    def _today(self) -> date:
+        return self._session.date if self._session is not None else date.min
+
+    def _note(self, progress: Progress) -> None:
+        if self._rms is not None:
+            self._rms.note(progress)
+        if progress.fills and self._expiry is not None and self._expiry.day_of(progress.order.symbol) is not None:
+            order = progress.order
+            key = (order.symbol, order.product)
+            held = self._held.get(key, 0)
+            for each in progress.fills:
+                held += order.side.sign * each.quantity
+            self._held[key] = held
+
+    def _settle(self, last: date, at: datetime, *, is_over: bool = False) -> list[Progress]:
+        """As `PaperMarket`'s: end what is held of contracts that expire on that day, or did before."""
+        settled: list[Progress] = []
+        for (symbol, product), held in sorted(self._held.items()):
+            day = self._expiry.day_of(symbol) if self._expiry is not None else None
+            has_ended = is_over or self._is_over_for(symbol, at)
+            if self._expiry is None or not held or day is None or day > last or (day == last and not has_ended):
+                continue
+            found = self._expiry.settled(symbol, self.last_price)
+            if found is not None:
+                closing = closing_at_expiry(symbol, product, held)
+                progress = ended_at_expiry(closing, found, self._new_id(at), day, at)
+                self._note(progress)
+                settled.append(progress)
+        return settled
 
     def _match(self, shelf: Shelf, offer: Offer, at: datetime) -> list[Progress]:
         """The working orders that this price triggers or fills, in the order of their placing, as the paper market."""
         changed = []
         for order in self._candidates(shelf, offer.tick):
-            progress = Progress(order, at)
+            progress = Progress(order, at, is_kept=False)
             self._matcher.match(progress, offer)
-            if self._rms is not None:
-                self._rms.note(progress)
+            self._note(progress)
             if order.working:
                 shelf.put(order)
             else:
@@ -203,7 +307,7 @@ class Exchange:
         return changed
 
     def _candidates(self, shelf: Shelf, tick: Tick) -> list[ExchangeOrder]:
-        found, shelf.at_market = [order for order in shelf.at_market if order.working], []
+        found, shelf.at_market = [each for each in shelf.at_market if each.working and each.price is None], []
         models = self._matcher.settings
         for side, limits in shelf.limits.items():
             found += limits.take(marketable_bound(side, tick, models))
@@ -216,36 +320,41 @@ class Exchange:
         return found
 
     def _match_at_once(self, progress: Progress) -> None:
-        """One round against the last tick, if it is fresh and the session has not closed since."""
+        """One round against the last tick, if it is fresh."""
         last = self._last.get(progress.order.symbol)
-        if last is None or self._has_closed(progress.at) or progress.at - last.at > self._stale:
-            return
-        self._matcher.match(progress, last.offer, arriving=True)
+        if last is not None and progress.at - last.at <= self._stale:
+            self._matcher.arrive(progress, last.offer)
 
     def _turn(self, session: Session, at: datetime) -> list[Progress]:
         if self._session is not None and self._session.date == session.date:
             return []
         ended = [order for order in self._working.values() if not self._is_outside(order)]
-        expired = self._expire(ended, at)
+        expired = self._expire(ended, at) + self._settle(session.date - DAY, at, is_over=True)
         for order in self._working.values():
-            order.session = session.date
+            order.session = max(order.session, session.date)
         self._session = session
+        self._ends = sorted(self._sessions.ends(session.date), reverse=True)
         if self._rms is not None:
             self._rms.begin(session.date)
         return expired
 
+    def _broken(self, terms: Terms, session: date, at: datetime | None) -> Refused | None:
+        """By the rules of the exchanges. `at` is `None` once the session is over."""
+        if self._rules is None or self._session is None:
+            return None
+        return paper_refusals.rule_refusal(self._rules, terms, session, at, lambda: self.last_price(terms.symbol))
+
     def _minded(self, rms: Rms, terms: Terms, session: date, at: datetime) -> Refused | None:
         """What the broker's risk management refuses."""
-        late = rms.late_refusal(terms, None if self._has_closed(at) else self._shown_at)
+        late = rms.late_refusal(terms, None if self._is_over_for(terms.symbol, at) else self._shown_at)
         price = rms.margin_price(terms, self.last_price(terms.symbol))
         return late or rms.refusal(terms, None, price, session)
 
     def _keep(self, progress: Progress) -> None:
         """An order that has come to the exchange works there, if it still does."""
         order = progress.order
-        if self._rms is not None:
-            self._rms.note(progress)
-        if order.working:
+        self._note(progress)
+        if order.state is WORKING:
             self._working[order.broker_order_id] = order
             self._shelf(order.symbol).put(order)
 
@@ -256,7 +365,7 @@ class Exchange:
         changed, closing = squared_off(symbol, rms.intraday(symbol), working, at)
         for progress in changed:
             self._forget(progress.order)
-            rms.note(progress)
+            self._note(progress)
         if closing is None:
             return changed
         progress = received(closing, None, self._new_id(at), session, at)
@@ -267,19 +376,45 @@ class Exchange:
 
     def _is_outside(self, order: ExchangeOrder) -> bool:
         """Placed before there was a session, or after its close."""
-        return self._session is None or self._has_closed(order.placed_at)
+        is_later = self._session is None or order.session > self._session.date
+        return is_later or self._is_over_for(order.symbol, order.placed_at)
 
-    def _has_closed(self, moment: datetime) -> bool:
-        return self._session is not None and moment >= self._session.closes
+    def _is_over_for(self, symbol: str, moment: datetime) -> bool:
+        """Whether the symbol's session of the market's day is over at that moment."""
+        if self._session is None:
+            return False
+        session = self._sessions.of(symbol).session_on(self._session.date)
+        return session is None or moment >= session.closes
 
-    def _expire(self, orders: list[ExchangeOrder], at: datetime) -> list[Progress]:
+    def _session_of_new(self, symbol: str, at: datetime, *, is_over: bool) -> date:
+        """Of an order that comes now."""
+        if self._session is None:
+            return at.date()
+        return self._sessions.of(symbol).next_session(self._session.date).date if is_over else self._session.date
+
+    def _end_sessions(self, at: datetime) -> list[Progress]:
+        """Expire the orders of symbols whose session has ended by then."""
+        while self._ends and at >= self._ends[-1]:
+            self._ends.pop()
+        today = [order for order in self._working.values() if not self._is_outside(order)]
+        over = [order for order in today if self._is_over_for(order.symbol, at)]
+        stops = [order for order in today if order not in over and self._ends_as_stop(order, at)]
+        return self._expire(over, at) + self._expire(stops, at, STOPS_END) + self._settle(self._today(), at)
+
+    def _ends_as_stop(self, order: ExchangeOrder, at: datetime) -> bool:
+        """Whether it waits for its trigger when the closing auction comes."""
+        if not order.waits_for_trigger or self._session is None:
+            return False
+        session = self._sessions.of(order.symbol).session_on(self._session.date)
+        return session is not None and session.stops_end is not None and at >= session.stops_end
+
+    def _expire(self, orders: list[ExchangeOrder], at: datetime, why: str = "") -> list[Progress]:
         expired = []
         for order in orders:
             self._forget(order)
-            progress = Progress(order, at)
-            progress.expire(f"DAY: the session of {order.session} has ended")
-            if self._rms is not None:
-                self._rms.note(progress)
+            progress = Progress(order, at, is_kept=False)
+            progress.expire(why or f"DAY: the session of {order.session} has ended")
+            self._note(progress)
             expired.append(progress)
         return expired
 

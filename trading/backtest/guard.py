@@ -4,27 +4,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import cast
+from typing import Any
 
-from trading.backtest.exchange import Exchange
-from trading.backtest.holdings import Holdings, reserved
-from trading.backtest.orders import Live
-from trading.backtest.tallies import DayResults, Tallies
-from trading.brokers.paper_orders import Traded
-from trading.guardian.breakers import day_trips, end_of_day
-from trading.guardian.catalogue import day_limits
-from trading.guardian.judging import Plan, Plans
-from trading.guardian.situation import Figures, Read, Situation
-from trading.guardian.verdict import Refusal
-from trading.ledger.accounts import AccountState
-from trading.ledger.exposure import Pending, own_of
-from trading.ledger.funds import Margin, Recent
-from trading.ledger.reservations import Reservation
-from trading.ledger.trips import Trip
-from trading.market.calendar import SessionCalendar, calendar_of
-from trading.market.instruments import Instruments
-from trading.order import Order, OrderType, Terms
-from trading.settings import Settings
+from durable_orders.trading.backtest.exchange import Exchange
+from durable_orders.trading.backtest.holdings import Holdings, reserved
+from durable_orders.trading.backtest.orders import Live
+from durable_orders.trading.backtest.tallies import DayResults, Tallies
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.exchange.orders import Traded
+from durable_orders.trading.guardian.breakers import day_trips, end_of_day
+from durable_orders.trading.guardian.catalogue import day_limits
+from durable_orders.trading.guardian.guardian import INVALID_TERMS
+from durable_orders.trading.guardian.judging import Plan, Plans
+from durable_orders.trading.guardian.situation import Figures, Read, Situation
+from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.ledger.exposure import Pending, own_of
+from durable_orders.trading.ledger.funds import Margin, Recent
+from durable_orders.trading.ledger.reservations import Reservation, own_price
+from durable_orders.trading.ledger.trips import Trip
+from durable_orders.trading.market.calendar import SessionSource
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.order import Amendment, OrderType, is_closing
+from durable_orders.trading.orders.verdict import Refusal
 
 NOTHING_READ = Read()
 NO_PRICE = Decimal(0)
@@ -55,6 +56,7 @@ class Guard:
         self,
         settings: Settings,
         instruments: Instruments,
+        sessions: SessionSource,
         exchange: Exchange,
         strategies: set[str],
         told: Callable[[Trip], object],
@@ -64,7 +66,7 @@ class Guard:
         self._plans = Plans(settings, instruments)
         self._instruments = instruments
         self._exchange = exchange
-        self._calendar: SessionCalendar = calendar_of(settings.market.calendar)
+        self._sessions = sessions
         self._market_deadline = timedelta(seconds=settings.placing.market_deadline)
         self._limits = day_limits(settings)
         self._response = settings.guardian.on_trip
@@ -108,7 +110,8 @@ class Guard:
         """All the reasons against a new order; with none, what it needs is reserved."""
         plan = self._plans.of_new(live.strategy)
         situation = self._situation(live, at, deadline, plan)
-        refusals = plan.judge(cast(Terms, live), situation)
+        terms: Any = live  # reads like `Terms`
+        refusals = plan.judge(terms, situation)
         if not refusals:
             price = situation.price or NO_PRICE
             stands = self._stands[live.key] = reserved(live.quantity, price, price * live.quantity)
@@ -117,6 +120,31 @@ class Guard:
                 self._on_the_way[live.key] = live
             for holdings in self._books(live.strategy) if self._counts_open else ():
                 holdings.reserve(live, stands)
+        return refusals
+
+    def admit_change(self, live: Live, change: Amendment, at: datetime) -> tuple[Refusal, ...]:
+        """As `Guardian.check_amendment`: all the reasons against a change; with none, what it needs is reserved."""
+        order, stands = live.order(), self._stands[live.key]
+        try:
+            terms = change.applied_to(order)
+        except ValueError as error:
+            return (Refusal(code=INVALID_TERMS, message=str(error)),)
+        last = self._exchange.last_price(live.symbol)
+        needed = stands.with_change(terms.quantity, own_price(terms) or last or stands.price)
+        plan = self._plans.of_change(order, terms, raises=needed != stands)
+        for holdings in self._books(live.strategy) if self._counts_open else ():
+            holdings.release(live, stands)
+        situation = self._situation(live, at, self.deadline(live), plan)
+        situation = situation._replace(
+            asked=needed.pending(live.symbol),
+            price=own_price(terms) or situation.last_price,
+            changes=stands.changes,
+        )
+        refusals = plan.judge(terms, situation)
+        kept = stands if refusals else needed.counted(1)
+        self._stands[live.key] = kept
+        for holdings in self._books(live.strategy) if self._counts_open else ():
+            holdings.reserve(live, kept)
         return refusals
 
     def state(self, at: datetime) -> AccountState:
@@ -130,10 +158,7 @@ class Guard:
             return live.intent.place_by
         if live.order_type in (MARKET, SL_M):
             return live.created_at + self._market_deadline
-        session = self._exchange.session
-        if session is not None and session.closes > live.created_at:
-            return session.closes
-        return self._calendar.session_at_or_after(live.created_at).closes
+        return self._sessions.of(live.symbol).deadline(live.created_at)
 
     def booked(self, live: Live, fills: tuple[Traded, ...], at: datetime) -> None:
         """New trades of an order: they become position, and what is reserved for it gets smaller."""
@@ -160,7 +185,8 @@ class Guard:
         before = self._stands[live.key]
         filled = before.filled + traded
         price = live.price or live.trigger_price or before.price
-        after = Reservation(before.quantity, price, before.value, filled).of_terms(live.quantity, price)
+        asked = Reservation(before.quantity, price, before.value, filled, changes=before.changes)
+        after = asked.of_terms(live.quantity, price)
         self._stands[live.key] = after
         for holdings in self._books(live.strategy) if self._counts_open else ():
             holdings.release(live, before)
@@ -175,6 +201,7 @@ class Guard:
                 self._told(trip)
 
     def _situation(self, live: Live, at: datetime, deadline: datetime, plan: Plan) -> Situation:
+        order: Any = live  # has everything that can be read of one
         symbol, quantity = live.symbol, live.quantity
         instrument, last = self._instruments.get(symbol), self._exchange.last(symbol)
         last_price = last.price if last is not None else None
@@ -182,7 +209,7 @@ class Guard:
         value = (price or NO_PRICE) * quantity
         reducing = self._reducing is not None and at < self._reducing[1]
         return Situation(
-            cast(Order, live),  # has everything that can be read of an order
+            order,
             at,
             at,
             deadline,
@@ -199,15 +226,16 @@ class Guard:
         )
 
     def _read(self, live: Live, at: datetime, plan: Plan, last: Decimal | None, *, reducing: bool) -> Read:
-        """An account that is REDUCING needs the position, whatever the checks are."""
-        figures, counts = plan.needs.figures, plan.needs.counts
-        if not (figures or counts or reducing):
+        """An account that is REDUCING needs the position whatever the checks are, as does an order that only closes."""
+        needs_position = reducing or is_closing(live.client_order_id)
+        if not (plan.needs.is_anything or needs_position):
             return NOTHING_READ
+        figures, counts = plan.needs.figures, plan.needs.counts
         everything = in_symbol = own = of_strategy = None
         if figures & Figures.ACCOUNT:
             everything = self.holdings.held()
             in_symbol = [held for held in everything if held.symbol == live.symbol]
-        elif figures & Figures.SYMBOL or reducing:
+        elif figures & Figures.SYMBOL or needs_position:
             in_symbol = self.holdings.held_in_symbol(live.symbol)
         if in_symbol is not None:
             own = own_of(in_symbol, live.symbol, live.product, last)

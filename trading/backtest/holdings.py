@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from heapq import heappop, heappush
 
-from trading.backtest.orders import Live
-from trading.brokers.paper_orders import Traded
-from trading.ledger.exposure import Held, Pending
-from trading.ledger.positions import Position, booked
-from trading.ledger.reservations import LARGEST_VALUE, Reservation
-from trading.order import Product, Side
+from durable_orders.trading.backtest.orders import Live
+from durable_orders.trading.exchange.orders import Traded
+from durable_orders.trading.ledger.exposure import Held, Pending
+from durable_orders.trading.ledger.positions import Position, booked
+from durable_orders.trading.ledger.reservations import LARGEST_VALUE, Reservation
+from durable_orders.trading.orders.order import Product, Side
 
 Key = tuple[str, Product]
 LastPrice = Callable[[str], Decimal | None]

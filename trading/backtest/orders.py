@@ -8,12 +8,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from trading.brokers.paper_orders import ExchangeOrder, Traded
-from trading.order import (
+from durable_orders.trading.exchange.orders import ExchangeOrder, Traded
+from durable_orders.trading.orders.order import (
     Account,
     BrokerOrderId,
     ClientOrderId,
     Fill,
+    Instructions,
     Mode,
     Order,
     OrderId,
@@ -36,15 +37,18 @@ class Live:
 
     __slots__ = (
         "account",
+        "amended",
         "arrival_price",
         "broker_order_id",
         "cancel_requested",
         "client_order_id",
         "created_at",
         "fills",
+        "instructions",
         "intent",
         "key",
         "mode",
+        "number",
         "order_type",
         "price",
         "product",
@@ -60,18 +64,25 @@ class Live:
         "working",
     )
 
-    def __init__(self, intent: OrderIntent, key: str, at: datetime, arrival_price: Decimal | None) -> None:
-        """`key` tells it from the others of its core."""
+    def __init__(
+        self, intent: OrderIntent, name: str, key: str, at: datetime, arrival_price: Decimal | None, number: int = 0
+    ) -> None:
+        """`name` is its client order id, the intent's or another; `key` tells it from the others of its core, `number`
+        is its place among them."""
         asked = vars(intent)  # each attribute of a model costs three of these
         self.intent = intent
         self.key = key
+        self.number = number
+        self.amended = False
+        """Whether a change of it was asked for: it may have other terms than its intent then."""
         self.account: Account = asked["account"]
         self.mode: Mode = asked["mode"]
-        self.client_order_id: ClientOrderId = asked["client_order_id"]
+        self.client_order_id = ClientOrderId(name)
         self.strategy: str = asked["strategy"]
         self.symbol: str = asked["symbol"]
         self.side: Side = asked["side"]
         self.product: Product = asked["product"]
+        self.instructions: Instructions | None = asked["instructions"]
         self.validity: Validity = asked["validity"]
         self.order_type: OrderType = asked["order_type"]
         self.quantity: int = asked["quantity"]
@@ -109,7 +120,17 @@ class Live:
 
     def order(self) -> Order:
         content = {field: getattr(self.intent, field) for field in OrderIntent.model_fields if field != "place_by"}
-        own = ("order_id", "tag", "order_type", "quantity", "price", "trigger_price", "status", "broker_order_id")
+        own = (
+            "client_order_id",
+            "order_id",
+            "tag",
+            "order_type",
+            "quantity",
+            "price",
+            "trigger_price",
+            "status",
+            "broker_order_id",
+        )
         more = ("reasons", "cancel_requested", "created_at", "updated_at")
         fills = tuple([traded.fill for traded in self.fills])
         return Order(**content | {field: getattr(self, field) for field in (*own, *more)}, fills=fills)
@@ -137,11 +158,13 @@ class Ended:
     __slots__ = (
         "account",
         "arrival_price",
+        "asked",
         "broker_order_id",
         "cancel_requested",
         "client_order_id",
         "created_at",
         "mode",
+        "number",
         "order_type",
         "price",
         "product",
@@ -165,6 +188,9 @@ class Ended:
         self.client_order_id: ClientOrderId = live.client_order_id
         self.strategy: str = live.strategy
         self.reason: str = live.intent.reason
+        self.number = live.number
+        self.asked = live.intent if live.amended else None
+        """What was asked for, where that is not how it ended."""
         self.tags = live.intent.tags or None
         self.symbol: str = live.symbol
         self.side: Side = live.side
@@ -188,7 +214,7 @@ class Ended:
         return tuple([traded.fill for traded in self.trades])
 
     def order(self) -> Order:
-        left_out = ("arrival_price", "trades", "tags")
+        left_out = ("arrival_price", "asked", "number", "trades", "tags")
         content = {field: getattr(self, field) for field in self.__slots__ if field not in left_out}
         own = order_id(self.account, self.client_order_id)
         return Order(**content, order_id=own, tag=tag_of(own), fills=self.fills, tags=self.tags or {})

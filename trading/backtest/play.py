@@ -6,17 +6,18 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import count
 
-from trading.backtest.core import Core
-from trading.backtest.desk import BacktestDesk
-from trading.backtest.orders import Ended, Live
-from trading.errors import StrategyFailed
-from trading.market.feeds import Timed
-from trading.market.instruments import Instruments
-from trading.order import Order
-from trading.settings import Settings
-from trading.strategy import Strategy
-from trading.strategy_desk import guarded, numbered_id
-from trading.strategy_files import Loaded
+from durable_orders.trading.backtest.core import Core
+from durable_orders.trading.backtest.desk import BacktestDesk
+from durable_orders.trading.backtest.orders import Ended, Live
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import StrategyFailed
+from durable_orders.trading.market.calendar import Session
+from durable_orders.trading.market.feeds import Timed
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.order import Order
+from durable_orders.trading.strategies.desk import SQUARE_OFF, guarded, numbered_id
+from durable_orders.trading.strategies.files import Loaded
+from durable_orders.trading.strategies.strategy import Strategy
 
 MOST_AT_ONCE = 10_000
 """Things that a strategy may ask for between two ticks: one that answers each order with another never ends."""
@@ -46,6 +47,8 @@ class Played:
     """One a minute of market time, and one at the end."""
     prices: dict[str, list[tuple[datetime, Decimal]]] = field(default_factory=dict)
     """Of each symbol, the last one of each minute, in rupees."""
+    notes: list[str] = field(default_factory=list)
+    """What went otherwise than asked for, in words."""
     failure: str | None = None
     """Why the strategy was stopped before the end, if it was."""
 
@@ -66,6 +69,8 @@ class Player:
         core = Core(settings, instruments, start, {loaded.name}, self._note)
         numbers = count(1)
         self._desk = BacktestDesk(core, loaded.name, settings.account, lambda: numbered_id(loaded.name, next(numbers)))
+        self._timers = self._desk.timers
+        self._timers.begin(core.now)
         self.played = Played(loaded.name, core)
 
     def play(self, feed: Iterable[Timed], shown: Callable[[Timed], object] = lambda _timed: None) -> Played:
@@ -76,8 +81,12 @@ class Player:
         try:
             self._call("on_start", lambda: self._strategy.on_start(self._desk))
             for timed in feed:
+                if timed.tick.at > self._timers.next_at:
+                    self._pass_time(timed.tick.at, timed.session)
                 self._tick(timed)
                 shown(timed)
+            if (session := self.played.core.exchange.session) is not None:
+                self._pass_time(session.closes, session)
         except StrategyFailed as error:
             self.played.failure = str(error)
         self._stop()
@@ -96,7 +105,18 @@ class Player:
         else:
             prices.append((tick.at, tick.last_price))
         self._tell()
-        self._call("on_tick", lambda: self._strategy.on_tick(self._desk, tick))
+        if self._desk.wants(tick):
+            self._call("on_tick", lambda: self._strategy.on_tick(self._desk, tick))
+
+    def _pass_time(self, until: datetime, session: Session) -> None:
+        """Call what is due before that moment, each at its own."""
+        while (moment := self._timers.next_before(until, session)) is not None:
+            self.played.core.pass_time(moment)
+            self._tell()
+            for timer in self._timers.take(moment):
+                if not self._desk.is_quiet(moment) or timer.name == SQUARE_OFF:
+                    self._call(timer.name, lambda timer=timer: timer.call(self._desk))  # type: ignore[misc]
+        self.played.notes += self._timers.take_missed()
 
     def _stop(self) -> None:
         core = self.played.core
@@ -107,6 +127,8 @@ class Player:
                 self._call("on_stop", lambda: self._strategy.on_stop(self._desk))
             except StrategyFailed as error:
                 self.played.failure = str(error)
+        unseen = [symbol for symbol in sorted(self._desk.subscribed) if core.exchange.last(symbol) is None]
+        self.played.notes += [f"subscribed to {symbol}, of which there is no tick" for symbol in unseen]
         for live in list(core.live()):
             core.cancel(live.client_order_id, "the strategy was stopped")
         core.close()
@@ -115,10 +137,14 @@ class Player:
     def _call(self, name: str, callback: Callable[[], object]) -> None:
         """A callback, and then all that it asked for, each with what the strategy says to its outcome."""
         self._guarded(name, callback)
+        self._guarded(f"what {name} keeps", self._desk.state.written)
         for _ in range(MOST_AT_ONCE):
+            if self._desk.targets:
+                self._guarded("target", self._desk.targets.keep)
             if not self._desk.do_one():
                 return
-            self._tell()
+            if self._to_tell:
+                self._tell()
         raise StrategyFailed(f"{self.played.strategy}: asked for {MOST_AT_ONCE} things between two ticks")
 
     def _tell(self) -> None:

@@ -5,9 +5,9 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from trading.backtest.orders import Live
-from trading.ledger.approvals import Count, Kind, Scope
-from trading.market.calendar import IST
+from durable_orders.trading.backtest.orders import Live
+from durable_orders.trading.ledger.approvals import Count, Kind, Scope
+from durable_orders.trading.market.calendar import IST
 
 
 def midnight(at: datetime) -> datetime:

@@ -1,1 +1,1 @@
-"""Brokers: the protocol, the words of their books, and what stands behind it."""
+"""Brokers: the protocol, and what speaks it."""

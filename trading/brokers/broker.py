@@ -1,22 +1,26 @@
 """The one protocol that every broker speaks: Kite, the paper exchange, and whatever comes."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
-from trading.guardian.approval import Approved
-from trading.order import Amendment, BrokerOrderId, Fill
-from trading.outcome import Outcome
+from durable_orders.trading.charges.fees import Charges
+from durable_orders.trading.orders.approval import Approved
+from durable_orders.trading.orders.book import BilledOrder, BrokerHolding, BrokerOrder, BrokerPosition, Funds, OddRow
+from durable_orders.trading.orders.last_look import LastLook
+from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill
+from durable_orders.trading.orders.outcome import Outcome
 
 
 class Broker(Protocol):
     """What this system asks of a broker. Every method blocks and may be called from any thread.
 
     The three commands never raise for anything that the broker or the network does: they return an outcome.
-    The four reads raise `BookUnreadable` when they cannot tell.
+    The five reads raise `BookUnreadable` when they cannot tell.
     """
 
-    def place(self, approved: Approved) -> Outcome:
-        """Send an order, once. Takes only what the guardian has approved."""
+    def place(self, approved: Approved, last_look: LastLook | None = None) -> Outcome:
+        """Send an order, once. Takes only what the guardian has approved. `last_look` is taken when everything is ready
+        and the connection is made; what it says against sending is the outcome then."""
 
     def modify(self, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
         """Ask for a change. `Accepted` means the request was taken: the book shows whether it was done."""
@@ -33,8 +37,24 @@ class Broker(Protocol):
     def positions(self) -> list[BrokerPosition]:
         """Net positions."""
 
+    def holdings(self) -> list[BrokerHolding]:
+        """Delivery shares of earlier days; none where those are among the positions."""
+
     def margins(self) -> Funds | None:
         """The funds for shares, derivatives and currencies; `None` where the broker sets no limit.
 
         Kite keeps commodities apart: their funds are not in it.
+        """
+
+
+class ContractNotes(Protocol):
+    """A broker that tells what executed orders cost. It blocks, and may be called from any thread."""
+
+    def odd_rows(self) -> Sequence[OddRow]:
+        """What its latest readings of orders and trades left out, since it is not understood."""
+
+    def charges(self, billed: Sequence[BilledOrder]) -> list[Charges]:
+        """Of each order, in the same order, by the broker's own computation and as it gives them: not rounded.
+
+        Raises `BookUnreadable` when it cannot tell.
         """

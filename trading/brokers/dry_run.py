@@ -1,11 +1,11 @@
 """A broker that reads and never writes."""
 
-from trading.brokers.book import BrokerOrder, BrokerPosition, Funds
-from trading.brokers.broker import Broker
-from trading.guardian.approval import Approved
-from trading.guardian.guardian import DRY_RUN
-from trading.order import Amendment, BrokerOrderId, Fill
-from trading.outcome import Evidence, Outcome, Refused
+from durable_orders.trading.brokers.broker import Broker
+from durable_orders.trading.orders.approval import DRY_RUN, Approved
+from durable_orders.trading.orders.book import BrokerHolding, BrokerOrder, BrokerPosition, Funds
+from durable_orders.trading.orders.last_look import LastLook
+from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill
+from durable_orders.trading.orders.outcome import Evidence, Outcome, Refused
 
 
 class DryRun:
@@ -14,7 +14,7 @@ class DryRun:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    def place(self, approved: Approved) -> Outcome:
+    def place(self, approved: Approved, last_look: LastLook | None = None) -> Outcome:
         return _refused()
 
     def modify(self, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
@@ -31,6 +31,9 @@ class DryRun:
 
     def positions(self) -> list[BrokerPosition]:
         return self._broker.positions()
+
+    def holdings(self) -> list[BrokerHolding]:
+        return self._broker.holdings()
 
     def margins(self) -> Funds | None:
         return self._broker.margins()

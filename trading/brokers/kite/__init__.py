@@ -1,0 +1,1 @@
+"""Zerodha Kite. Its words are known in here only."""

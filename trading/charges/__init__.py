@@ -1,0 +1,1 @@
+"""What a trade costs, and what a contract is worth."""

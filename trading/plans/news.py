@@ -1,0 +1,93 @@
+"""What a plan's process is told: by its orders, by people, by prices, and by the ledger."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pydantic import AwareDatetime
+
+from durable_orders.trading.orders.order import Frozen, Order, OrderIntent
+from durable_orders.trading.plans.plan import PlanChange
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The plan was checked, and recorded."""
+
+    refusals: tuple[str, ...] = ()
+    tick_size: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An order of the plan stands so."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A change of an order was made, refused, or neither is known."""
+
+    client_order_id: str
+    refusal: str | None = None
+    is_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """The last price, in rupees."""
+
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    reason: str
+    flatten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAsked:
+    change: PlanChange
+
+
+class Surveyed(Frozen):
+    """Whether there is still something to close."""
+
+    missing: int = 0
+    """How much of what the plan holds others have closed."""
+    waits: str = ""
+    """Why nothing can be placed now; nothing is known of what is missing then."""
+    opens_at: AwareDatetime | None = None
+    """When the market opens, if it is closed."""
+
+
+class Recalled(Frozen):
+    """What the ledger has of a plan."""
+
+    orders: tuple[Order, ...] = ()
+    missing: int = 0
+    """How much of what the plan holds others have closed."""
+    oversold: int = 0
+    """How much its exits have closed that others had closed already."""
+    book_read_at: AwareDatetime | None = None
+    """When the broker's book was last read: what others traded by then is known."""
+    version: int | None = None
+    """That of the plan as it is recorded there, if it is."""
+
+
+class ExcessSeen(Frozen):
+    """What there is of what went out too much."""
+
+    left: int
+    """How much of it is still there; the rest others have bought or sold back."""
+    closing: OrderIntent | None = None
+    """The order that closes what can be closed of it now, to be placed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WasReset:
+    """Somebody has set the workflow back to an earlier moment: what happened since, the ledger may know."""
+
+
+News = Admitted | Seen | Answered | Priced | CancelAsked | ChangeAsked | Surveyed | WasReset

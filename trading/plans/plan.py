@@ -1,0 +1,243 @@
+"""What a plan is: an entry, a stop and targets that belong together, and the rules by which they fit together.
+
+A bracket has all of them; an OCO closes what is held already, at its stop or its target; an OTO has an entry, and one
+of the two.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, Field, field_validator, model_validator
+
+from durable_orders.trading.orders.order import (
+    CLOSING,
+    RESERVED_NAMES,
+    Frozen,
+    Mode,
+    Name,
+    OrderType,
+    Price,
+    Product,
+    Quantity,
+    Side,
+    Symbol,
+    Terms,
+)
+
+PlanId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,48}$")]
+"""1 to 48 letters, digits, dots, dashes and underscores: the names of its orders begin with it."""
+MOST_TARGETS = 10
+
+
+class Kind(StrEnum):
+    BRACKET = "bracket"
+    OCO = "oco"
+    OTO = "oto"
+
+
+class Entry(Frozen):
+    """How the position is opened."""
+
+    order_type: OrderType = OrderType.MARKET
+    price: Price | None = None
+    """Rupees; for LIMIT and SL only."""
+    trigger_price: Price | None = None
+    """Rupees; for SL and SL-M only."""
+
+    @property
+    def reference(self) -> Decimal | None:
+        """The price that stop and targets are measured from; `None` where only the market tells."""
+        return self.price or self.trigger_price
+
+
+class Stop(Frozen):
+    """Where the position is given up."""
+
+    trigger_price: Price
+    """Rupees."""
+    limit_price: Price | None = None
+    """Rupees: then an SL order, which options and BSE need; else SL-M. It moves with the trigger."""
+    trail: Price | None = None
+    """Points by which the stop follows the best price since the entry."""
+    break_even: Price | None = None
+    """Once that has been traded, the stop goes to the average price of the entry. Rupees."""
+
+
+class Target(Frozen):
+    """Where profit is taken."""
+
+    price: Price
+    """Rupees."""
+    quantity: Quantity | None = None
+    """As orders count it; without one, all that the other targets leave."""
+
+
+class Leg(Frozen):
+    """A part of the position with one exit of its own."""
+
+    quantity: Quantity
+    target: Price | None = None
+
+
+class PlanIntent(Frozen):
+    """A plan as somebody asks for it."""
+
+    account: Name = "paper"
+    mode: Mode = Mode.PAPER
+    plan_id: PlanId
+    strategy: Name = "manual"
+    reason: Annotated[str, Field(max_length=300, pattern=r"^[^\x00]*$")] = ""
+    symbol: Symbol
+    side: Side
+    """Of the position: BUY for a long one, also where an OCO closes it by selling."""
+    quantity: Quantity
+    product: Product = Product.MIS
+    entry: Entry | None = None
+    """Without one the position is held already, as of an OCO."""
+    stop: Stop | None = None
+    targets: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
+    exit_at: AwareDatetime | None = None
+    """When what is left is closed at the market."""
+
+    @property
+    def kind(self) -> Kind:
+        if self.entry is None:
+            return Kind.OCO
+        return Kind.BRACKET if self.stop is not None and self.targets else Kind.OTO
+
+    @property
+    def exit_side(self) -> Side:
+        return Side.SELL if self.side is Side.BUY else Side.BUY
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """In the order in which the entry fills them: one a target, and what those leave."""
+        left = self.quantity - sum(target.quantity or 0 for target in self.targets)
+        legs = [Leg(quantity=target.quantity or left, target=target.price) for target in self.targets]
+        rest = self.quantity - sum(leg.quantity for leg in legs)
+        return (*legs, Leg(quantity=rest)) if rest else tuple(legs)
+
+    def is_ahead(self, price: Decimal, of: Decimal) -> bool:
+        """Whether a price is better for the position than another."""
+        return (price - of) * self.side.sign > 0
+
+    def summary(self) -> str:
+        """`bracket BUY 75 NFO:NIFTY25MAYFUT at 24000, stop 23950, target 24100 NRML`."""
+        parts = [f"{self.kind} {self.side} {self.quantity} {self.symbol}"]
+        if self.entry is not None:
+            parts[0] += f" at {self.entry.reference or 'the market'}"
+        if self.stop is not None:
+            trail = f" trailing by {self.stop.trail}" if self.stop.trail is not None else ""
+            parts.append(f"stop {self.stop.trigger_price}{trail}")
+        parts += [f"target {target.price}" for target in self.targets]
+        return f"{', '.join(parts)} {self.product}"
+
+    def fingerprint(self) -> str:
+        """Equal for equal content, however its prices were written."""
+        return sha256(repr(_normal(self.model_dump())).encode()).hexdigest()[:32]
+
+    def entry_terms(self) -> Terms | None:
+        """Raises `ValueError` (pydantic's)."""
+        if self.entry is None:
+            return None
+        return Terms(
+            symbol=self.symbol,
+            side=self.side,
+            quantity=self.quantity,
+            order_type=self.entry.order_type,
+            price=self.entry.price,
+            trigger_price=self.entry.trigger_price,
+            product=self.product,
+        )
+
+    @field_validator("plan_id")
+    @classmethod
+    def _id_is_free(cls, plan_id: str) -> str:
+        """The names of its orders begin with it."""
+        reserved = (*RESERVED_NAMES, CLOSING)
+        if plan_id.startswith(reserved):
+            raise ValueError(f"must not begin with {' or '.join(reserved)}: orders that are not a plan's are named so")
+        return plan_id
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.stop is None and not self.targets:
+            raise ValueError("stop: a plan has a stop, a target or both")
+        if self.entry is None and (self.stop is None or not self.targets):
+            raise ValueError("target: an OCO has a stop and a target")
+        self.entry_terms()
+        self._targets_fit()
+        self._stop_fits()
+        return self
+
+    def _targets_fit(self) -> None:
+        given = sum(target.quantity or 0 for target in self.targets)
+        open_ended = [target for target in self.targets if target.quantity is None]
+        if given > self.quantity:
+            raise ValueError(f"targets: their quantities add up to {given}, the plan has {self.quantity}")
+        if len(open_ended) > 1:
+            raise ValueError("targets: only one of them may go without a quantity")
+        if open_ended and given == self.quantity:
+            raise ValueError("targets: nothing is left for the one without a quantity")
+        if len(set(self.targets)) < len(self.targets):
+            raise ValueError("targets: each price once")
+        from_price = self.entry.reference if self.entry is not None else None
+        for target in self.targets:
+            if from_price is not None and not self.is_ahead(target.price, from_price):
+                raise ValueError(f"target: must lie {self._beyond} the entry's {from_price}, was {target.price}")
+
+    def _stop_fits(self) -> None:
+        stop = self.stop
+        if stop is None:
+            return
+        from_price = self.entry.reference if self.entry is not None else None
+        if from_price is not None and not self.is_ahead(from_price, stop.trigger_price):
+            raise ValueError(f"stop: must lie {self._behind} the entry's {from_price}, was {stop.trigger_price}")
+        for target in self.targets:
+            if not self.is_ahead(target.price, stop.trigger_price):
+                raise ValueError(f"target: must lie {self._beyond} the stop's {stop.trigger_price}, was {target.price}")
+        if stop.limit_price is not None and self.is_ahead(stop.limit_price, stop.trigger_price):
+            raise ValueError(f"stop_limit: must not lie {self._beyond} the stop's {stop.trigger_price}")
+        if stop.break_even is not None:
+            if self.entry is None:
+                raise ValueError("break_even: an OCO has no entry to break even with")
+            if from_price is not None and not self.is_ahead(stop.break_even, from_price):
+                raise ValueError(f"break_even: must lie {self._beyond} the entry's {from_price}")
+
+    @property
+    def _beyond(self) -> str:
+        return "above" if self.side is Side.BUY else "below"
+
+    @property
+    def _behind(self) -> str:
+        return "below" if self.side is Side.BUY else "above"
+
+
+class PlanChange(Frozen):
+    """A change of a plan that has not ended. What is `None` stays as it is."""
+
+    stop: Price | None = None
+    """Rupees: the new trigger price. A limit stays as far from it as it was."""
+    target: Price | None = None
+    """Rupees; for a plan with one target."""
+    trail: Price | None = None
+    exit_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("amendment: give at least one of stop, target, trail, exit_at")
+        return self
+
+
+def _normal(value: object) -> object:
+    if isinstance(value, Decimal):
+        return str(value.normalize())
+    if isinstance(value, dict):
+        return {name: _normal(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_normal(each) for each in value]
+    return value.isoformat() if isinstance(value, datetime) else str(value)

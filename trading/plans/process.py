@@ -1,0 +1,459 @@
+"""What happens next to a plan: the one decision, from its beginning to its end. No clock, no I/O, no await.
+
+A driver asks `next` what is to be done, does it, and tells what came of it; what it hears meanwhile it tells with
+`hear`. The plan's orders are ordinary ones, each with its own workflow; what is known of them is their workflows' word
+or the ledger's.
+
+Rules
+-----
+1. Never more out than in: filled and working exits, under any terms that they may have by an answer that was lost, come
+   to no more than what is known to have been entered. So a leg has one exit at a time, and the next one only when the
+   end of the one before is proved.
+2. The stop goes out before the target: what is entered gets a stop first, and a target is that same order, changed.
+3. An exit whose end nobody here asked for is not simply placed again: somebody may have closed the position. What there
+   still is to close is looked at first. That nothing can be closed now is no proof that nothing is held.
+4. What others have closed is let go of, also while an exit works: that one is made smaller.
+5. What is held and not covered by a stop that is proved to work is unprotected: a state with an age, which is alerted.
+6. What went out too much stands until it is gone: closed by the account's closing function, or by others.
+7. The plan is over when all its orders are, and what it still holds is said.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from durable_orders.trading.orders.order import Order, OrderIntent, PlanOrderIntent, Status, plan_of
+from durable_orders.trading.plans import actions, standing
+from durable_orders.trading.plans.actions import Action
+from durable_orders.trading.plans.exits import Exits
+from durable_orders.trading.plans.news import (
+    Admitted,
+    Answered,
+    CancelAsked,
+    ChangeAsked,
+    ExcessSeen,
+    News,
+    Priced,
+    Recalled,
+    Seen,
+    Surveyed,
+    WasReset,
+)
+from durable_orders.trading.plans.standing import entry_reason
+from durable_orders.trading.plans.state import Child, LegState, PlanState, entry_id, number_of
+
+ANSWER = timedelta(seconds=45)
+"""After which a change without an answer counts as one of unknown fate."""
+CANCEL_AGAIN = timedelta(seconds=30)
+"""Between two requests to cancel an order: the run that took the first may be gone."""
+AMEND_EVERY = timedelta(seconds=1)
+SYNC_EVERY, SYNC_SOON = timedelta(seconds=30), timedelta(seconds=5)
+"""How often the ledger is asked for the orders: seldom, or while something is under way."""
+REPLACE_AFTER = timedelta(seconds=30)
+"""Before an exit that somebody else has cancelled is placed again: whoever did may be closing the position."""
+LONGEST_PAUSE = timedelta(minutes=5)
+MOST_AMENDMENTS = 25
+"""Of one order (Kite)."""
+KEPT_FOR_EXITS, KEPT_FOR_TARGETS = 3, 7
+"""Amendments that are kept for going to the market, and beyond those for targets and quantities."""
+MARKET_DEADLINE = timedelta(seconds=30)
+"""An entry at the market is not sent later, whatever holds it up."""
+TAKEN_WITHIN = timedelta(seconds=30)
+"""In which a worker has recorded an order that was started, if all is well."""
+MOST_WORDS = 300
+UNPROTECTED_ALERT = timedelta(seconds=5)
+READ_WITHIN = timedelta(seconds=3)
+"""In which the broker's book is read once more, and what is in it is recorded."""
+LAST_LOOK = timedelta(minutes=1)
+"""So long a plan that has closed all it held waits for that."""
+SURVEY_AGAIN = timedelta(seconds=10)
+"""Before it is seen again whether an exit can be placed, where it could not."""
+EXCESS_AGAIN = timedelta(seconds=2)
+"""The first pause before what went out too much is looked at again; each is twice as long as the one before."""
+
+
+class PlanProcess:
+    """One plan's."""
+
+    def __init__(self, state: PlanState, *, is_admitted: bool = False) -> None:
+        """`is_admitted` says of a state that was recorded or handed over that its plan was checked then."""
+        self.state = state
+        self._exits = Exits(state)
+        self._is_admitted = is_admitted
+        self._heard: list[News] = []
+        self._alerts: list[str] = []
+        self._recorded: object = None
+        self._timers: list[datetime] = []
+        self._next_sync: datetime | None = None
+        self._was_synced = False
+        self._book_read_at: datetime | None = None
+        self._over_since: datetime | None = None
+        self._untaken: list[Child] = []
+        self.changes = 0
+        """How many changes of the plan it has taken in."""
+
+    def hear(self, news: News) -> None:
+        self._heard.append(news)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether what was heard ends the wait."""
+        return bool(self._heard)
+
+    def next(self, now: datetime) -> Action:
+        """What is to be done now. It counts as begun: asked again, the next thing is given."""
+        if not self._is_admitted and not self._verdict_taken(now):
+            return actions.ADMIT
+        heard, self._heard = self._heard, []
+        for news in heard:
+            self._take(news, now)
+        if not self._was_synced:  # what an earlier run did is known before anything is done
+            return self._sync(now)
+        self._timers = self._exits.time_passed(now)
+        self._mind_protection(now)
+        action = self._order_action(now) or self._words()
+        return action or self._rest(now)
+
+    def _verdict_taken(self, now: datetime) -> bool:
+        """What else was heard waits: the plan may be known from an earlier run, and it is for that one."""
+        heard, self._heard = self._heard, []
+        for news in heard:
+            if isinstance(news, Admitted):
+                self._take(news, now)
+            else:
+                self._heard.append(news)
+        return self._is_admitted
+
+    def synced(self, found: Recalled, now: datetime) -> None:
+        """What the ledger has of the plan, all of its orders included. One that no worker has taken yet may have lost
+        its workflow: it is started again, under its name, which a running one keeps."""
+        self._was_synced = True
+        recorded = set()
+        for order in found.orders:
+            recorded.add(order.client_order_id)
+            self._see(order, now)
+        missing = [each for each in self.state.children() if each.is_live and each.client_order_id not in recorded]
+        self._untaken = [each for each in missing if now - (each.started_at or each.order.created_at) >= TAKEN_WITHIN]
+        if found.version != self.state.version:  # an older ledger, or an earlier run of this plan
+            self._recorded = None
+        self._lose(found.missing)
+        if found.oversold:
+            self.state.oversold += found.oversold
+            self._alerts.append(f"its exits have closed {found.oversold} that others had closed already")
+        self._book_read_at = found.book_read_at
+
+    def excess_seen(self, found: ExcessSeen, now: datetime) -> None:
+        """What the account's closing function says of what went out too much."""
+        state = self.state
+        state.covered += max(self._unclosed - found.left, 0)
+        if found.closing is not None:
+            state.closings.append(Child(order=Order.from_intent(found.closing, now)))
+
+    @property
+    def _unclosed(self) -> int:
+        """What went out too much, beyond what the closings that work may still fill."""
+        return self.state.excess - sum(child.may_fill - child.filled for child in self.state.closings)
+
+    @property
+    def band(self) -> tuple[Decimal | None, Decimal | None]:
+        """A price at or beyond one of the two, the lower and the higher, is to be told."""
+        return self._exits.band()
+
+    def take_over(self, earlier: "PlanProcess") -> None:
+        """Go on in place of another process, with what that one has heard."""
+        self._heard = [*earlier._heard, *self._heard]
+
+    def to_record(self) -> PlanState:
+        """How it stands, to be written down with the prices that concern it."""
+        self.state.version += 1
+        self._recorded = self._recordable()
+        return self.state
+
+    def _recordable(self) -> object:
+        return standing.recordable(self.state), self.band
+
+    # What is heard.
+
+    def _take(self, news: News, now: datetime) -> None:
+        state = self.state
+        match news:
+            case Admitted(refusals, tick_size):
+                self._is_admitted, state.refusals, state.tick_size = True, refusals, tick_size
+            case Seen(order):
+                self._see(order, now)
+            case Answered():
+                self._answered(news, now)
+            case Priced(price):
+                self._exits.priced(price, now)
+            case CancelAsked(reason, flatten):
+                state.is_cancelled, state.is_leaving = True, state.is_leaving or flatten
+                state.why = reason[:MOST_WORDS].replace("\x00", " ")  # it becomes a part of its orders' reasons
+                if flatten:
+                    self._try_anew()
+            case ChangeAsked(change):
+                standing.change(state, change, now)
+                self.changes += 1
+                self._recorded = None  # whoever asked is answered once it is recorded, also if nothing changes
+            case Surveyed():
+                self._surveyed(news, now)
+            case WasReset():
+                self._was_synced, self._recorded = False, None
+
+    def _try_anew(self) -> None:
+        for leg in self.state.legs:
+            leg.failures, leg.next_place = 0, None
+
+    def _see(self, order: Order, now: datetime) -> None:
+        child = self.state.child(order.client_order_id)
+        if child is None:
+            child = standing.adopt(self.state, order)
+            if child is None:
+                return
+        elif not standing.is_news(child.order, order):
+            return
+        was_live, child.order = child.is_live, order
+        if child.most <= order.quantity:
+            child.most = 0
+        if was_live and not child.is_live and child.leg is not None:
+            self._exit_ended(child, self.state.legs[child.leg], now)
+
+    def _exit_ended(self, child: Child, leg: LegState, now: datetime) -> None:
+        order = child.order
+        if order.status is Status.FILLED:
+            leg.failures = 0
+            return
+        if child.cancel_asked_at is not None and order.status is Status.CANCELLED:
+            return
+        leg.failures += 1
+        pause = min(timedelta(seconds=2.0 ** min(leg.failures - 1, 10)), LONGEST_PAUSE)
+        if order.status is not Status.REJECTED:
+            leg.is_to_be_surveyed, pause = True, max(pause, REPLACE_AFTER)
+        leg.next_place = now + pause
+        why = order.reasons[-1] if order.reasons else "no reason was given"
+        self._alerts.append(f"the exit {child.client_order_id} is {order.status}: {why}")
+
+    def _answered(self, answer: Answered, now: datetime) -> None:
+        child = self.state.child(answer.client_order_id)
+        if child is None or child.asked is None:
+            return
+        change, child.asked, child.asked_at = child.asked, None, None
+        child.next_amendment = now + AMEND_EVERY
+        if answer.refusal is None or answer.is_unknown:  # the order may have yet to show it
+            wanted = change.quantity or 0
+            child.most = max(child.most, wanted) if wanted > child.order.quantity else child.most
+        if answer.refusal is None:
+            child.refusals = 0
+            return
+        child.refusals += 1
+        child.next_amendment = now + min(AMEND_EVERY * 2 ** min(child.refusals, 6), timedelta(seconds=30))
+        if child.refusals == 1 or answer.is_unknown:
+            self._alerts.append(f"{child.client_order_id} was not changed ({change.summary()}): {answer.refusal}")
+
+    def _surveyed(self, found: Surveyed, now: datetime) -> None:
+        """The position may be less than the plan has entered: others may have closed it."""
+        asked = [leg for leg in self.state.legs if leg.is_to_be_surveyed]
+        is_closed = found.opens_at is not None and found.opens_at > now
+        if found.waits and found.waits != self.state.waits:
+            self._alerts.append(f"no exit can be placed: {found.waits}")
+        self.state.waits = found.waits
+        for leg in asked:
+            leg.is_to_be_surveyed = is_closed or bool(found.waits)
+            if leg.is_to_be_surveyed:
+                leg.next_place = found.opens_at if is_closed else now + SURVEY_AGAIN
+        if not found.waits:
+            self._lose(found.missing)
+
+    def _lose(self, missing: int) -> None:
+        """Others have closed so much: what has no exit first, then the last legs."""
+        numbers = range(len(self.state.legs))
+        for number in sorted(numbers, key=lambda each: (self.state.legs[each].live is not None, -each)):
+            lost = min(missing, self.state.remaining(number))
+            if lost > 0:
+                missing -= lost
+                self.state.legs[number].lost += lost
+                self._alerts.append(f"others have closed {lost} that it held: it lets go of them")
+
+    # What is done about the orders.
+
+    def _order_action(self, now: datetime) -> Action | None:
+        state = self.state
+        if state.refusals:
+            return None
+        if state.exit_at is not None and not state.is_leaving and not state.is_cancelled:
+            if now >= state.exit_at:
+                state.is_leaving, state.why = True, "its time to exit has come"
+            else:
+                self._timers.append(state.exit_at)
+        if self._untaken:
+            child = self._untaken.pop(0)
+            child.started_at, child.starts = now, child.starts + 1
+            if child.starts == 2:
+                age = (now - child.order.created_at).total_seconds()
+                self._alerts.append(f"{child.client_order_id} is not in the ledger, {age:.0f} s after it was started")
+            return actions.Place(_intent_of(child.order))
+        found = self._entry(now)
+        for number in range(len(state.legs)):
+            found = found or self._leg(number, now)
+        return found or self._excess(now)
+
+    def _entry(self, now: datetime) -> Action | None:
+        state, intent = self.state, self.state.intent
+        terms = intent.entry_terms()
+        if terms is None:
+            return None
+        is_over = state.is_cancelled or state.is_leaving
+        if state.entry is None:
+            if is_over:
+                return None
+            own = {"account": intent.account, "mode": intent.mode, "strategy": intent.strategy}
+            reason = entry_reason(intent)
+            named = {"plan_id": intent.plan_id, "client_order_id": entry_id(intent.plan_id), "reason": reason}
+            by = None if terms.order_type.has_price else now + MARKET_DEADLINE
+            entry = PlanOrderIntent(**own, **dict(terms), **named, place_by=by)
+            state.entry = Child(order=Order.from_intent(entry, now))
+            return actions.Place(entry)
+        return self._cancel(state.entry, now) if is_over and state.entry.is_live else None
+
+    def _leg(self, number: int, now: datetime) -> Action | None:
+        leg = self.state.legs[number]
+        live = leg.live
+        if live is None:
+            return self._place(number, now)
+        if self.state.is_cancelled and not self.state.is_leaving:
+            return self._cancel(live, now)
+        if live.asked is not None:
+            return self._await_answer(live, now)
+        if not live.is_working:
+            return None
+        return self._amend(number, leg, live, now)
+
+    def _place(self, number: int, now: datetime) -> Action | None:
+        state, leg = self.state, self.state.legs[number]
+        needed = state.room(number)
+        if needed <= 0 or (state.is_cancelled and not state.is_leaving):
+            return None
+        if leg.next_place is not None and now < leg.next_place:
+            self._timers.append(leg.next_place)
+            return None
+        if leg.is_to_be_surveyed:
+            return actions.SURVEY
+        intent = self._exits.new(number, needed, now)
+        leg.children.append(Child(order=Order.from_intent(intent, now), leg=number))
+        return actions.Place(intent)
+
+    def _await_answer(self, live: Child, now: datetime) -> Action | None:
+        asked_at = live.asked_at or now
+        if now - asked_at >= ANSWER:
+            self._answered(Answered(live.client_order_id, "no answer came", is_unknown=True), now)
+        else:
+            self._timers.append(asked_at + ANSWER)
+        return None
+
+    def _amend(self, number: int, leg: LegState, live: Child, now: datetime) -> Action | None:
+        if live.cancel_asked_at is not None:
+            return self._cancel(live, now)
+        wanted = self.state.room(number) + live.may_fill
+        if wanted <= live.filled:
+            return self._cancel(live, now)
+        change = self._exits.change(leg, live.order, wanted)
+        if change is None:
+            live.refusals = 0
+            return None
+        is_urgent = change.order_type not in (live.order.order_type, live.asked_type)
+        if live.next_amendment is not None and now < live.next_amendment and not is_urgent:
+            self._timers.append(live.next_amendment)
+            return None
+        if self._only_trails(leg, live, wanted) and live.amendments >= MOST_AMENDMENTS - KEPT_FOR_TARGETS:
+            return None  # ticks see to the rest of the way
+        is_leaving = leg.out or self.state.is_leaving
+        kept = 0 if is_leaving else KEPT_FOR_EXITS
+        if live.amendments >= MOST_AMENDMENTS - kept or (is_leaving and live.refusals >= KEPT_FOR_EXITS):
+            return self._cancel(live, now)
+        live.asked, live.asked_at, live.asked_type = change, now, change.order_type
+        live.amendments += 1
+        return actions.Amend(live.client_order_id, change)
+
+    def _only_trails(self, leg: LegState, live: Child, wanted: int) -> bool:
+        is_stop = leg.taking_since is None and live.order.order_type.has_trigger and live.order.quantity == wanted
+        return is_stop and not (leg.out or self.state.is_leaving)
+
+    def _cancel(self, child: Child, now: datetime) -> Action | None:
+        if child.cancel_asked_at is not None and now - child.cancel_asked_at < CANCEL_AGAIN:
+            self._timers.append(child.cancel_asked_at + CANCEL_AGAIN)
+            return None
+        child.cancel_asked_at = now
+        why = self.state.why or "its exit is placed anew"
+        return actions.Cancel(child.client_order_id, f"by plan {self.state.intent.plan_id}: {why}")
+
+    def _excess(self, now: datetime) -> Action | None:
+        state = self.state
+        excess = self._unclosed
+        if state.excess == 0:
+            state.excess_tries, state.next_excess = 0, None
+        if excess <= 0:
+            return None
+        if state.next_excess is not None and now < state.next_excess:
+            self._timers.append(state.next_excess)
+            return None
+        state.next_excess = now + min(EXCESS_AGAIN * 2 ** min(state.excess_tries, 10), LONGEST_PAUSE)
+        state.excess_tries += 1
+        self._alerts.append(f"{excess} more went out than came in: the account's closing function is to close them")
+        number = max((number_of(child.client_order_id) for child in state.closings), default=0) + 1
+        return actions.CloseExcess(excess, number)
+
+    # What is said, and the wait.
+
+    def _words(self) -> Action | None:
+        if self._alerts:
+            return actions.Alert(f"plan {self.state.intent.plan_id}: {self._alerts.pop(0)}")
+        return actions.RECORD if self._recordable() != self._recorded else None
+
+    def _mind_protection(self, now: datetime) -> None:
+        state = self.state
+        if state.is_protected or (state.intent.stop is None and not state.is_leaving):
+            state.unprotected_since, state.alerts = None, 0
+            return
+        state.unprotected_since = since = state.unprotected_since or now
+        due = since + UNPROTECTED_ALERT * 4**state.alerts
+        if now >= due:
+            state.alerts += 1
+            age = (now - since).total_seconds()
+            self._alerts.append(f"UNPROTECTED for {age:.0f} s: {state.exposed} of {state.intent.symbol} without a stop")
+        else:
+            self._timers.append(due)
+
+    def _rest(self, now: datetime) -> Action:
+        if standing.is_over(self.state):
+            return self._last_look(now)
+        self._over_since = None
+        is_busy = any(child.is_live and (not child.is_working or child.asked) for child in self.state.children())
+        if self._next_sync is None:
+            self._next_sync = now + (SYNC_SOON if is_busy else SYNC_EVERY)
+        if now >= self._next_sync:
+            return self._sync(now)
+        return actions.Wait(min([*self._timers, self._next_sync]), *self.band)
+
+    def _last_look(self, now: datetime) -> Action:
+        """What others closed in the seconds before its exit traded is known once the book has been read since."""
+        self._over_since = over = self._over_since or now
+        read = self._book_read_at
+        is_known = read is not None and read >= over + READ_WITHIN
+        if self.state.closed == 0 or self.state.held or is_known or now - over >= LAST_LOOK:
+            return actions.DONE
+        if self._next_sync is None:
+            self._next_sync = now + READ_WITHIN
+        return self._sync(now) if now >= self._next_sync else actions.Wait(min(self._next_sync, over + LAST_LOOK))
+
+    def _sync(self, now: datetime) -> Action:
+        self._next_sync = None
+        return actions.SYNC
+
+
+def _intent_of(order: Order) -> OrderIntent:
+    """What was asked for, of an order that nothing has happened to."""
+    content = {name: getattr(order, name) for name in OrderIntent.model_fields if name != "place_by"}
+    plan = plan_of(order.client_order_id)
+    if plan is None:
+        return OrderIntent(**content)
+    is_entry = order.client_order_id == entry_id(plan)
+    deadline = order.created_at + MARKET_DEADLINE if is_entry and not order.order_type.has_price else None
+    return PlanOrderIntent(**content, plan_id=plan, place_by=deadline)

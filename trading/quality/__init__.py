@@ -1,0 +1,1 @@
+"""How well orders were executed: pure functions of what was recorded."""

@@ -1,0 +1,1 @@
+"""The broker's book and the ledger side by side."""

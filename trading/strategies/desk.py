@@ -1,0 +1,255 @@
+"""What every desk of a strategy has in common: how what it asks for becomes an order, and how it is called."""
+
+import sysconfig
+import threading
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple, Unpack
+
+from pydantic import ValidationError
+
+from durable_orders.trading.errors import InvalidStrategy, StrategyFailed
+from durable_orders.trading.explained import explained
+from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ledger.told_positions import ToldPosition
+from durable_orders.trading.market.contracts import Contracts
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Amendment, ClientOrderId, Order, OrderIntent, Product, Side, is_free
+from durable_orders.trading.orders.terms import TERMS, Changes, OrderTerms, intent_of
+from durable_orders.trading.strategies.sizing import Number, quantity_for
+from durable_orders.trading.strategies.state import State
+from durable_orders.trading.strategies.targets import Targets
+from durable_orders.trading.strategies.timers import DAY, TimerCall, Timers
+
+SQUARE_OFF = "square-off"
+LONGEST_NAME = 50
+"""Of the strategy's name in the ids of its orders, which may have 64 characters."""
+PACKAGE = Path(__file__).parents[2]
+LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
+
+
+def numbered_id(strategy: str, number: int) -> str:
+    """The id of a strategy's order without one of its own: the same in a backtest, on paper and live."""
+    return f"{strategy[:LONGEST_NAME]}-{number}"
+
+
+class _Asked(NamedTuple):
+    """What an order was asked for with, and what it came to."""
+
+    symbol: str
+    quantity: int
+    terms: OrderTerms
+    intent: OrderIntent
+
+    def is_like(self, symbol: str, quantity: int, terms: OrderTerms) -> bool:
+        """Whether another one comes to the same: by the very same values, as equal ones may be of other types."""
+        if self.symbol != symbol or self.quantity != quantity or type(quantity) is not int:
+            return False
+        mine: Mapping[str, object] = self.terms
+        if not mine or not terms:
+            return mine == terms
+        return mine.keys() == terms.keys() and all(mine[name] is value for name, value in terms.items())
+
+
+def of_whom(of: str) -> str:
+    """Raises `InvalidStrategy` for whom nobody knows positions of."""
+    if of not in ("strategy", "account", "broker"):
+        raise InvalidStrategy(f"positions: of: must be strategy, account or broker, was {of!r:.40}")
+    return of
+
+
+class AskingDesk(ABC):
+    """The part of a `Desk` that is the same wherever a strategy runs."""
+
+    def __init__(
+        self,
+        own: Mapping[str, Any],
+        ids: Callable[[], str],
+        instruments: Callable[[], Contracts],
+        timers: Timers,
+        state: State,
+    ) -> None:
+        """`own` is what every order has that is asked for by its terms; `ids` makes the ids of those without one."""
+        self._own = own
+        self._ids = ids
+        self._before: dict[Side, _Asked] = {}
+        """The last order of each side that was asked for without a name."""
+        self._contracts = instruments
+        self.timers = timers
+        self.state = state
+        self.muted: set[str] = set()
+        """Symbols whose ticks it does not want."""
+        self.subscribed: set[str] = set()
+        """Those that it has asked for."""
+        self.targets = Targets(self)
+        self.quiet_until: datetime | None = None
+        """Until then it hears of no tick and no timer: it was squared off."""
+
+    @property
+    @abstractmethod
+    def now(self) -> datetime: ...
+
+    @property
+    def _market_time(self) -> datetime | None:
+        """The market's own, where it is known."""
+        return self.now
+
+    @abstractmethod
+    def place(self, intent: OrderIntent) -> ClientOrderId: ...
+
+    def place_named(self, intent: OrderIntent, name: str) -> ClientOrderId:
+        """Place an order that is this one but for its name, one that `is_free`."""
+        return self.place(intent.named(name))
+
+    @abstractmethod
+    def cancel(self, client_order_id: str) -> None: ...
+
+    @abstractmethod
+    def open_orders(self) -> list[Order]: ...
+
+    @abstractmethod
+    def quote(self, symbol: str) -> Tick | None: ...
+
+    @abstractmethod
+    def order(self, client_order_id: str) -> Order:
+        """Raises `OrderNotFound`."""
+
+    @abstractmethod
+    def position(self, symbol: str, product: Product | str = Product.MIS) -> ToldPosition: ...
+
+    @abstractmethod
+    def _watch(self, symbols: Collection[str], *, wanted: bool) -> None:
+        """Ask the market for the ticks of these symbols, or for no more of them."""
+
+    @abstractmethod
+    def _change(self, client_order_id: str, change: Amendment) -> None:
+        """Ask for a change. Raises `OrderNotFound`."""
+
+    @abstractmethod
+    def _close(self, symbol: str | None, product: Product | None, reason: str) -> None:
+        """Ask for the strategy's orders to be cancelled and what it holds to be closed: of a symbol, or all."""
+
+    def buy(self, symbol: str, quantity: int, **terms: Unpack[OrderTerms]) -> ClientOrderId:
+        return self._ask(Side.BUY, symbol, quantity, terms)
+
+    def sell(self, symbol: str, quantity: int, **terms: Unpack[OrderTerms]) -> ClientOrderId:
+        return self._ask(Side.SELL, symbol, quantity, terms)
+
+    def amend(self, client_order_id: str, **terms: Unpack[Changes]) -> None:
+        try:
+            change = Amendment.model_validate(dict(terms))
+        except ValidationError as error:
+            raise explained(error) from None
+        self._change(client_order_id, change)
+
+    def cancel_all(self, symbol: str | None = None) -> None:
+        for order in self.open_orders():
+            if symbol in (None, order.symbol) and not order.cancel_requested:
+                self.cancel(order.client_order_id)
+
+    def close(self, symbol: str, product: Product | str | None = None, *, reason: str = "close") -> None:
+        self._close(symbol, None if product is None else Product(product), reason)
+
+    def target(self, symbol: str, quantity: int, product: Product | str = Product.MIS) -> None:
+        self.targets.want(symbol, quantity, Product(product))
+
+    def subscribe(self, *symbols: str) -> None:
+        for symbol in symbols:
+            self.instruments.get(symbol)
+        self.muted -= set(symbols)
+        self.subscribed |= set(symbols)
+        self._watch(symbols, wanted=True)
+
+    def unsubscribe(self, *symbols: str) -> None:
+        self.muted |= set(symbols)
+        self.subscribed -= set(symbols)
+        self._watch(symbols, wanted=False)
+
+    def quantity_for(
+        self,
+        symbol: str,
+        *,
+        risk: Number | None = None,
+        stop: Number | None = None,
+        capital: Number | None = None,
+        price: Number | None = None,
+    ) -> int:
+        found = price if price is not None else self.last_price(symbol)
+        if found is None:
+            raise InvalidStrategy(f"quantity_for: no price of {symbol} yet: subscribe to it, or give price=...")
+        return quantity_for(self.instruments.get(symbol), found, risk=risk, stop=stop, capital=capital)
+
+    def last_price(self, symbol: str) -> Decimal | None:
+        found = self.quote(symbol)
+        return None if found is None else found.last_price
+
+    @property
+    def instruments(self) -> Contracts:
+        return self._contracts()
+
+    def at(
+        self, when: object, callback: TimerCall, *, late: bool = False, again: bool = False, name: str | None = None
+    ) -> None:
+        self.timers.at(when, callback, name, self._market_time, late=late, again=again)
+
+    def every(self, interval: timedelta, callback: TimerCall, *, name: str | None = None) -> None:
+        self.timers.every(interval, callback, name, self._market_time)
+
+    def square_off_at(self, when: object) -> None:
+        self.timers.at(when, AskingDesk._square_off, SQUARE_OFF, self._market_time, late=True, again=True)
+
+    def _square_off(self) -> None:
+        self.quiet_until = start_of_day(self.now) + DAY
+        self.targets.forget()
+        self._close(None, None, SQUARE_OFF)
+
+    def wants(self, tick: Tick) -> bool:
+        """Whether the strategy is told of it."""
+        if self.muted and tick.symbol in self.muted:
+            return False
+        return self.quiet_until is None or not self.is_quiet(tick.at)
+
+    def is_quiet(self, at: datetime) -> bool:
+        """Whether it is squared off for the rest of that day."""
+        if self.quiet_until is not None and at >= self.quiet_until:
+            self.quiet_until = None
+        return self.quiet_until is not None
+
+    def _ask(self, side: Side, symbol: str, quantity: int, terms: OrderTerms) -> ClientOrderId:
+        """Many differ from the one before in nothing but their name: the terms of those are not checked again."""
+        if terms.get("client_order_id"):
+            return self.place(intent_of(side, symbol, quantity, terms, TERMS, **self._own))
+        name, before = self._ids(), self._before.get(side)
+        if before is not None and before.is_like(symbol, quantity, terms) and is_free(name):
+            return self.place_named(before.intent, name)
+        intent = intent_of(side, symbol, quantity, terms, TERMS, **self._own, client_order_id=name)
+        self._before[side] = _Asked(symbol, quantity, terms, intent)
+        return self.place(intent)
+
+
+def guarded(strategy: str, callback: str, call: Callable[[], object]) -> None:
+    """Call a callback of somebody's code. Raises `StrategyFailed`, one line that says where it failed.
+
+    `sys.exit()` in there ends the strategy, not the program around it, which has orders to look after. Ctrl-C comes to
+    the main thread, and is nobody's failure.
+    """
+    try:
+        call()
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # whatever it may raise
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        frames = traceback.extract_tb(error.__traceback__)
+        where = ([frame for frame in frames if not _is_library(frame.filename)] or frames)[-1]
+        place = f"{Path(where.filename).name} line {where.lineno}"
+        said = explained(error) if isinstance(error, ValidationError) else error
+        words = f"{strategy}: {callback} failed at {place}: {type(error).__name__}: {said}"
+        raise StrategyFailed(words) from error
+
+
+def _is_library(file: str) -> bool:
+    """Whether it is of this project, of Python or of an installed package, and not of who is called."""
+    return any(Path(file).is_relative_to(place) for place in (PACKAGE, *LIBRARIES))

@@ -1,31 +1,29 @@
 """What is wrong with a whole account, said once when it begins and once when it is over."""
 
 import logging
-from collections.abc import Collection, Iterable
-from datetime import UTC, datetime, timedelta
+import time
+from collections.abc import Collection
+from datetime import UTC, datetime
 
-from activities.rollover import Gone, Rollover
-from trading.brokers.book import BrokerPosition
-from trading.brokers.broker import Broker
-from trading.errors import BookUnreadable, LoginNeeded
-from trading.ledger.alerts import alert
-from trading.ledger.database import Database
-from trading.ledger.delivery import carried
-from trading.ledger.funds import save_funds
-from trading.ledger.positions import Position
-from trading.ledger.reading import positions_of
-from trading.ledger.sweeping import Leak, sweep
-from trading.order import Account, BrokerOrderId
+from durable_orders.activities.missing_orders import Gone, MissingOrders, Overdue
+from durable_orders.trading.brokers.broker import Broker
+from durable_orders.trading.errors import BookUnreadable, LoginNeeded, WrongLogin
+from durable_orders.trading.ledger.alerts import alert
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.funds import save_funds
+from durable_orders.trading.ledger.sweeping import Leak, sweep
+from durable_orders.trading.orders.order import Account, BrokerOrderId
+from durable_orders.trading.reconciliation.whole_book import Reading
 
-COMPARE_EVERY = timedelta(seconds=60)
-"""Positions are compared this often; a difference counts only when it is seen twice, for they lag behind fills."""
+LOOK_EVERY = 60.0
+"""Seconds between two looks at what need not be seen at once."""
 
-READ_MARGIN_EVERY = timedelta(seconds=10)
+READ_MARGIN_EVERY = 10.0
+LAG = 5.0
+"""Seconds for which a book may lag behind what was received before it is told."""
+NOT_WHOLE = "the book"
 
 log = logging.getLogger(__name__)
-
-Net = dict[tuple[str, str], int]
-"""Signed quantity by symbol and product."""
 
 
 class Concerns:
@@ -36,22 +34,21 @@ class Concerns:
         account: Account,
         broker: Broker,
         database: Database,
-        rollover: Rollover | None = None,
+        missing: MissingOrders | None = None,
         *,
         reads_margin: bool = False,
     ) -> None:
         """`reads_margin` says whether a check of the guardian asks for the broker's margin."""
         self._account = account
-        self._rollover = rollover
-        self._is_of_one_day = rollover is not None and rollover.is_of_one_day
+        self._missing = missing
         self._reads_margin = reads_margin
-        self._margin_read_at: datetime | None = None
+        self._margin_read_at: float | None = None
+        self._not_whole = Overdue(LAG)
+        self._odd: set[str] = set()
         self._broker = broker
         self._database = database
         self._unreadable: type[BookUnreadable] | None = None
-        self._compared_at: datetime | None = None
-        self._difference: Net = {}
-        self._reported: Net = {}
+        self._looked_at: float | None = None
         self._leaks: set[Leak] = set()
 
     def book_was_not_read(self, error: BookUnreadable) -> None:
@@ -61,31 +58,39 @@ class Concerns:
         log.warning("the order book of %s cannot be read: %s", self._account, error)
         self._unreadable = type(error)
         words = "the broker's session has ended: orders wait for `durable-orders login`, up to their deadlines"
+        if isinstance(error, WrongLogin):
+            words = f"orders wait, and no book is read: {error}"
         self._alert(words if isinstance(error, LoginNeeded) else f"the order book cannot be read: {error}")
 
-    def book_was_read(self) -> bool:
-        """Whether trouble is over with this reading."""
+    def book_was_read(self, reading: Reading) -> bool:
+        """Whether trouble is over with this reading. One that is not whole is trouble if it stays so for some seconds:
+        what was just received may not be shown yet."""
+        self._tell_of_odd_rows(reading)
+        if reading.missing:
+            if self._not_whole.of([NOT_WHOLE]):
+                self.book_was_not_read(reading.what_is_missing)
+            return False
+        self._not_whole.begin_anew()
         over, self._unreadable = self._unreadable is not None, None
         if over:
             self._alert("the order book can be read again")
         return over
 
+    def _tell_of_odd_rows(self, reading: Reading) -> None:
+        for odd in reading.odd:
+            if odd.what not in self._odd:
+                self._odd.add(odd.what)
+                self._alert(f"{odd.what} at the broker is left out, its row is not understood: look at it there")
+
     def look_further(self, ids: Collection[BrokerOrderId]) -> list[Gone]:
-        """Now and then: read the margin, compare the positions, and look for orders of earlier days that the book, with
-        these ids, does not show.
-        """
-        now = datetime.now(UTC)
-        self._read_margin(now)
-        if self._compared_at is not None and now - self._compared_at < COMPARE_EVERY:
+        """Now and then: read the margin, and look for orders of earlier days that the book with these ids lacks."""
+        elapsed = time.monotonic()
+        self._read_margin(elapsed)
+        if self._looked_at is not None and elapsed - self._looked_at < LOOK_EVERY:
             return []
-        self._compared_at = now
+        self._looked_at = elapsed
         self.report_leaks()
-        gone = self._rollover.gone(ids, now) if self._rollover is not None else []
-        try:
-            self.compare_positions()
-        except BookUnreadable as error:
-            log.warning("the positions of %s cannot be compared now: %s", self._account, error)
-        return gone
+        return self._missing.of_earlier_days(ids, datetime.now(UTC)) if self._missing is not None else []
 
     def report_leaks(self) -> None:
         """What is reserved and should not be, or should be and is not: each once."""
@@ -94,38 +99,17 @@ class Concerns:
             self._alert(f"the reservations are wrong: {leak.order_id}: {leak.problem}")
         self._leaks = found
 
-    def _read_margin(self, now: datetime) -> None:
+    def _read_margin(self, elapsed: float) -> None:
         if not self._reads_margin:
             return
-        if self._margin_read_at is not None and now - self._margin_read_at < READ_MARGIN_EVERY:
+        if self._margin_read_at is not None and elapsed - self._margin_read_at < READ_MARGIN_EVERY:
             return
         try:
-            save_funds(self._database, self._account, self._broker.margins(), now)
+            save_funds(self._database, self._account, self._broker.margins(), datetime.now(UTC))
         except BookUnreadable as error:
             log.warning("the margin of %s cannot be read now: %s", self._account, error)
             return
-        self._margin_read_at = now
-
-    def compare_positions(self) -> None:
-        """The broker's net positions against the ledger's, without Kite's holdings. Raises `BookUnreadable`."""
-        theirs = _net(self._broker.positions())
-        with self._database.read() as connection:
-            ours = _net(positions_of(connection, self._account))
-            holdings = carried(connection, self._account, datetime.now(UTC)) if self._is_of_one_day else set()
-        difference = {
-            key: theirs.get(key, 0) - ours.get(key, 0)
-            for key in sorted((theirs.keys() | ours.keys()) - holdings)
-            if theirs.get(key, 0) != ours.get(key, 0)
-        }
-        if difference and difference == self._difference and difference != self._reported:
-            said = ", ".join(f"{symbol} {product} by {by:+}" for (symbol, product), by in difference.items())
-            self._alert(f"the broker's positions differ from the ledger's: {said}")
-            self._reported = difference
-        self._difference = difference
+        self._margin_read_at = elapsed
 
     def _alert(self, words: str) -> None:
         alert(self._database, self._account, words, datetime.now(UTC))
-
-
-def _net(positions: Iterable[BrokerPosition | Position]) -> Net:
-    return {(held.symbol, held.product.value): held.quantity for held in positions if held.quantity}

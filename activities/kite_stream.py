@@ -13,24 +13,15 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
-from activities.live_prices import LivePrices
-from trading.settings import Kite
-
-SILENT_SECONDS = 10.0
-"""Kite sends a heartbeat every couple of seconds; a socket that is silent for this long is dead, open or not."""
-REFUSED_SECONDS = 60.0
-"""Between attempts after a refused upgrade: Kite's free plan always refuses."""
-RETRY_SECONDS = 2.0
-TOKEN_SECONDS = 1.0
-"""How often a new login is looked for."""
+from durable_orders.activities.live_prices import LivePrices
+from durable_orders.trading.brokers.kite.socket import NO_LOGIN, SILENT_SECONDS, KiteSocket, Socket, Token
+from durable_orders.trading.config.settings import Kite
 
 log = logging.getLogger(__name__)
 
 Push = Callable[[], None]
-Token = Callable[[], str | None]
 
 
 class KiteStream:
@@ -58,53 +49,39 @@ class KiteStream:
                 log.error("port %s cannot be used, so no postback is heard (%s)", self._settings.postback_port, error)
             if self._prices is not None:
                 await stack.enter_async_context(_beside(self._prices.keep()))
-            async with aiohttp.ClientSession() as session:
-                while True:
-                    pause = await self._listen(session, push)
-                    await asyncio.sleep(pause)
+            await self._socket(push).listen()
 
-    async def _listen(self, session: aiohttp.ClientSession, push: Push) -> float:
-        """One connection, to its end. Returns how many seconds to wait before the next."""
-        token = self._token()
-        if token is None or self._settings.api_key is None:
-            return TOKEN_SECONDS
-        try:
-            query = {"api_key": self._settings.api_key, "access_token": token}
-            async with session.ws_connect(self._settings.ws_root, params=query, timeout=_close_quickly()) as socket:
-                push()  # whatever happened while nobody listened
-                self._speak_to(socket)
-                await self._receive(socket, token, push)
-        except aiohttp.WSServerHandshakeError as error:
-            log.warning("order updates are refused (HTTP %s); following by the book alone", error.status)
-            return await self._until_new_login(token, REFUSED_SECONDS)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            log.warning("order updates are interrupted (%s); following by the book", type(error).__name__)
-        finally:
-            self._speak_to(None)
-        return RETRY_SECONDS
+    def _socket(self, push: Push) -> KiteSocket:
+        async def opened(socket: Socket) -> None:
+            push()  # whatever happened while nobody listened
+            self._speak_to(socket)
 
-    def _speak_to(self, socket: aiohttp.ClientWebSocketResponse | None) -> None:
+        def text(said: str) -> None:
+            if _is_order(said):
+                push()
+
+        def binary(packet: bytes) -> None:
+            if self._prices is not None:
+                self._prices.hear(packet)
+
+        return KiteSocket(
+            self._settings,
+            self._token,
+            opened=opened,
+            closed=lambda: self._speak_to(None),
+            text=text,
+            binary=binary,
+            down=self._told,
+            silent_seconds=self._silent_seconds,
+        )
+
+    def _told(self, why: str) -> None:
+        if why != NO_LOGIN:  # the watch's own readings say that there is no login
+            log.warning("order updates are %s; following by the book alone", why)
+
+    def _speak_to(self, socket: Socket | None) -> None:
         if self._prices is not None:
             self._prices.speaking_to(socket)
-
-    async def _receive(self, socket: aiohttp.ClientWebSocketResponse, token: str, push: Push) -> None:
-        """Raises `TimeoutError` when the socket falls silent. Returns when it closes or a new login has come."""
-        while self._token() == token:
-            message = await socket.receive(timeout=self._silent_seconds)
-            if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR):
-                return
-            if message.type is aiohttp.WSMsgType.TEXT and _is_order(message.data):
-                push()
-            elif message.type is aiohttp.WSMsgType.BINARY and self._prices is not None:
-                self._prices.hear(message.data)
-
-    async def _until_new_login(self, token: str, seconds: float) -> float:
-        """Wait, but not longer than until somebody logs in."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self._token() == token:  # noqa: ASYNC110  (the login is a file that another process writes)
-                    await asyncio.sleep(TOKEN_SECONDS)
-        return 0.0
 
 
 @contextlib.asynccontextmanager
@@ -116,10 +93,6 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _close_quickly() -> aiohttp.ClientWSTimeout:
-    return aiohttp.ClientWSTimeout(ws_close=1.0)
 
 
 def _is_order(text: str) -> bool:

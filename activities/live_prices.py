@@ -5,21 +5,21 @@ are only put down as they come, so that an order update behind them is heard at 
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from trading.brokers.kite_ticks import ticks_in
-from trading.errors import BookUnreadable, LoginNeeded
-from trading.ledger.alerts import alert
-from trading.ledger.database import Database
-from trading.ledger.last_ticks import last_tick, save_ticks
-from trading.ledger.symbols import symbols_in_use
-from trading.market.instruments import Instruments
-from trading.market.ticks import Tick
+from durable_orders.trading.brokers.kite.socket import Sends, subscribe, unsubscribe
+from durable_orders.trading.brokers.kite.ticks import ticks_in
+from durable_orders.trading.errors import BookUnreadable, LoginNeeded
+from durable_orders.trading.ledger.alerts import alert
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.last_ticks import last_tick, save_ticks
+from durable_orders.trading.ledger.symbols import symbols_in_use
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.ticks import Tick
 
 SAVE_SECONDS = 1.0
 FRESH = timedelta(seconds=2)
@@ -36,10 +36,6 @@ Quotes = Callable[[Sequence[str]], list[Tick]]
 log = logging.getLogger(__name__)
 
 
-class Socket(Protocol):
-    async def send_str(self, data: str) -> None: ...
-
-
 class LivePrices:
     """One account's. `hear` and `speaking_to` are called in the event loop of `keep`; `ensure` from any thread."""
 
@@ -52,12 +48,12 @@ class LivePrices:
         self._quotes = quotes
         self._executor = executor
         self._latest: dict[str, Tick] = {}
-        self._socket: Socket | None = None
+        self._socket: Sends | None = None
         self._subscribed: set[int] = set()
         self._refused_at: datetime | None = None
         self._alerted = False
 
-    def speaking_to(self, socket: Socket | None) -> None:
+    def speaking_to(self, socket: Sends | None) -> None:
         """The socket that ticks come over from now on; `None` while there is none."""
         self._socket, self._subscribed = socket, set()
 
@@ -90,16 +86,15 @@ class LivePrices:
         if known is None or _now() - known.received_at > FRESH:
             self._ask([symbol])
 
-    async def _subscribe(self, socket: Socket, symbols: Iterable[str]) -> None:
+    async def _subscribe(self, socket: Sends, symbols: Iterable[str]) -> None:
         known = (self._instruments.get(symbol) for symbol in symbols)
         wanted = {instrument.instrument_token for instrument in known if instrument is not None}
         new, old = sorted(wanted - self._subscribed), sorted(self._subscribed - wanted)
         try:
             if new:
-                await socket.send_str(json.dumps({"a": "subscribe", "v": new}))
-                await socket.send_str(json.dumps({"a": "mode", "v": ["full", new]}))
+                await subscribe(socket, new)
             if old:
-                await socket.send_str(json.dumps({"a": "unsubscribe", "v": old}))
+                await unsubscribe(socket, old)
         except (OSError, RuntimeError):  # it was closed a moment ago, and whoever reads from it knows
             return
         if self._socket is socket:

@@ -2,29 +2,46 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio import activity
 
-from activities.looks import Absent, Found, Look, Unreadable
-from trading.brokers.book import BookReport
-from trading.brokers.broker import Broker
-from trading.errors import BookUnreadable, NotApproved
-from trading.events import Entry
-from trading.guardian.guardian import Guardian
-from trading.guardian.refusal_breaker import RefusalBreaker
-from trading.guardian.verdict import Refusal, Verdict
-from trading.ledger.accounts import last_book_read
-from trading.ledger.database import Database
-from trading.ledger.pacing import NO_LIMIT, Pacer, Turn
-from trading.ledger.recording import record_within
-from trading.order import Amendment, BrokerOrderId, Order
-from trading.outcome import Evidence, NotSent, Outcome, Refused, SessionExpired
+from durable_orders.activities.account_book import AccountBook
+from durable_orders.activities.positions import FRESH, PositionReader
+from durable_orders.trading.brokers.broker import Broker
+from durable_orders.trading.errors import AttemptUsed, BookUnreadable, LoginNeeded, NotApproved
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.guardian.refusal_breaker import RefusalBreaker
+from durable_orders.trading.ledger import attempts
+from durable_orders.trading.ledger.accounts import last_book_read
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.pacing import NO_LIMIT, Pacer, Turn
+from durable_orders.trading.ledger.recording import on_record, record_of_run
+from durable_orders.trading.orders.absence import rows_of, under_another_mark
+from durable_orders.trading.orders.approval import Approved
+from durable_orders.trading.orders.book import BookReport, BrokerOrder
+from durable_orders.trading.orders.events import Entry
+from durable_orders.trading.orders.lookup import Absent, Found, Look, Unreadable
+from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill, Mode, Order, is_closing
+from durable_orders.trading.orders.outcome import (
+    AT_THE_LIMIT,
+    ATTEMPT_USED,
+    Evidence,
+    Held,
+    NotSent,
+    Outcome,
+    Refused,
+    SessionExpired,
+    Unknown,
+)
+from durable_orders.trading.orders.record import OnRecord
+from durable_orders.trading.orders.verdict import Refusal, Verdict
 
 R = TypeVar("R")
 
@@ -47,22 +64,84 @@ class Beat:
     """When an activity began, and when it last said that it is alive."""
 
     def __init__(self, began: datetime) -> None:
-        self.began = self.at = began
+        self.began = began
+        self._at = began
+        self._was_missed = False
+
+    def heard(self) -> None:
+        """It says so now."""
+        self._was_missed = self.is_missed
+        self._at = now()
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether it did not for a while, at whatever time: the attempt may have been given up since, and a machine
+        that wakes up says that it is alive before anything else."""
+        return self._was_missed or now() - self._at > FRESH_BEAT
 
 
-AT_THE_LIMIT = NotSent(evidence=Evidence(message="the account's order requests are at their limit"), tried=False)
+OTHER_MARK = "sent by another home, or by this one before it was restored"
+HELD_BACK = NotSent(evidence=AT_THE_LIMIT, tried=False)
 
 
-def _held_back(place_by: datetime, beat: Beat) -> NotSent | None:
-    """Why a placement must not leave in this moment; `None` if it may."""
-    moment = now()
-    if moment > place_by:
-        words = f"its deadline {place_by.isoformat()} has passed"
-    elif moment - beat.at > FRESH_BEAT:
-        words = "the worker was held up before it could send"
-    else:
-        return None
+class PlacementLook:
+    """The `LastLook` of one placement: its deadline, whether its worker was held up, and what the account lets pass."""
+
+    def __init__(
+        self, order: Order, number: int, place_by: datetime, beat: Beat, guardian: Guardian, database: Database
+    ) -> None:
+        """`number` is that of the attempt."""
+        self.not_after = place_by
+        self.held: Held | None = None
+        """What it said against sending."""
+        self._order = order
+        self._number = number
+        self._beat = beat
+        self._guardian = guardian
+        self._database = database
+
+    @contextmanager
+    def leaving(self) -> Iterator[Held | None]:
+        """Alone in writing to the ledger for as long as it takes: a halt comes before, or after what has left."""
+        transaction = ExitStack()
+        try:
+            self.held = self.late() or self._stopped(transaction.enter_context(self._database.write()))
+        except SQLAlchemyError as error:
+            self.held = _no_ledger(error)
+        try:
+            yield self.held
+        finally:
+            with suppress(SQLAlchemyError):  # nothing was written, and what was sent must not lose its answer
+                transaction.close()
+
+    def late(self) -> NotSent | None:
+        if now() > self.not_after:
+            self.held = late = _not_now(f"its deadline {self.not_after.isoformat()} has passed")
+        elif self._beat.is_missed:
+            self.held = late = _not_now("the worker was held up before it could send")
+        else:
+            return None
+        return late
+
+    def _stopped(self, connection: sa.Connection) -> Held | None:
+        if (words := self._guardian.withheld(connection, self._order)) is not None:
+            return _not_approved(words)
+        if not attempts.stands(connection, self._order.order_id, self._number):
+            return _not_now("this attempt was given up before it could be sent")
+        return self.late()
+
+
+def _not_now(words: str) -> NotSent:
     return NotSent(evidence=Evidence(message=words), tried=False)
+
+
+def _not_approved(words: str) -> Refused:
+    return Refused(evidence=Evidence(message=words, error_type="NotApproved"))
+
+
+def _no_ledger(error: SQLAlchemyError) -> NotSent:
+    evidence = Evidence(message="the ledger could not be used", error_type=type(error).__name__)
+    return NotSent(evidence=evidence, tried=False)
 
 
 class OrderActivities:
@@ -77,12 +156,20 @@ class OrderActivities:
         pacer: Pacer | None = None,
         breaker: RefusalBreaker | None = None,
         placing: Executor | None = None,
+        cancelling: Executor | None = None,
         on_trip: Callable[[], None] = lambda: None,
         ensure_price: Callable[[str], None] = lambda _symbol: None,
+        *,
+        positions: PositionReader,
+        broker_redeems: bool = False,
+        book: AccountBook | None = None,
     ) -> None:
-        """`placing` runs placements, so that those which wait for their turn keep no cancel from a thread. `on_trip` is
-        called when a circuit breaker tripped; it may be called from any thread. `ensure_price` sees to it, before an
-        order or a change of one is checked, that its symbol has a last price if one can be had.
+        """`placing` runs placements and `cancelling` cancels: what waits for its turn or for the ledger keeps no cancel
+        from a thread. `on_trip` is called when a circuit breaker tripped; it may be called from any thread.
+        `ensure_price` sees to it, before an order or a change of one is checked, that its symbol has a last price if
+        one can be had. `positions` tells what the broker has, before what closes is sent. `broker_redeems` says whether
+        the broker redeems a permission itself, in the transaction in which it takes the order. `book` is the account's
+        own; without one, it is taken to be whole whatever it shows.
         """
         self._ensure_price = ensure_price
         self._broker = broker
@@ -90,9 +177,13 @@ class OrderActivities:
         self._database = database
         self._executor = executor
         self._placing = placing or executor
+        self._cancelling = cancelling or executor
         self._pacer = pacer
         self._breaker = breaker
         self._on_trip = on_trip
+        self._positions = positions
+        self._broker_redeems = broker_redeems
+        self._book = book or AccountBook(broker, database)
 
     @activity.defn
     def guard(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
@@ -107,13 +198,26 @@ class OrderActivities:
         return self._guardian.check_amendment(order, change)
 
     @activity.defn
-    def record(self, order: Order, entries: list[Entry], unsettled: bool) -> None:
-        """Write what happened into the ledger, with the breakers that it trips. Repeating it is harmless."""
+    def record(
+        self, order: Order, entries: list[Entry], unsettled: bool, attempt: int | None = None
+    ) -> OnRecord | None:
+        """Write what happened into the ledger, with the breakers that it trips. Repeating it is harmless.
+
+        Nothing is written where the ledger has more of the order than whoever says this: it gives that. `attempt` is
+        the last attempt to send it that they know of.
+        """
         with self._database.write() as connection:
-            booked = record_within(connection, order, entries, unsettled=unsettled)
+            known, booked = record_of_run(connection, order, entries, unsettled=unsettled, attempt=attempt)
             tripped = booked and self._guardian.breakers.after_fills(connection, order.account, now())
         if tripped:
             self._on_trip()
+        return known
+
+    @activity.defn
+    def recall(self, order_id: str) -> OnRecord | None:
+        """What the ledger has of the order; `None` for one that it does not know."""
+        with self._database.read() as connection:
+            return on_record(connection, order_id)
 
     @activity.defn
     def book_age(self, account: str) -> float | None:
@@ -123,27 +227,95 @@ class OrderActivities:
         return None if read_at is None else (now() - read_at).total_seconds()
 
     @activity.defn
-    async def place(self, order: Order, place_by: datetime) -> Outcome:
-        """Send the order to the broker, once. Never repeated by a retry policy: an answer that is lost is settled."""
-        beat = Beat(activity.info().started_time)
-        return await self._beating(lambda: self._place(order, place_by, beat), beat, self._placing)
+    async def place(self, order: Order, place_by: datetime, number: int = 1, proved: int = 0) -> Outcome:
+        """Send the order to the broker, once. Never repeated by a retry policy: an answer that is lost is settled.
 
-    def _place(self, order: Order, place_by: datetime, beat: Beat) -> Outcome:
-        """Everything that can hold a placement up comes first; the checks of its time come last, then it is sent."""
+        It is the attempt of that number, and it is proved that nothing came of any up to `proved`. Older histories
+        number no attempts.
+        """
+        beat = Beat(activity.info().started_time)
+        return await self._beating(lambda: self._place(order, place_by, number, proved, beat), beat, self._placing)
+
+    def _place(self, order: Order, place_by: datetime, number: int, proved: int, beat: Beat) -> Outcome:
+        try:
+            approved = self._guardian.permission(order, number, proved)
+            outcome = self._before_sending(order) or self._send(approved, number, place_by, beat)
+        except NotApproved as error:
+            return _not_approved(str(error))
+        except AttemptUsed as error:
+            return Unknown(evidence=Evidence(message=str(error), error_type=ATTEMPT_USED))
+        if approved.is_redeemed and isinstance(outcome, Refused | NotSent | SessionExpired):
+            return outcome.model_copy(update={"attempt": number})
+        return outcome
+
+    def _before_sending(self, order: Order) -> Outcome | None:
+        """What is answered without sending: while the book has not been read, since this worker began, or to an order
+        that it has shown. `None` for one that may be sent."""
+        try:
+            row = self._book.first.row_of(order) if self._book.first is not None else None
+        except LoginNeeded as error:
+            return SessionExpired(evidence=Evidence(message=str(error)))
+        except BookUnreadable as error:
+            return _not_now(f"nothing is sent before the broker's book was read: {error}")
+        except SQLAlchemyError as error:
+            return _no_ledger(error)
+        if row is None:
+            return None
+        words = f"the broker's book shows it, as {row.broker_order_id}"
+        if row.tag != order.tag:
+            return _not_approved(f"{words}, {OTHER_MARK}")
+        return Unknown(evidence=Evidence(message=words, error_type=ATTEMPT_USED))
+
+    def _send(self, approved: Approved, number: int, place_by: datetime, beat: Beat) -> Outcome:
+        """Everything that can hold a placement up comes first. The broker takes the last look, when it could leave.
+
+        Raises `NotApproved` and `AttemptUsed`.
+        """
+        look = PlacementLook(approved.draft, number, place_by, beat, self._guardian, self._database)
         with ExitStack() as until_answered:
             try:
-                approved = self._guardian.redeem(order)
-                in_turn = until_answered.enter_context(self._turn(min(beat.began + PATIENCE, place_by)))
-            except NotApproved as error:
-                return Refused(evidence=Evidence(message=str(error), error_type="NotApproved"))
+                in_turn = until_answered.enter_context(
+                    self._turn_to_place(approved, min(beat.began + PATIENCE, place_by))
+                )
             except SQLAlchemyError as error:
-                evidence = Evidence(message="the ledger could not be used", error_type=type(error).__name__)
-                return NotSent(evidence=evidence, tried=False)
-            held_back = _held_back(place_by, beat) if in_turn else AT_THE_LIMIT
-            if held_back is not None:
+                return _no_ledger(error)
+            if not in_turn:
+                return HELD_BACK
+            held = self._beyond_positions(approved.draft)
+            outcome = held or self._broker.place(approved, look)
+            if held is not None or look.held is not None:
                 in_turn.give_back()
-                return held_back
-            return self._sent(self._broker.place(approved))
+                return outcome
+            return self._sent(outcome)
+
+    def _beyond_positions(self, order: Order) -> Outcome | None:
+        """What is answered to a live order that may only close, where the broker's positions of this moment do not have
+        what it closes, or cannot be read: what was closed by hand, or by RMS, since it was sized is not sold again."""
+        if order.mode is not Mode.LIVE or not is_closing(order.client_order_id):
+            return None
+        try:
+            reading = self._positions.read()
+        except LoginNeeded as error:
+            return SessionExpired(evidence=Evidence(message=str(error)))
+        except BookUnreadable as error:
+            return _not_now(f"nothing is closed while the broker's positions cannot be read: {error}")
+        except SQLAlchemyError as error:
+            return _no_ledger(error)
+        if now() - reading.at > FRESH:
+            return _not_now("reading the broker's positions took too long")
+        has = reading.at_broker(order.symbol, order.product).closable
+        if -order.side.sign * has >= order.quantity:
+            return None
+        return _not_approved(f"it may only close, and the broker has {has} of {order.symbol} {order.product}")
+
+    def _turn_to_place(self, approved: Approved, until: datetime) -> AbstractContextManager[Turn]:
+        """The permission is redeemed with the turn, in one transaction, before anything of the order leaves."""
+        if self._pacer is not None:
+            return self._pacer.turn(patience=(until - now()).total_seconds(), redeem=approved.redeem)
+        if not self._broker_redeems:
+            with self._database.write() as connection:
+                approved.redeem(connection)
+        return nullcontext(NO_LIMIT)
 
     def _sent(self, outcome: Outcome) -> Outcome:
         """The answer, noted by the breaker. A breaker that cannot write must not lose an answer."""
@@ -161,21 +333,30 @@ class OrderActivities:
 
     def _look(self, order: Order) -> Look:
         try:
-            rows = self._broker.order_book()
-            mine = [
-                row for row in rows if order.broker_order_id in (None, row.broker_order_id) and row.tag == order.tag
-            ]
+            if self._book.first is not None and (told := self._book.first.tell(order)) is not None:
+                row, trades = told
+                return _found(order, row, trades)
+            reading = self._book.read()
+            mine = rows_of(order, reading.rows)
+            if not mine and reading.missing:
+                reading = self._book.read_whole()
+                mine = rows_of(order, reading.rows)
             if not mine:
-                return Absent(rows=len(rows))
-            fills = [fill for fill in self._broker.trades() if fill.broker_order_id == mine[0].broker_order_id]
+                return _absent(order, reading.rows)
+            trades = self._broker.trades()
         except BookUnreadable as error:
             return Unreadable(evidence=Evidence(message=str(error), error_type=type(error).__name__))
-        return Found(report=BookReport(row=mine[0], fills=tuple(fills)))
+        return _found(order, mine[0], trades)
 
     @activity.defn
     async def cancel(self, order: Order) -> Outcome:
-        """Ask the broker to cancel a working order."""
-        return await self._beating(lambda: self._in_turn(lambda: self._broker.cancel(_known(order)), urgent=True))
+        """Ask the broker to cancel a working order. It needs neither the ledger nor a thread that others wait in."""
+
+        def ask() -> Outcome:
+            self._changes(order)
+            return self._in_turn(lambda: self._broker.cancel(_known(order)), urgent=True)
+
+        return await self._beating(ask, executor=self._cancelling)
 
     @activity.defn
     async def modify(self, order: Order, change: Amendment) -> Outcome:
@@ -185,6 +366,7 @@ class OrderActivities:
     def _modify(self, order: Order, change: Amendment) -> Outcome:
         """What the guardian reserved for a change that was certainly not made is free again. If the ledger cannot be
         written, it stays reserved until the order's end: an answer must not be lost over it."""
+        self._changes(order)
         outcome = self._in_turn(lambda: self._broker.modify(_known(order), change))
         try:
             if isinstance(outcome, Refused | NotSent | SessionExpired):
@@ -193,9 +375,13 @@ class OrderActivities:
             log.exception("%s: the reservation for a change that was not made still stands", order.order_id)
         return outcome
 
+    def _changes(self, order: Order) -> None:
+        if self._book.first is not None:
+            self._book.first.is_outdated_for(order)
+
     def _in_turn(self, call: Callable[[], Outcome], *, urgent: bool = False) -> Outcome:
         with self._turn(now() + PATIENCE, urgent=urgent) as in_turn:
-            return call() if in_turn else AT_THE_LIMIT
+            return call() if in_turn else HELD_BACK
 
     def _turn(self, until: datetime, *, urgent: bool = False) -> AbstractContextManager[Turn]:
         """Whether it is an order request's turn, waited for until that moment at the latest."""
@@ -209,7 +395,7 @@ class OrderActivities:
         while not (await asyncio.wait({running}, timeout=HEARTBEAT_SECONDS))[0]:
             activity.heartbeat()
             if beat is not None:
-                beat.at = now()
+                beat.heard()
         return running.result()
 
     def at_the_broker(self) -> Sequence[Callable[..., object]]:
@@ -218,7 +404,21 @@ class OrderActivities:
 
     def local(self) -> Sequence[Callable[..., object]]:
         """What runs as local activities, beside the workflow."""
-        return (self.guard, self.guard_amendment, self.record, self.book_age)
+        return (self.guard, self.guard_amendment, self.record, self.recall, self.book_age)
+
+
+def _absent(order: Order, rows: Sequence[BrokerOrder]) -> Look:
+    """What rows tell that have none with the order's tag."""
+    if (alike := under_another_mark(order, rows)) is None:
+        return Absent(rows=len(rows))
+    return Unreadable(evidence=Evidence(message=f"the book shows {alike.broker_order_id}, {OTHER_MARK}"))
+
+
+def _found(order: Order, row: BrokerOrder, trades: Sequence[Fill]) -> Found:
+    """The row, and those of its trades that the order does not know."""
+    known = {fill.trade_id for fill in order.fills}
+    fills = [each for each in trades if each.broker_order_id == row.broker_order_id and each.trade_id not in known]
+    return Found(report=BookReport(row=row, fills=tuple(fills)))
 
 
 def _known(order: Order) -> BrokerOrderId:

@@ -6,8 +6,9 @@ from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from trading.brokers.paper_market import PaperMarket
-from trading.market.feeds import Timed
+from durable_orders.trading.exchange.paper_market import PaperMarket
+from durable_orders.trading.market.calendar import Session
+from durable_orders.trading.market.feeds import Timed
 
 CATCH_UP = 1.0
 """Seconds: a feed further behind than this (the machine slept) goes on from now instead of racing after the clock."""
@@ -22,6 +23,12 @@ class Audience(Protocol):
 
     async def ready(self) -> None:
         """Returns when the market may go on."""
+
+    def next_before(self, until: datetime, session: Session) -> datetime | None:
+        """The next moment before then for which the market's time is to stand still. `session` is the one of then."""
+
+    def passed(self, moment: datetime) -> None:
+        """It does."""
 
     def shown(self, timed: Timed) -> None:
         """The market has met this tick."""
@@ -58,16 +65,24 @@ class PaperFeed:
             due = max(due + timed.wait, loop.time() - CATCH_UP)
             await asyncio.sleep(max(due - loop.time(), 0))
             if self._audience is not None:
-                await self._audience.ready()
+                await self._pass_time(self._audience, timed.tick.at, timed.session)
             if await loop.run_in_executor(self._executor, self._play, timed):
                 push()
             if self._audience is not None:
                 self._audience.shown(timed)
                 if timed.is_last:
-                    await self._close(self._audience, push)
+                    await self._close(self._audience, timed.session, push)
 
-    async def _close(self, audience: Audience, push: Callable[[], None]) -> None:
+    async def _pass_time(self, audience: Audience, until: datetime, session: Session) -> None:
+        """Let the audience have each moment that it waits for, before the market's time is `until`."""
         await audience.ready()
+        while (moment := audience.next_before(until, session)) is not None:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._market.pass_time, moment)
+            audience.passed(moment)
+            await audience.ready()
+
+    async def _close(self, audience: Audience, session: Session, push: Callable[[], None]) -> None:
+        await self._pass_time(audience, session.closes, session)
         if await asyncio.get_running_loop().run_in_executor(self._executor, self._market.close_session):
             push()
         audience.closed()

@@ -6,26 +6,30 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from activities.rollover import Gone
-from trading.adoption import Stranger, adopted, kind_of
-from trading.brokers.book import BrokerOrder
-from trading.brokers.broker import Broker
-from trading.events import EVENT_OF, Entry, EventType
-from trading.guardian.breakers import DayBreakers
-from trading.ledger.alerts import alert
-from trading.ledger.database import Database
-from trading.ledger.pacing import NO_LIMIT, Pacer, Turn
-from trading.ledger.reading import OpenView, find_order, last_sequence
-from trading.ledger.recording import record_within
-from trading.lifecycle import Reported, Vanished, step
-from trading.narration import sentence
-from trading.order import Account, BrokerOrderId, Mode, Order, Status
-from trading.sighting import Sighting
+from durable_orders.activities.missing_orders import Gone
+from durable_orders.activities.other_homes import OtherHomes
+from durable_orders.trading.brokers.broker import Broker
+from durable_orders.trading.guardian.breakers import DayBreakers
+from durable_orders.trading.ledger.alerts import add_event
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.pacing import NO_LIMIT, Pacer, Turn
+from durable_orders.trading.ledger.reading import OpenView, find_order, last_sequence, views_for
+from durable_orders.trading.ledger.recording import record_within
+from durable_orders.trading.orders.book import BrokerOrder
+from durable_orders.trading.orders.events import EVENT_OF, Entry, EventType
+from durable_orders.trading.orders.lifecycle import Reported, Vanished, step
+from durable_orders.trading.orders.narration import sentence
+from durable_orders.trading.orders.order import Account, BrokerOrderId, Mode, Order, Status
+from durable_orders.trading.orders.tags import may_be_ours
+from durable_orders.trading.reconciliation.book_diff import Sighting, Views
+from durable_orders.trading.reconciliation.external_orders import Stranger, adopted, kind_of
 
 ALERTS = {
     Stranger.EXTERNAL: "found at the broker, not placed by this system",
     Stranger.TWIN: "a second order with the tag of {of}: it is cancelled, and booked if it filled",
 }
+OURS = "found at the broker under a tag as we make them, sent before a restore or by another home"
+"""Whether it is another home's, the account's own alert says."""
 LATE = "the broker took it after all, as {row}: it is cancelled, and booked if it filled"
 AFTER_THE_END = "reported by the broker after its end"
 PATIENCE = 5.0
@@ -46,7 +50,10 @@ class Strangers:
         database: Database,
         pacer: Pacer | None = None,
         breakers: DayBreakers | None = None,
+        others: OtherHomes | None = None,
     ) -> None:
+        """`others` notices rows that another home has sent."""
+        self._others = others
         self._account = account
         self._mode = mode
         self._broker = broker
@@ -56,20 +63,28 @@ class Strangers:
         self._unreadable: set[str] = set()
         self._dismissed: dict[BrokerOrderId, tuple[datetime, timedelta]] = {}
 
-    def adopt(self, sighting: Sighting, same_tag: OpenView | None) -> None:
-        """Take the row into the ledger as an order of its own; from then on it is followed there."""
-        kind = kind_of(sighting.row, same_tag)
-        if kind is None:
-            return
-        try:
-            order = adopted(sighting.row, kind, self._account, self._mode)
-        except ValueError as error:
-            self._report_once(sighting.row, error)
-            return
-        words = ALERTS[kind].format(of=same_tag.order_id if same_tag else "")
+    def adopt(self, sighting: Sighting) -> None:
+        """Take the row into the ledger as an order of its own; from then on it is followed there. An order of ours that
+        was recorded in this moment keeps its row."""
+        row = sighting.row
         with self._database.write() as connection:
+            tags, ids = {row.tag or ""}, {row.broker_order_id}
+            views = Views(views_for(connection, self._account, tags=tags, broker_order_ids=ids))
+            same_tag = views.with_tag(row)
+            kind = kind_of(row, same_tag)
+            if kind is None or views.owner(row) is not None:
+                return
+            try:
+                order = adopted(row, kind, self._account, self._mode, keeps_tag=same_tag is None)
+            except ValueError as error:
+                self._report_once(connection, row, error)
+                return
+            words = ALERTS[kind].format(of=same_tag.order_id if same_tag else "")
+            words = OURS if kind is Stranger.EXTERNAL and may_be_ours(row.tag) else words
             after = step(order, Reported(sighting.report), datetime.now(UTC))
             self._record(connection, order, after, words, EventType.ALERT)
+            if self._others is not None:
+                self._others.found(connection, row)
 
     def dismiss(self, row: BrokerOrder, view: OpenView) -> None:
         """Ask the broker to cancel a row that nobody wants; ever more seldom, until the book shows that it is done."""
@@ -124,11 +139,11 @@ class Strangers:
         if record_within(connection, after, [entry], unsettled=unsettled) and self._breakers is not None:
             self._breakers.after_fills(connection, self._account, datetime.now(UTC))
 
-    def _report_once(self, row: BrokerOrder, error: ValueError) -> None:
+    def _report_once(self, connection: sa.Connection, row: BrokerOrder, error: ValueError) -> None:
         if row.broker_order_id in self._unreadable:
             return
         self._unreadable.add(row.broker_order_id)
         words = (
             f"order {row.broker_order_id} at the broker cannot be adopted ({type(error).__name__}): look at it there"
         )
-        alert(self._database, self._account, words, datetime.now(UTC))
+        add_event(connection, self._account, EventType.ALERT, words, datetime.now(UTC))

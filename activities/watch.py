@@ -11,22 +11,30 @@ from typing import Protocol, TypeVar
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from activities.concerns import Concerns
-from activities.rollover import Gone, Rollover
-from activities.strangers import Strangers
-from trading.adoption import is_adopted, is_unwanted
-from trading.brokers.broker import Broker
-from trading.errors import BookUnreadable
-from trading.guardian.breakers import DayBreakers
-from trading.ledger.accounts import book_read
-from trading.ledger.database import Database
-from trading.ledger.pacing import Pacer
-from trading.ledger.reading import OpenView, open_views, views_for
-from trading.ledger.trips import Trip, told, untold
-from trading.order import Account, Mode, Status
-from trading.sighting import Sight, Sighting, Views, is_news
+from durable_orders.activities.account_book import AccountBook
+from durable_orders.activities.concerns import Concerns
+from durable_orders.activities.deliveries import Deliveries
+from durable_orders.activities.forgotten import Forgotten
+from durable_orders.activities.missing_orders import Gone, MissingOrders
+from durable_orders.activities.other_homes import OtherHomes
+from durable_orders.activities.physical_settlement import PhysicalDeliveries
+from durable_orders.activities.plan_prices import PlanPrices
+from durable_orders.activities.reconciling import PositionReconciliation
+from durable_orders.activities.strangers import Strangers
+from durable_orders.trading.brokers.broker import Broker
+from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.guardian.breakers import DayBreakers
+from durable_orders.trading.ledger.accounts import book_read
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.pacing import Pacer
+from durable_orders.trading.ledger.reading import OpenView, open_views, views_for
+from durable_orders.trading.ledger.trips import Trip, told, untold
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Account, BrokerOrderId, Mode, Status, is_adopted
+from durable_orders.trading.reconciliation.book_diff import Sight, Sighting, Views, is_news
+from durable_orders.trading.reconciliation.external_orders import is_unwanted
 
 R = TypeVar("R")
 
@@ -39,6 +47,8 @@ GRACE = timedelta(seconds=5)
 own patience with a placement that gives no sign of life. A row that comes in between has its task done again."""
 TRIPPED = "breaker_tripped"
 """The signal of the workflow that this activity belongs to."""
+TO_FLATTEN = "flatten_wanted"
+"""Another one."""
 SOON = 0.3
 """Seconds until the next reading, if the last one showed something that could not be dealt with yet."""
 
@@ -69,12 +79,29 @@ class WatchActivities:
         breakers: DayBreakers | None = None,
         *,
         reads_margin: bool = False,
+        book: AccountBook | None = None,
+        settle_window: float = 60.0,
+        others: OtherHomes | None = None,
+        positions: PositionReconciliation | None = None,
+        physical: PhysicalDeliveries | None = None,
     ) -> None:
-        """`interval` is in seconds; `reads_margin` says whether the guardian asks for the broker's margin."""
+        """`interval` and `settle_window` are in seconds; `reads_margin` says whether the guardian asks for the broker's
+        margin. `book` is the account's own; without one, it is taken to be whole whatever it shows. `others` notices
+        what another home has sent. Without `positions`, none are compared; without `physical`, nobody looks for
+        contracts that are about to be delivered.
+        """
         self._account = account
-        self._strangers = Strangers(account, mode, broker, database, pacer, breakers)
-        self._rollover = Rollover(account, mode, database)
-        self._concerns = Concerns(account, broker, database, self._rollover, reads_margin=reads_margin)
+        self._book = book or AccountBook(broker, database)
+        self._strangers = Strangers(account, mode, broker, database, pacer, breakers, others)
+        self._missing = MissingOrders(account, mode, database, settle_window)
+        self._ends: dict[BrokerOrderId, Sighting] = {}
+        self._concerns = Concerns(account, broker, database, self._missing, reads_margin=reads_margin)
+        self.after_fills = breakers.after_fills if breakers is not None else None
+        self._forgotten = Forgotten(account, client, database, executor, self.after_fills)
+        self._deliveries = Deliveries(account, client, database, self._strangers, executor)
+        self._plan_prices = PlanPrices(account, database, client, executor)
+        self._positions = positions
+        self._physical = physical
         self._broker = broker
         self._database = database
         self._client = client
@@ -100,8 +127,9 @@ class WatchActivities:
             raise ApplicationError(f"this worker serves {self._account}, not {account}", non_retryable=True)
         pushed = asyncio.Event()
         loop = asyncio.get_running_loop()
-        self._push = lambda: _set(loop, pushed)
-        helpers = [asyncio.create_task(self._beat()), asyncio.create_task(self._stream.run(pushed.set))]
+        push = self._push = lambda: _set(loop, pushed)
+        running = (self._beat(), self._stream.run(pushed.set), self._plan_prices.run())
+        helpers = [asyncio.create_task(helper) for helper in running]
         watching = asyncio.create_task(self._watch(pushed))
         stopping = {asyncio.create_task(stop) for stop in (activity.wait_for_worker_shutdown(), self._leaving.wait())}
         every = [watching, *stopping, *helpers]
@@ -112,7 +140,8 @@ class WatchActivities:
             if stopping & done:
                 raise ApplicationError("handing over: the worker stops", category=ApplicationErrorCategory.BENIGN)
         finally:
-            self._push = lambda: None
+            if self._push is push:  # and not that of a watch which has begun meanwhile
+                self._push = lambda: None
             for task in every:
                 task.cancel()
             await asyncio.gather(*every, return_exceptions=True)
@@ -130,8 +159,10 @@ class WatchActivities:
             try:
                 await self.look(sight)
             except BookUnreadable as error:
+                self._missing.book_was_not_read()
                 await self._run(lambda reason=error: self._concerns.book_was_not_read(reason))  # type: ignore[misc]
             await self.report_trips()
+            await self.close_before_delivery()
             try:
                 await asyncio.wait_for(pushed.wait(), min(SOON, self._interval) if self._look_soon else self._interval)
             except TimeoutError:
@@ -142,15 +173,31 @@ class WatchActivities:
 
         Raises `BookUnreadable`.
         """
-        rows = await self._run(self._broker.order_book)
-        changed = sight.changed(rows, await self._run(self._broker.trades))
-        await self._run(lambda: book_read(self._database, self._account, datetime.now(UTC)))
-        told = await self._tell_all(sight, changed)
-        if await self._run(self._concerns.book_was_read):
+        reading = await self._run(self._book.read)
+        trades = await self._run(self._broker.trades)
+        changed = sight.changed(reading.rows, trades)
+        self._note_ends(changed)
+        sight.forget(each.broker_order_id for each in reading.missing)
+        if not reading.missing:
+            await self._run(lambda: book_read(self._database, self._account, datetime.now(UTC)))
+        told = await self._tell_all(sight, changed, is_whole=not reading.missing)
+        await self.report_gone(await self._run(lambda: self._missing.of_today(reading, self._ends)))
+        if await self._run(lambda: self._concerns.book_was_read(reading)):
             await self._wake_all()
-        ids = {row.broker_order_id for row in rows}
-        await self.report_gone(await self._run(lambda: self._concerns.look_further(ids)))
+        if not reading.missing:
+            ids = {row.broker_order_id for row in reading.rows}
+            await self.report_gone(await self._run(lambda: self._concerns.look_further(ids)))
+            if (positions := self._positions) is not None:
+                await self._run(lambda: positions.look(reading.rows, trades))
         return told
+
+    def _note_ends(self, changed: Sequence[Sighting]) -> None:
+        """Each is looked at again after a settle window: by then the ledger must have it."""
+        for sighting in changed:
+            if sighting.row.state is BookState.WORKING:
+                self._ends.pop(sighting.row.broker_order_id, None)
+            else:
+                self._ends[sighting.row.broker_order_id] = sighting
 
     async def report_trips(self) -> None:
         """Tell the account's watch workflow of breakers that tripped: at least once each."""
@@ -166,16 +213,34 @@ class WatchActivities:
             return
         await self._run(lambda: told(self._database, trips, datetime.now(UTC)))
 
+    async def close_before_delivery(self) -> None:
+        """Tell the account's watch workflow of contracts that are to be closed before their delivery."""
+        if (physical := self._physical) is None:
+            return
+        watch = self._client.get_workflow_handle(activity.info().workflow_id or "")
+        for request in await self._run(physical.look):
+            try:
+                await watch.signal(TO_FLATTEN, request)
+            except RPCError as error:
+                log.warning("the watch could not be asked to close %s, and will be: %s", request.symbol, error.message)
+                return
+            physical.asked(request)
+
     def _untold(self) -> list[Trip]:
         with self._database.read() as connection:
             return untold(connection, self._account)
 
-    async def _tell_all(self, sight: Sight, changed: list[Sighting]) -> int:
+    async def _tell_all(self, sight: Sight, changed: list[Sighting], *, is_whole: bool) -> int:
+        """Of a book that is not whole, only what is known to be ours is told: it may be another user's."""
         if not changed:
             return 0
         views = await self._run(lambda: self._views(changed))
         limit = asyncio.Semaphore(SIGNALS_AT_ONCE)
-        return sum(await asyncio.gather(*(self._tell(sight, sighting, views, limit) for sighting in changed)))
+        known = [each for each in changed if is_whole or views.owner(each.row) is not None]
+        waiting = await self._forgotten.waits_for(each for each in known if views.is_strange(each.row))
+        self._look_soon = self._look_soon or bool(waiting)
+        known = [each for each in known if each.row.broker_order_id not in waiting]
+        return sum(await asyncio.gather(*(self._tell(sight, sighting, views, limit) for sighting in known)))
 
     async def _wake_all(self) -> None:
         """Trouble is over: orders that wait to be sent, or for the book, need not wait for their next attempt."""
@@ -202,10 +267,10 @@ class WatchActivities:
         """Deal with one changed row; it counts as settled only when nothing about it is left to do."""
         row, view = sighting.row, views.owner(sighting.row)
         if view is None:
-            await self._run(lambda: self._strangers.adopt(sighting, views.with_tag(row)))
+            await self._run(lambda: self._strangers.adopt(sighting))
             self._look_soon = self._look_soon or views.with_tag(row) is not None  # a twin is to be cancelled
             return False
-        if view.status is Status.PENDING and datetime.now(UTC) - row.placed_at < GRACE:
+        if view.status is Status.PENDING and abs(datetime.now(UTC) - row.placed_at) < GRACE:
             self._look_soon = True
             return False
         unwanted = is_unwanted(row, view)
@@ -213,38 +278,21 @@ class WatchActivities:
             await self._run(lambda: self._strangers.dismiss(row, view))
         news = is_news(view, sighting)
         async with limit:
-            if news and not await self._deliver(view, sighting):
+            again = self._forgotten.was_told_of(sighting)
+            if news and not await self._deliveries.report(view, sighting, in_full=again):
                 return False
+        if news and not is_adopted(view.order_id):
+            await self._forgotten.told(view.order_id, sighting)
         # Until the order has an id, a second row with its tag may still turn up; what is unwanted must be seen to go.
         if view.broker_order_id is not None and not unwanted:
             sight.settle(sighting)
         return news
 
-    async def _deliver(self, view: OpenView, sighting: Sighting) -> bool:
-        try:
-            if not is_adopted(view):
-                await self._client.get_workflow_handle(view.order_id).signal("report", sighting.report)
-                return True
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                log.warning("%s could not be told of a change, and will be: %s", view.order_id, error.message)
-                return False
-        await self._run(lambda: self._strangers.book(view, sighting))
-        return True
-
     async def report_gone(self, orders: Sequence[Gone]) -> None:
-        """Tell orders that the book of their day is over. One that could not be told is found missing again."""
+        """Tell orders that the book does not show them, or does not prove their end. What could not be told is found
+        again."""
         for gone in orders:
-            try:
-                if not is_adopted(gone.view):
-                    handle = self._client.get_workflow_handle(gone.view.order_id)
-                    await handle.signal("gone", args=[gone.words, gone.amended])
-                    continue
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    log.warning("%s could not be told, and will be: %s", gone.view.order_id, error.message)
-                    continue
-            await self._run(lambda lost=gone: self._strangers.lose(lost))  # type: ignore[misc]
+            await self._deliveries.gone(gone)
 
     async def _run(self, call: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)

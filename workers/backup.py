@@ -12,10 +12,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from trading.errors import HomeUnusable, LedgerUnusable, RefusedError
-from trading.order import Frozen
-from trading.settings import Settings
-from workers.home import SETTINGS_FILE, Home
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import HomeUnusable, LedgerUnusable, RefusedError
+from durable_orders.trading.orders.order import Frozen
+from durable_orders.workers.home import SETTINGS_FILE, Home
 
 HALF = ".half"
 """At the end of the name of a backup that is not whole yet."""
@@ -53,7 +53,7 @@ def back_up(home: Home, settings: Settings, directory: Path) -> Backup:
         left_out = _fill(half, home, settings)
         copied = sorted(half.iterdir())
         if not copied:
-            raise RefusedError(f"home {home.path}: there is nothing to back up")
+            raise RefusedError(f"home {home.path}: there is nothing to back up; `durable-orders up` starts one")
         for file in copied:
             _to_disk(file)
         half.replace(directory)

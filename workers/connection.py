@@ -1,22 +1,34 @@
 """The way to the Temporal server: Temporal's own environment configuration, else this home's embedded server."""
 
-from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
+import os
 
-from trading.errors import ServerUnreachable
-from workers.home import Home
-from workers.payloads import data_converter
-from workers.server import is_there
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+
+from durable_orders.trading.errors import InvalidSettings, ServerUnreachable
+from durable_orders.workers.home import Home
+from durable_orders.workers.payloads import data_converter
+from durable_orders.workers.server import is_there
 
 
 def configured_server() -> str | None:
     """The server that `TEMPORAL_ADDRESS` or a profile of Temporal's environment configuration names."""
-    return ClientConfig.load_client_connect_config().get("target_host")
+    return _environment().get("target_host")
+
+
+def _environment() -> ClientConnectConfig:
+    """Raises `InvalidSettings` for a profile that does not exist or a file that cannot be read."""
+    try:
+        return ClientConfig.load_client_connect_config()
+    except RuntimeError as error:
+        named = os.environ.get("TEMPORAL_PROFILE")
+        what = f"TEMPORAL_PROFILE={named}" if named else "Temporal's environment configuration"
+        raise InvalidSettings(f"{what}: {error}") from None
 
 
 async def connect(home: Home) -> Client:
     """A client whose payloads are Pydantic. Raises `ServerUnreachable`, which says what to start."""
-    config = ClientConfig.load_client_connect_config()
+    config = _environment()
     address = home.address()
     hint = "is TEMPORAL_ADDRESS right?"
     if "target_host" not in config:

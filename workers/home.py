@@ -3,16 +3,23 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
-from trading.errors import HomeUnusable, InvalidSettings
-from trading.settings import Settings
+from durable_orders.trading.charges.contracts import underlying_of, use_sizes
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import HomeUnusable, InvalidSettings
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.migrate import open_database
 
 DEFAULT_HOME = Path(".durable-orders")
 SETTINGS_FILE = "durable-orders.yaml"
+UP_LOCK = "up.lock"
+LOCK_TRIES, LOCK_EVERY = 5, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +79,87 @@ class Home:
         return self
 
     def settings(self, config: Path | None = None) -> Settings:
-        """`--config`, else the home's own file if there is one. Raises `InvalidSettings`."""
+        """`--config`, else what `up` was last started with, else the home's own file if there is one; over it the
+        environment. A rehearsal's home goes by its own file alone: all else may name an account of real money.
+
+        Raises `InvalidSettings`, `HomeUnusable`.
+        """
+        if self.rehearsal_mark.exists():
+            return self._used(Settings.load(self.path / SETTINGS_FILE, {}))
         if config is not None and not config.is_file():
             raise InvalidSettings(f"{config}: no such settings file")
+        followed = config or self.followed_config()
+        if followed is not None and not followed.is_file():
+            words = f"{followed}: `up` was started with this settings file, and it is gone; name one with --config"
+            raise InvalidSettings(words)
         own = self.path / SETTINGS_FILE
-        return Settings.load(config or (own if own.is_file() else None))
+        return self._used(Settings.load(followed or (own if own.is_file() else None)))
+
+    def _used(self, settings: Settings) -> Settings:
+        use_sizes(self.contract_sizes(), settings.market.contract_sizes)
+        return settings
+
+    @property
+    def rehearsal_mark(self) -> Path:
+        """A file that only the home of a rehearsal has."""
+        return self.path / "rehearsal"
+
+    @property
+    def sizes_file(self) -> Path:
+        return self.path / "contract-sizes.json"
+
+    def contract_sizes(self) -> dict[str, int]:
+        """What Kite's positions have told: units of the price that one lot is. What cannot be read was never told."""
+        try:
+            told = json.loads(self.sizes_file.read_text(encoding="utf-8"))
+            return {key: int(size) for key, size in told.items() if underlying_of(key) and int(size) > 0}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def learn_sizes(self, settings: Settings, told: Mapping[str, int]) -> dict[str, int]:
+        """Keep what is new of them, and give that. Raises `HomeUnusable` if it cannot be kept."""
+        known = self.contract_sizes()
+        fresh = {key: size for key, size in told.items() if known.get(key) != size}
+        if fresh:
+            self._save(self.sizes_file, known | fresh)
+            use_sizes(known | fresh, settings.market.contract_sizes)
+        return fresh
+
+    @property
+    def config_file(self) -> Path:
+        """Which settings file `up` was last started with, if it was not the home's own."""
+        return self.path / "config.json"
+
+    def followed_config(self) -> Path | None:
+        """Raises `InvalidSettings` for a file that does not say it: another account would be taken for this one."""
+        try:
+            return Path(json.loads(self.config_file.read_text(encoding="utf-8"))["config"])
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise HomeUnusable(f"home {self.path}: cannot be read ({error.strerror})") from None
+        except (ValueError, TypeError, KeyError):
+            raise InvalidSettings(f"{self.config_file}: does not name a settings file; delete it") from None
+
+    def follow_config(self, config: Path | None) -> None:
+        """From now on every command in this home goes by this settings file. `None` leaves it as it is; the home's own
+        file, named, ends it."""
+        if config is None:
+            return
+        if config.resolve() == (self.path / SETTINGS_FILE).resolve():
+            self.config_file.unlink(missing_ok=True)
+        else:
+            self._save(self.config_file, {"config": str(config.resolve())})
+
+    def ledger(self, settings: Settings) -> Database:
+        """The ledger, which a worker has made. An empty directory is not an empty account.
+
+        Raises `HomeUnusable` where there is none, `LedgerUnusable` where it cannot be opened.
+        """
+        if settings.ledger.url is None and not self.ledger_db.is_file():
+            what = "nothing was started in it yet" if self.path.is_dir() else "there is none"
+            raise HomeUnusable(f"home {self.path}: {what}; `durable-orders up` starts one, --home names another")
+        return open_database(self.ledger_url(settings))
 
     def ledger_url(self, settings: Settings) -> str:
         return settings.ledger.url or f"sqlite:///{self.ledger_db.resolve()}"
@@ -89,9 +172,12 @@ class Home:
             return None
 
     def save_address(self, address: ServerAddress) -> None:
-        half = self.address_file.with_suffix(".tmp")
-        half.write_text(json.dumps(asdict(address)), encoding="utf-8")
-        half.replace(self.address_file)
+        self._save(self.address_file, asdict(address))
+
+    def _save(self, file: Path, content: Mapping[str, object]) -> None:
+        half = file.with_suffix(".tmp")
+        half.write_text(json.dumps(content), encoding="utf-8")
+        half.replace(file)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -99,8 +185,20 @@ class Home:
 
         Raises `HomeUnusable` if another process has it.
         """
-        with self._held("up.lock", "already up"):
+        with self._held(UP_LOCK, "already up"):
             yield
+
+    def holder(self) -> int | None:
+        """The process of the `up` that holds the home; `None` if none does."""
+        try:
+            with (self.path / UP_LOCK).open(encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None
+        except BlockingIOError:
+            said = (self.path / UP_LOCK).read_text(encoding="utf-8")
+            return int(said) if said.isdecimal() else None
+        except OSError:
+            return None
 
     @contextmanager
     def running(self, strategy: str) -> Iterator[None]:
@@ -109,11 +207,15 @@ class Home:
             yield
 
     @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Hold the news in the same way: two would tell everything twice."""
+        with self._held("notify.lock", "news is already told"):
+            yield
+
+    @contextmanager
     def _held(self, name: str, otherwise: str) -> Iterator[None]:
         with (self.path / name).open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not self._lock(file):
                 file.seek(0)
                 holder = file.read().strip() or "another process"
                 raise HomeUnusable(f"home {self.path}: {otherwise} (process {holder})") from None
@@ -121,3 +223,15 @@ class Home:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+    @staticmethod
+    def _lock(file: TextIO) -> bool:
+        """Whether the lock was free; asked a few times, as whoever only looks (`holder`) has it for a moment."""
+        for _ in range(LOCK_TRIES):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(LOCK_EVERY)
+            else:
+                return True
+        return False

@@ -1,49 +1,75 @@
 """Builds the real parts of one account out of its settings. Nothing else knows which class stands behind what."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 
-from activities.orders import OrderActivities
-from activities.paper_feed import ATTENDED, Audience, PaperFeed
-from activities.unwinding import UnwindingActivities
-from activities.watch import Stream, WatchActivities
-from trading.brokers.broker import Broker
-from trading.brokers.dry_run import DryRun
-from trading.brokers.paper import PaperBroker
-from trading.brokers.paper_market import PaperMarket
-from trading.errors import InvalidSettings
-from trading.guardian.guardian import Guardian
-from trading.guardian.hours import OpenHours, listing_of
-from trading.guardian.refusal_breaker import RefusalBreaker
-from trading.ledger.database import Database
-from trading.ledger.migrate import open_database
-from trading.ledger.pacing import READS_PER_SECOND, Pacer
-from trading.ledger.tables import exchange_markets
-from trading.market.calendar import SessionCalendar, calendar_of
-from trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
-from trading.market.instruments import Instruments
-from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
-from trading.market.tick_files import read_ticks
-from trading.order import Account, Mode
-from trading.settings import Feed, Settings
-from trading.settings import Guardian as GuardianSettings
-from workers.home import Home
-from workers.instruments import instruments_of
+from durable_orders.activities.account_book import AccountBook
+from durable_orders.activities.day_close import DayClose
+from durable_orders.activities.day_closing import DayClosing
+from durable_orders.activities.exit_quotes import ExitQuotes
+from durable_orders.activities.flatten import FlattenActivities
+from durable_orders.activities.orders import OrderActivities
+from durable_orders.activities.other_homes import OtherHomes
+from durable_orders.activities.paper_feed import ATTENDED, Audience, PaperFeed
+from durable_orders.activities.physical_settlement import PhysicalDeliveries
+from durable_orders.activities.plans import PlanActivities
+from durable_orders.activities.positions import PositionReader
+from durable_orders.activities.reconciling import PositionReconciliation
+from durable_orders.activities.tradebook_close import TradebookClose
+from durable_orders.activities.watch import Stream, WatchActivities
+from durable_orders.trading.brokers.broker import Broker, ContractNotes
+from durable_orders.trading.brokers.dry_run import DryRun
+from durable_orders.trading.config.settings import Calendar, Feed, Settings
+from durable_orders.trading.config.settings import Guardian as GuardianSettings
+from durable_orders.trading.errors import InvalidSettings, LedgerUnusable, WrongAccount
+from durable_orders.trading.exchange.paper_broker import PaperBroker
+from durable_orders.trading.exchange.paper_market import PaperMarket
+from durable_orders.trading.exchange.store import read_market
+from durable_orders.trading.guardian.guardian import Guardian, SessionEnd
+from durable_orders.trading.guardian.refusal_breaker import RefusalBreaker
+from durable_orders.trading.ledger.alerts import alert
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.homes import fix_mark
+from durable_orders.trading.ledger.identity import fix_mode, fix_user, must_be_user
+from durable_orders.trading.ledger.migrate import cause_of, open_database
+from durable_orders.trading.ledger.pacing import READS_PER_SECOND, Pacer
+from durable_orders.trading.market.calendar import SessionSource
+from durable_orders.trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
+from durable_orders.trading.market.hours import listing_of
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.rules import ExchangeRules
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
+from durable_orders.trading.market.tick_files import read_ticks
+from durable_orders.trading.orders.order import Account, Mode, Order
+from durable_orders.trading.reconciliation.expiries import Expiries
+from durable_orders.trading.reconciliation.whole_book import ReceivedToday
+from durable_orders.workers.home import Home
+from durable_orders.workers.instruments import Master, instruments_of
 
 if TYPE_CHECKING:
-    from trading.brokers.kite import KiteBroker
+    from durable_orders.trading.brokers.kite.broker import KiteBroker
+    from durable_orders.trading.brokers.kite.session_user import MustBe
 
 THREADS = 64
 """Blocking calls at once: broker calls and ledger transactions of one account."""
+CANCELLING_THREADS = 16
+"""Cancels of a live account at once."""
 PLACING_THREADS = 16
 """Placements of a live account at once: most of them wait for their turn among its ten requests a second."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +81,15 @@ class Parts:
     instruments: Instruments
     orders: OrderActivities
     watch: WatchActivities
-    unwinding: UnwindingActivities
+    flatten: FlattenActivities
+    plans: PlanActivities
     executor: ThreadPoolExecutor
+    closing: DayClosing | None = None
+    """Of a live account: what closes its days."""
+    mark: str | None = None
+    """The home's, of a live account."""
+    master: Master | None = None
+    """What renews the instruments while the worker runs."""
 
 
 def now() -> datetime:
@@ -68,21 +101,30 @@ def build(
 ) -> Parts:
     """Raises what the files behind the settings are found to be worth: `InvalidTicks`, `LedgerUnusable` and so on.
 
-    A live account is only built where both its settings and the caller say so: `InvalidSettings` otherwise. The feed of
+    A live account is only built where both its settings and the caller say so: `InvalidSettings` otherwise; and one of
+    the other mode never: `WrongAccount`. The feed of
     a paper account waits for its `audience`.
     """
     must_agree(settings, live)
     settings = settings if audience is None else _attended(settings)
-    calendar = calendar_of(settings.market.calendar)
-    instruments = instruments_of(home, settings)
+    master = Master(home, settings)
+    instruments = master.instruments
+    sessions = InstrumentSessions(settings.market, instruments)
     executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
     if live:
-        edge = _live_edge(home, settings, instruments, executor)
+        edge = _live_edge(home, settings, sessions, instruments, executor)
     else:
-        edge = _paper_edge(home, settings, calendar, instruments, executor, audience)
-    database, broker, stream, ensure_price = edge
+        edge = _paper_edge(home, settings, sessions, instruments, executor, audience)
+    database, broker, stream, ensure_price, book, others = edge
+
+    def ensure(symbol: str) -> None:
+        master.ensure(symbol)
+        ensure_price(symbol)
+
     account = Account(settings.account)
-    guardian = Guardian(database, instruments, settings, session_end(account, calendar), now)
+    mark = others.mark if others is not None else None
+    session = session_end(account, sessions, _speed(settings, audience))
+    guardian = Guardian(database, instruments, settings, session, now, mark=mark)
     commands: Broker = DryRun(broker) if settings.execution.dry_run else broker
     interval = settings.placing.reconciliation_interval
     limits = settings.execution.live
@@ -91,16 +133,42 @@ def build(
     response = settings.guardian.on_trip
     breaker = RefusalBreaker(database, account, limits.identical_refusals, response) if sends else None
     mode, breakers = settings.execution.mode, guardian.breakers
+    positions = PositionReader(account, commands, database)
     watch = WatchActivities(
         *(account, mode, commands, database, client, stream, interval, executor, pacer, breakers),
         reads_margin=settings.guardian.require_margin and settings.guardian.enabled is not False,
+        book=book,
+        settle_window=settings.placing.settle_window,
+        others=others,
+        positions=_reconciliation(settings, positions, database, Expiries(instruments, sessions)),
+        physical=PhysicalDeliveries(settings, database, instruments, sessions, now),
     )
     placing = ThreadPoolExecutor(PLACING_THREADS, thread_name_prefix="placing") if sends else executor
+    cancelling = ThreadPoolExecutor(CANCELLING_THREADS, thread_name_prefix="cancelling") if sends else executor
     orders = OrderActivities(
-        *(commands, guardian, database, executor, pacer, breaker, placing, watch.look_now, ensure_price)
+        *(commands, guardian, database, executor, pacer, breaker, placing, cancelling, watch.look_now, ensure),
+        positions=positions,
+        broker_redeems=not live,
+        book=book,
     )
-    unwinding = UnwindingActivities(settings, database, instruments)
-    return Parts(settings, database, instruments, orders, watch, unwinding, executor)
+    rules = ExchangeRules(instruments.get, sessions, settings.guardian)
+    quotes = ExitQuotes(settings, instruments, sessions, rules)
+    flatten = FlattenActivities(settings, database, client, positions, quotes)
+    plans = PlanActivities(settings, database, guardian, instruments, sessions, positions, ensure)
+    closing = DayClosing(account, database, lambda: day_close_of(home, settings, database)) if live else None
+    return Parts(settings, database, instruments, orders, watch, flatten, plans, executor, closing, mark, master)
+
+
+def _reconciliation(
+    settings: Settings, positions: PositionReader, database: Database, expiries: Expiries
+) -> PositionReconciliation:
+    return PositionReconciliation(
+        *(Account(settings.account), database, positions),
+        is_of_one_day=settings.execution.mode is Mode.LIVE,
+        window=settings.placing.positions_window,
+        interval=settings.placing.reconciliation_interval,
+        expiries=expiries,
+    )
 
 
 def _attended(settings: Settings) -> Settings:
@@ -118,64 +186,102 @@ def must_agree(settings: Settings, live: bool) -> None:
         raise InvalidSettings("execution.mode: is live, and --live was not given; live trading needs both")
 
 
-Edge = tuple[Database, Broker, Stream, Callable[[str], None]]
-"""The last of them sees to it that a symbol has a last price."""
+Edge = tuple[Database, Broker, Stream, Callable[[str], None], AccountBook, OtherHomes | None]
+"""The fourth sees to it that a symbol has a last price."""
+
+
+def _opened(home: Home, settings: Settings) -> Database:
+    """The ledger, in which the account is of the settings' mode, and has a mark if it is live."""
+    database = open_database(home.ledger_url(settings))
+    try:
+        fix_mode(database, settings.account, settings.execution.mode, now())
+        if settings.execution.mode is Mode.LIVE:
+            fix_mark(database, settings.account, now())
+    except WrongAccount:
+        database.close()
+        raise
+    except SQLAlchemyError as error:  # it is locked, or the disk is full
+        database.close()
+        raise LedgerUnusable(f"ledger {database.place}: {cause_of(error, database.url)}") from None
+    return database
 
 
 def _paper_edge(
     home: Home,
     settings: Settings,
-    calendar: SessionCalendar,
+    sessions: SessionSource,
     instruments: Instruments,
     executor: Executor,
     audience: Audience | None,
 ) -> Edge:
     """The paper exchange and its feed. Files are read before the ledger is opened."""
     account = Account(settings.account)
-    ticks = tick_source(settings, instruments, calendar)
-    database = open_database(home.ledger_url(settings))
-    listing = listing_of(settings.market.sessions, instruments)
+    ticks = tick_source(settings, instruments, sessions)
+    database = _opened(home, settings)
+    listing = listing_of(sessions, instruments, settings.guardian, settings.market)
     broker = PaperBroker(
-        database, account, settings.execution.paper, lambda symbol: tick_size(instruments, symbol), listing=listing
+        database,
+        account,
+        settings.execution.paper,
+        lambda symbol: tick_size(instruments, symbol),
+        listing=listing,
+        sessions=sessions,
     )
     feed = PaperFeed(PaperMarket(broker, database, account), ticks, pace(settings), executor, audience)
-    return database, broker, feed, lambda _symbol: None
+    return database, broker, feed, lambda _symbol: None, AccountBook(broker, database), None
 
 
-def _live_edge(home: Home, settings: Settings, instruments: Instruments, executor: Executor) -> Edge:
+def _live_edge(
+    home: Home, settings: Settings, sessions: SessionSource, instruments: Instruments, executor: Executor
+) -> Edge:
     """Kite, its order updates and its prices. Their libraries take half of a worker's start, so a paper one leaves them
     out. Where no limit of the guardian is set, no order waits for a price.
     """
-    from activities.kite_stream import KiteStream
-    from activities.live_prices import LivePrices
+    from durable_orders.activities.kite_stream import KiteStream
+    from durable_orders.activities.live_prices import LivePrices
 
     _needs_api_key(settings)
-    database = open_database(home.ledger_url(settings))
-    broker, token = _kite(home, settings, database, instruments)
+    database = _opened(home, settings)
+    mark = fix_mark(database, settings.account, now())
+    broker, token = _kite(home, settings, database, sessions)
     prices = LivePrices(settings.account, database, instruments, broker.last_prices, executor)
     limited = settings.guardian != GuardianSettings()
+    others = OtherHomes(Account(settings.account), database, mark)
     return (
         database,
         broker,
         KiteStream(settings.kite, token, prices),
         prices.ensure if limited else lambda _symbol: None,
+        AccountBook(broker, database, ReceivedToday(settings.account), broker.odd_rows, others=others),
+        others,
     )
 
 
 def _kite(
-    home: Home, settings: Settings, database: Database, instruments: Instruments
+    home: Home, settings: Settings, database: Database, sessions: SessionSource, must_be: "MustBe | None" = None
 ) -> tuple["KiteBroker", Callable[[], str | None]]:
-    """Kite, and what gives the access token of today."""
-    from trading.brokers.kite import KiteBroker
-    from trading.brokers.kite_session import SessionFile
+    """Kite, and what gives the access token of today. Without `must_be`, the account's user is who logs in first."""
+    from durable_orders.trading.brokers.kite.broker import KiteBroker
+    from durable_orders.trading.brokers.kite.session import SessionFile
 
     token = SessionFile(home.session_file, settings.kite).token
     reads = Pacer(database, f"{settings.account} reads", READS_PER_SECOND, 60 * READS_PER_SECOND)
-    is_open = OpenHours(settings.market, instruments)
     quotes = Pacer(database, f"{settings.account} quotes", 1, 60)
     live = settings.execution.live
     commands = Pacer(database, settings.account, live.orders_per_second, live.orders_per_minute)
-    return KiteBroker(settings.kite, live, token, is_open, now, reads, quotes, commands), token
+
+    def sizes_told(sizes: Mapping[str, int]) -> None:
+        try:
+            fresh = home.learn_sizes(settings, sizes)
+        except OSError as error:
+            log.warning("what Kite's positions tell of contract sizes cannot be kept: %s", error)
+            return
+        for underlying, size in fresh.items():
+            words = f"one lot of {underlying} is {size} units of its price, as Kite's positions tell"
+            alert(database, settings.account, f"{words}; trades before this count so after a rebuild", now())
+
+    own = must_be or (lambda user: fix_user(database, settings.account, user, now()))
+    return KiteBroker(settings.kite, live, token, sessions, now, reads, quotes, commands, sizes_told, own), token
 
 
 def _needs_api_key(settings: Settings) -> None:
@@ -185,11 +291,55 @@ def _needs_api_key(settings: Settings) -> None:
 
 def book_of(home: Home, settings: Settings, database: Database) -> Broker:
     """The account's broker, to read its book. It sends nothing whatever it is asked, so nobody has to say `--live`."""
+    return book_and_notes_of(home, settings, database)[0]
+
+
+def book_and_notes_of(home: Home, settings: Settings, database: Database) -> tuple[Broker, ContractNotes | None]:
+    """The same, and who tells what its orders cost; `None` for paper, which is billed by our own sheet alone."""
     if settings.execution.mode is Mode.LIVE:
         _needs_api_key(settings)
-        return DryRun(_kite(home, settings, database, instruments_of(home, settings))[0])
+        sessions = InstrumentSessions(settings.market, instruments_of(home, settings))
+        kite = _kite(home, settings, database, sessions)[0]
+        return DryRun(kite), kite
     account = Account(settings.account)
-    return DryRun(PaperBroker(database, account, settings.execution.paper, lambda _symbol: None))
+    return DryRun(PaperBroker(database, account, settings.execution.paper, lambda _symbol: None)), None
+
+
+def day_close_of(home: Home, settings: Settings, database: Database) -> DayClose:
+    """What closes a day of the account. It reads, and sends nothing. A market that never closes has no evening of its
+    own."""
+    broker, notes = book_and_notes_of(home, settings, database)
+    sessions = _closing_sessions(home, settings)
+    return DayClose(Account(settings.account), settings.execution.mode, broker, notes, database, sessions, now)
+
+
+def tradebook_close_of(home: Home, settings: Settings, database: Database) -> TradebookClose:
+    """What holds a day of the account against a tradebook."""
+    return TradebookClose(Account(settings.account), database, _closing_sessions(home, settings), now)
+
+
+def _closing_sessions(home: Home, settings: Settings) -> SessionSource | None:
+    if settings.market.calendar is Calendar.ALWAYS_OPEN:
+        return None
+    return InstrumentSessions(settings.market, instruments_of(home, settings))
+
+
+def broker_for_cancels(home: Home, settings: Settings, database: Database) -> tuple[Broker, Pacer | None]:
+    """The account's broker, and its pace, for a program that cancels and reads and does nothing else: it goes without
+    the instruments, so how long a session lasts is not known."""
+    account, live = Account(settings.account), settings.execution.live
+    if settings.execution.mode is Mode.LIVE:
+        _needs_api_key(settings)
+
+        def must_be(user: str) -> None:
+            with suppress(SQLAlchemyError, LedgerUnusable):  # then it is not known whose it is, and a cancel goes out
+                must_be_user(database, account, user)
+
+        broker: Broker = _kite(home, settings, database, InstrumentSessions(settings.market), must_be)[0]
+        pacer = Pacer(database, account, live.orders_per_second, live.orders_per_minute)
+        return (DryRun(broker), None) if settings.execution.dry_run else (broker, pacer)
+    broker = PaperBroker(database, account, settings.execution.paper, lambda _symbol: None)
+    return (DryRun(broker) if settings.execution.dry_run else broker), None
 
 
 def tick_size(instruments: Instruments, symbol: str) -> Decimal | None:
@@ -203,7 +353,7 @@ def pace(settings: Settings) -> float:
 
 
 def tick_source(
-    settings: Settings, instruments: Instruments, calendar: SessionCalendar
+    settings: Settings, instruments: Instruments, sessions: SessionSource
 ) -> Callable[[datetime | None], Iterator[Timed]]:
     """The configured feed, from a moment of market time on. A ticks file is read once, here."""
     market = settings.market
@@ -220,20 +370,33 @@ def tick_source(
 
         def walk(after: datetime | None) -> Iterator[Timed]:
             start = max(now(), after or now())
-            return iter(SyntheticFeed(prices, step, seed, 1.0, start, calendar, with_book=book))
+            return iter(SyntheticFeed(prices, step, seed, 1.0, start, sessions, with_book=book))
 
         return walk
     ticks = read_ticks(market.ticks or shipped_day(), symbol, step)
-    return lambda after: iter(ReplayFeed(ticks, market.speed, calendar, start_after=after))
+    return lambda after: iter(ReplayFeed(ticks, market.speed, sessions, start_after=after))
 
 
-def session_end(account: Account, calendar: SessionCalendar) -> Callable[[sa.Connection, datetime], datetime]:
-    """The close of the session at a moment: the replayed market's own if it is running, else the calendar's."""
+def _speed(settings: Settings, audience: Audience | None) -> float | None:
+    """Market seconds per second of the account's own market; `None` where there is none, or where its time waits."""
+    has_market = settings.execution.mode is Mode.PAPER and audience is None
+    return pace(settings) if has_market else None
 
-    def closes(connection: sa.Connection, moment: datetime) -> datetime:
-        own = connection.execute(
-            sa.select(exchange_markets.c.closes_at).where(exchange_markets.c.account == account)
-        ).scalar_one_or_none()
-        return own if own is not None and own > moment else calendar.session_at_or_after(moment).closes
 
-    return closes
+def session_end(account: Account, sessions: SessionSource, speed: float | None = None) -> SessionEnd:
+    """The end of the session that an order is for, on the wall's clock: in the account's own market while that is open,
+    where `speed` says how fast its time goes, else by the calendar."""
+
+    def ends(connection: sa.Connection, order: Order) -> datetime:
+        calendar = sessions.of(order.symbol)
+        market = read_market(connection, account)
+        if market is None or market.closes_at is None or market.closes_at <= order.created_at:
+            return calendar.deadline(order.created_at)
+        if speed is None or market.session is None or market.market_at is None or market.wall_at is None:
+            return market.closes_at
+        session = calendar.session_on(market.session)
+        if session is None or market.market_at >= session.closes:
+            return market.closes_at
+        return min(market.closes_at, market.wall_at + (session.closes - market.market_at) / speed)
+
+    return ends

@@ -5,7 +5,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -19,15 +18,20 @@ from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from trading.errors import ServerUnreachable
-from workers.home import Home, ServerAddress
-from workflows.names import SEARCH_ATTRIBUTES
+from durable_orders.trading.errors import ServerUnreachable
+from durable_orders.workers import ports
+from durable_orders.workers.home import Home, ServerAddress
+from durable_orders.workers.ports import PROCESSES, PortLost
+from durable_orders.workflows.names import SEARCH_ATTRIBUTES
 
 DEFAULT_PORT, DEFAULT_UI_PORT = 7233, 8233
 NAMESPACE = "default"
 RETENTION = timedelta(days=100)
 """Longer than a quarter; the server's own default forgets an order after a day."""
 START_SECONDS = 60.0
+TRIES = 5
+TAKEN = "address already in use"
+"""What the server says of a port that somebody else has."""
 STOP_SECONDS = 10.0
 
 DYNAMIC_CONFIG = {
@@ -39,11 +43,12 @@ DYNAMIC_CONFIG = {
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
     "system.forceSearchAttributesCacheRefreshOnRead": "false",
+    "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": "2",
 }
 """Without these a one-shard server answers in steps of 50 ms under load, fires short timers a second late, collapses
 above ten updates in flight, reads its search attributes from the database 16 times an order, and writes every order
-three times into the list of workflows, which it now brings up to date twice a second under load."""
-PROCESSES = Path("/proc")
+three times into the list of workflows, which it now brings up to date twice a second under load. The last one has it
+report a workflow whose tasks fail after the second failure, not the fifth."""
 PRAGMAS = ("journal_mode=wal", "synchronous=1")
 
 
@@ -56,20 +61,10 @@ def temporal_program() -> str:
     return found
 
 
-def free_port(preferred: int | None, default: int) -> int:
-    """`preferred` as it is; else the default if nobody has it, else any free one."""
-    if preferred is not None:
-        return preferred
-    for port in (default, 0):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    return default
-
-
 def command(home: Home, port: int, ui_port: int) -> list[str]:
     """The server's command line."""
     line = [temporal_program(), "server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error"]
+    line += ["--ui-disable-news-fetch"]  # nothing here asks anything of the outside
     line += ["--port", str(port), "--ui-port", str(ui_port), "--db-filename", str(home.temporal_db.resolve())]
     for pragma in PRAGMAS:
         line += ["--sqlite-pragma", pragma]
@@ -81,30 +76,32 @@ def command(home: Home, port: int, ui_port: int) -> list[str]:
 
 
 async def start(home: Home, port: int | None = None, ui_port: int | None = None) -> ServerAddress:
-    """Start the server and wait until it answers. Raises `ServerUnreachable` with the end of its log."""
-    port, ui_port = free_port(port, DEFAULT_PORT), free_port(ui_port, DEFAULT_UI_PORT)
-    _must_be_free(port)
-    _must_be_free(ui_port)
-    process = _spawn(home, port, ui_port)
-    address = ServerAddress(pid=process.pid, port=port, ui_port=ui_port)
+    """Start the server and wait until it answers. Raises `ServerUnreachable` with the end of its log.
+
+    A port that is not given, or given as 0, is chosen, and chosen again if somebody else takes it in the meantime. The
+    same if a port is lost that the server has chosen for its own parts.
+    """
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(PortLost):
+            return await _start(home, port, ui_port)
+    return await _start(home, port, ui_port)
+
+
+async def _start(home: Home, port: int | None, ui_port: int | None) -> ServerAddress:
+    for given in filter(None, (port, ui_port)):
+        ports.must_be_free(given)
+    before = home.server_log.stat().st_size if home.server_log.exists() else 0
+    chosen, chosen_ui = ports.choose(port, DEFAULT_PORT), ports.choose(ui_port, DEFAULT_UI_PORT)
+    process = _spawn(home, chosen, chosen_ui)
+    address = ServerAddress(pid=process.pid, port=chosen, ui_port=chosen_ui)
     try:
-        await _wait_until_ready(address, process)
+        await _wait_until_ready(address, process, home, before)
     except BaseException:
         process.kill()
         process.wait()
         raise
     home.save_address(address)
     return address
-
-
-def _must_be_free(port: int) -> None:
-    """Whoever listens there might answer in our server's place: with another home's orders, if it is theirs."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ServerUnreachable(f"port {port} cannot be used ({error.strerror}): choose another") from None
 
 
 def _spawn(home: Home, port: int, ui_port: int) -> "subprocess.Popen[bytes]":
@@ -123,22 +120,42 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
 
 
-async def _wait_until_ready(address: ServerAddress, process: "subprocess.Popen[bytes]") -> None:
+async def _wait_until_ready(
+    address: ServerAddress, process: "subprocess.Popen[bytes]", home: Home, before: int
+) -> None:
+    """`before`: how long its log was before it started."""
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while asyncio.get_running_loop().time() < deadline:
         if process.poll() is not None:
-            raise ServerUnreachable(
-                f"the Temporal server ended at once (exit code {process.returncode}); is port {address.port} or "
-                f"{address.ui_port} in use? Its log is temporal.log in the home directory"
-            )
+            raise _why_it_ended(address, process.returncode, home, before)
         try:
             client = await Client.connect(address.target)
-            await _keep_histories(client)
+            if ports.listens(process.pid, address.port):
+                await _keep_histories(client)
+                return
         except (RuntimeError, RPCError):
-            await asyncio.sleep(0.05)
-        else:
-            return
+            pass
+        await asyncio.sleep(0.05)
     raise ServerUnreachable(f"the Temporal server did not answer on {address.target} within {START_SECONDS:.0f} s")
+
+
+def _why_it_ended(address: ServerAddress, code: int, home: Home, before: int) -> ServerUnreachable:
+    """In the server's own words, and with what they mean."""
+    said = ""
+    with contextlib.suppress(OSError):
+        said = home.server_log.read_bytes()[before:].decode("utf-8", errors="replace").strip()
+    if TAKEN in said:
+        return PortLost(
+            f"the Temporal server lost a port to somebody else while it started; its log is {home.server_log}"
+        )
+    last = said.splitlines()[-1:]
+    if last and "SQLite" in last[0]:
+        words = "its file is damaged, and with it the histories; docs/backups.md has how to go back to a backup"
+        return ServerUnreachable(f"{home.temporal_db}: {words} ({last[0].rsplit(': ', 1)[-1]})")
+    return ServerUnreachable(
+        f"the Temporal server ended at once (exit code {code}); is port {address.port} or {address.ui_port} in use? "
+        f"Its log is {home.server_log}"
+    )
 
 
 async def _keep_histories(client: Client) -> None:

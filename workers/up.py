@@ -3,15 +3,16 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 
-from activities.paper_feed import Audience
-from trading.errors import ServerUnreachable
-from trading.settings import Settings
-from workers import server, worker
-from workers.connection import configured_server, connect
-from workers.home import Home, ServerAddress
-from workers.parts import build, must_agree
+from durable_orders.activities.paper_feed import Audience
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import HomeUnusable, ServerUnreachable
+from durable_orders.workers import server, worker
+from durable_orders.workers.connection import configured_server, connect
+from durable_orders.workers.home import Home, ServerAddress
+from durable_orders.workers.parts import build, must_agree
+from durable_orders.workers.supervision import cancelled
 
 GUARD_SECONDS = 0.5
 """How often `up` makes sure that its server is still there."""
@@ -33,19 +34,30 @@ async def up(
     ready: Callable[[ServerAddress | None], None],
     *,
     live: bool = False,
+    beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
 ) -> None:
     """Run until SIGINT or SIGTERM. Orders that were open go on from where they stood.
 
-    With a server named by Temporal's environment configuration no embedded one is started. Raises `HomeUnusable` if
-    the home is already up.
+    With a server named by Temporal's environment configuration no embedded one is started. `beside` is entered once
+    it is up: what else is to run meanwhile. Raises `HomeUnusable` if the home is already up.
     """
     must_agree(settings, live)
     home.make()
     with home.locked():
         stop = stop_on_signals()
-        async with at_work(home, settings, port, ui_port, live=live) as address:
+        async with at_work(home, settings, port, ui_port, live=live) as address, beside():
             ready(address)
-            await stop.wait()
+            await _stopped(stop, home)
+
+
+async def _stopped(stop: asyncio.Event, home: Home) -> None:
+    """Until it is told to stop. Raises `HomeUnusable` once the home is gone: nothing could be kept any more."""
+    while not stop.is_set():
+        if not home.path.is_dir():
+            raise HomeUnusable(f"home {home.path}: it was deleted while it was up; look at the broker for open orders")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GUARD_SECONDS):
+                await stop.wait()
 
 
 @asynccontextmanager
@@ -67,7 +79,7 @@ async def at_work(
         await stack.enter_async_context(worker.running(client, parts))
         if address is not None:
             guard = asyncio.create_task(_keep_server(home, address))
-            stack.push_async_callback(_cancelled, guard)
+            stack.push_async_callback(cancelled, guard)
         yield address
 
 
@@ -79,7 +91,7 @@ async def run_worker(home: Home, settings: Settings, ready: Callable[[], None], 
     parts = build(home.make(), settings, client, live=live)
     async with worker.running(client, parts):
         ready()
-        await stop.wait()
+        await _stopped(stop, home)
 
 
 async def _keep_server(home: Home, address: ServerAddress) -> None:
@@ -89,8 +101,3 @@ async def _keep_server(home: Home, address: ServerAddress) -> None:
         if not server.is_our_server(address, home):
             with suppress(ServerUnreachable):
                 address = await server.start(home, address.port, address.ui_port)
-
-
-async def _cancelled(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

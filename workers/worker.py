@@ -10,7 +10,6 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import RateLimit
 from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 from temporalio.worker import (
     Interceptor,
@@ -21,21 +20,30 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from trading.order import Mode
-from workers.parts import Parts
-from workflows.names import broker_queue, orders_queue, watch_id
-from workflows.order import OrderWorkflow
-from workflows.unwinding import UnwindWorkflow
-from workflows.watch import AccountWatchWorkflow
+from durable_orders.trading.errors import BrokenError
+from durable_orders.trading.orders.order import Mode
+from durable_orders.workers.evenings import ensure_evenings
+from durable_orders.workers.one_home import OneHome
+from durable_orders.workers.parts import Parts
+from durable_orders.workers.renewals import Renewals
+from durable_orders.workers.supervision import Supervisor, cancelled, ensure_watch
+from durable_orders.workflows.day_close import DayCloseWorkflow
+from durable_orders.workflows.flatten import FlattenWorkflow
+from durable_orders.workflows.names import broker_queue, orders_queue
+from durable_orders.workflows.order import OrderWorkflow
+from durable_orders.workflows.plan import PlanWorkflow
+from durable_orders.workflows.watch import AccountWatchWorkflow
 
-WORKFLOWS = (OrderWorkflow, AccountWatchWorkflow, UnwindWorkflow)
-OUR_PACKAGES = ("activities", "trading", "workflows")
+WORKFLOWS = (OrderWorkflow, AccountWatchWorkflow, FlattenWorkflow, DayCloseWorkflow, PlanWorkflow)
+OUR_PACKAGES = ("durable_orders",)
 GRACE = timedelta(seconds=40)
 """Longer than the longest broker call, so that a deploy never interrupts one."""
 CACHED_WORKFLOWS = 20_000
 """More than the open orders, so that none has to be replayed to hear a signal."""
 BUILD_ID = f"durable-orders-{version('durable-orders')}"
 """Without one the SDK works it out from the code of every loaded module, which takes most of a second."""
+BROKER_CALLS = 1_000
+"""Placements that wait for their turn, however many they are, keep no cancel waiting: the SDK takes 100 by itself."""
 STICKY_TIMEOUT = timedelta(seconds=1)
 """How long messages wait for a worker that was killed before another takes them."""
 
@@ -56,25 +64,30 @@ def workers(
     account, mode = parts.settings.account, parts.settings.execution.mode
     queue, at_the_broker = broker_queue(account, mode), list(parts.orders.at_the_broker())
     together = queue == orders_queue(account)
-    orders = Worker(
-        client,
-        task_queue=orders_queue(account),
-        workflows=WORKFLOWS,
-        activities=[
-            *parts.orders.local(),
-            *parts.unwinding.local(),
-            parts.watch.watch,
-            *(at_the_broker if together else ()),
-        ],
-        activity_executor=parts.executor,
-        workflow_runner=runner or workflow_runner(),
-        interceptors=interceptors,
-        build_id=BUILD_ID,
-        max_cached_workflows=CACHED_WORKFLOWS,
-        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-        graceful_shutdown_timeout=GRACE,
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+    orders = _patient(
+        Worker(
+            client,
+            task_queue=orders_queue(account),
+            workflows=WORKFLOWS,
+            activities=[
+                *parts.orders.local(),
+                *parts.flatten.local(),
+                *parts.flatten.activities(),
+                *parts.plans.local(),
+                parts.watch.watch,
+                *((parts.closing.close_day, parts.closing.tell_not_closed) if parts.closing is not None else ()),
+                *(at_the_broker if together else ()),
+            ],
+            activity_executor=parts.executor,
+            workflow_runner=runner or workflow_runner(),
+            interceptors=interceptors,
+            build_id=BUILD_ID,
+            max_cached_workflows=CACHED_WORKFLOWS,
+            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+            graceful_shutdown_timeout=GRACE,
+            workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        )
     )
     if together:
         return (orders,)
@@ -84,23 +97,26 @@ def workers(
         activities=at_the_broker,
         interceptors=interceptors,
         build_id=BUILD_ID,
+        max_concurrent_activities=BROKER_CALLS,
         graceful_shutdown_timeout=GRACE,
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
     )
     return orders, broker
 
 
-async def ensure_watch(client: Client, account: str) -> None:
-    """Start the account's watch, unless it runs already."""
-    await client.start_workflow(
-        AccountWatchWorkflow.run,
-        account,
-        id=watch_id(account),
-        task_queue=orders_queue(account),
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        static_summary=f"Watch the order book of account {account}",
-    )
+def _patient(worker: Worker) -> Worker:
+    """A worker that waits for a workflow's task however long its machine holds that up.
+
+    After two seconds the SDK takes it for a deadlock, whether it was one or the machine was busy or stopped, and
+    interrupts its thread at any place. A task of the workflow may be lost by that; then its run is never evicted, and
+    nobody follows the order until this worker ends (temporalio 1.35, seen on a busy machine). A workflow that does hang
+    is reported by the server, and told by `supervision`. There is no public way to say so.
+    """
+    inner = worker._workflow_worker
+    if inner is None or not hasattr(inner, "_deadlock_timeout_seconds"):
+        raise BrokenError(f"temporalio {version('temporalio')} keeps its limit for deadlocks elsewhere")
+    inner._deadlock_timeout_seconds = None
+    return worker
 
 
 async def limit_broker_queue(client: Client, parts: Parts) -> None:
@@ -133,16 +149,34 @@ async def limit_broker_queue(client: Client, parts: Parts) -> None:
 
 @asynccontextmanager
 async def running(client: Client, parts: Parts, interceptors: Sequence[Interceptor] = ()) -> AsyncIterator[None]:
-    """The account's workers and its watch, for the length of a block.
+    """The account's workers, its watch, and who sees to it that both do their work, for the length of a block.
 
     The workflows run outside of the sandbox, where the tests have held them: it takes a fifth of the worker's time.
     """
+    account, mark = parts.settings.account, parts.mark
     async with AsyncExitStack() as stack:
+        supervisor = Supervisor(client, account, parts.database, parts.executor, mark, parts.watch.after_fills)
+        await ensure_watch(client, account, mark)
+        if mark is not None:
+            home = OneHome(client, parts, mark)
+            try:
+                await home.must_serve()
+            except BaseException:
+                parts.database.close()
+                raise
+            stack.push_async_callback(home.leave)
+            stack.push_async_callback(cancelled, asyncio.create_task(home.keep()))
+        await supervisor.begin()
         for worker in workers(client, parts, interceptors, UnsandboxedWorkflowRunner()):
             await stack.enter_async_context(worker)
         await limit_broker_queue(client, parts)
-        await ensure_watch(client, parts.settings.account)
+        if parts.closing is not None:
+            await ensure_evenings(client, account)
         stack.callback(parts.watch.leave)
+        stack.push_async_callback(cancelled, asyncio.create_task(supervisor.run()))
+        if parts.master is not None and parts.master.is_living:
+            renewals = Renewals(parts.settings.account, parts.database)
+            stack.push_async_callback(cancelled, asyncio.create_task(parts.master.keep(renewals.tell)))
         yield
     parts.executor.shutdown(wait=True)
     parts.database.close()

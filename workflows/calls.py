@@ -11,13 +11,14 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, TimeoutType
 
 with workflow.unsafe.imports_passed_through():
-    from activities.looks import Look, Unreadable
-    from activities.orders import OrderActivities
-    from trading.events import Entry
-    from trading.guardian.verdict import Policy, Refusal, Verdict
-    from trading.order import Amendment, Order
-    from trading.outcome import Evidence, NotSent, Outcome, Unknown
-    from workflows.names import broker_queue
+    from durable_orders.activities.orders import OrderActivities
+    from durable_orders.trading.orders.events import Entry
+    from durable_orders.trading.orders.lookup import Look, Unreadable
+    from durable_orders.trading.orders.order import Amendment, Order, OrderIntent
+    from durable_orders.trading.orders.outcome import Evidence, NotSent, Outcome, Unknown
+    from durable_orders.trading.orders.record import OnRecord
+    from durable_orders.trading.orders.verdict import Policy, Refusal, Verdict
+    from durable_orders.workflows import names
 
 ONCE = RetryPolicy(maximum_attempts=1)
 UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=10))
@@ -28,6 +29,18 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=5)
 CANCEL_FIRST = Priority(priority_key=1)
 READ_NEXT = Priority(priority_key=2)
 PLACE_LAST = Priority(priority_key=3)
+
+
+async def start_order(intent: OrderIntent) -> None:
+    """The order lives on whatever becomes of the workflow that wants it. Raises `WorkflowAlreadyStartedError` where one
+    of its name is there."""
+    await workflow.start_child_workflow(
+        names.ORDER_WORKFLOW,
+        intent,
+        result_type=Order,
+        parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+        **names.order_options(intent, intent.fingerprint()),
+    )
 
 
 async def admit(order: Order, fingerprint: str, place_by: datetime | None) -> Verdict:
@@ -53,14 +66,27 @@ async def check_amendment(order: Order, change: Amendment) -> tuple[Refusal, ...
     )
 
 
-async def record(order: Order, entries: list[Entry], unsettled: bool) -> None:
-    await workflow.execute_local_activity_method(
+async def record(order: Order, entries: list[Entry], unsettled: bool, attempt: int | None) -> OnRecord | None:
+    """What the ledger has of it where this run is behind that, and nothing was recorded. `attempt` is the last attempt
+    to send it that this run knows of."""
+    return await workflow.execute_local_activity_method(
         OrderActivities.record,
-        args=[order, entries, unsettled],
+        args=[order, entries, unsettled, attempt],
         start_to_close_timeout=LOCAL_TIMEOUT,
         retry_policy=UNTIL_DONE,
         local_retry_threshold=timedelta(seconds=1),
         summary="; ".join(entry.message for entry in entries)[:200],
+    )
+
+
+async def recall(order: Order) -> OnRecord | None:
+    return await workflow.execute_local_activity_method(
+        OrderActivities.recall,
+        order.order_id,
+        start_to_close_timeout=LOCAL_TIMEOUT,
+        retry_policy=UNTIL_DONE,
+        local_retry_threshold=timedelta(seconds=1),
+        summary="what does the ledger have of it?",
     )
 
 
@@ -75,13 +101,16 @@ async def book_age(account: str) -> float | None:
     )
 
 
-async def place(order: Order, policy: Policy) -> Outcome:
-    """One attempt at sending. What is not a plain answer is `Unknown`, unless no worker ever began with it."""
+async def place(order: Order, policy: Policy, number: int, proved: int) -> Outcome:
+    """One attempt at sending, of that number; nothing came of any up to `proved`.
+
+    What is not a plain answer is `Unknown`, unless no worker ever began with it.
+    """
     try:
         return await workflow.execute_activity_method(
             OrderActivities.place,
-            args=[order, policy.place_by],
-            task_queue=broker_queue(order.account, order.mode),
+            args=[order, policy.place_by, number, proved],
+            task_queue=names.broker_queue(order.account, order.mode),
             schedule_to_start_timeout=max(policy.place_by - workflow.now(), timedelta(seconds=1)),
             start_to_close_timeout=BROKER_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
@@ -98,7 +127,7 @@ async def cancel(order: Order) -> Outcome:
         return await workflow.execute_activity_method(
             OrderActivities.cancel,
             order,
-            task_queue=broker_queue(order.account, order.mode),
+            task_queue=names.broker_queue(order.account, order.mode),
             start_to_close_timeout=BROKER_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=ONCE,
@@ -114,7 +143,7 @@ async def modify(order: Order, change: Amendment) -> Outcome:
         return await workflow.execute_activity_method(
             OrderActivities.modify,
             args=[order, change],
-            task_queue=broker_queue(order.account, order.mode),
+            task_queue=names.broker_queue(order.account, order.mode),
             start_to_close_timeout=BROKER_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=ONCE,
@@ -131,7 +160,7 @@ async def look(order: Order) -> Look:
         return await workflow.execute_activity_method(
             OrderActivities.look,
             order,
-            task_queue=broker_queue(order.account, order.mode),
+            task_queue=names.broker_queue(order.account, order.mode),
             start_to_close_timeout=BROKER_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=ONCE,

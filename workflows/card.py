@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from trading.order import Order
+    from durable_orders.trading.ist import IST
+    from durable_orders.trading.orders.order import Order
 
 LAST_REASONS = 8
 
@@ -19,10 +20,11 @@ def card(order: Order) -> str:
         ("tag", order.tag),
         ("strategy", f"{order.strategy}{f': {order.reason}' if order.reason else ''}"),
         ("account", f"{order.account} ({order.mode})"),
-        ("updated", order.updated_at.isoformat(timespec="milliseconds")),
+        ("updated", f"{order.updated_at.astimezone(IST):%d %b %Y %H:%M:%S.%f}"[:-3] + " IST"),
     ]
     dry_run = " (dry run)" if order.dry_run else ""
-    return f"### {order.status}{dry_run}: {order.summary()}\n\n{_table(rows)}\n{_list(order.reasons[-LAST_REASONS:])}"
+    title = f"### {order.summary()} · {order.status}{dry_run}{f' {order.average_price}' if average else ''}"
+    return f"{title}\n\n{_table(rows)}\n{_list(order.reasons[-LAST_REASONS:])}"
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

@@ -1,10 +1,12 @@
 """Names that clients, workers and the server's settings share."""
 
 from datetime import timedelta
+from typing import Any
 
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 
-from trading.order import Mode, OrderIntent, Status
+from durable_orders.trading.orders.order import Mode, Order, OrderIntent, Status
+from durable_orders.trading.plans.plan import PlanIntent
 
 ACCOUNT = SearchAttributeKey.for_keyword("Account")
 SYMBOL = SearchAttributeKey.for_keyword("Symbol")
@@ -14,13 +16,29 @@ STATUS = SearchAttributeKey.for_keyword("OrderStatus")
 MODE = SearchAttributeKey.for_keyword("Mode")
 SEARCH_ATTRIBUTES = (ACCOUNT, SYMBOL, STRATEGY, SIDE, STATUS, MODE)
 
+ANY_CONTENT = ""
+"""For the update `placed` of an order: whatever the order is, wait for it."""
 ORDER_WORKFLOW = "Order"
 WATCH_WORKFLOW = "AccountWatch"
-UNWIND_WORKFLOW = "Unwind"
+FLATTEN_WORKFLOW = "Unwind"
+PLAN_WORKFLOW = "Plan"
+STANDS, ANSWERED, PRICED = "stands", "answered", "priced"
+"""Signals of a plan: how an order of it stands, what came of a change of one, and a price that concerns it."""
+PLAN_STATE = "state"
+"""Query of a plan: all that it knows, also when it has ended."""
+CHANGE = "change"
+"""Signal of an order: its plan wants it changed, and is told what comes of it."""
+RECALL = "recall"
+"""Signal of an order: it stands otherwise in the ledger, whose word is read."""
+DAY_CLOSE_WORKFLOW = "DayClose"
 JOIN = "join"
-"""Its signal: somebody else wants out, too."""
+"""Its signal: somebody else asks for it, too."""
 FINGERPRINT = "fingerprint"
 """An order's memo."""
+HOME = "home"
+"""The memo of an account's watch: the mark of the home that serves it."""
+SERVED_BY = "served_by"
+"""The signal that says it to a watch."""
 TASK_TIMEOUT = timedelta(seconds=5)
 """How long an order's next step waits for a worker that was killed with it in its hands."""
 
@@ -43,12 +61,16 @@ def watch_id(account: str) -> str:
     return f"watch:{account}"
 
 
-def unwind_id(account: str) -> str:
+def flatten_id(account: str) -> str:
     return f"unwind:{account}"
 
 
-def order_attributes(intent: OrderIntent) -> TypedSearchAttributes:
-    """What a new order is found by."""
+def plan_workflow_id(account: str, plan_id: str) -> str:
+    return f"plan:{account}:{plan_id}"
+
+
+def plan_options(intent: PlanIntent) -> dict[str, Any]:
+    """How the workflow of a plan is started, whoever starts it."""
     attributes = {
         ACCOUNT: intent.account,
         SYMBOL: intent.symbol,
@@ -57,4 +79,49 @@ def order_attributes(intent: OrderIntent) -> TypedSearchAttributes:
         STATUS: Status.PENDING.value,
         MODE: intent.mode.value,
     }
+    return {
+        "id": plan_workflow_id(intent.account, intent.plan_id),
+        "task_queue": orders_queue(intent.account),
+        "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+        "search_attributes": TypedSearchAttributes([SearchAttributePair(key, to) for key, to in attributes.items()]),
+        "task_timeout": TASK_TIMEOUT,
+        "memo": {FINGERPRINT: intent.fingerprint()},
+        "static_summary": intent.summary()[:200],
+    }
+
+
+def day_close_id(account: str) -> str:
+    """Of the schedule, and with the time behind it of each evening's workflow."""
+    return f"close-day:{account}"
+
+
+def order_attributes(order: OrderIntent | Order) -> TypedSearchAttributes:
+    """What an order is found by."""
+    attributes = {
+        ACCOUNT: order.account,
+        SYMBOL: order.symbol,
+        STRATEGY: order.strategy,
+        SIDE: order.side.value,
+        STATUS: order.status.value if isinstance(order, Order) else Status.PENDING.value,
+        MODE: order.mode.value,
+    }
     return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in attributes.items()])
+
+
+def order_options(order: OrderIntent | Order, fingerprint: str) -> dict[str, Any]:
+    """How the workflow of an order is started, whoever starts it."""
+    return {
+        "id": order.order_id,
+        "task_queue": orders_queue(order.account),
+        # One that failed or was terminated may be started again: it goes on from what the ledger has.
+        "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+        "search_attributes": order_attributes(order),
+        "task_timeout": TASK_TIMEOUT,
+        "memo": {FINGERPRINT: fingerprint},
+        "static_summary": order.summary(),
+    }
+
+
+def flatten_summary(account: str, reason: str) -> str:
+    """The one line that the Temporal UI lists it with."""
+    return f"Flatten account {account}: {reason}"[:200]

@@ -9,10 +9,12 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.watch import TRIPPED, WatchActivities
-    from trading.ledger.trips import Trip
-    from trading.unwinding import after_trip
-    from workflows.unwinding import unwind
+    from durable_orders.activities.watch import TO_FLATTEN, TRIPPED, WatchActivities
+    from durable_orders.trading.flatten.request import FlattenRequest, after_trip
+    from durable_orders.trading.ledger.trips import Trip
+    from durable_orders.workflows import messages
+    from durable_orders.workflows.flatten import flatten
+    from durable_orders.workflows.names import HOME, SERVED_BY
 
 SHIFT = timedelta(minutes=10)
 SHIFTS = 100
@@ -31,8 +33,13 @@ class AccountWatchWorkflow:
         self._account = account
         self._shift = 0
         self._trips: dict[str, Trip] = {}
+        self._misread: list[str] = []
 
-    @workflow.signal(name=TRIPPED, description="A circuit breaker of the account tripped")
+    def misread(self, words: str) -> None:
+        self._misread.append(words)
+        self._show()
+
+    @messages.signal("A circuit breaker of the account tripped", name=TRIPPED)
     async def breaker_tripped(self, trip: Trip) -> None:
         """Told at least once, done once."""
         if trip.key in self._trips:
@@ -40,7 +47,16 @@ class AccountWatchWorkflow:
         self._trips[trip.key] = trip
         self._show()
         if (request := after_trip(trip)) is not None:
-            await unwind(request)
+            await flatten(request)
+
+    @messages.signal("Something that is held is to be closed", name=TO_FLATTEN)
+    async def flatten_wanted(self, request: FlattenRequest) -> None:
+        await flatten(request)
+
+    @messages.signal("Which home serves the account", name=SERVED_BY)
+    def served_by(self, mark: str) -> None:
+        """For a watch that was started before homes had marks."""
+        workflow.upsert_memo({HOME: mark})
 
     @workflow.run
     async def run(self, account: str) -> None:
@@ -55,10 +71,11 @@ class AccountWatchWorkflow:
                 summary=f"watch the order book of {account}",
             )
         await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(account)
+        workflow.continue_as_new(account, memo=workflow.memo())
 
     def _show(self) -> None:
         lines = [f"### Watching the book of account {self._account}", "", f"Shift {self._shift + 1} of {SHIFTS}."]
         trips = list(self._trips.values())[-SHOWN:]
         lines += ["", *(f"- {trip.at:%Y-%m-%d %H:%M:%S} UTC {trip.cause}: {trip.message}" for trip in trips)]
+        lines += [f"- {words}" for words in self._misread[-SHOWN:]]
         workflow.set_current_details("\n".join(lines).rstrip())

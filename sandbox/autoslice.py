@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox.envelopes import ErrorType, KiteError, wrong_input
-from sandbox.fault_kinds import FaultKind
-from sandbox.order_desk import OrderDesk
-from sandbox.order_forms import Placement
-from sandbox.routes import Route
+from durable_orders.sandbox.envelopes import ErrorType, KiteError, wrong_input
+from durable_orders.sandbox.fault_kinds import FaultKind
+from durable_orders.sandbox.order_desk import OrderDesk
+from durable_orders.sandbox.order_forms import Placement
+from durable_orders.sandbox.routes import Route
+from durable_orders.trading.orders.slices import MOST_SLICES
 
-MAX_SLICES = 10
 TOO_LITTLE = "Insufficient funds. Required margin is 1.00 but available margin is 0.00."
 
 
@@ -21,8 +21,8 @@ class Autoslice:
         """The first slice is the parent; each of the others has an id, or the error it ended in."""
         self.desk.rms.check_placement(asked)
         quantities = slices(asked.terms.quantity, self.desk.rms.slice_quantity(asked.terms.symbol))
-        if len(quantities) > MAX_SLICES:
-            raise wrong_input(f"The order would need {len(quantities)} slices, at most {MAX_SLICES} are allowed.")
+        if len(quantities) > MOST_SLICES:
+            raise wrong_input(f"The order would need {len(quantities)} slices, at most {MOST_SLICES} are allowed.")
         parent = await self.desk.send(_slice(asked, quantities[0], "autoslice"))
         behind = asked if self.desk.tags_parts else replace(asked, tag=None)
         rest = [_slice(behind, quantity, "autoslice", f"autoslice:{parent}") for quantity in quantities[1:]]

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sandbox.store import OrderDetails
-from trading.brokers.book import BookState, BrokerOrder
-from trading.order import BrokerOrderId, Fill
+from durable_orders.sandbox.store import OrderDetails
+from durable_orders.trading.orders.book import BookState, BrokerOrder
+from durable_orders.trading.orders.order import BrokerOrderId, Fill
 
 FIRST_TRADE = 10_000_001
 """Trade ids count from here, on each exchange and each day anew (Kite: unique only per exchange and day)."""

@@ -5,20 +5,24 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
-from sandbox.book import Book, OrderView
-from sandbox.envelopes import success, unknown_order
-from sandbox.fault_kinds import FaultKind
-from sandbox.faults import Faults
-from sandbox.order_rows import OrderRows
-from sandbox.routes import Route
-from trading.order import BrokerOrderId
+from durable_orders.sandbox.book import Book, OrderView
+from durable_orders.sandbox.envelopes import success, unknown_order
+from durable_orders.sandbox.falsified import Falsified
+from durable_orders.sandbox.fault_kinds import FaultKind
+from durable_orders.sandbox.faults import Faults
+from durable_orders.sandbox.order_rows import OrderRows
+from durable_orders.sandbox.routes import Route
+from durable_orders.trading.orders.order import BrokerOrderId
 
 
 class BookRoutes:
-    def __init__(self, book: Book, rows: OrderRows, faults: Faults, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, book: Book, rows: OrderRows, faults: Faults, falsified: Falsified, clock: Callable[[], datetime]
+    ) -> None:
         self._book = book
         self._rows = rows
         self._faults = faults
+        self._falsified = falsified
         self._clock = clock
 
     def add_to(self, app: web.Application) -> None:
@@ -28,13 +32,14 @@ class BookRoutes:
         app.router.add_route("GET", "/orders/{order_id}/trades", self.order_trades, name=Route.ORDER_TRADES)
 
     async def orders(self, request: web.Request) -> web.Response:
-        return success([self._rows.book_row(view) for view in self._all(Route.ORDER_BOOK)])
+        rows = (self._rows.book_row(view) for view in self._all(Route.ORDER_BOOK))
+        return success(self._falsified.rows(Route.ORDER_BOOK, rows))
 
     async def history(self, request: web.Request) -> web.Response:
         return success(self._rows.history_rows(self._one(request, Route.ORDER_HISTORY)))
 
     async def trades(self, request: web.Request) -> web.Response:
-        return success(self._rows.trade_rows(self._all(Route.TRADES)))
+        return success(self._falsified.rows(Route.TRADES, self._rows.trade_rows(self._all(Route.TRADES))))
 
     async def order_trades(self, request: web.Request) -> web.Response:
         return success(self._rows.trade_rows([self._one(request, Route.ORDER_TRADES)]))

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from sandbox.packets import TickMode
+from durable_orders.sandbox.packets import TickMode
 
 MAX_WAITING = 10_000
 """Messages to a client that does not read; then its connection is closed."""

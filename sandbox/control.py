@@ -5,17 +5,18 @@ from typing import Annotated, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sandbox.envelopes import success, wrong_input
-from sandbox.exchange import Exchange
-from sandbox.fault_kinds import NATURES, FaultKind
-from sandbox.faults import FaultRule, Faults
-from sandbox.market_feed import PushedMarket
-from sandbox.order_desk import OrderDesk
-from sandbox.order_forms import first_problem
-from sandbox.sessions import Sessions
-from sandbox.tally import Tally
-from trading.errors import InvalidTicks
-from trading.order import BrokerOrderId, Price, Quantity, Symbol, Terms
+from durable_orders.sandbox.envelopes import success, wrong_input
+from durable_orders.sandbox.exchange import Exchange
+from durable_orders.sandbox.falsified import Falsehood, Falsified
+from durable_orders.sandbox.fault_kinds import NATURES, FaultKind
+from durable_orders.sandbox.faults import FaultRule, Faults
+from durable_orders.sandbox.market_feed import PushedMarket
+from durable_orders.sandbox.order_desk import OrderDesk
+from durable_orders.sandbox.order_forms import first_problem
+from durable_orders.sandbox.sessions import Sessions
+from durable_orders.sandbox.tally import Tally
+from durable_orders.trading.errors import InvalidTicks
+from durable_orders.trading.orders.order import BrokerOrderId, Price, Quantity, Symbol, Terms
 
 PREFIX = "/__control"
 Body = TypeVar("Body", bound=BaseModel)
@@ -55,6 +56,7 @@ class Control:
     def __init__(
         self,
         faults: Faults,
+        falsified: Falsified,
         tally: Tally,
         sessions: Sessions,
         exchange: Exchange,
@@ -63,6 +65,7 @@ class Control:
     ) -> None:
         """`market` is there only where the feed is pushed."""
         self._faults = faults
+        self._falsified = falsified
         self._tally = tally
         self._sessions = sessions
         self._exchange = exchange
@@ -75,6 +78,8 @@ class Control:
         add("POST", f"{PREFIX}/faults", self.arm_fault)
         add("DELETE", f"{PREFIX}/faults", self.clear_faults)
         add("DELETE", f"{PREFIX}/faults/{{kind}}", self.clear_faults)
+        add("POST", f"{PREFIX}/falsified", self.falsify)
+        add("DELETE", f"{PREFIX}/falsified", self.tell_the_truth)
         add("GET", f"{PREFIX}/tally", self.show_tally)
         add("DELETE", f"{PREFIX}/tally", self.reset_tally)
         add("POST", f"{PREFIX}/login", self.login)
@@ -83,6 +88,8 @@ class Control:
         add("POST", f"{PREFIX}/close-session", self.close_session)
         add("POST", f"{PREFIX}/next-day", self.next_day)
         add("POST", f"{PREFIX}/orders", self.foreign_order)
+        add("GET", f"{PREFIX}/elsewhere/order", self.elsewhere)
+        add("GET", f"{PREFIX}/elsewhere/book", self.elsewhere)
         add("POST", f"{PREFIX}/orders/{{order_id}}/fill", self.fill)
         add("POST", f"{PREFIX}/orders/{{order_id}}/release", self.release)
 
@@ -91,7 +98,7 @@ class Control:
         return success(self._faults.shown() | {"kinds": kinds})
 
     async def arm_fault(self, request: web.Request) -> web.Response:
-        self._faults.arm(await _read(request, FaultRule))
+        self._faults.arm(await read_body(request, FaultRule))
         return success(self._faults.shown())
 
     async def clear_faults(self, request: web.Request) -> web.Response:
@@ -100,6 +107,14 @@ class Control:
             raise wrong_input(f"no such fault: {kind}")
         self._faults.clear(FaultKind(kind) if kind is not None else None)
         return success(self._faults.shown())
+
+    async def falsify(self, request: web.Request) -> web.Response:
+        self._falsified.add(await read_body(request, Falsehood))
+        return success(data=True)
+
+    async def tell_the_truth(self, request: web.Request) -> web.Response:
+        self._falsified.clear()
+        return success(data=True)
 
     async def show_tally(self, request: web.Request) -> web.Response:
         return success(self._tally.shown() | {"faults": dict(self._faults.struck)})
@@ -118,7 +133,7 @@ class Control:
 
     async def push_ticks(self, request: web.Request) -> web.Response:
         market = self._pushed()
-        for tick in (await _read(request, PushedTicks)).ticks:
+        for tick in (await read_body(request, PushedTicks)).ticks:
             try:
                 await market.push(tick.symbol, tick.last_price, tick.volume)
             except InvalidTicks as error:
@@ -130,21 +145,25 @@ class Control:
         return success(data=True)
 
     async def next_day(self, request: web.Request) -> web.Response:
-        asked = await _read(request, NextDay) if request.can_read_body else NextDay()
+        asked = await read_body(request, NextDay) if request.can_read_body else NextDay()
         session = await self._pushed().next_day()
         if asked.flush_tokens:
             self._sessions.flush()
         return success({"session": session.date.isoformat()})
 
     async def foreign_order(self, request: web.Request) -> web.Response:
-        return success({"order_id": await self._desk.place_foreign(await _read(request, Terms))})
+        return success({"order_id": await self._desk.place_foreign(await read_body(request, Terms))})
 
     async def fill(self, request: web.Request) -> web.Response:
-        asked = await _read(request, HandFill)
+        asked = await read_body(request, HandFill)
         return success({"order_id": await self._exchange.trade(_order(request), asked.quantity, asked.price)})
 
     async def release(self, request: web.Request) -> web.Response:
         return success({"order_id": await self._exchange.release(_order(request))})
+
+    async def elsewhere(self, request: web.Request) -> web.Response:
+        """Where the fault `redirected` leads: an order that nobody has, an empty book."""
+        return success({"order_id": "elsewhere"} if request.path.endswith("order") else [])
 
     def _pushed(self) -> PushedMarket:
         if self._market is None:
@@ -156,7 +175,7 @@ def _order(request: web.Request) -> BrokerOrderId:
     return BrokerOrderId(request.match_info["order_id"])
 
 
-async def _read(request: web.Request, kind: type[Body]) -> Body:
+async def read_body(request: web.Request, kind: type[Body]) -> Body:
     try:
         return kind.model_validate_json(await request.read())
     except ValidationError as error:

@@ -4,27 +4,29 @@ The sandbox is the only one to use its database, so what the book in memory says
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from sandbox.book import Book, DayTrade, OrderView
-from sandbox.envelopes import ErrorType, KiteError
-from sandbox.store import OrderDetails, Store
-from trading.brokers.book import BrokerOrder, BrokerPosition
-from trading.brokers.paper_desk import PaperDesk
-from trading.brokers.paper_market import PaperMarket
-from trading.brokers.paper_orders import KiteStatus
-from trading.errors import BookUnreadable
-from trading.market.calendar import Session
-from trading.market.ticks import Tick
-from trading.order import Amendment, BrokerOrderId, Fill
-from trading.outcome import Accepted, NotSent, Outcome, Refused
+from durable_orders.sandbox.book import Book, DayTrade, OrderView
+from durable_orders.sandbox.envelopes import ErrorType, KiteError
+from durable_orders.sandbox.store import OrderDetails, Store
+from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.exchange.oms import Expired, PaperDesk
+from durable_orders.trading.exchange.orders import KiteStatus
+from durable_orders.trading.exchange.paper_market import PaperMarket
+from durable_orders.trading.market.calendar import Session
+from durable_orders.trading.market.expiry import Expiry
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.book import BrokerOrder, BrokerPosition
+from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill, Product
+from durable_orders.trading.orders.outcome import Accepted, NotSent, Outcome, Refused
 
 Result = TypeVar("Result")
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Exchange:
         self.on_change: list[Callable[[Change], None]] = []
         self.on_new_day: list[Callable[[Session, Sequence[BrokerPosition]], None]] = []
         """Called with what is held from the days before."""
+        self.on_session_end: list[Callable[[date], Awaitable[None]]] = []
+        """Called with the last day that is over, before the next one begins."""
         self._desk = desk
         self._market = market
         self._store = store
@@ -68,6 +72,11 @@ class Exchange:
     @property
     def is_open(self) -> bool:
         return self._closes_at is not None and self._clock() < self._closes_at
+
+    @property
+    def day(self) -> date | None:
+        """Of the session that is or was open last."""
+        return self._day
 
     async def start(self) -> datetime | None:
         """Own the market, and read what an earlier run has left. Gives the market time that was shown last."""
@@ -102,6 +111,13 @@ class Exchange:
     async def trade(self, order: BrokerOrderId, quantity: int, price: Decimal) -> BrokerOrderId:
         return await self._command(lambda: self._desk.trade(order, quantity, price))
 
+    async def move(self, symbol: str, product: Product, quantity: int, price: Decimal) -> None:
+        """A position moves by so many, signed, at so many rupees, without an order."""
+        await self._in_thread(lambda: self._desk.move(symbol, product, quantity, price))
+
+    async def expired(self, expiry: Expiry, last: date) -> list[Expired]:
+        return await self._in_thread(lambda: self._desk.expired(expiry, last))
+
     async def show(self, tick: Tick, session: Session, closes_at: datetime) -> None:
         """Bring a tick, which fills what it can."""
         async with self._showing:
@@ -118,15 +134,18 @@ class Exchange:
         async with self._showing:
             self._closes_at = self._clock()
             self._absorb(await self._in_thread(lambda: self._read(self._market.close_session())))
+            if self._day is not None:
+                await self._end(self._day)
 
     def close(self) -> None:
         self._thread.shutdown()
 
     async def _open(self, session: Session, closes_at: datetime) -> None:
         self._closes_at = closes_at
-        if self.session == session:
+        if self.session is not None and self.session.date == session.date:
             return
         await self._shown([], session, closes_at)
+        await self._end(session.date - DAY)
         if self._day is not None and self._day != session.date:
             self._store.wipe(self.book.wipe())
         self.session, self._day = session, session.date
@@ -134,6 +153,10 @@ class Exchange:
         for view in self.book.working():
             if view.row.status == KiteStatus.AMO_REQ_RECEIVED:
                 await self.release(view.row.broker_order_id)
+
+    async def _end(self, day: date) -> None:
+        for end in self.on_session_end:
+            await end(day)
 
     def _begin_day(self, session: Session, held: Sequence[BrokerPosition]) -> None:
         """After a restart the day has trades already: they are not of the days before, and are told again."""

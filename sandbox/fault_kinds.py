@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sandbox.routes import BOOK_READS, ORDER_REQUESTS, WITHOUT_TOKEN, Route
+from durable_orders.sandbox.routes import BOOK_READS, ORDER_REQUESTS, WITHOUT_TOKEN, Route
 
 
 class FaultKind(StrEnum):
@@ -14,6 +14,9 @@ class FaultKind(StrEnum):
     EMPTY_BODY = "empty_body"
     NO_ERROR_TYPE = "no_error_type"
     SUCCESS_WITH_500 = "success_with_500"
+    REDIRECTED = "redirected"
+    REDIRECTED_NOWHERE = "redirected_nowhere"
+    DRIPPING = "dripping"
     REFUSE_CONNECTION = "refuse_connection"
     TOO_MANY_REQUESTS = "too_many_requests"
     SERVICE_UNAVAILABLE = "service_unavailable"
@@ -24,6 +27,8 @@ class FaultKind(StrEnum):
     ORDER_HIDDEN = "order_hidden"
     STUCK_OPEN_PENDING = "stuck_open_pending"
     REJECTED_LATER = "rejected_later"
+    MARKET_RESTS = "market_rests"
+    MARKET_REFUSED = "market_refused"
     SLICE_REFUSED = "slice_refused"
     FILL_DURING_CANCEL = "fill_during_cancel"
     PARTIAL_THEN_CANCEL = "partial_then_cancel"
@@ -58,6 +63,9 @@ NATURES: dict[FaultKind, Nature] = {
     K.EMPTY_BODY: Nature("does what was asked, and answers 200 with an empty body", ORDER_REQUESTS),
     K.NO_ERROR_TYPE: Nature("does what was asked, and answers 500 in JSON without error_type", ORDER_REQUESTS),
     K.SUCCESS_WITH_500: Nature("does what was asked, and answers 500 with the success envelope", ORDER_REQUESTS),
+    K.REDIRECTED: Nature("does what was asked, and answers 303 to a page with another answer", ORDER_REQUESTS),
+    K.REDIRECTED_NOWHERE: Nature("does what was asked, and answers 307 to a host that is not there", ORDER_REQUESTS),
+    K.DRIPPING: Nature("does what was asked, and answers with a byte every `seconds`", ORDER_REQUESTS, 1),
     K.REFUSE_CONNECTION: Nature("closes the connection without doing anything", ORDER_REQUESTS),
     K.TOO_MANY_REQUESTS: Nature("answers 429 without doing anything", ORDER_REQUESTS),
     K.SERVICE_UNAVAILABLE: Nature("answers 503 NetworkException without doing anything", ORDER_REQUESTS),
@@ -68,6 +76,8 @@ NATURES: dict[FaultKind, Nature] = {
     K.ORDER_HIDDEN: Nature("takes an order that no book, history or trade shows for `seconds`", PLACE, 5),
     K.STUCK_OPEN_PENDING: Nature("takes an order that stays OPEN PENDING for `seconds`", PLACE, FOR_GOOD),
     K.REJECTED_LATER: Nature("takes an order, and its row is REJECTED with `message`", PLACE),
+    K.MARKET_RESTS: Nature("takes a MARKET order as a LIMIT order that the price has moved away from", PLACE),
+    K.MARKET_REFUSED: Nature("refuses a MARKET order with `message`, as of options deep in the money", PLACE),
     K.SLICE_REFUSED: Nature("takes an autoslice order without one of its slices, refused with `message`", PLACE),
     K.FILL_DURING_CANCEL: Nature("takes a cancel, but the order is filled before it gets there", CANCEL),
     K.PARTIAL_THEN_CANCEL: Nature("takes a cancel, and half of the order is filled before it gets there", CANCEL),
@@ -82,6 +92,7 @@ SPECIAL = frozenset(
     {
         *(K.ORDER_HIDDEN, K.STUCK_OPEN_PENDING, K.REJECTED_LATER, K.FOREIGN_ORDER),
         *(K.FILL_DURING_CANCEL, K.PARTIAL_THEN_CANCEL, K.BOOK_STALE, K.SLICE_REFUSED),
+        *(K.MARKET_RESTS, K.MARKET_REFUSED),
     }
 )
 """Kinds that make sense on their own routes only; the rest can strike any route that needs a token."""

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sandbox.fault_kinds import NATURES, FaultKind, possible_routes
-from sandbox.routes import Route
+from durable_orders.sandbox.fault_kinds import NATURES, FaultKind, possible_routes
+from durable_orders.sandbox.routes import Route
 
-WITH_MESSAGE = (FaultKind.REFUSED, FaultKind.REJECTED_LATER, FaultKind.SLICE_REFUSED)
+WITH_MESSAGE = (FaultKind.REFUSED, FaultKind.REJECTED_LATER, FaultKind.SLICE_REFUSED, FaultKind.MARKET_REFUSED)
 
 
 class FaultRule(BaseModel):

@@ -5,11 +5,11 @@ The legs share the first one's id as `parent_order_id` (Kite staff, kite.trade f
 
 from collections.abc import Iterator, Sequence
 
-from sandbox.book import OrderView
-from sandbox.order_forms import Placement, Variety
-from sandbox.store import Leg
-from trading.brokers.book import BookState
-from trading.brokers.paper_orders import terms_of
+from durable_orders.sandbox.book import OrderView
+from durable_orders.sandbox.order_forms import Placement, Variety
+from durable_orders.sandbox.store import Leg
+from durable_orders.trading.exchange.orders import terms_of
+from durable_orders.trading.orders.book import BookState
 
 
 def first_leg(asked: Placement) -> Placement:

@@ -5,10 +5,10 @@ from io import StringIO
 
 from aiohttp import web
 
-from sandbox.envelopes import wrong_input
-from sandbox.quotes import Quotes
-from sandbox.routes import Route
-from trading.market.instruments import COLUMNS, Instrument, Instruments
+from durable_orders.sandbox.envelopes import wrong_input
+from durable_orders.sandbox.quotes import Quotes
+from durable_orders.sandbox.routes import Route
+from durable_orders.trading.market.instruments import COLUMNS, Instrument, Instruments
 
 
 class InstrumentRoutes:

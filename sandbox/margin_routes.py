@@ -10,14 +10,14 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from sandbox.envelopes import success, wrong_input
-from sandbox.margins import margin
-from sandbox.order_forms import first_problem
-from sandbox.portfolio import Portfolio
-from sandbox.quotes import Quotes
-from sandbox.routes import Route
-from trading.market.instruments import Instrument, Instruments
-from trading.order import OrderType, Terms
+from durable_orders.sandbox.envelopes import success, wrong_input
+from durable_orders.sandbox.margins import margin
+from durable_orders.sandbox.order_forms import first_problem
+from durable_orders.sandbox.portfolio import Portfolio
+from durable_orders.sandbox.quotes import Quotes
+from durable_orders.sandbox.routes import Route
+from durable_orders.trading.market.instruments import Instrument, Instruments
+from durable_orders.trading.orders.order import OrderType, Terms
 
 Row = dict[str, Any]
 PARTS = ("span", "exposure", "option_premium", "additional", "bo", "cash", "var")

@@ -9,10 +9,10 @@
 
 from decimal import Decimal
 
-from trading.brokers import margins
-from trading.margin_settings import Margins
-from trading.market.instruments import Instrument
-from trading.order import Product, Side, Terms
+from durable_orders.trading.config.margins import Margins
+from durable_orders.trading.market import margin_rates as margins
+from durable_orders.trading.market.instruments import Instrument
+from durable_orders.trading.orders.order import Product, Side, Terms
 
 RATES = Margins()
 

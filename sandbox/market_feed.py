@@ -8,17 +8,19 @@ from decimal import Decimal
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from sandbox.exchange import Exchange
-from sandbox.quotes import Quotes
-from sandbox.settings import START_PRICES, FeedKind, SandboxSettings
-from sandbox.ticker import Ticker
-from trading.errors import InvalidSettings, InvalidTicks
-from trading.market.calendar import Session, SessionCalendar, calendar_of
-from trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
-from trading.market.instruments import Instruments
-from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
-from trading.market.tick_files import read_ticks
-from trading.market.ticks import Tick
+from durable_orders.sandbox.exchange import Exchange
+from durable_orders.sandbox.quotes import Quotes
+from durable_orders.sandbox.settings import START_PRICES, FeedKind, SandboxSettings
+from durable_orders.sandbox.ticker import Ticker
+from durable_orders.trading.config.settings import Market
+from durable_orders.trading.errors import InvalidSettings, InvalidTicks
+from durable_orders.trading.market.calendar import Session, SessionCalendar
+from durable_orders.trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
+from durable_orders.trading.market.tick_files import read_ticks
+from durable_orders.trading.market.ticks import Tick
 
 TICK_INTERVAL = 0.25
 CATCH_UP = 1.0
@@ -111,16 +113,16 @@ def ticks_of(
 
     Raises `InvalidTicks` and `InvalidSettings`.
     """
-    calendar = calendar_of(settings.calendar)
+    sessions = InstrumentSessions(Market(calendar=settings.calendar), instruments)
     if settings.feed is FeedKind.SYNTHETIC:
         prices = settings.prices or {symbol: START_PRICES[symbol] for symbol in START_PRICES if instruments.get(symbol)}
         step = max(_tick_size(instruments, symbol) for symbol in prices)
         pause = settings.tick_interval or TICK_INTERVAL
-        return lambda after: iter(SyntheticFeed(prices, step, settings.seed, pause, max(now, after or now), calendar))
+        return lambda after: iter(SyntheticFeed(prices, step, settings.seed, pause, max(now, after or now), sessions))
     symbol = settings.symbol or (SHIPPED_SYMBOL if settings.ticks is None else None)
     step = _tick_size(instruments, symbol) if symbol else Decimal("0.05")
     recorded = read_ticks(settings.ticks or shipped_day(), symbol, step)
-    return lambda after: iter(ReplayFeed(recorded, settings.speed or 1.0, calendar, start_after=after))
+    return lambda after: iter(ReplayFeed(recorded, settings.speed or 1.0, sessions, start_after=after))
 
 
 def _tick_size(instruments: Instruments, symbol: str) -> Decimal:

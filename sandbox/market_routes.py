@@ -5,10 +5,10 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.envelopes import success, wrong_input
-from sandbox.order_rows import ist
-from sandbox.quotes import Level, Quote, Quotes
-from sandbox.routes import Route
+from durable_orders.sandbox.envelopes import success, wrong_input
+from durable_orders.sandbox.order_rows import ist
+from durable_orders.sandbox.quotes import Level, Quote, Quotes
+from durable_orders.sandbox.routes import Route
 
 MOST_QUOTES = 500
 MOST_PRICES = 1000

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from sandbox.envelopes import ErrorType, KiteError, failure
-from sandbox.rate_limits import RateLimits
-from sandbox.request_faults import Dropped, RequestFaults
-from sandbox.routes import WITHOUT_TOKEN, Route, route_of
-from sandbox.sessions import Sessions
-from sandbox.settings import SandboxSettings
-from sandbox.tally import DROPPED, Tally
+from durable_orders.sandbox.envelopes import ErrorType, KiteError, failure, success
+from durable_orders.sandbox.rate_limits import RateLimits
+from durable_orders.sandbox.request_faults import Dropped, RequestFaults
+from durable_orders.sandbox.routes import ORDER_REQUESTS, WITHOUT_TOKEN, Route, route_of
+from durable_orders.sandbox.sessions import Sessions
+from durable_orders.sandbox.settings import SandboxSettings
+from durable_orders.sandbox.tally import DROPPED, Tally
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -49,12 +49,21 @@ class Gate:
     async def _answer(self, request: web.Request, handler: Handler, route: Route) -> web.StreamResponse:
         async def admitted(request: web.Request) -> web.StreamResponse:
             self._admit(request, route)
-            return await handler(request)
+            return self._of_another(request, route) or await handler(request)
 
         if struck := self._faults.before(request, route):
             return struck
         answer = await _enveloped(request, admitted)
         return await self._faults.after(request, route, answer) if answer.status == 200 else answer
+
+    def _of_another(self, request: web.Request, route: Route) -> web.StreamResponse | None:
+        """The answer to another user of the app, whose book is empty: what is placed there is counted, and no more."""
+        user = self._sessions.user_of(request.headers.get("Authorization"))
+        if user == self._settings.user_id or route is Route.PROFILE or route in WITHOUT_TOKEN:
+            return None
+        if route is Route.PLACE:
+            self._tally.others[user] += 1
+        return success({"order_id": "1"} if route in ORDER_REQUESTS else [])
 
     def _admit(self, request: web.Request, route: Route) -> None:
         """Raises `KiteError` for who is not logged in, not entitled, or too fast."""

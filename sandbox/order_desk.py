@@ -8,20 +8,22 @@ from decimal import Decimal
 
 from pydantic import ValidationError
 
-from sandbox.book import OrderView
-from sandbox.envelopes import KiteError, unknown_order, wrong_input
-from sandbox.exchange import Exchange
-from sandbox.fault_kinds import FaultKind
-from sandbox.faults import Faults
-from sandbox.iceberg import due_legs, first_leg
-from sandbox.order_forms import Form, Placement, Variety, first_problem, read_modification
-from sandbox.quotes import Quotes
-from sandbox.rms import Rms
-from sandbox.routes import Route
-from sandbox.store import OrderDetails
-from sandbox.tally import Tally
-from trading.brokers.paper_orders import KiteStatus, terms_of
-from trading.order import BrokerOrderId, Terms
+from durable_orders.sandbox.book import OrderView
+from durable_orders.sandbox.envelopes import KiteError, unknown_order, wrong_input
+from durable_orders.sandbox.exchange import Exchange
+from durable_orders.sandbox.fault_kinds import FaultKind
+from durable_orders.sandbox.faults import Faults
+from durable_orders.sandbox.iceberg import due_legs, first_leg
+from durable_orders.sandbox.order_forms import Form, Placement, Variety, first_problem, read_modification
+from durable_orders.sandbox.quotes import Quotes
+from durable_orders.sandbox.rms import NO_MARKET, Rms
+from durable_orders.sandbox.routes import Route
+from durable_orders.sandbox.store import OrderDetails
+from durable_orders.sandbox.tally import Tally
+from durable_orders.trading.exchange.orders import KiteStatus, terms_of
+from durable_orders.trading.exchange.protection import Protection, protection_of
+from durable_orders.trading.market.rules import rules
+from durable_orders.trading.orders.order import BrokerOrderId, OrderType, Terms
 
 MARGIN_EXCEEDS = "RMS:Margin Exceeds,Required:1000000.00, Available:0.00"
 SOMEBODY_ELSE = "RMS"
@@ -44,6 +46,10 @@ class OrderDesk:
 
     async def place(self, asked: Placement) -> BrokerOrderId:
         self.rms.check_placement(asked)
+        if asked.terms.order_type is OrderType.MARKET and (
+            refused := self.faults.take(FaultKind.MARKET_REFUSED, Route.PLACE)
+        ):
+            raise wrong_input(refused.message or NO_MARKET)
         if self.faults.take(FaultKind.FOREIGN_ORDER, Route.PLACE):
             lot = self.rms.instruments.get(asked.terms.symbol)
             await self.place_foreign(asked.terms.model_copy(update={"quantity": lot.lot_size if lot else 1}))
@@ -61,7 +67,7 @@ class OrderDesk:
         present = terms_of(view.row)
         asked = read_modification(form, present, view.details)
         try:
-            self.rms.check_terms(asked.amendment.applied_to(present))
+            self.rms.check_terms(asked.amendment.applied_to(present), disclosed=asked.details.disclosed_quantity)
         except ValidationError as error:
             raise wrong_input(first_problem(error)) from None
         return await self.exchange.modify(order, asked.amendment, asked.details)
@@ -103,13 +109,23 @@ class OrderDesk:
         elif stuck := self.faults.take(FaultKind.STUCK_OPEN_PENDING, Route.PLACE):
             order = await self.exchange.place(asked.details, lambda desk: desk.hold(terms, tag))
         else:
-            order = await self.exchange.place(asked.details, lambda desk: desk.receive(terms, tag))
+            protection = self._protection(asked)
+            order = await self.exchange.place(asked.details, lambda desk: desk.receive(terms, tag, protection))
         self.tally.accept(tag, order)
         if stuck is not None:
             self._releases[order] = self._in(stuck.lasts)
         if hidden := self.faults.take(FaultKind.ORDER_HIDDEN, Route.PLACE):
             self.exchange.book.hide(order, self._in(hidden.lasts))
         return order
+
+    def _protection(self, asked: Placement) -> Protection | None:
+        if asked.terms.order_type is not OrderType.MARKET:
+            return None
+        rule, day = rules().market_protection, self.exchange.day
+        moved = self.faults.take(FaultKind.MARKET_RESTS, Route.PLACE) is not None
+        if not moved and (day is None or day < rule.since):
+            return None
+        return protection_of(asked.details.market_protection, price_moved=moved)
 
     def _in(self, seconds: float) -> datetime:
         return self.clock() + timedelta(seconds=seconds)

@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from sandbox.envelopes import wrong_input
-from sandbox.store import Leg, OrderDetails
-from trading.order import Amendment, OrderType, Product, Side, Tag, Terms, Validity
+from durable_orders.sandbox.envelopes import wrong_input
+from durable_orders.sandbox.store import Leg, OrderDetails
+from durable_orders.trading.explained import problems
+from durable_orders.trading.orders.order import Amendment, OrderType, Product, Side, Tag, Terms, Validity
 
 Form = Mapping[str, object]
 Word = TypeVar("Word", bound=StrEnum)
@@ -129,10 +130,37 @@ def read_modification(form: Form, present: Terms, details: OrderDetails) -> Modi
         raise wrong_input(first_problem(error)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A position that is to have another product."""
+
+    symbol: str
+    side: Side
+    """BUY of a long position."""
+    quantity: int
+    old: Product
+    new: Product
+
+
+def read_conversion(form: Form) -> Conversion:
+    if (kind := _needed(form, "position_type")) not in ("day", "overnight"):
+        raise wrong_input(f"Invalid `position_type`: {kind}.")
+    quantity = _whole(form, "quantity")
+    if not quantity:
+        raise wrong_input("Missing or empty field `quantity`.")
+    return Conversion(
+        symbol=f"{_needed(form, 'exchange')}:{_needed(form, 'tradingsymbol')}",
+        side=_word(Side, "transaction_type", _needed(form, "transaction_type")),
+        quantity=quantity,
+        old=_word(Product, "old_product", _needed(form, "old_product")),
+        new=_word(Product, "new_product", _needed(form, "new_product")),
+    )
+
+
 def first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    where = f"`{problem['loc'][0]}`: " if problem["loc"] else ""
-    return where + str(problem["msg"]).removeprefix("Value error, ")
+    """As Kite would say it: one field."""
+    first = problems(error)[0]
+    return f"`{first.path[0]}`: {first.rule}" if first.path else first.rule
 
 
 def _terms(given: Mapping[str, object]) -> Terms:

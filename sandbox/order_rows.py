@@ -5,13 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sandbox.book import DayTrade, OrderView
-from sandbox.store import Leg
-from trading.brokers.book import BookState
-from trading.brokers.paper_orders import KiteStatus
-from trading.market.calendar import IST
-from trading.market.instruments import Instruments
-from trading.order import PRICE_PLACES
+from durable_orders.sandbox.book import DayTrade, OrderView
+from durable_orders.sandbox.store import Leg
+from durable_orders.trading.exchange.orders import KiteStatus
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import PRICE_PLACES
 
 REQUESTS = (
     KiteStatus.PUT_ORDER_REQ_RECEIVED,

@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sandbox.exchange import Change
-from sandbox.fault_kinds import FaultKind
-from sandbox.faults import Faults
-from sandbox.order_rows import OrderRows, Row
-from trading.brokers.book import BrokerOrder
-from trading.brokers.paper_orders import KiteStatus
+from durable_orders.sandbox.exchange import Change
+from durable_orders.sandbox.fault_kinds import FaultKind
+from durable_orders.sandbox.faults import Faults
+from durable_orders.sandbox.order_rows import OrderRows, Row
+from durable_orders.trading.exchange.orders import KiteStatus
+from durable_orders.trading.orders.book import BrokerOrder
 
 UPDATE = "UPDATE"
 """Not a status of the book: the order was modified, or filled in part."""

@@ -2,12 +2,12 @@
 
 from aiohttp import web
 
-from sandbox.autoslice import Autoslice
-from sandbox.envelopes import success
-from sandbox.order_desk import OrderDesk
-from sandbox.order_forms import Form, read_placement, read_variety
-from sandbox.routes import Route
-from trading.order import BrokerOrderId
+from durable_orders.sandbox.autoslice import Autoslice
+from durable_orders.sandbox.envelopes import success
+from durable_orders.sandbox.order_desk import OrderDesk
+from durable_orders.sandbox.order_forms import Form, read_placement, read_variety
+from durable_orders.sandbox.routes import Route
+from durable_orders.trading.orders.order import BrokerOrderId
 
 
 class OrderRoutes:

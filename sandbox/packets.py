@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 
-from sandbox.quotes import Level, Quote
+from durable_orders.sandbox.quotes import Level, Quote
 
 HEARTBEAT = b"\x00"
 """One byte every couple of seconds; the client ignores it."""

@@ -6,38 +6,47 @@ from decimal import Decimal
 
 from aiohttp import web
 
-from sandbox.book_routes import BookRoutes
-from sandbox.control import Control
-from sandbox.exchange import Exchange
-from sandbox.faults import Faults
-from sandbox.instruments_csv import InstrumentRoutes
-from sandbox.margin_routes import MarginRoutes
-from sandbox.market_feed import MarketFeed, PushedMarket
-from sandbox.market_routes import MarketRoutes
-from sandbox.middleware import Gate
-from sandbox.order_desk import OrderDesk
-from sandbox.order_rows import OrderRows
-from sandbox.order_updates import OrderUpdates
-from sandbox.orders_routes import OrderRoutes
-from sandbox.portfolio import Portfolio
-from sandbox.portfolio_routes import PortfolioRoutes
-from sandbox.postbacks import Postbacks
-from sandbox.quotes import Quotes
-from sandbox.rate_limits import RateLimits
-from sandbox.request_faults import RequestFaults
-from sandbox.rms import Rms
-from sandbox.session_routes import SessionRoutes
-from sandbox.sessions import Sessions
-from sandbox.settings import FeedKind, SandboxSettings
-from sandbox.store import Store
-from sandbox.tally import Tally
-from sandbox.ticker import Ticker
-from trading.brokers.paper_desk import PaperDesk
-from trading.brokers.paper_market import PaperMarket
-from trading.ledger.database import Database
-from trading.market.calendar import calendar_of
-from trading.market.instruments import Instruments
-from trading.order import Account
+from durable_orders.sandbox.account_control import AccountControl
+from durable_orders.sandbox.account_events import AccountEvents
+from durable_orders.sandbox.book_routes import BookRoutes
+from durable_orders.sandbox.charge_routes import ChargeRoutes
+from durable_orders.sandbox.control import Control
+from durable_orders.sandbox.exchange import Exchange
+from durable_orders.sandbox.falsified import Falsified
+from durable_orders.sandbox.faults import Faults
+from durable_orders.sandbox.instruments_csv import InstrumentRoutes
+from durable_orders.sandbox.margin_routes import MarginRoutes
+from durable_orders.sandbox.market_feed import MarketFeed, PushedMarket
+from durable_orders.sandbox.market_routes import MarketRoutes
+from durable_orders.sandbox.middleware import Gate
+from durable_orders.sandbox.order_desk import OrderDesk
+from durable_orders.sandbox.order_rows import OrderRows
+from durable_orders.sandbox.order_updates import OrderUpdates
+from durable_orders.sandbox.orders_routes import OrderRoutes
+from durable_orders.sandbox.portfolio import Portfolio
+from durable_orders.sandbox.portfolio_routes import PortfolioRoutes
+from durable_orders.sandbox.postbacks import Postbacks
+from durable_orders.sandbox.quotes import Quotes
+from durable_orders.sandbox.rate_limits import RateLimits
+from durable_orders.sandbox.request_faults import RequestFaults
+from durable_orders.sandbox.rms import Rms
+from durable_orders.sandbox.session_routes import SessionRoutes
+from durable_orders.sandbox.sessions import Sessions
+from durable_orders.sandbox.settings import FeedKind, SandboxSettings
+from durable_orders.sandbox.store import Store
+from durable_orders.sandbox.tally import Tally
+from durable_orders.sandbox.ticker import Ticker
+from durable_orders.trading.config.sessions import MarketSegment
+from durable_orders.trading.config.settings import Market
+from durable_orders.trading.exchange.oms import PaperDesk
+from durable_orders.trading.exchange.paper_market import PaperMarket
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.market.calendar import ALWAYS_OPEN, segment_calendar
+from durable_orders.trading.market.expiry import expiry_of
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.rules import ExchangeRules
+from durable_orders.trading.orders.order import Account
 
 
 class Parts:
@@ -46,10 +55,12 @@ class Parts:
     def __init__(self, settings: SandboxSettings, database: Database, clock: Callable[[], datetime]) -> None:
         """Raises `InvalidInstruments`."""
         self.settings = settings
+        self._market = Market(calendar=settings.calendar)
         self.clock = clock
         self.instruments = Instruments.read(settings.instruments) if settings.instruments else Instruments.shipped()
         self.store = Store(database)
         self.faults = Faults(settings.seed, settings.faults)
+        self.falsified = Falsified()
         self.tally = Tally(clock)
         self.limits = RateLimits(clock)
         self.sessions = Sessions(settings, clock, self.store)
@@ -57,16 +68,34 @@ class Parts:
         self.rows = OrderRows(settings.user_id, self.instruments)
         self.exchange = self._exchange(database)
         self.portfolio = Portfolio(
-            settings.user_id, settings.cash, self.instruments, self.quotes, self.exchange.book.working_rows
+            settings.user_id,
+            settings.cash,
+            self.instruments,
+            self.quotes,
+            self.exchange.book.working_rows,
+            settings.ddpi,
         )
-        rms = Rms(self.instruments, self.quotes, self.portfolio, lambda: self.exchange.is_open)
+        rules = ExchangeRules(self.instruments.get, InstrumentSessions(self._market, self.instruments))
+        rms = Rms(
+            self.instruments,
+            self.quotes,
+            self.portfolio,
+            lambda: self.exchange.is_open,
+            rules,
+            lambda: self.exchange.day,
+            clock,
+            settings.market_within,
+        )
         self.desk = OrderDesk(
             self.exchange, rms, self.quotes, self.faults, self.tally, clock, tags_parts=settings.tags_parts
         )
+        expiry = expiry_of(self.instruments.get, self._market)
+        self.events = AccountEvents(self.portfolio, self.exchange, self.desk, expiry)
         self.ticker = Ticker(self.sessions, self.quotes, self.faults, settings.user_id, entitled=settings.market_data)
         self.updates = OrderUpdates(self.rows, self.faults)
         self.feed = MarketFeed(self.exchange, self.quotes, self.ticker, clock)
-        self.pushed = PushedMarket(self.feed, self.exchange, self.instruments, calendar_of(settings.calendar), clock)
+        shares = segment_calendar(MarketSegment.EQUITY, self._market)
+        self.pushed = PushedMarket(self.feed, self.exchange, self.instruments, shares, clock)
         self.postbacks = self._postbacks()
         self._introduce()
 
@@ -77,13 +106,15 @@ class Parts:
         for routes in (
             SessionRoutes(self.settings, self.sessions, self.clock),
             OrderRoutes(self.desk, self.settings.user_id),
-            BookRoutes(self.exchange.book, self.rows, self.faults, self.clock),
-            PortfolioRoutes(self.portfolio),
+            BookRoutes(self.exchange.book, self.rows, self.faults, self.falsified, self.clock),
+            PortfolioRoutes(self.portfolio, self.events, self.falsified),
+            ChargeRoutes(self.falsified, self.clock),
             MarginRoutes(self.instruments, self.quotes, self.portfolio),
             MarketRoutes(self.quotes),
             InstrumentRoutes(self.instruments, self.quotes),
             self.ticker,
-            Control(self.faults, self.tally, self.sessions, self.exchange, self.desk, pushed),
+            AccountControl(self.events),
+            Control(self.faults, self.falsified, self.tally, self.sessions, self.exchange, self.desk, pushed),
         ):
             routes.add_to(app)
         return app
@@ -95,7 +126,10 @@ class Parts:
 
     def _exchange(self, database: Database) -> Exchange:
         account = Account(self.settings.user_id)
-        desk = PaperDesk(database, account, self.settings.fill_model, self._tick_size, self.clock)
+        # A pushed market is open until it is closed, whatever the time of day.
+        is_pushed = self.settings.feed is FeedKind.PUSHED
+        sessions = ALWAYS_OPEN if is_pushed else InstrumentSessions(self._market, self.instruments)
+        desk = PaperDesk(database, account, self.settings.fill_model, self._tick_size, self.clock, sessions=sessions)
         market = PaperMarket(desk, database, account)
         return Exchange(desk, market, self.store, self.settings.user_id, self.clock)
 
@@ -115,6 +149,7 @@ class Parts:
             lambda _session, _held: self.quotes.turn_day(),
             lambda _session, _held: self.limits.turn_day(),
         ]
+        self.exchange.on_session_end.append(self.events.end_day)
         self.sessions.on_end.append(self.ticker.end)
         self.updates.channels.append(self.ticker.send)
         if self.postbacks is not None:

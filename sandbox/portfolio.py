@@ -1,23 +1,23 @@
 """Positions, holdings and funds, worked out from the exchange's trades.
 
 A day's trades are its positions. What was left of the days before is `overnight`: delivery shares become holdings,
-the rest goes on as a position. The exchange neither squares off nor settles, so MIS positions stay too.
+the rest goes on as a position. Nothing is squared off or settled by itself, so MIS positions stay too
+(`account_events.py`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from sandbox.exchange import Change
-from sandbox.margins import margin, rate
-from sandbox.quotes import Quotes
-from trading.brokers.book import BrokerOrder, BrokerPosition
-from trading.ledger.positions import Position, booked
-from trading.market.calendar import Session
-from trading.market.instruments import Instrument, Instruments
-from trading.order import Product, Side, Terms
+from durable_orders.sandbox.exchange import Change
+from durable_orders.sandbox.margins import margin, rate
+from durable_orders.sandbox.quotes import Quotes
+from durable_orders.trading.ledger.positions import Position, booked
+from durable_orders.trading.market.calendar import Session
+from durable_orders.trading.market.instruments import Instrument, Instruments
+from durable_orders.trading.orders.book import BrokerOrder, BrokerPosition
+from durable_orders.trading.orders.order import Product, Side, Terms
 
-DELIVERY = (Product.CNC, Product.MTF)
 Key = tuple[str, Product]
 
 
@@ -34,6 +34,17 @@ class Line:
     buy_value: Decimal = Decimal(0)
     sold: int = 0
     sell_value: Decimal = Decimal(0)
+    t1: int = 0
+    """Of the holdings: bought yesterday."""
+    pledged: int = 0
+    """Of the holdings: not to be sold."""
+    authorised: int = 0
+    """Of the holdings: the depository lets them be sold today."""
+
+    def move(self, quantity: int, price: Decimal) -> None:
+        """Without an order: so many more or, below zero, fewer."""
+        side = Side.BUY if quantity > 0 else Side.SELL
+        self.net = booked(self.net, side, abs(quantity), price)
 
     def trade(self, side: Side, quantity: int, price: Decimal) -> None:
         self.day = booked(self.day, side, quantity, price)
@@ -46,6 +57,17 @@ class Line:
             self.sell_value += quantity * price
 
 
+@dataclass(frozen=True, slots=True)
+class OddRow:
+    """A position of a product that no order here has: CO, BO."""
+
+    symbol: str
+    product: str
+    quantity: int
+    price: Decimal
+    """Rupees, on average."""
+
+
 @dataclass(slots=True)
 class Portfolio:
     """Follows the exchange's changes; see `Exchange.on_change` and `on_new_day`."""
@@ -55,12 +77,18 @@ class Portfolio:
     instruments: Instruments
     quotes: Quotes
     working: Callable[[], Iterable[BrokerOrder]]
+    ddpi: bool = True
+    """Whether the broker may deliver what is sold out of holdings; without, the depository is asked each day."""
     lines: dict[Key, Line] = field(default_factory=dict)
+    odd: dict[tuple[str, str], OddRow] = field(default_factory=dict)
 
     def begin_day(self, _session: Session, held: Sequence[BrokerPosition]) -> None:
         self.cash += self.realised()
+        self.odd = {key: row for key, row in self.odd.items() if row.quantity}
         self.lines = {
-            (one.symbol, one.product): self._line(one.symbol, one.product, one.quantity, one.average_price)
+            (one.symbol, Product(one.product)): self._line(
+                one.symbol, Product(one.product), one.quantity, one.average_price
+            )
             for one in held
         }
 
@@ -72,15 +100,42 @@ class Portfolio:
             self.lines[key] = line
             line.trade(row.side, trade.fill.quantity, trade.fill.price)
 
+    def move(self, symbol: str, product: Product, quantity: int, price: Decimal) -> None:
+        """A position moves without an order."""
+        line = self.lines.get((symbol, product)) or self._line(symbol, product, 0, Decimal(0))
+        self.lines[symbol, product] = line
+        line.move(quantity, price)
+
+    def turn_over(self, old: Line, new: Line, side: Side, quantity: int, price: Decimal) -> None:
+        """The day's trades of what was converted count under its new product."""
+        bought, sold = (min(quantity, old.bought), 0) if side is Side.BUY else (0, min(quantity, old.sold))
+        old.bought, new.bought = old.bought - bought, new.bought + bought
+        old.sold, new.sold = old.sold - sold, new.sold + sold
+        old.buy_value, new.buy_value = old.buy_value - bought * price, new.buy_value + bought * price
+        old.sell_value, new.sell_value = old.sell_value - sold * price, new.sell_value + sold * price
+        if bought or sold:
+            old.day = booked(old.day, Side.SELL if bought else Side.BUY, bought or sold, price)
+            new.day = booked(new.day, side, bought or sold, price)
+        if not (old.overnight or old.bought or old.sold or old.net.quantity):
+            del self.lines[old.net.symbol, old.net.product]
+
+    def unauthorised(self, symbol: str, product: Product, quantity: int) -> bool:
+        """Whether a sale of so many takes shares out of the demat account that the depository has not let go."""
+        line = self.lines.get((symbol, product))
+        if self.ddpi or line is None or not line.overnight:
+            return False
+        out_of_holdings = max(line.sold + quantity - line.bought, 0)
+        return out_of_holdings > line.authorised
+
     def deliverable(self, symbol: str, product: Product) -> int:
-        """Shares that can be sold: held or bought today, and not yet offered."""
+        """Shares that can be sold: held or bought today, not pledged and not yet offered."""
         line = self.lines.get((symbol, product))
         offered = sum(
             row.quantity - row.filled_quantity
             for row in self.working()
             if (row.symbol, row.product, row.side) == (symbol, product, Side.SELL)
         )
-        return (line.net.quantity if line else 0) - offered
+        return (line.net.quantity - line.pledged if line else 0) - offered
 
     def price(self, symbol: str, otherwise: Decimal) -> Decimal:
         return self.quotes.last_price(symbol) or otherwise

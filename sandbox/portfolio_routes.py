@@ -5,22 +5,28 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.envelopes import success, wrong_input
-from sandbox.portfolio import DELIVERY, Line, Portfolio
-from sandbox.routes import Route
-from trading.ledger.positions import Position
-from trading.order import PRICE_PLACES
+from durable_orders.sandbox.account_events import AccountEvents
+from durable_orders.sandbox.envelopes import success, wrong_input
+from durable_orders.sandbox.falsified import Falsified
+from durable_orders.sandbox.order_forms import read_conversion
+from durable_orders.sandbox.portfolio import Line, OddRow, Portfolio
+from durable_orders.sandbox.routes import Route
+from durable_orders.trading.ledger.positions import Position, booked
+from durable_orders.trading.orders.order import PRICE_PLACES, Product, Side
 
 SEGMENTS = ("equity", "commodity")
 Row = dict[str, Any]
 
 
 class PortfolioRoutes:
-    def __init__(self, portfolio: Portfolio) -> None:
+    def __init__(self, portfolio: Portfolio, events: AccountEvents, falsified: Falsified) -> None:
         self._portfolio = portfolio
+        self._events = events
+        self._falsified = falsified
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_route("GET", "/portfolio/positions", self.positions, name=Route.POSITIONS)
+        app.router.add_route("PUT", "/portfolio/positions", self.convert, name=Route.CONVERT)
         app.router.add_route("GET", "/portfolio/holdings", self.holdings, name=Route.HOLDINGS)
         app.router.add_route("GET", "/user/margins", self.margins, name=Route.MARGINS)
         app.router.add_route("GET", "/user/margins/{segment}", self.segment_margins, name=Route.SEGMENT_MARGINS)
@@ -29,15 +35,25 @@ class PortfolioRoutes:
         lines = self._portfolio.lines.values()
         traded = [line for line in lines if line.bought or line.sold]
         net = [line for line in lines if line in traded or not _is_holding(line)]
+        odd = [self._odd_row(row) for row in self._portfolio.odd.values()]
+        rows = [self._position_row(line, line.day if _is_holding(line) else line.net) for line in net] + odd
         return success(
             {
-                "net": [self._position_row(line, line.day if _is_holding(line) else line.net) for line in net],
-                "day": [self._position_row(line, line.day) for line in traded],
+                "net": self._falsified.rows(Route.POSITIONS, rows),
+                "day": [self._position_row(line, line.day) for line in traded] + odd,
             }
         )
 
+    async def convert(self, request: web.Request) -> web.Response:
+        """`PUT /portfolio/positions` (Kite documentation, portfolio)."""
+        form = await request.post()
+        asked = read_conversion(form)
+        await self._events.convert(asked.symbol, asked.side, asked.quantity, asked.old, asked.new)
+        return success(data=True)
+
     async def holdings(self, request: web.Request) -> web.Response:
-        return success([self._holding_row(line) for line in self._portfolio.lines.values() if _is_holding(line)])
+        rows = (self._holding_row(line) for line in self._portfolio.lines.values() if _is_holding(line))
+        return success(self._falsified.rows(Route.HOLDINGS, rows))
 
     async def margins(self, request: web.Request) -> web.Response:
         return success({segment: self._funds(segment) for segment in SEGMENTS})
@@ -102,6 +118,13 @@ class PortfolioRoutes:
             "day_sell_value": line.sell_value,
         }
 
+    def _odd_row(self, row: OddRow) -> Row:
+        account, whole = self._portfolio.account, Product.MIS
+        flat = Position(account, row.symbol, whole)
+        side = Side.BUY if row.quantity > 0 else Side.SELL
+        held = booked(flat, side, abs(row.quantity), row.price) if row.quantity else flat
+        return self._position_row(Line(0, Decimal(0), held, held), held) | {"product": row.product}
+
     def _holding_row(self, line: Line) -> Row:
         exchange, _, tradingsymbol = line.net.symbol.partition(":")
         last = self._portfolio.price(line.net.symbol, line.overnight_price)
@@ -113,13 +136,13 @@ class PortfolioRoutes:
             "isin": "",
             "product": line.net.product,
             "price": 0,
-            "quantity": line.overnight,
+            "quantity": line.overnight - line.t1,
             "used_quantity": min(line.sold, line.overnight),
-            "t1_quantity": 0,
-            "realised_quantity": line.overnight,
-            "authorised_quantity": 0,
+            "t1_quantity": line.t1,
+            "realised_quantity": line.overnight - line.t1,
+            "authorised_quantity": line.authorised,
             "opening_quantity": line.overnight,
-            "collateral_quantity": 0,
+            "collateral_quantity": line.pledged,
             "collateral_type": None,
             "discrepancy": False,
             "average_price": line.overnight_price,
@@ -139,7 +162,7 @@ UTILISED = (
 
 def _is_holding(line: Line) -> bool:
     """Delivery shares of earlier days are holdings, and no longer a position."""
-    return line.net.product in DELIVERY and line.overnight > 0
+    return line.net.product.is_delivery and line.overnight > 0
 
 
 def _mean(value: Decimal, quantity: int) -> Decimal:

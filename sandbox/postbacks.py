@@ -7,9 +7,9 @@ from typing import Any
 
 import aiohttp
 
-from sandbox.envelopes import as_json
-from sandbox.order_updates import Update
-from trading.brokers.paper_orders import KiteStatus
+from durable_orders.sandbox.envelopes import as_json
+from durable_orders.sandbox.order_updates import Update
+from durable_orders.trading.exchange.orders import KiteStatus
 
 TIMEOUT = 3.0
 """Seconds that the app has to answer. There is no second try (Kite staff)."""

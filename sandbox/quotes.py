@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from trading.market.instruments import Instrument, Instruments
-from trading.market.ticks import Tick
+from durable_orders.trading.market.instruments import Instrument, Instruments
+from durable_orders.trading.market.ticks import Tick
 
 CIRCUIT = Decimal("0.2")
 """Part of the previous close that a price may move in a day. NSE's bands are 2 to 20 % by stock."""
+OPTION_CIRCUIT = 10
+"""Times the previous close up to which an option may rise; down it may go to one tick. The exchanges' own bands follow
+the underlying, and are as wide or wider."""
+OPTIONS = ("CE", "PE")
 LEVELS = 5
 
 
@@ -53,10 +57,14 @@ class Quote:
 
     @property
     def lower_circuit(self) -> Decimal:
+        if self.instrument.instrument_type in OPTIONS:
+            return self.instrument.tick_size
         return _on_tick(self.close * (1 - CIRCUIT), self.instrument.tick_size, ROUND_CEILING)
 
     @property
     def upper_circuit(self) -> Decimal:
+        if self.instrument.instrument_type in OPTIONS:
+            return self.close * OPTION_CIRCUIT
         return _on_tick(self.close * (1 + CIRCUIT), self.instrument.tick_size, ROUND_FLOOR)
 
     def bids(self) -> list[Level]:

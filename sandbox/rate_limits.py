@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sandbox.envelopes import ErrorType, KiteError
-from sandbox.routes import ORDER_REQUESTS, QUOTES, READS, Route
+from durable_orders.sandbox.envelopes import ErrorType, KiteError
+from durable_orders.sandbox.routes import ORDER_REQUESTS, QUOTES, READS, Route
 
 ORDERS_A_SECOND = 10
 ORDERS_A_MINUTE = 400

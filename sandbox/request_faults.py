@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import web
 
-from sandbox.envelopes import ErrorType, KiteError, failure, json_answer
-from sandbox.fault_kinds import FaultKind
-from sandbox.faults import FaultRule, Faults
-from sandbox.rate_limits import TOO_MANY_REQUESTS
-from sandbox.routes import Route
-from sandbox.sessions import WRONG_TOKEN, Sessions
+from durable_orders.sandbox.envelopes import ErrorType, KiteError, failure, json_answer
+from durable_orders.sandbox.fault_kinds import FaultKind
+from durable_orders.sandbox.faults import FaultRule, Faults
+from durable_orders.sandbox.rate_limits import TOO_MANY_REQUESTS
+from durable_orders.sandbox.routes import Route
+from durable_orders.sandbox.sessions import WRONG_TOKEN, Sessions
 
 STATIC_IP = (
     "IP (203.0.113.7) is not allowed to place orders for this app. Update allowed IPs on the Kite developer console."
 )
+ELSEWHERE = "/__control/elsewhere"
+NOWHERE = "http://127.0.0.1:1/elsewhere"
+"""A port where nobody listens."""
 GATEWAY_PAGE = "<html><head><title>504 Gateway Time-out</title></head><body><h1>504 Gateway Time-out</h1></body></html>"
 
 Before = Callable[[web.Request, FaultRule], web.StreamResponse]
@@ -47,6 +51,9 @@ class RequestFaults:
             FaultKind.EMPTY_BODY: self._empty,
             FaultKind.NO_ERROR_TYPE: self._leave_type_out,
             FaultKind.SUCCESS_WITH_500: self._call_it_failed,
+            FaultKind.REDIRECTED: self._redirect,
+            FaultKind.REDIRECTED_NOWHERE: self._redirect_nowhere,
+            FaultKind.DRIPPING: self._drip,
         }
 
     def before(self, request: web.Request, route: Route) -> web.StreamResponse | None:
@@ -113,6 +120,28 @@ class RequestFaults:
     ) -> web.StreamResponse:
         answer.set_status(500)
         return answer
+
+    async def _redirect(self, request: web.Request, answer: web.StreamResponse, rule: FaultRule) -> web.StreamResponse:
+        kind = "order" if request.method in ("POST", "PUT", "DELETE") else "book"
+        return web.Response(status=303, headers={"Location": f"{ELSEWHERE}/{kind}"})
+
+    async def _redirect_nowhere(
+        self, request: web.Request, answer: web.StreamResponse, rule: FaultRule
+    ) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": NOWHERE})
+
+    async def _drip(self, request: web.Request, answer: web.StreamResponse, rule: FaultRule) -> web.StreamResponse:
+        """Until all of it is out, or the client has given up."""
+        whole = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
+        dripping = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
+        dripping.content_length = len(whole)
+        await dripping.prepare(request)
+        with suppress(ConnectionError):
+            for byte in whole:
+                await dripping.write(bytes([byte]))
+                await asyncio.sleep(rule.lasts)
+            await dripping.write_eof()
+        return dripping
 
 
 def _dropped(request: web.Request) -> web.StreamResponse:

@@ -5,19 +5,21 @@ Where Kite's words are known they are used (kite.trade forum); the rest are the 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 
-from sandbox.envelopes import ErrorType, KiteError, wrong_input
-from sandbox.order_forms import Placement, Variety
-from sandbox.portfolio import Portfolio
-from sandbox.quotes import Quotes
-from trading.market.instruments import Instrument, Instruments
-from trading.order import Product, Side, Terms
+from durable_orders.sandbox.envelopes import ErrorType, KiteError, wrong_input
+from durable_orders.sandbox.order_forms import Placement, Variety
+from durable_orders.sandbox.portfolio import Portfolio
+from durable_orders.sandbox.quotes import Quotes
+from durable_orders.trading.config.settings import CircuitLimits
+from durable_orders.trading.market.instruments import SHARES, Instrument, Instruments
+from durable_orders.trading.market.rules import ExchangeRules, Rule, Way, freeze_quantity, outside, rules
+from durable_orders.trading.orders.order import OrderType, Side, Terms
 
-FREEZE_LOTS = 24
-"""Of a derivative, in one order: 1,800 for NIFTY at 75 a lot. Kite's instruments do not tell it."""
-CASH_EXCHANGES = ("NSE", "BSE")
-DELIVERY = (Product.CNC, Product.MTF)
 NO_HOLDINGS = "RMS:Rule: Check holdings including BTST on {symbol}: {held} held, {quantity} asked for"
+NOT_AUTHORISED = "Authorise the sale of your holdings at the depository (TPIN) and place the order again"
+NO_MARKET = "Market orders are not allowed for this contract. Please place a limit order around the theoretical price."
 SWITCH_TO_AMO = {"hints": ["switch_to_amo"]}
 
 
@@ -27,39 +29,73 @@ class Rms:
     quotes: Quotes
     portfolio: Portfolio
     is_open: Callable[[], bool]
+    rules: ExchangeRules
+    day: Callable[[], date | None]
+    """Of the session that is or was open last."""
+    clock: Callable[[], datetime]
+    market_within: Decimal | None = None
+    """Percent of an index's last price: in its options whose strike lies farther away, MARKET is refused."""
 
     def check_placement(self, asked: Placement) -> None:
         """Raises `KiteError` with the first rule that is broken."""
         whole = asked.terms
         leg = asked.details.leg
         single = whole.model_copy(update={"quantity": leg.quantity}) if leg else whole
-        instrument = self.check_terms(single, asked.autoslice)
+        instrument = self.check_terms(single, asked.autoslice, asked.details.disclosed_quantity)
         _lots(whole, instrument)
         self._session(asked.variety)
         self._funds(asked.terms, instrument)
 
-    def check_terms(self, terms: Terms, autoslice: bool = False) -> Instrument:
+    def check_terms(self, terms: Terms, autoslice: bool = False, disclosed: int = 0) -> Instrument:
         """What holds for new and for modified orders."""
         instrument = self._instrument(terms.symbol)
         _lots(terms, instrument)
         if not autoslice:
-            _freeze(terms, instrument)
+            _freeze(terms, instrument, self._most(instrument))
         _on_tick(terms, instrument)
+        self._by_the_rules(terms, frozenset({Way.DISCLOSED} if disclosed else ()))
         self._within_circuit(terms)
+        self._takes_market(terms, instrument)
         return instrument
 
     def late_rejection(self, terms: Terms) -> str | None:
         """Why Kite takes the order and then rejects it: shares are sold that are not there."""
-        if terms.side is Side.BUY or terms.product not in DELIVERY:
+        if terms.side is Side.BUY or not terms.product.is_delivery:
             return None
         held = self.portfolio.deliverable(terms.symbol, terms.product)
         if terms.quantity <= held:
-            return None
+            unauthorised = self.portfolio.unauthorised(terms.symbol, terms.product, terms.quantity)
+            return NOT_AUTHORISED if unauthorised else None
         return NO_HOLDINGS.format(symbol=terms.symbol, held=held, quantity=terms.quantity)
 
     def slice_quantity(self, symbol: str) -> int | None:
         """The greatest quantity of one order; `None` where there is no limit."""
-        return _freeze_quantity(self._instrument(symbol))
+        return self._most(self._instrument(symbol))
+
+    def _most(self, instrument: Instrument) -> int | None:
+        if instrument.exchange in SHARES:
+            return None
+        day = self.day()
+        known = freeze_quantity(instrument, day, {}) if day is not None else None
+        return known[0] if known is not None else None
+
+    def _by_the_rules(self, terms: Terms, ways: frozenset[Way]) -> None:
+        """Of the exchanges and the broker, on the day of the session."""
+        day = self.day()
+        if day is None:
+            return
+        at = self.clock() if self.is_open() else None
+        for broken in self.rules.broken(terms, day, at, lambda: self.quotes.last_price(terms.symbol), ways):
+            if broken.rule is not Rule.FREEZE:
+                raise wrong_input(f"{broken.rule}: {broken}")
+
+    def _takes_market(self, terms: Terms, instrument: Instrument) -> None:
+        """Not deep in an index option, nor far out of it (Zerodha support, order rejections)."""
+        index = self.quotes.last_price(rules().indices.symbols.get(instrument.name, ""))
+        if self.market_within is None or terms.order_type is not OrderType.MARKET or not (instrument.strike and index):
+            return
+        if abs(instrument.strike - index) * 100 > self.market_within * index:
+            raise wrong_input(NO_MARKET)
 
     def _instrument(self, symbol: str) -> Instrument:
         instrument = self.instruments.get(symbol)
@@ -69,11 +105,11 @@ class Rms:
 
     def _within_circuit(self, terms: Terms) -> None:
         quote = self.quotes.get(terms.symbol)
-        if quote is None or terms.price is None or quote.lower_circuit <= terms.price <= quote.upper_circuit:
+        if quote is None:
             return
-        raise wrong_input(
-            f"Your order price is outside the circuit limits of {quote.lower_circuit} to {quote.upper_circuit}."
-        )
+        band = CircuitLimits(lower=quote.lower_circuit, upper=quote.upper_circuit)
+        if outside(band, terms) is not None:
+            raise wrong_input(f"Your order price is outside the circuit limits of {band.lower} to {band.upper}.")
 
     def _session(self, variety: Variety) -> None:
         if variety is Variety.ICEBERG and not self.is_open():
@@ -97,19 +133,13 @@ def _lots(terms: Terms, instrument: Instrument) -> None:
         raise wrong_input(f"Quantity should be in multiples of the lot size of {instrument.lot_size}.")
 
 
-def _freeze(terms: Terms, instrument: Instrument) -> None:
-    most = _freeze_quantity(instrument)
+def _freeze(terms: Terms, instrument: Instrument, most: int | None) -> None:
     if most is not None and terms.quantity > most:
         lots = terms.quantity // instrument.lot_size
         raise wrong_input(
             f"The order quantity {terms.quantity} ({lots} lots) is higher than the maximum quantity of {most} "
-            f"({FREEZE_LOTS} lots) allowed by the exchanges."
+            f"({most // instrument.lot_size} lots) allowed by the exchanges."
         )
-
-
-def _freeze_quantity(instrument: Instrument) -> int | None:
-    exchange = instrument.symbol.partition(":")[0]
-    return None if exchange in CASH_EXCHANGES else FREEZE_LOTS * instrument.lot_size
 
 
 def _on_tick(terms: Terms, instrument: Instrument) -> None:

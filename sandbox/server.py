@@ -14,12 +14,12 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from sandbox.control import PREFIX
-from sandbox.market_feed import ticks_of
-from sandbox.parts import Parts
-from sandbox.settings import HOST, FeedKind, SandboxSettings
-from trading.errors import BrokenError
-from trading.ledger.migrate import open_database
+from durable_orders.sandbox.control import PREFIX
+from durable_orders.sandbox.market_feed import ticks_of
+from durable_orders.sandbox.parts import Parts
+from durable_orders.sandbox.settings import HOST, FeedKind, SandboxSettings
+from durable_orders.trading.errors import BrokenError
+from durable_orders.trading.ledger.migrate import open_database
 
 HOUSEKEEPING = 0.2
 """Seconds between looks at what is due: stuck orders and validity TTL."""

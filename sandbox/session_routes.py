@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from aiohttp import web
 
-from sandbox.envelopes import success, wrong_input
-from sandbox.order_rows import ist
-from sandbox.routes import Route
-from sandbox.sessions import Sessions
-from sandbox.settings import SandboxSettings
+from durable_orders.sandbox.envelopes import success, wrong_input
+from durable_orders.sandbox.order_rows import ist
+from durable_orders.sandbox.routes import Route
+from durable_orders.sandbox.sessions import Sessions
+from durable_orders.sandbox.settings import SandboxSettings
 
 LANDING = "/connect/landing"
 PAGE = "<html><body><p>Logged in. The request token is <code>{token}</code></p></body></html>"
@@ -31,8 +31,11 @@ class SessionRoutes:
         app.router.add_route("GET", "/user/profile", self.profile, name=Route.PROFILE)
 
     async def login(self, request: web.Request) -> web.Response:
-        """Redirects with a request token, and with what `redirect_params` asks to be passed on."""
-        token = self._sessions.request_token(request.query.get("api_key", ""))
+        """Redirects with a request token, and with what `redirect_params` asks to be passed on.
+
+        With `user_id`, which Kite's page does not take, another user of the app sits there.
+        """
+        token = self._sessions.request_token(request.query.get("api_key", ""), request.query.get("user_id"))
         passed_on = parse_qsl(request.query.get("redirect_params", ""))
         extra = [("request_token", token), ("action", "login"), ("type", "login"), ("status", "success"), *passed_on]
         return web.Response(
@@ -58,18 +61,18 @@ class SessionRoutes:
             "enctoken": "",
             "login_time": ist(self._clock()),
         }
-        return success(self._user() | issued)
+        return success(self._user(self._sessions.user_of(f":{token}")) | issued)
 
     async def invalidate(self, request: web.Request) -> web.Response:
         self._sessions.invalidate(request.query.get("api_key", ""), request.query.get("access_token", ""))
         return success(data=True)
 
     async def profile(self, request: web.Request) -> web.Response:
-        return success(self._user())
+        return success(self._user(self._sessions.user_of(request.headers.get("Authorization"))))
 
-    def _user(self) -> dict[str, Any]:
+    def _user(self, user_id: str) -> dict[str, Any]:
         return {
-            "user_id": self._settings.user_id,
+            "user_id": user_id,
             "user_type": "individual",
             "email": "sandbox@example.com",
             "user_name": "Sandbox User",

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sandbox.envelopes import ErrorType, KiteError, wrong_input
-from sandbox.settings import SandboxSettings
-from sandbox.store import Store
+from durable_orders.sandbox.envelopes import ErrorType, KiteError, wrong_input
+from durable_orders.sandbox.settings import SandboxSettings
+from durable_orders.sandbox.store import Store
 
 REQUEST_TOKEN_LIVES = timedelta(minutes=5)
 """Single use; "lives minutes" (Kite documentation)."""
@@ -18,23 +18,26 @@ SCHEME = "token "
 
 
 class Sessions:
-    """The tokens of the one user. Access tokens outlive a restart of the sandbox; earlier ones stay valid."""
+    """The tokens of the account's user, and of others who log in with the same app. Access tokens of the former outlive
+    a restart of the sandbox; earlier ones stay valid."""
 
     def __init__(self, settings: SandboxSettings, clock: Callable[[], datetime], store: Store) -> None:
         self._settings = settings
         self._clock = clock
         self._store = store
-        self._request_tokens: dict[str, datetime] = {}
+        self._request_tokens: dict[str, tuple[datetime, str]] = {}
+        self._others: dict[str, str] = {}
+        """Access tokens of other users, with the user of each."""
         self._access_tokens = store.access_tokens()
         self.on_end: list[Callable[[str], None]] = []
         """Called with every access token that ends."""
 
-    def request_token(self, api_key: str) -> str:
-        """What a user's login gives. Raises `KiteError` for an unknown app."""
+    def request_token(self, api_key: str, user_id: str | None = None) -> str:
+        """What a user's login gives; the account's, unless another is named. Raises `KiteError` for an unknown app."""
         if api_key != self._settings.api_key:
             raise wrong_input("Invalid `api_key`.")
         token = secrets.token_hex(16)
-        self._request_tokens[token] = self._clock() + REQUEST_TOKEN_LIVES
+        self._request_tokens[token] = self._clock() + REQUEST_TOKEN_LIVES, user_id or self._settings.user_id
         return token
 
     def generate(self, api_key: str, request_token: str, checksum: str) -> str:
@@ -43,10 +46,10 @@ class Sessions:
         expected = sha256(f"{api_key}{request_token}{secret}".encode()).hexdigest()
         if api_key != self._settings.api_key or not hmac.compare_digest(expected.encode(), checksum.encode()):
             raise KiteError(403, ErrorType.TOKEN, "Invalid `checksum`.")
-        until = self._request_tokens.pop(request_token, None)
+        until, user_id = self._request_tokens.pop(request_token, (None, ""))
         if until is None or self._clock() >= until:
             raise KiteError(403, ErrorType.TOKEN, "Token is invalid or has expired.")
-        return self.open()
+        return self.open() if user_id == self._settings.user_id else self.open_for(user_id)
 
     def open(self) -> str:
         """A new access token, without a login."""
@@ -54,6 +57,16 @@ class Sessions:
         self._store.add_access_token(token)
         self._access_tokens.add(token)
         return token
+
+    def open_for(self, user_id: str) -> str:
+        """An access token of another user of the same app."""
+        token = secrets.token_hex(16)
+        self._others[token] = user_id
+        return token
+
+    def user_of(self, authorization: str | None) -> str:
+        """Whose token it is, where it is valid."""
+        return self._others.get((authorization or "").rpartition(":")[2], self._settings.user_id)
 
     def check(self, authorization: str | None) -> None:
         """Raises `KiteError`: 400 without credentials, 403 for wrong ones."""
@@ -64,7 +77,8 @@ class Sessions:
             raise KiteError(403, ErrorType.TOKEN, WRONG_TOKEN)
 
     def valid(self, api_key: str, access_token: str) -> bool:
-        return api_key == self._settings.api_key and access_token in self._access_tokens
+        is_known = access_token in self._access_tokens or access_token in self._others
+        return api_key == self._settings.api_key and is_known
 
     def invalidate(self, api_key: str, access_token: str) -> None:
         """Log out. Raises `KiteError` for a token that is not valid."""
@@ -74,10 +88,11 @@ class Sessions:
 
     def flush(self) -> None:
         """End all access tokens, as Kite does every morning."""
-        self._end(set(self._access_tokens))
+        self._end(self._access_tokens | self._others.keys())
 
     def _end(self, tokens: set[str]) -> None:
         self._access_tokens -= tokens
+        self._others = {token: user for token, user in self._others.items() if token not in tokens}
         self._store.drop_access_tokens(tokens)
         for token in tokens:
             for call in self.on_end:

@@ -7,10 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from sandbox.faults import FaultRule
-from trading.order import Name, Price, Symbol
-from trading.settings import Calendar, Paper
-from trading.settings_base import Bps, Probability
+from durable_orders.sandbox.faults import FaultRule
+from durable_orders.trading.config.sections import Bps, Probability
+from durable_orders.trading.config.settings import Calendar, Paper
+from durable_orders.trading.orders.order import Name, Price, Symbol
 
 HOST = "127.0.0.1"
 START_PRICES = {
@@ -68,6 +68,11 @@ class SandboxSettings(BaseModel):
     rate_limits: bool = True
     market_data: bool = True
     """Without it, quotes and the WebSocket answer 403, as on Kite's free plan."""
+    market_within: Annotated[Decimal, Field(gt=0, le=1000)] | None = None
+    """Percent of an index's last price: MARKET is refused in its options whose strike lies farther away. Kite names no
+    figure; without one, it is taken in all."""
+    ddpi: bool = True
+    """Whether holdings can be sold without the depository's authorisation of the day."""
     tags_parts: bool = True
     """Whether the parts of one order (legs, slices) behind the first carry its tag; Kite does not document it."""
     heartbeat_seconds: Annotated[float, Field(gt=0, le=3600)] = 2.0

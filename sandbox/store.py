@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from trading.ledger.database import Database
-from trading.order import BrokerOrderId
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.orders.order import BrokerOrderId
 
 log = logging.getLogger(__name__)
 

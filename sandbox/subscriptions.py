@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from sandbox.packets import TickMode
+from durable_orders.sandbox.packets import TickMode
 
 MAX_TOKENS = 3000
 """On one connection."""

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sandbox.rate_limits import MINUTE, SECOND, Window
-from sandbox.routes import ORDER_REQUESTS, Route
-from trading.order import BrokerOrderId
+from durable_orders.sandbox.rate_limits import MINUTE, SECOND, Window
+from durable_orders.sandbox.routes import ORDER_REQUESTS, Route
+from durable_orders.trading.orders.order import BrokerOrderId
 
 DROPPED = "dropped"
 """Stands for the status of a request whose connection was closed instead of an answer."""
@@ -36,6 +36,8 @@ class Tally:
         self._second, self._minute = Peak(SECOND), Peak(MINUTE)
         self._accepted: dict[str, list[BrokerOrderId]] = {}
         self.foreign: list[BrokerOrderId] = []
+        self.others: Counter[str] = Counter()
+        """Orders that were placed for another user of the app, by user."""
 
     def receive(self, route: Route) -> None:
         """Count a request by the moment of its arrival."""
@@ -58,4 +60,5 @@ class Tally:
             "order_requests": {"most_in_a_second": self._second.most, "most_in_a_minute": self._minute.most},
             "accepted": self._accepted,
             "foreign": self.foreign,
+            "others": dict(self.others),
         }

@@ -4,16 +4,16 @@ import asyncio
 
 from aiohttp import WSMsgType, web
 
-from sandbox.connection import Connection
-from sandbox.envelopes import as_json, wrong_input
-from sandbox.fault_kinds import FaultKind
-from sandbox.faults import Faults
-from sandbox.order_updates import Update
-from sandbox.packets import HEARTBEAT, frame, packet
-from sandbox.quotes import Quote, Quotes
-from sandbox.routes import Route
-from sandbox.sessions import Sessions
-from sandbox.subscriptions import CommandError, subscribed
+from durable_orders.sandbox.connection import Connection
+from durable_orders.sandbox.envelopes import as_json, wrong_input
+from durable_orders.sandbox.fault_kinds import FaultKind
+from durable_orders.sandbox.faults import Faults
+from durable_orders.sandbox.order_updates import Update
+from durable_orders.sandbox.packets import HEARTBEAT, frame, packet
+from durable_orders.sandbox.quotes import Quote, Quotes
+from durable_orders.sandbox.routes import Route
+from durable_orders.sandbox.sessions import Sessions
+from durable_orders.sandbox.subscriptions import CommandError, subscribed
 
 MAX_CONNECTIONS = 3
 """For one api key; the fourth is refused with 429."""

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
-from trading.errors import NotConnected
+from durable_orders.trading.errors import NotConnected
 
 R = TypeVar("R")
 

@@ -3,7 +3,8 @@
 import asyncio
 import platform
 import subprocess
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,37 +14,58 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from trading.errors import DurableOrdersError
-from trading.guardian.advice import missing_limits
-from trading.ledger.accounts import AccountState, Permission, last_book_read, permission_of
-from trading.ledger.migrate import open_database
-from trading.ledger.reading import unsettled_orders
-from trading.ledger.sweeping import Leak, sweep
-from trading.market.instruments import Instruments
-from trading.order import Account, Frozen, Mode
-from trading.settings import Settings
-from workers.connection import configured_server, connect
-from workers.home import Home, ServerAddress
-from workers.instruments import instruments_of
-from workers.server import temporal_program
-from workflows.names import broker_queue, orders_queue
+from durable_orders.finding import Finding
+from durable_orders.trading.config.sessions import MarketSegment
+from durable_orders.trading.config.settings import Calendar, Settings
+from durable_orders.trading.errors import DurableOrdersError
+from durable_orders.trading.guardian.advice import missing_limits
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.accounts import (
+    AccountState,
+    Permission,
+    last_book_read,
+    last_positions_read,
+    permission_of,
+)
+from durable_orders.trading.ledger.news import Cursor, cursors_of
+from durable_orders.trading.ledger.open_orders import open_orders
+from durable_orders.trading.ledger.position_differences import Unexplained, unexplained
+from durable_orders.trading.ledger.reading import unsettled_orders
+from durable_orders.trading.ledger.sweeping import Leak, sweep
+from durable_orders.trading.market.calendar import segment_calendar
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.order import Account, Mode
+from durable_orders.workers.connection import configured_server, connect
+from durable_orders.workers.followed import Followed, running_workflows
+from durable_orders.workers.home import Home, ServerAddress
+from durable_orders.workers.instruments import instruments_of
+from durable_orders.workers.server import temporal_program
+from durable_orders.workflows.names import broker_queue, orders_queue, watch_id
 
 FRESH_BOOK_SECONDS = 30.0
+FRESH_POSITIONS_SECONDS = 60.0
+HOUR_SECONDS = 3600.0
+WARN_DAYS = 30
+"""So long before the first day whose sessions are not known, that is said."""
+FRESH_NEWS_SECONDS = 60.0
+"""Whoever tells records it every fifteen."""
+OF_THE_ACCOUNT = frozenset({"account", "outcomes", "positions", "reservations", "watch", "calendar", "limits", "ui"})
+NEWS = "news to "
 UI_SECONDS = 2.0
+LISTED_SECONDS = 2.0
+"""The server's list of workflows is behind by this much at most, unless it is under load."""
 POLL = timedelta(seconds=70)
 """A worker asks anew at least once a minute; the server remembers one that is gone for five."""
 
 
-class Finding(Frozen):
-    """One thing that was looked at."""
-
-    name: str
-    healthy: bool
-    detail: str
+def is_of_the_account(finding: Finding) -> bool:
+    """Whether it tells how the account or somebody else's service stands, which no restart of a process changes."""
+    return finding.name in OF_THE_ACCOUNT or finding.name.startswith(NEWS)
 
 
-async def examine(home: Home, config: Path | None) -> list[Finding]:
-    """Look at everything; what cannot be looked at is a finding, not an error."""
+async def examine(home: Home, config: Path | None, *, asks_broker: bool = True) -> list[Finding]:
+    """Look at everything; what cannot be looked at is a finding, not an error. `asks_broker` also asks the broker of a
+    live account."""
     findings = [_installed(), _home(home)]
     try:
         settings = home.settings(config)
@@ -52,8 +74,22 @@ async def examine(home: Home, config: Path | None) -> list[Finding]:
     findings.append(
         Finding(name="settings", healthy=True, detail=f"account {settings.account}, mode {settings.execution.mode}")
     )
-    findings += [_program(), *_instruments(home, settings), *_ledger(home, settings)]
+    findings += [
+        _program(),
+        *_instruments(home, settings),
+        *calendar_finding(settings, datetime.now(UTC).astimezone(IST).date()),
+        *_ledger(home, settings),
+    ]
+    if settings.execution.mode is Mode.LIVE and asks_broker:
+        findings += await _broker(home, settings)
     return findings + await _server(home, settings)
+
+
+async def _broker(home: Home, settings: Settings) -> list[Finding]:
+    """Loads the broker's client, which other accounts do not need."""
+    from durable_orders.doctor_live import examine_broker
+
+    return await asyncio.to_thread(examine_broker, home, settings)
 
 
 def _installed() -> Finding:
@@ -62,6 +98,9 @@ def _installed() -> Finding:
 
 
 def _home(home: Home) -> Finding:
+    """Looked at, and never made: an empty directory would read like an empty account."""
+    if not home.path.is_dir():
+        return Finding(name="home", healthy=False, detail=f"{home.path}: there is none; `durable-orders up` starts one")
     try:
         home.make()
     except DurableOrdersError as error:
@@ -86,6 +125,24 @@ def _instruments(home: Home, settings: Settings) -> list[Finding]:
     return [*found, _limits(settings, instruments)] if settings.execution.mode is Mode.LIVE else found
 
 
+def calendar_finding(settings: Settings, today: date) -> list[Finding]:
+    """Whether the sessions of the next days are known. On paper nothing is refused for want of that."""
+    if settings.market.calendar is Calendar.ALWAYS_OPEN:
+        return []
+    unknown = {
+        segment: day
+        for segment in MarketSegment
+        if (day := segment_calendar(segment, settings.market).unknown_after(today - timedelta(days=1))) is not None
+    }
+    first = min(unknown.values(), default=None)
+    if first is None or (first - today).days > WARN_DAYS:
+        return [Finding(name="calendar", healthy=True, detail=f"sessions known{f' before {first}' if first else ''}")]
+    of = ", ".join(segment for segment, day in unknown.items() if day == first)
+    words = f"the sessions of {of} are not known from {first:%a %d %b %Y} on: "
+    words += "live orders are refused then; update, or set market.exceptions and market.known_until"
+    return [Finding(name="calendar", healthy=settings.execution.mode is not Mode.LIVE, detail=words)]
+
+
 def _limits(settings: Settings, instruments: Instruments) -> Finding:
     """What a live account should be limited by. To go without is the owner's decision, and no fault."""
     missing = missing_limits(settings, instruments)
@@ -96,12 +153,15 @@ def _limits(settings: Settings, instruments: Instruments) -> Finding:
 def _ledger(home: Home, settings: Settings) -> list[Finding]:
     account = Account(settings.account)
     try:
-        with open_database(home.ledger_url(settings)) as database, database.read() as connection:
+        with home.ledger(settings) as database, database.read() as connection:
             kind = "SQLite" if database.is_sqlite else "PostgreSQL"
             permission = permission_of(connection, account)
             unsettled = unsettled_orders(connection, account)
+            differing = unexplained(connection, account)
+            compared_at = last_positions_read(connection, account)
             read_at = last_book_read(connection, account)
             leaks = sweep(database, account)
+            cursors = cursors_of(connection, account)
     except DurableOrdersError as error:
         return [Finding(name="ledger", healthy=False, detail=str(error))]
     return [
@@ -112,9 +172,43 @@ def _ledger(home: Home, settings: Settings) -> list[Finding]:
             healthy=not unsettled,
             detail=f"unknown: {', '.join(unsettled)}" if unsettled else "none unknown",
         ),
+        _positions(differing, compared_at),
         _reservations(leaks),
         _watch(read_at),
+        *_news(settings, cursors),
     ]
+
+
+def _positions(differing: list[Unexplained], read_at: datetime | None) -> Finding:
+    if differing:
+        words = "; ".join(str(each) for each in differing)
+        return Finding(name="positions", healthy=False, detail=f"not explained, see `settle-position`: {words}")
+    if read_at is None:
+        return Finding(name="positions", healthy=False, detail="the broker's were not read yet")
+    is_fresh = (datetime.now(UTC) - read_at).total_seconds() < FRESH_POSITIONS_SECONDS
+    return Finding(name="positions", healthy=is_fresh, detail=f"as at the broker, read {_ago(read_at)} ago")
+
+
+def _ago(moment: datetime) -> str:
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    return f"{seconds:.1f} s" if seconds < HOUR_SECONDS else f"{seconds / HOUR_SECONDS:.0f} h"
+
+
+def _news(settings: Settings, cursors: dict[str, Cursor]) -> list[Finding]:
+    """What each channel of the account last did. One that fails stops nothing, and is told again."""
+    return [_channel(name, cursors.get(name)) for name in settings.channels]
+
+
+def _channel(name: str, cursor: Cursor | None) -> Finding:
+    told_at = cursor.updated_at if cursor is not None else None
+    words, healthy = f"told up to event {cursor.feed_id}" if cursor is not None else "", True
+    if cursor is not None and cursor.failed_since is not None:
+        since = f"{cursor.failed_since.astimezone(IST):%d %b %H:%M:%S} IST"
+        words, healthy = f"fails since {since}: {cursor.failure}; it is told late when it works again", False
+    if told_at is None or (datetime.now(UTC) - told_at).total_seconds() > FRESH_NEWS_SECONDS:
+        last = f"since {_ago(told_at)} ago; {words}" if told_at is not None else "yet"
+        words, healthy = f"nobody tells it, neither `durable-orders up` nor `notify run`, {last}", False
+    return Finding(name=f"{NEWS}{name}", healthy=healthy, detail=words)
 
 
 def _reservations(leaks: list[Leak]) -> Finding:
@@ -146,9 +240,38 @@ async def _server(home: Home, settings: Settings) -> list[Finding]:
     broker = broker_queue(settings.account, settings.execution.mode)
     return [
         *found,
+        *await _followed(client, home, settings),
         await _pollers(client, "worker", orders_queue(settings.account), TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
         await _pollers(client, "broker calls", broker, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
     ]
+
+
+async def _followed(client: Client, home: Home, settings: Settings) -> list[Finding]:
+    """Whether the watch runs, and each open order is followed. What is missing once may be too new for the list."""
+    try:
+        seen = await _who_is_followed(client, home, settings)
+        if seen.missing or seen.differing or not seen.watch_runs:
+            await asyncio.sleep(LISTED_SECONDS)
+            again = await _who_is_followed(client, home, settings)
+            seen = replace(again, missing=seen.missing & again.missing, differing=seen.differing & again.differing)
+    except (DurableOrdersError, RPCError) as error:
+        return [Finding(name="followed", healthy=False, detail=str(error))]
+    failing = [f"{own} ({words})" for own, words in seen.failing.items()]
+    trouble = [f"without a workflow: {', '.join(sorted(seen.missing))}"] if seen.missing else []
+    trouble += [f"its workflow does not go on: {', '.join(sorted(failing))}"] if failing else []
+    trouble += [f"{own} is {how}" for own, how in sorted(seen.differing)]
+    detail = "; ".join(trouble) or f"each of {len(seen.open)} open orders"
+    runs = "runs" if seen.watch_runs else "does not run: a worker starts it again"
+    return [
+        Finding(name="watch workflow", healthy=seen.watch_runs, detail=f"{watch_id(settings.account)} {runs}"),
+        Finding(name="followed", healthy=not trouble, detail=detail),
+    ]
+
+
+async def _who_is_followed(client: Client, home: Home, settings: Settings) -> Followed:
+    with home.ledger(settings) as database, database.read() as connection:
+        found = open_orders(connection, settings.account)
+    return Followed.of(settings.account, found, await running_workflows(client, settings.account))
 
 
 async def _ui(address: ServerAddress) -> Finding:
@@ -162,17 +285,29 @@ async def _ui(address: ServerAddress) -> Finding:
 
 
 async def _pollers(client: Client, job: str, queue: str, kind: "TaskQueueType.ValueType") -> Finding:
+    try:
+        workers = await _polling(client, queue, kind)
+    except RPCError as error:
+        return Finding(name=f"{job} {queue}", healthy=False, detail=error.message)
+    detail = f"{workers} polling" if workers else "no worker polls this queue: start `durable-orders worker`"
+    return Finding(name=f"{job} {queue}", healthy=workers > 0, detail=detail)
+
+
+async def pollers_of(client: Client, settings: Settings) -> int | None:
+    """How many workers take the account's orders; `None` if the server does not say."""
+    try:
+        return await _polling(client, orders_queue(settings.account), TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
+    except RPCError:
+        return None
+
+
+async def _polling(client: Client, queue: str, kind: "TaskQueueType.ValueType") -> int:
     request = DescribeTaskQueueRequest(
         namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
     )
-    try:
-        answer = await client.workflow_service.describe_task_queue(request)
-    except RPCError as error:
-        return Finding(name=f"{job} {queue}", healthy=False, detail=error.message)
+    answer = await client.workflow_service.describe_task_queue(request)
     since = datetime.now(UTC) - POLL
-    workers = len({poller.identity for poller in answer.pollers if _last_seen(poller) > since})
-    detail = f"{workers} polling" if workers else "no worker polls this queue: start `durable-orders worker`"
-    return Finding(name=f"{job} {queue}", healthy=workers > 0, detail=detail)
+    return len({poller.identity for poller in answer.pollers if _last_seen(poller) > since})
 
 
 def _last_seen(poller: PollerInfo) -> datetime:

@@ -1,31 +1,43 @@
-"""Stops an account, and gets it out of the market: `halt`, `resume`, risk flags.
+"""Stops an account, and flattens it: `halt`, `resume`, risk flags.
 
-What is said here stands in the ledger before anything else is done. Getting out is a workflow of the account's own, so
-it goes on whatever becomes of whoever asked, and whoever asks again joins it.
+What is said here stands in the ledger before anything else is done. A flatten is a workflow of the account's own, so it
+goes on whatever becomes of whoever asked, and whoever asks again joins it.
 """
 
 import asyncio
 import getpass
 from datetime import UTC, datetime
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
+import sqlalchemy as sa
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from trading.errors import InvalidOrder, ServerUnreachable
-from trading.guardian.breakers import flag_raised
-from trading.ledger.accounts import AccountState, Permission, permission_of, set_state
-from trading.ledger.database import Database
-from trading.ledger.flags import RiskFlag, clear_flag, flags_of
-from trading.order import Frozen, Name
-from trading.settings import Settings
-from trading.unwinding import Unwinding, Unwound
-from workflows import names
+from durable_orders.answers import ENDED_FROM_OUTSIDE, domain_error, unreachable
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import BrokenError, InvalidOrder
+from durable_orders.trading.flatten.request import FlattenRequest, FlattenResult
+from durable_orders.trading.guardian.breakers import flag_raised
+from durable_orders.trading.ledger.accounts import AccountState, Permission, permission_of, set_state
+from durable_orders.trading.ledger.broker_positions import last_reading
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.delivery import moved_today
+from durable_orders.trading.ledger.flags import RiskFlag, clear_flag, flags_of
+from durable_orders.trading.ledger.position_differences import Unexplained, unexplained
+from durable_orders.trading.ledger.reading import list_orders, positions_of
+from durable_orders.trading.orders.order import Frozen, Mode, Name, Product, Symbol
+from durable_orders.trading.reconciliation.position_settling import held_by_ledger
+from durable_orders.trading.reconciliation.positions import differences
+from durable_orders.trading.reconciliation.taking_over import take_over
+from durable_orders.workflows import names
 
-UNWIND_SECONDS = 60.0
-"""How long to wait for the end of an unwinding by default. It goes on without the one who waits."""
+WATCH_SECONDS = 25.0
+"""In which a watch that runs has read the positions twice."""
+FLATTEN_SECONDS = 60.0
+"""How long to wait for the end of a flatten by default. It goes on without the one who waits."""
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*\S[^\x00]*$")]
 
 
@@ -48,8 +60,8 @@ class Standing(Frozen):
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     flags: tuple[Flag, ...] = ()
-    unwound: Unwound | None = None
-    """How getting out ended, where that was asked for and has ended."""
+    flattened: FlattenResult | None = None
+    """How a flatten ended, where that was asked for and has ended."""
 
 
 def operator() -> str:
@@ -107,34 +119,150 @@ def take_flag(database: Database, settings: Settings, name: str, *, who: str) ->
     return standing(database, settings.account)
 
 
-async def unwind(client: Client, request: Unwinding, timeout: float = UNWIND_SECONDS) -> Unwound | None:
-    """Get the account out; `None` if that takes longer than `timeout` seconds, and goes on.
+def flatten_request(
+    account: str,
+    reason: str,
+    who: str,
+    *,
+    symbol: str | None = None,
+    product: Product | str | None = None,
+    strategy: str | None = None,
+) -> FlattenRequest:
+    """To close what is held while the account goes on trading. Raises `InvalidOrder`, which names the field."""
+    if product is not None and product not in list(Product):
+        raise InvalidOrder(f"product: must be one of {', '.join(Product)}, was {product!r}")
+    if symbol is not None and not _is(Symbol, symbol):
+        raise InvalidOrder(f"symbol: must be an exchange and a tradingsymbol, as in NSE:INFY, was {symbol!r}")
+    if strategy is not None and not _is(Name, strategy):
+        raise InvalidOrder("strategy: may have letters, digits, dot, dash and underscore, at most 64")
+    return FlattenRequest(
+        account=account,
+        reason=checked_reason(reason),
+        who=who,
+        flatten=True,
+        until_resumed=False,
+        symbol=symbol,
+        strategy=strategy,
+        products=None if product is None else (Product(product),),
+    )
 
-    One unwinding an account: asked again, the one that runs takes this in. Raises `ServerUnreachable`.
+
+def must_be_in_a_book(connection: sa.Connection, request: FlattenRequest) -> None:
+    """Raises `InvalidOrder` for a symbol of which neither the ledger nor the broker's last reading has anything."""
+    account, symbol = request.account, request.symbol
+    held = any(each.symbol == symbol and each.quantity for each in positions_of(connection, account))
+    reading = last_reading(connection, account)
+    at_broker = reading is not None and any(own == symbol for own, _ in reading.rows)
+    if not (held or at_broker or list_orders(connection, account, symbol=symbol, open_only=True, limit=1)):
+        raise InvalidOrder(f"symbol: nothing of {symbol} is held or open")
+
+
+async def take_over_all(database: Database, settings: Settings, request: FlattenRequest) -> list[Unexplained]:
+    """Before a flatten of all that the broker has: enter what the ledger does not know of it, as the account's watch
+    has found it. What differs and does not count yet is waited for, as long as the watch needs at most.
+
+    Raises `InvalidOrder` for a request of one strategy.
     """
-    handle: WorkflowHandle[object, Unwound]
+    if request.strategy is not None:
+        raise InvalidOrder("all: is of what the account does not know, and never of one strategy")
+
+    def wanted(each: Unexplained) -> bool:
+        closes = request.closes(Product(each.product), settings.guardian)
+        return closes and request.symbol in (None, each.symbol)
+
+    is_live = settings.execution.mode is Mode.LIVE
+    until = asyncio.get_running_loop().time() + settings.placing.positions_window + WATCH_SECONDS
+    while await asyncio.to_thread(partial(_is_pending, database, settings.account, is_of_one_day=is_live)):
+        if asyncio.get_running_loop().time() > until:
+            break
+        await asyncio.sleep(0.2)
+    return await asyncio.to_thread(take_over, database, settings.account, wanted, request.who, datetime.now(UTC))
+
+
+def _is_pending(database: Database, account: str, *, is_of_one_day: bool) -> bool:
+    """Whether something differs by the last reading that the watch has not put down yet."""
+    with database.read() as connection:
+        reading = last_reading(connection, account)
+        if reading is None:
+            return True
+        moved = moved_today(connection, account, datetime.now(UTC)) if is_of_one_day else {}
+        ours = held_by_ledger(connection, account)
+        found = differences(ours, moved, reading, is_of_one_day=is_of_one_day)
+        known = {each[:2] for each in unexplained(connection, account)}
+    return any(each[:2] not in known for each in found)
+
+
+Flattening = WorkflowHandle[object, FlattenResult]
+
+
+async def flatten(client: Client, request: FlattenRequest, timeout: float = FLATTEN_SECONDS) -> FlattenResult | None:
+    """Cancel what is open and close what is held, as asked; `None` if that takes longer than `timeout` seconds, and
+    goes on.
+
+    One flatten an account: asked again, the one that runs takes this in. One that is reset goes on as its next run.
+    Raises `ServerUnreachable`, and `BrokenError` for one that was terminated.
+    """
+    within = asyncio.get_running_loop().time() + timeout
     try:
-        handle = await client.start_workflow(
-            names.UNWIND_WORKFLOW,
+        async with asyncio.timeout_at(within):
+            flattening = await flatten_asked(client, request)
+    except TimeoutError:
+        return None
+    return await flattened(client, flattening, within - asyncio.get_running_loop().time())
+
+
+async def flatten_asked(client: Client, request: FlattenRequest) -> Flattening:
+    """Asked for: it goes on whatever becomes of whoever asked. Raises `ServerUnreachable`."""
+    try:
+        return await client.start_workflow(
+            names.FLATTEN_WORKFLOW,
             request,
-            id=names.unwind_id(request.account),
+            id=names.flatten_id(request.account),
             task_queue=names.orders_queue(request.account),
-            result_type=Unwound,
+            result_type=FlattenResult,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             start_signal=names.JOIN,
             start_signal_args=[request],
             task_timeout=names.TASK_TIMEOUT,
-            static_summary=f"Get account {request.account} out: {request.reason}"[:200],
+            static_summary=names.flatten_summary(request.account, request.reason),
         )
+    except RPCError as error:
+        raise unreachable(error) from None
+
+
+async def flattened(client: Client, handle: Flattening, timeout: float) -> FlattenResult | None:
+    """How one ends that was asked for; `None` if that takes longer than `timeout` seconds. Raises as `flatten`."""
+    try:
         async with asyncio.timeout(timeout):
-            return await handle.result()
+            return await _result(client, handle)
     except TimeoutError:
         return None
     except RPCError as error:
         if error.status is RPCStatusCode.DEADLINE_EXCEEDED:
             return None
-        raise ServerUnreachable(f"the Temporal server did not answer: {error.message}") from None
+        raise unreachable(error) from None
+
+
+async def _result(client: Client, handle: Flattening) -> FlattenResult:
+    while True:
+        try:
+            return await handle.result()
+        except WorkflowFailureError as error:
+            if not isinstance(error.cause, ENDED_FROM_OUTSIDE):
+                raise domain_error(error.cause) from None
+        latest = await client.get_workflow_handle(handle.id).describe()
+        if latest.status is not WorkflowExecutionStatus.RUNNING:
+            raise BrokenError("the flatten was ended from outside: something may be held yet, ask for it again")
+        handle = client.get_workflow_handle(handle.id, run_id=latest.run_id, result_type=FlattenResult)
+
+
+def _is(kind: Any, value: str) -> bool:
+    try:
+        TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _flag_name(name: str) -> str:

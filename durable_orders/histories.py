@@ -29,12 +29,12 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
-from trading.errors import ServerUnreachable
-from trading.guardian.verdict import Approval, Existing
-from trading.ledger.told import Received, Recorded
-from trading.order import Order, OrderId
-from workflows import names
-from workflows.order import OrderWorkflow
+from durable_orders.trading.errors import ServerUnreachable
+from durable_orders.trading.ledger.told import Received, Recorded
+from durable_orders.trading.orders.order import Order, OrderId
+from durable_orders.trading.orders.verdict import Approval, Existing
+from durable_orders.workflows import names
+from durable_orders.workflows.order import OrderWorkflow
 
 LONGEST_WORDS = 300
 """Characters of a trouble."""
@@ -221,12 +221,15 @@ def _received(arguments: Sequence[Any], verdict: Any) -> Received | None:
     if isinstance(verdict, Existing):
         return None
     approved = isinstance(verdict, Approval)
-    order = order.model_copy(update={"dry_run": verdict.dry_run})
+    order = order.model_copy(update={"dry_run": verdict.dry_run, "tag": verdict.tag or order.tag})
     return Received(order=order, run_id=run_id, fingerprint=fingerprint, approved=approved, at=workflow.now())
 
 
-def _recorded(arguments: Sequence[Any], _result: Any) -> Recorded:
-    order, entries, unsettled = arguments
+def _recorded(arguments: Sequence[Any], refused: Any) -> Recorded | None:
+    """Nothing was written where the ledger had more of it."""
+    if refused is not None:
+        return None
+    order, entries, unsettled, *_ = arguments
     return Recorded(order=order, entries=tuple(entries), unsettled=unsettled, at=workflow.now())
 
 

@@ -2,194 +2,91 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
-from collections.abc import AsyncGenerator, Callable, Collection
+import uuid
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import sqlalchemy as sa
 from pydantic import ValidationError
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
-    WorkflowFailureError,
-    WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from durable_orders import halting
+from durable_orders.answers import domain_error, unreachable
 from durable_orders.halting import Standing
-from trading import errors
-from trading.bus import Event, EventBus
-from trading.explained import explained
-from trading.ledger.database import Database
-from trading.ledger.following import feed, follow, newest_id
-from trading.ledger.migrate import open_database
-from trading.ledger.positions import Position
-from trading.ledger.reading import (
+from durable_orders.order_handle import PLACED, PLACED_SECONDS, OrderHandle
+from durable_orders.plans import Plans
+from durable_orders.trading import errors
+from durable_orders.trading.bus.bus import Event, EventBus
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.explained import explained
+from durable_orders.trading.flatten.request import FlattenResult
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.following import feed, follow, newest_id
+from durable_orders.trading.ledger.migrate import open_database
+from durable_orders.trading.ledger.plans import stored_views
+from durable_orders.trading.ledger.position_differences import Unexplained
+from durable_orders.trading.ledger.reading import (
     FeedEvent,
     events_after,
-    events_of,
     find_order,
     fingerprint_of,
     list_orders,
-    positions_of,
 )
-from trading.ledger.settling import settle
-from trading.order import Amendment, Order, OrderId, OrderIntent, OrderType, Product, Side, Status, Validity, order_id
-from trading.settings import Settings
-from trading.settlement import Settlement
-from workers.connection import connect
-from workers.home import DEFAULT_HOME, Home
-from workflows import names
+from durable_orders.trading.ledger.settling import settle
+from durable_orders.trading.ledger.told_positions import ToldPosition, told_positions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.order import (
+    Mode,
+    Order,
+    OrderId,
+    OrderIntent,
+    Product,
+    Side,
+    Status,
+    kept_for,
+    order_id,
+)
+from durable_orders.trading.orders.position_entry import EntryKind, PositionEntry
+from durable_orders.trading.orders.settlement import Settlement
+from durable_orders.trading.orders.terms import CLIENT_TERMS, ClientOrderTerms, intent_of
+from durable_orders.trading.plans.plan import PlanChange, PlanIntent
+from durable_orders.trading.plans.state import PlanView
+from durable_orders.trading.reconciliation.position_settling import settle_position
+from durable_orders.workers.connection import connect
+from durable_orders.workers.home import DEFAULT_HOME, Home
+from durable_orders.workflows import names
+
+if TYPE_CHECKING:
+    from durable_orders.direct_cancels import Asked
+    from durable_orders.workers.instruments import Master
 
 R = TypeVar("R")
 
-PLACED, AMEND, CANCEL, SETTLE = "placed", "amend", "cancel", "settle"
-"""The workflow's updates and its signal, by name: with the workflow itself every activity and the broker's client would
-be loaded, a second for each command. A test holds the names and the workflow together."""
-ANY_CONTENT = ""
-"""For the update `placed`: whatever the order is, wait for it."""
-PLACED_SECONDS = 10.0
-"""How long `placed` waits by default. The order goes on without the one who waits."""
+log = logging.getLogger(__name__)
+
+EVENTS = 1000
+"""How many events are given at once, unless another number is asked for."""
 UNTAKEN = 200
 """How many orders without a worker are looked up at most: each is one more question to the server."""
 HOME_VARIABLE = "DURABLE_ORDERS_HOME"
 ORDER_ID = re.compile(r"order:[A-Za-z0-9._-]{1,64}:[A-Za-z0-9._-]{1,64}")
-
-
-class OrderHandle:
-    """One order, by its id. Cheap to make; everything it says comes from the workflow or the ledger."""
-
-    def __init__(self, orders: "Orders", own_id: OrderId) -> None:
-        self.order_id = own_id
-        self._orders = orders
-        self._workflow: WorkflowHandle[Any, Order] = orders.client.get_workflow_handle(own_id, result_type=Order)
-
-    async def placed(self, timeout: float = PLACED_SECONDS) -> Order:
-        """The order once it is at the broker or has ended; as it stands if that takes longer than `timeout` seconds."""
-        answer = await self._update(PLACED, ANY_CONTENT, timeout)
-        return answer or await self.now()
-
-    async def result(self) -> Order:
-        """The order at its proved end, however long that takes."""
-        try:
-            return await self._workflow.result()
-        except WorkflowFailureError as error:
-            raise _domain_error(error.cause) from None
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return await self.now()
-            raise _unreachable(error) from None
-
-    async def now(self) -> Order:
-        """The order as the ledger has it, or as its workflow's history has it before the first recording.
-
-        Raises `OrderNotFound`.
-        """
-        recorded = await self._orders.read(lambda connection: find_order(connection, self.order_id))
-        return recorded or await self._unrecorded()
-
-    async def _unrecorded(self) -> Order:
-        """An order that no worker has taken yet: PENDING, with nothing sent."""
-        try:
-            history = await self._workflow.fetch_history()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise errors.OrderNotFound(f"no order {self.order_id}") from None
-            raise _unreachable(error) from None
-        started = history.events[0]
-        payloads = started.workflow_execution_started_event_attributes.input
-        (intent,) = await self._orders.client.data_converter.decode(payloads.payloads[:1], [OrderIntent])
-        return Order.from_intent(intent, started.event_time.ToDatetime().astimezone())
-
-    async def events(self) -> list[FeedEvent]:
-        """Everything recorded about the order, oldest first."""
-        return await self._orders.read(lambda connection: events_of(connection, self.order_id))
-
-    async def cancel(self, reason: str = "by the strategy", timeout: float = 30.0) -> Order:
-        """Cancel and wait for the proved end: the book decides between the cancel and a fill.
-
-        The request is a signal, so it stands from the moment the server has it, even while no worker runs. Returns
-        the order as it stands if the end takes longer than `timeout` seconds. Raises `OrderNotFound`.
-        """
-        try:
-            await self._workflow.signal(CANCEL, reason)
-            async with asyncio.timeout(timeout):
-                return await self.result()
-        except TimeoutError:
-            return await self.now()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return await self._ended()
-            raise _unreachable(error) from None
-
-    async def amend(self, change: Amendment, timeout: float = 30.0) -> Order:
-        """Change a working order. Raises `InvalidOrder` with the reason where that is not possible, and `UnknownError`
-        if there is no answer within `timeout` seconds: then the change may still be made.
-        """
-        order = await self._update(AMEND, change, timeout)
-        own_id = self.order_id.split(":", 2)[-1]
-        if order is None:
-            raise errors.UnknownError(f"{own_id}: no answer to the change within {timeout:.0f} s; it may still be made")
-        if order.status.terminal and not _has(order, change):
-            raise errors.InvalidOrder(f"{own_id} cannot be amended, it has ended: {order.status}")
-        return order
-
-    async def settle(self, settlement: Settlement, timeout: float = 30.0) -> Order:
-        """Say what became of an order that is to be reviewed, as nothing can prove it any more. Raises `InvalidOrder`
-        for what cannot be said of it, and `UnknownError` without an answer within `timeout` seconds.
-        """
-        try:
-            order = await self._update(SETTLE, settlement, timeout)
-        except errors.OrderNotFound:  # the watch follows it in the ledger alone
-            return await self._orders.settle(self.order_id, settlement)
-        if order is None:
-            own_id = self.order_id.split(":", 2)[-1]
-            raise errors.UnknownError(f"{own_id}: no answer within {timeout:.0f} s; it may still be settled")
-        if not settlement.was_said_of(order):  # its workflow was over before
-            raise errors.InvalidOrder(settlement.problem_with(order) or f"{self.order_id} was not settled")
-        return order
-
-    async def _update(self, name: str, content: str | Amendment | Settlement, timeout: float) -> Order | None:
-        """The answer of the workflow, or of the ledger once the workflow is over; `None` without one in time."""
-        try:
-            async with asyncio.timeout(timeout):
-                updated: Order = await self._workflow.execute_update(name, content, result_type=Order)
-        except WorkflowUpdateFailedError as error:
-            raise _domain_error(error.cause) from None
-        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            return None
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return await self._ended()
-            raise _unreachable(error) from None
-        return updated
-
-    async def _ended(self) -> Order:
-        """What the ledger has, now that the workflow is over. Raises the error that it ended with, if it did."""
-        try:
-            await self._workflow.result()
-        except WorkflowFailureError as error:
-            if isinstance(error.cause, ApplicationError):
-                raise _domain_error(error.cause) from None
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise _unreachable(error) from None
-        order = await self.now()
-        if not order.status.terminal:
-            raise errors.OrderNotFound(f"{self.order_id} has no workflow any more; the ledger has it as {order.status}")
-        return order
 
 
 class Orders:
@@ -207,24 +104,31 @@ class Orders:
         self._home = Home(Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME))
         self._config = Path(config) if config is not None else None
         self._parts: tuple[Client, Database, Settings] | None = None
+        self._has_home = True
+        self._master: Master | None = None
 
     @classmethod
     async def connect(cls, home: Path | str | None = None, config: Path | str | None = None) -> "Orders":
-        """A connected one. Raises `ServerUnreachable`, `InvalidSettings`, `LedgerUnusable`."""
+        """A connected one. Raises `ServerUnreachable`, `InvalidSettings`, `LedgerUnusable`, `HomeUnusable`."""
         return await cls(home, config).open()
 
     @classmethod
     def over(cls, client: Client, database: Database, settings: Settings) -> "Orders":
         """One over parts that are open already. It closes the database."""
         orders = cls()
-        orders._parts = client, database, settings
+        orders._parts, orders._has_home = (client, database, settings), False
         return orders
 
     async def open(self) -> Self:
-        """Connect, if it is not connected. Raises `ServerUnreachable`, `InvalidSettings`, `LedgerUnusable`."""
+        """Connect, if it is not connected.
+
+        Raises `ServerUnreachable`, `InvalidSettings`, `LedgerUnusable`, and `HomeUnusable` where there is no home.
+        """
         if self._parts is None:
             settings = self._home.settings(self._config)
             client = await connect(self._home)
+            if settings.ledger.url is None and not self._home.path.is_dir():
+                raise errors.HomeUnusable(f"home {self._home.path}: there is none; `durable-orders up` starts one")
             self._parts = client, open_database(self._home.ledger_url(settings)), settings
         return self
 
@@ -267,42 +171,17 @@ class Orders:
         """
         return OrderHandle(self, whole_id(self.settings.account, client_order_id))
 
-    async def buy(
-        self,
-        symbol: str,
-        quantity: int,
-        *,
-        order_type: OrderType | str = OrderType.MARKET,
-        price: Decimal | str | int | None = None,
-        trigger_price: Decimal | str | int | None = None,
-        product: Product | str = Product.MIS,
-        validity: Validity | str = Validity.DAY,
-        strategy: str = "manual",
-        reason: str = "",
-        client_order_id: str | None = None,
-    ) -> OrderHandle:
-        """Start an order to buy, as `place` does. Prices are in rupees, `quantity` in units, never lots.
+    async def buy(self, symbol: str, quantity: int, **terms: Unpack[ClientOrderTerms]) -> OrderHandle:
+        """Start an order to buy, as `place` does. Prices are in rupees as quoted; `quantity` is as Kite counts: shares
+        or units, and lots on MCX, NCO, CDS and BCD.
 
-        Raises `InvalidOrder`, which names every field that is wrong and its rule; else as `place`.
+        Raises `InvalidOrder`, which names every field that is wrong and its rule; else what `place` raises.
         """
-        return await self.place(self._intent(Side.BUY, **_given(locals())))
+        return await self.place(intent_of(Side.BUY, symbol, quantity, terms, CLIENT_TERMS))
 
-    async def sell(
-        self,
-        symbol: str,
-        quantity: int,
-        *,
-        order_type: OrderType | str = OrderType.MARKET,
-        price: Decimal | str | int | None = None,
-        trigger_price: Decimal | str | int | None = None,
-        product: Product | str = Product.MIS,
-        validity: Validity | str = Validity.DAY,
-        strategy: str = "manual",
-        reason: str = "",
-        client_order_id: str | None = None,
-    ) -> OrderHandle:
-        """As `buy`."""
-        return await self.place(self._intent(Side.SELL, **_given(locals())))
+    async def sell(self, symbol: str, quantity: int, **terms: Unpack[ClientOrderTerms]) -> OrderHandle:
+        """Start an order to sell; everything else is as for `buy`."""
+        return await self.place(intent_of(Side.SELL, symbol, quantity, terms, CLIENT_TERMS))
 
     def _intent(self, side: Side, **content: Any) -> OrderIntent:
         try:
@@ -311,7 +190,10 @@ class Orders:
             raise explained(error) from None
 
     def _own(self, intent: OrderIntent) -> OrderIntent:
-        """An intent that does not say whose it is is this account's."""
+        """An intent that does not say whose it is is this account's. Raises `InvalidOrder` for a name that is kept for
+        others: one that was read from JSON may have it."""
+        if reason := kept_for(intent.client_order_id):
+            raise errors.InvalidOrder(f"client_order_id: {reason}")
         own = {"account": self.settings.account, "mode": self.settings.execution.mode}
         missing = {name: value for name, value in own.items() if name not in intent.model_fields_set}
         if all(getattr(intent, name) == value for name, value in missing.items()):
@@ -323,8 +205,23 @@ class Orders:
         """Cancel an order and wait for its proved end; see `OrderHandle.cancel`. Raises `OrderNotFound`."""
         return await self.handle(client_order_id).cancel(reason, timeout)
 
+    async def _cancel_directly(self, order_id: OrderId) -> "tuple[Order | None, list[Asked]]":
+        """Ask the broker itself to cancel an order, past its workflow. The order as the broker's book then shows it,
+        and what was asked. For when nobody else does: `cancel` sees to it.
+        """
+        from durable_orders.direct_cancels import DirectCancels  # with it come the broker's client and all activities
+
+        if not self._has_home:
+            raise errors.NotConnected("these Orders were made over open parts and know no home")
+
+        def ask() -> "tuple[Order | None, list[Asked]]":
+            with DirectCancels(self._home, self.settings) as direct:
+                return direct.cancel(order_id)
+
+        return await asyncio.to_thread(ask)
+
     async def get(self, client_order_id: str) -> Order:
-        """The order as it stands now. Raises `OrderNotFound`."""
+        """The order as it stands now. Raises `OrderNotFound`, `ServerUnreachable`, `NotConnected`."""
         return await self.handle(client_order_id).now()
 
     async def place(self, intent: OrderIntent) -> OrderHandle:
@@ -333,6 +230,9 @@ class Orders:
         The same intent again gives the same order; another content under its id raises `DuplicateOrder`. If the
         history of that order is gone from the server, waiting for the order raises it. Where `execution.dry_run` is
         set here, the order is a dry run, whatever the settings of the worker are.
+
+        Raises `NotConnected`; and `ServerUnreachable`, after which it may have been started or not: place the same
+        intent again.
         """
         intent = self._marked(self._own(intent))
         try:
@@ -341,12 +241,12 @@ class Orders:
                 intent,
                 request_eager_start=True,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                **self._options(intent),
+                **names.order_options(intent, intent.fingerprint()),
             )
         except WorkflowAlreadyStartedError:
             await self._must_be_same(intent)
         except RPCError as error:
-            raise _unreachable(error) from None
+            raise unreachable(error) from None
         return OrderHandle(self, intent.order_id)
 
     async def place_and_wait(self, intent: OrderIntent, timeout: float = PLACED_SECONDS) -> Order:
@@ -359,7 +259,7 @@ class Orders:
             names.ORDER_WORKFLOW,
             intent,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            **self._options(intent),
+            **names.order_options(intent, intent.fingerprint()),
         )
         try:
             async with asyncio.timeout(timeout):
@@ -371,28 +271,16 @@ class Orders:
             await _take_back(start)
             await self._must_be_same(intent)
         except WorkflowUpdateFailedError as error:
-            raise _domain_error(error.cause) from None
+            raise domain_error(error.cause) from None
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             await _take_back(start)
         except RPCError as error:
             await _take_back(start)
-            raise _unreachable(error) from None
+            raise unreachable(error) from None
         return await OrderHandle(self, intent.order_id).now()
 
     def _marked(self, intent: OrderIntent) -> OrderIntent:
         return intent.model_copy(update={"dry_run": True}) if self.settings.execution.dry_run else intent
-
-    def _options(self, intent: OrderIntent) -> dict[str, Any]:
-        return {
-            "id": intent.order_id,
-            "task_queue": names.orders_queue(intent.account),
-            # One that failed or was terminated may be started again: it goes on from what the ledger has.
-            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-            "search_attributes": names.order_attributes(intent),
-            "task_timeout": names.TASK_TIMEOUT,
-            "memo": {names.FINGERPRINT: intent.fingerprint()},
-            "static_summary": intent.summary(),
-        }
 
     async def _must_be_same(self, intent: OrderIntent) -> None:
         """The ledger knows best: a workflow that failed as a duplicate may have the id meanwhile."""
@@ -402,6 +290,115 @@ class Orders:
             known = await description.memo_value(names.FINGERPRINT, "", type_hint=str)
         if known != intent.fingerprint():
             raise errors.DuplicateOrder(f"client_order_id: {intent.client_order_id} is the id of another order")
+
+    async def close_position(
+        self,
+        symbol: str,
+        *,
+        product: Product | str | None = None,
+        strategy: str | None = None,
+        reason: str = "closed by the client",
+        timeout: float = halting.FLATTEN_SECONDS,
+    ) -> FlattenResult | None:
+        """Cancel what is open in a symbol and close what is held of it, as `flatten`. Raises as it."""
+        return await self.flatten(symbol=symbol, product=product, strategy=strategy, reason=reason, timeout=timeout)
+
+    async def flatten(
+        self,
+        *,
+        symbol: str | None = None,
+        product: Product | str | None = None,
+        strategy: str | None = None,
+        everything: bool = False,
+        reason: str = "flattened by the client",
+        timeout: float = halting.FLATTEN_SECONDS,
+    ) -> FlattenResult | None:
+        """Cancel open orders, then close what is held: of the account, or only in a symbol, of a strategy
+        or under a product. No more is closed than the strategy, the account and the broker all have, and the account
+        may go on trading meanwhile. With `everything`, what the broker has and the ledger does not know is taken over
+        and closed, too, but for shares in the demat account; without it, that is named in the result's `differences`.
+
+        `None` if it has not ended after `timeout` seconds: it goes on, and asked again, it is joined. Raises
+        `InvalidOrder` for a symbol of which nothing is held or open, or a product that there is not, and
+        `ServerUnreachable`.
+        """
+        request = halting.flatten_request(
+            self.settings.account, reason, "by the client", symbol=symbol, product=product, strategy=strategy
+        )
+        if symbol is not None:
+            await self.read(lambda connection: halting.must_be_in_a_book(connection, request))
+        if everything:
+            await halting.take_over_all(self.database, self.settings, request)
+        return await halting.flatten(self.client, request, timeout)
+
+    async def bracket(
+        self,
+        side: Side | str,
+        symbol: str,
+        quantity: int,
+        *,
+        stop: Decimal | str | None = None,
+        target: Decimal | str | None = None,
+        price: Decimal | str | None = None,
+        trail: Decimal | str | None = None,
+        stop_limit: Decimal | str | None = None,
+        product: Product | str = Product.MIS,
+        strategy: str = "manual",
+        plan_id: str | None = None,
+        exit_at: datetime | None = None,
+    ) -> PlanView:
+        """Open a position with a stop, a target or both, which go out as it is filled. Prices are in rupees as quoted,
+        `trail` in points; without a `price` the entry is at the market. The same `plan_id` again is the same plan.
+
+        For several targets and further terms, `start_plan` takes them all. Raises `InvalidOrder`, which names the field
+        and the rule, and what `start_plan` raises.
+        """
+        content: dict[str, Any] = {"side": side, "symbol": symbol, "quantity": quantity, "product": product}
+        content |= {"strategy": strategy, "plan_id": plan_id or str(uuid.uuid4()), "exit_at": exit_at}
+        content["entry"] = {"order_type": "MARKET" if price is None else "LIMIT", "price": price}
+        content["targets"] = () if target is None else ({"price": target},)
+        stopping = {"trigger_price": stop, "limit_price": stop_limit, "trail": trail}
+        content["stop"] = None if stop is None else stopping
+        settings = self.settings
+        try:
+            intent = PlanIntent(account=settings.account, mode=settings.execution.mode, **content)
+        except ValidationError as error:
+            raise explained(error) from None
+        return await self.start_plan(intent)
+
+    async def start_plan(self, intent: PlanIntent, timeout: float = PLACED_SECONDS) -> PlanView:
+        """Start a plan: orders that belong together. It is durable from the moment this returns, and is shown as it
+        stands once its first order is at the broker, or after `timeout` seconds. One that was refused is REJECTED, with
+        every reason.
+
+        Raises `DuplicateOrder` for an id that is another plan's, `ServerUnreachable` and `NotConnected`.
+        """
+        return await Plans(self).start(intent, timeout)
+
+    async def plan(self, plan_id: str) -> PlanView:
+        """How a plan stands, with its orders. Raises `OrderNotFound`, `ServerUnreachable`, `NotConnected`."""
+        return await Plans(self).show(plan_id)
+
+    async def plans(self, *, open_only: bool = False, limit: int | None = None) -> Sequence[PlanView]:
+        """The account's plans, newest first. Raises `NotConnected`."""
+        account = self.settings.account
+        return await self.read(lambda c: stored_views(c, account, open_only=open_only, limit=limit))
+
+    async def cancel_plan(
+        self, plan_id: str, reason: str = "by the strategy", *, flatten: bool = False, timeout: float = 30.0
+    ) -> PlanView:
+        """Cancel what works of a plan, and with `flatten` close what it holds. The plan at its end, or as it stands
+        after `timeout` seconds: the request stands then. Raises `OrderNotFound`, `ServerUnreachable`."""
+        return await Plans(self).cancel(plan_id, reason, flatten=flatten, timeout=timeout)
+
+    async def amend_plan(self, plan_id: str, change: PlanChange, timeout: float = 30.0) -> PlanView:
+        """Change a plan that has not ended; its orders follow. Raises `InvalidOrder` with the field and the rule,
+        `UnknownError` without an answer in time, and `OrderNotFound`."""
+        return await Plans(self).amend(plan_id, change, timeout)
+
+    async def plan_result(self, plan_id: str) -> PlanView:
+        """A plan at its end, however long that takes. Raises `OrderNotFound`, `ServerUnreachable`."""
+        return await Plans(self).result(plan_id)
 
     async def raise_flag(self, name: str, reason: str, who: str = "by a strategy") -> Standing:
         """Raise a risk flag: until it is cleared, the account takes only orders that reduce a position, and what
@@ -414,13 +411,20 @@ class Orders:
         """Clear a risk flag. Raises `InvalidOrder` if it is not up."""
         return await asyncio.to_thread(partial(halting.take_flag, self.database, self.settings, name, who=who))
 
-    async def positions(self) -> list[Position]:
-        """The account's net positions."""
-        return await self.read(lambda connection: positions_of(connection, self.settings.account))
+    async def positions(self) -> list[ToldPosition]:
+        """The account's net positions, as the recorded fills make them, each with what its strategies and the broker
+        have of it. Flat ones with what they have earned are among them. Raises `NotConnected`."""
+        return await self.read(lambda connection: told_positions(connection, self.settings.account))
 
-    async def events(self, after: int = 0) -> list[FeedEvent]:
-        """The account's next events that follow the feed id `after`, oldest first."""
-        return await self.read(lambda c: events_after(c, after, account=self.settings.account))
+    async def events(self, after: int = 0, limit: int = EVENTS) -> list[FeedEvent]:
+        """The account's next events behind the feed id `after`, oldest first and at most `limit`.
+
+        Where as many came, there may be more: ask again after the `feed_id` of the last one. `follow` gives all of
+        them, and goes on. Raises `ValueError` for a `limit` below 1, and `NotConnected`.
+        """
+        if limit < 1:
+            raise ValueError(f"limit: must be at least 1, was {limit}")
+        return await self.read(lambda c: events_after(c, after, account=self.settings.account, limit=limit))
 
     async def follow(self, after: int | None = None) -> AsyncGenerator[Event, None]:
         """The account's events behind the feed id `after`, or from now on, each once and in order, without end."""
@@ -441,6 +445,57 @@ class Orders:
         """Settle an order that no workflow follows, in the ledger. Raises `OrderNotFound`, `InvalidOrder`."""
         return await asyncio.to_thread(settle, self.database, own_id, settlement, datetime.now(UTC))
 
+    async def settle_position(
+        self,
+        symbol: str,
+        product: Product | str,
+        quantity: int,
+        evidence: str,
+        *,
+        price: Decimal | str | float | None = None,
+        kind: EntryKind | str = EntryKind.OTHER,
+        to_product: Product | str | None = None,
+        strategy: str | None = None,
+        who: str = "by the client",
+    ) -> tuple[Unexplained, ...]:
+        """Explain a position of which the broker has something else than the ledger: `quantity`, signed, is added to
+        the ledger's position, at `price` in rupees as quoted, without an order. A conversion goes `to_product` and
+        keeps the cost, as a corporate action does. What is left unexplained in the symbol.
+
+        Raises `InvalidOrder`, with nothing written: for a field that is wrong, a symbol in no book, and a quantity
+        beyond what differs.
+        """
+        try:
+            entry = PositionEntry.model_validate(
+                {
+                    "symbol": symbol,
+                    "product": product,
+                    "quantity": quantity,
+                    "kind": kind,
+                    "price": str(price) if isinstance(price, float) else price,
+                    "to_product": to_product,
+                    "strategy": strategy,
+                    "evidence": evidence,
+                    "who": who,
+                }
+            )
+        except ValidationError as error:
+            raise explained(error) from None
+        settings = self.settings
+        is_live = settings.execution.mode is Mode.LIVE
+        settled = partial(settle_position, self.database, settings.account, entry, datetime.now(UTC))
+        return await asyncio.to_thread(partial(settled, is_of_one_day=is_live))
+
+    def instruments(self) -> Instruments:
+        """The account's instrument master, read again where there is a newer one. Raises `InvalidInstruments`."""
+        from durable_orders.workers.instruments import Master
+
+        if self._master is None:
+            self._master = Master(self._home, self.settings)
+        else:
+            self._master.renew()
+        return self._master.instruments
+
     async def read(self, question: Callable[[sa.Connection], R]) -> R:
         """Ask the ledger, off the event loop."""
         return await asyncio.to_thread(self._ask, question)
@@ -460,7 +515,7 @@ class Orders:
             fresh = [own_id for own_id, order in zip(running, recorded, strict=True) if order is None]
             return list(await asyncio.gather(*(OrderHandle(self, own_id).now() for own_id in fresh)))
         except RPCError as error:
-            raise _unreachable(error) from None
+            raise unreachable(error) from None
 
     async def list(
         self,
@@ -471,7 +526,8 @@ class Orders:
         open_only: bool = False,
         limit: int | None = None,
     ) -> list[Order]:
-        """The account's orders to which everything given applies, newest first."""
+        """The account's orders to which everything given applies, newest first: all of them without a `limit`. Raises
+        `NotConnected`."""
 
         def ask(connection: sa.Connection) -> list[Order]:
             return list_orders(
@@ -485,12 +541,6 @@ class Orders:
             )
 
         return await self.read(ask)
-
-
-def _given(content: dict[str, Any]) -> dict[str, Any]:
-    """A call's arguments, but for itself and an id that was not given."""
-    named = content["client_order_id"] is not None
-    return {name: value for name, value in content.items() if name != "self" and (named or name != "client_order_id")}
 
 
 async def _take_back(start: WithStartWorkflowOperation[Any, Any]) -> None:
@@ -508,22 +558,3 @@ def whole_id(account: str, text: str) -> OrderId:
     if not ORDER_ID.fullmatch(own_id):
         raise errors.OrderNotFound(f"no order {text[:64]!r}: it cannot be the id of one")
     return OrderId(own_id)
-
-
-def _has(order: Order, change: Amendment) -> bool:
-    """Whether the order's terms are what the change asked for."""
-    return all(getattr(order, field) == value for field, value in change.model_dump(exclude_none=True).items())
-
-
-def _domain_error(cause: BaseException | None) -> errors.DurableOrdersError:
-    """The error that a workflow or an update gave as its answer, in the domain's own type."""
-    if isinstance(cause, ApplicationError):
-        family = getattr(errors, cause.type or "", None)
-        if isinstance(family, type) and issubclass(family, errors.DurableOrdersError):
-            return family(cause.message)
-        return errors.BrokenError(cause.message)
-    return errors.BrokenError(str(cause))
-
-
-def _unreachable(error: RPCError) -> errors.ServerUnreachable:
-    return errors.ServerUnreachable(f"the Temporal server did not answer: {error.message or error.status.name}")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from trading.errors import ServerUnreachable
+from durable_orders.trading.errors import ServerUnreachable
 
 R = TypeVar("R")
 

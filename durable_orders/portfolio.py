@@ -3,17 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
+from pydantic import Field
 
-from trading.contracts import multiplier_of
-from trading.ist import start_of_day
-from trading.ledger.day import Key, Traded, traded_since
-from trading.ledger.last_ticks import LastTick, last_tick
-from trading.ledger.positions import Position
-from trading.ledger.reading import positions_of
-from trading.order import Account, Frozen
-from trading.settings import RealizedBy
+from durable_orders.trading.charges.contracts import multiplier_of, size_of
+from durable_orders.trading.config.settings import RealizedBy
+from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ledger.broker_positions import last_reading
+from durable_orders.trading.ledger.day import Key, Traded, traded_since
+from durable_orders.trading.ledger.last_ticks import LastTick, last_tick
+from durable_orders.trading.ledger.position_differences import Cause, Unexplained, unexplained
+from durable_orders.trading.ledger.positions import Position
+from durable_orders.trading.ledger.reading import own_quantities, positions_of
+from durable_orders.trading.orders.order import Account, Frozen
 
 NOTHING = Traded()
 
@@ -27,31 +31,40 @@ class PositionLine(Frozen):
     quantity: int
     average_price: Decimal | None
     last_price: Decimal | None
-    realized_pnl: Decimal
-    """Of all that was ever closed, before charges, as `ledger.realized_by` says."""
+    realized_pnl: Decimal | None
+    """Of all that was ever closed, before charges, as `ledger.realized_by` says. `None`, as every other profit, where
+    it is not known how much one lot is."""
     unrealized_pnl: Decimal | None
     """`None` for an open position whose symbol has had no tick yet."""
     charges: Decimal
     """Of all its fills, but those of which they are not known."""
     uncharged_fills: int
     """Fills whose charges are not known."""
-    day_realized_pnl: Decimal
+    day_realized_pnl: Decimal | None
     """Of what was closed today."""
     day_unrealized_pnl: Decimal | None
     """By how much the unrealized profit changed since the last price of the day before. `None` where one is missing."""
     day_charges: Decimal
     day_pnl: Decimal | None
     """The day's realized and unrealized profit after charges. `None` where a part of it is not known."""
+    strategies: dict[str, int] = Field(default_factory=dict)
+    """What of it each strategy's own trades have come to; `external` is nobody's."""
+    at_broker: int | None = None
+    """What the broker has, as last read: shares in the demat account included. `None` if it was never read."""
+    unexplained: int = 0
+    """By how much the broker has more, where nothing explains that: no new risk in the symbol."""
+    likely_cause: Cause | None = None
+    """Of what is unexplained."""
 
 
 class Totals(Frozen):
     """What the lines add up to. `None` where one of them is not known."""
 
-    realized_pnl: Decimal
+    realized_pnl: Decimal | None
     unrealized_pnl: Decimal | None
     charges: Decimal
     uncharged_fills: int
-    day_realized_pnl: Decimal
+    day_realized_pnl: Decimal | None
     day_unrealized_pnl: Decimal | None
     day_charges: Decimal
     day_pnl: Decimal | None
@@ -60,13 +73,57 @@ class Totals(Frozen):
 def position_lines(
     connection: sa.Connection, account: Account, now: datetime, by: RealizedBy = RealizedBy.AVERAGE
 ) -> list[PositionLine]:
-    """The account's positions, flat ones with a result included, by symbol."""
+    """The account's positions, flat ones with a result included, and what only the broker has and is unexplained; by
+    symbol."""
     day = start_of_day(now)
     traded = traded_since(connection, account, day)
-    return [
+    lines = [
         _line(position, last_tick(connection, account, position.symbol), day, traded, by)
         for position in positions_of(connection, account)
     ]
+    reading = last_reading(connection, account)
+    own = own_quantities(connection, account)
+    differing = {(each.symbol, each.product): each for each in unexplained(connection, account)}
+    told = [
+        line.model_copy(
+            update={
+                "strategies": own.get((line.symbol, line.product), {}),
+                "at_broker": reading.at_broker(line.symbol, line.product).total if reading is not None else None,
+            }
+            | _unexplained(differing.pop((line.symbol, line.product), None))
+        )
+        for line in lines
+    ]
+    told += [_only_there(account, each) for each in differing.values()]
+    return sorted(told, key=lambda line: (line.symbol, line.product))
+
+
+def _unexplained(each: Unexplained | None) -> dict[str, Any]:
+    return {} if each is None else {"unexplained": each.quantity, "likely_cause": each.cause}
+
+
+def _only_there(account: Account, each: Unexplained) -> PositionLine:
+    """A position of which the ledger has nothing."""
+    nothing = Decimal(0)
+    return PositionLine(
+        account=account,
+        symbol=each.symbol,
+        product=each.product,
+        quantity=0,
+        average_price=None,
+        last_price=None,
+        realized_pnl=nothing,
+        unrealized_pnl=nothing,
+        charges=nothing,
+        uncharged_fills=0,
+        day_realized_pnl=nothing,
+        day_unrealized_pnl=nothing,
+        day_charges=nothing,
+        day_pnl=nothing,
+        at_broker=each.theirs,
+        unexplained=each.quantity,
+        likely_cause=each.cause,
+    )
 
 
 def totals(lines: Sequence[PositionLine]) -> Totals:
@@ -88,6 +145,7 @@ def _line(
     today = traded.get((position.symbol, position.product), NOTHING)
     realized = today.realized_by(by)
     grown = _grown(position, tick, day, today)
+    is_sized = size_of(position.symbol) is not None
     return PositionLine(
         account=position.account,
         symbol=position.symbol,
@@ -95,11 +153,11 @@ def _line(
         quantity=position.quantity,
         average_price=position.average_price_by(by),
         last_price=tick.last_price if tick else None,
-        realized_pnl=position.realized_by(by),
+        realized_pnl=position.realized_by(by) if is_sized else None,
         unrealized_pnl=_unrealized(position, tick, by),
         charges=position.charges,
         uncharged_fills=position.uncharged,
-        day_realized_pnl=realized,
+        day_realized_pnl=realized if is_sized else None,
         day_unrealized_pnl=None if grown is None else grown - realized,
         day_charges=today.charges,
         day_pnl=None if grown is None or today.uncharged else grown - today.charges,
@@ -107,6 +165,8 @@ def _line(
 
 
 def _unrealized(position: Position, tick: LastTick | None, by: RealizedBy) -> Decimal | None:
+    if size_of(position.symbol) is None:
+        return None
     if not position.quantity:
         return Decimal(0)
     return position.unrealized_at(tick.last_price, by) if tick else None
@@ -115,6 +175,8 @@ def _unrealized(position: Position, tick: LastTick | None, by: RealizedBy) -> De
 def _grown(position: Position, tick: LastTick | None, day: datetime, today: Traded) -> Decimal | None:
     """Rupees that the position earned today, before charges: what it is worth now, less what it was worth at the last
     price of the day before, less what was paid today. `None` if a price that this takes is not known."""
+    if size_of(position.symbol) is None:
+        return None
     now, before = position.quantity, position.quantity - today.quantity
     last, close = (tick.last_price, tick.close_before(day)) if tick else (None, None)
     if (now and last is None) or (before and close is None):

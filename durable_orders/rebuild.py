@@ -13,15 +13,17 @@ import sqlalchemy as sa
 from temporalio.client import Client
 
 from durable_orders.histories import Histories, runs_of
-from trading.errors import LedgerUnusable, RefusedError, ServerUnreachable
-from trading.ledger.comparing import Comparison, compared
-from trading.ledger.migrate import open_database
-from trading.ledger.rebuilding import Rebuilding, Sources
-from trading.order import Frozen
-from trading.settings import Settings
-from workers import server
-from workers.connection import configured_server, connect
-from workers.home import Home
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import LedgerUnusable, RefusedError, ServerUnreachable
+from durable_orders.trading.ledger.comparing import Comparison, compared
+from durable_orders.trading.ledger.homes import take_mark
+from durable_orders.trading.ledger.migrate import open_database
+from durable_orders.trading.ledger.rebuilding import Rebuilding, Sources
+from durable_orders.trading.orders.order import Frozen
+from durable_orders.workers import ports, server
+from durable_orders.workers.connection import configured_server, connect
+from durable_orders.workers.home import Home
+from durable_orders.workers.one_home import mark_at
 
 Progress = Callable[[int, int], None]
 """Called with how many orders are replayed, and how many there are."""
@@ -70,6 +72,8 @@ async def _built(client: Client, account: str, place: "Place", *, alone: bool, p
             rebuilding = Rebuilding(old)
             troubles = await _replay(client, account, rebuilding, progress)
             sources = rebuilding.write(new)
+            if (mark := await mark_at(client, account)) is not None:
+                take_mark(new, account, mark, datetime.now(UTC))
             with new.read() as connection:
                 comparison = compared(old, connection) if old is not None else None
     except BaseException:
@@ -96,7 +100,7 @@ async def _own_server(home: Home) -> AsyncIterator[None]:
     """The home's server, for this alone. On ports of its own: workers that wait for the other one do not find it."""
     if not home.temporal_db.exists():
         raise ServerUnreachable(f"home {home.path}: there are no histories to rebuild from")
-    async with server.running(home, server.free_port(None, 0), server.free_port(None, 0)):
+    async with server.running(home, ports.ANY, ports.ANY):
         yield
 
 

@@ -12,17 +12,21 @@ import sqlalchemy as sa
 
 from durable_orders.histories import Histories, Run, Standing, runs_of
 from durable_orders.orders import Orders
-from trading import agreement
-from trading.brokers.book import BrokerOrder, BrokerPosition
-from trading.brokers.broker import Broker
-from trading.ledger.audit import CHUNK, fill_sums, order_ids, orders_named, was_added_to
-from trading.ledger.delivery import carried
-from trading.ledger.migrate import open_database
-from trading.ledger.reading import positions_of, views_for
-from trading.order import RESERVED_NAMES, BrokerOrderId, Fill, Frozen, Mode, Order, OrderId
-from trading.sighting import Views
-from workers.home import Home
-from workers.parts import book_of
+from durable_orders.trading.brokers.broker import Broker
+from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ledger.audit import fill_sums, order_ids, orders_named, was_added_to
+from durable_orders.trading.ledger.broker_positions import BrokerReading
+from durable_orders.trading.ledger.certificates import broken_certificates
+from durable_orders.trading.ledger.day import traded_since
+from durable_orders.trading.ledger.delivery import moved_today
+from durable_orders.trading.ledger.reading import positions_of, views_for
+from durable_orders.trading.ledger.rows import chunks
+from durable_orders.trading.orders.book import BrokerHolding, BrokerOrder, BrokerPosition
+from durable_orders.trading.orders.order import BrokerOrderId, Fill, Frozen, Mode, Order, OrderId, is_adopted
+from durable_orders.trading.reconciliation import compare as agreement
+from durable_orders.trading.reconciliation.book_diff import Views
+from durable_orders.workers.home import Home
+from durable_orders.workers.parts import book_of
 
 LOOKS = 3
 """A difference counts when it is still there at the last look: orders move on while they are compared."""
@@ -66,6 +70,7 @@ class Book:
     rows: Mapping[BrokerOrderId, BrokerOrder]
     trades: Mapping[BrokerOrderId, Sequence[Fill]]
     positions: Sequence[BrokerPosition]
+    holdings: Sequence[BrokerHolding]
 
     @classmethod
     def read(cls, broker: Broker) -> "Book":
@@ -73,7 +78,7 @@ class Book:
         rows = {row.broker_order_id: row for row in broker.order_book()}
         own_id = attrgetter("broker_order_id")
         trades = {key: list(group) for key, group in groupby(sorted(broker.trades(), key=own_id), own_id)}
-        return cls(rows, trades, broker.positions())
+        return cls(rows, trades, broker.positions(), broker.holdings())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class Compared:
         book = agreement.against_book(self.order, self.row, self.trades, now, late=late)
         return [
             *(Difference(between="history", about=self.order.order_id, words=words) for words in self._history(late)),
-            *(Difference(between="broker", about=self.order.order_id, words=words) for words in book),
+            *(Difference(between="broker", about=self.order.order_id, words=each.words) for each in book),
         ]
 
     def _history(self, late: bool) -> list[str]:
@@ -109,7 +114,7 @@ class Compared:
 
 async def verify_home(orders: Orders, home: Home) -> Findings:
     """`verify` with the broker that the home's settings name."""
-    with open_database(home.ledger_url(orders.settings)) as database:
+    with home.ledger(orders.settings) as database:
         return await verify(orders, book_of(home, orders.settings, database))
 
 
@@ -143,11 +148,12 @@ class Verification:
         owned = await self._orders.read(lambda connection: self._owned(connection, book))
         chosen = [own_id for own_id in known if only is None or own_id in only]
         found: list[Difference] = []
-        for start in range(0, len(chosen), CHUNK):
-            found += await self._compare(chosen[start : start + CHUNK], runs, book, owned)
+        for chunk in chunks(chosen):
+            found += await self._compare(chunk, runs, book, owned)
         found += await self._unrecorded({own_id: runs[own_id] for own_id in runs.keys() - set(known)})
         found += _unknown(book.rows[own_id] for own_id in book.rows.keys() - owned.values())
         found += await self._orders.read(lambda connection: self._positions(connection, book))
+        found += await self._orders.read(self._certificates)
         return Findings(
             differences=tuple(each for each in found if only is None or each.about in only),
             orders=len(known),
@@ -204,20 +210,25 @@ class Verification:
     def _positions(self, connection: sa.Connection, book: Book) -> list[Difference]:
         ours = positions_of(connection, self._account)
         own = agreement.against_own_fills(ours, fill_sums(connection, self._account))
-        is_live = self._orders.settings.execution.mode is Mode.LIVE
-        holdings = carried(connection, self._account, datetime.now(UTC)) if is_live else set()
-        compared = [held for held in ours if (held.symbol, held.product.value) not in holdings]
-        theirs = [held for held in book.positions if (held.symbol, held.product.value) not in holdings]
-        broker = agreement.against_positions(compared, theirs)
+        is_live, now = self._orders.settings.execution.mode is Mode.LIVE, datetime.now(UTC)
+        moved = moved_today(connection, self._account, now) if is_live else {}
+        reading = BrokerReading.of(now, book.positions, book.holdings)
+        broker = agreement.against_positions(ours, moved, reading, is_of_one_day=is_live)
+        traded = {
+            (symbol, product.value): (each.quantity, each.paid)
+            for (symbol, product), each in traded_since(connection, self._account, start_of_day(now)).items()
+        }
+        same = [each for each in book.positions if (each.symbol, str(each.product)) not in broker]
+        day = agreement.against_day(traded, same)
         return [
             *(Difference(between="ledger", about=" ".join(key), words=words) for key, words in own.items()),
             *(Difference(between="broker", about=" ".join(key), words=words) for key, words in broker.items()),
+            *(Difference(between="broker", about=" ".join(key), words=words) for key, words in day.items()),
         ]
 
-
-def is_adopted(order_id: str) -> bool:
-    """Whether the ledger keeps this order for a row of the broker's book."""
-    return order_id.split(":", 2)[-1].startswith(RESERVED_NAMES)
+    def _certificates(self, connection: sa.Connection) -> list[Difference]:
+        broken = broken_certificates(connection, self._account)
+        return [Difference(between="ledger", about=about, words=words) for about, words in broken.items()]
 
 
 def _unknown(rows: Iterable[BrokerOrder]) -> list[Difference]:

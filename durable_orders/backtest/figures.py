@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from trading.backtest.getting_out import Tripped
-from trading.backtest.orders import Ended
-from trading.backtest.play import Mark, Played
-from trading.brokers.book import Funds
-from trading.fees import Charges, NoCharges, charged_as, charges_of_order
-from trading.ledger.positions import Position, booked
-from trading.order import Product, Side, Status
-from trading.settings import OnTrip
+from durable_orders.trading.backtest.flatten import Tripped
+from durable_orders.trading.backtest.orders import Ended
+from durable_orders.trading.backtest.play import Mark, Played
+from durable_orders.trading.charges.fees import Charges, NoCharges, charged_as, charges_of_order
+from durable_orders.trading.config.settings import OnTrip
+from durable_orders.trading.ledger.positions import Position, booked
+from durable_orders.trading.orders.book import Funds
+from durable_orders.trading.orders.order import Product, Side, Status
 
 ZERO = Decimal(0)
 BPS = Decimal(10_000)
@@ -156,11 +156,20 @@ def figures_of(played: Played) -> Figures:
             Counter(_code(reason) for order in _rejected(orders) for reason in order.reasons if _refuses(reason))
         ),
         refused=[_refused(order) for order in _rejected(orders)],
-        trips=[_trip(tripped, played) for tripped in played.core.getting_out.tripped],
+        trips=[_trip(tripped, played) for tripped in played.core.flatten.tripped],
         uncharged=uncharged,
         funds=played.core.exchange.funds(),
         failure=played.failure,
     )
+
+
+def refused_throughout(figures: Figures) -> str | None:
+    """Why nothing was traded, if every single order was refused for one reason; else `None`."""
+    if not figures.orders or len(figures.refused) < figures.orders or len(figures.refusals) != 1:
+        return None
+    first, others = figures.refused[0], figures.orders - 1
+    too = f", and {others} more for the same reason" if others else ""
+    return f"{figures.strategy}: no order passed: {first.client_order_id} was refused, {first.why}{too}"
 
 
 def _rejected(orders: Iterable[Ended]) -> Iterable[Ended]:

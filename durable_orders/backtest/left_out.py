@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from trading.settings import Feed, RealizedBy, Settings
+from durable_orders.trading.config.settings import Feed, RealizedBy, Settings
 
 
 def left_out(settings: Settings) -> Iterator[str]:

@@ -10,8 +10,8 @@ from plotly.subplots import make_subplots
 from durable_orders.backtest.figures import Figures, RefusedLine, TradeLine, TripLine
 from durable_orders.backtest.table import summary
 from durable_orders.cli.render import rupees
-from trading.backtest.play import Played
-from trading.order import Side
+from durable_orders.trading.backtest.play import Played
+from durable_orders.trading.orders.order import Side
 
 GREEN, RED, BLUE, GREY = "#1a7f37", "#cf222e", "#0969da", "#8c959f"
 FILL_RED = "rgba(207,34,46,0.18)"

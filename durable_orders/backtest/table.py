@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from durable_orders.backtest.figures import Figures, RefusedLine, TradeLine
+from durable_orders.cli.fitting import FittingTable
 from durable_orders.cli.render import rupees
-from trading.fees import Charges
+from durable_orders.trading.charges.fees import Charges
 
 NAMES = {
     "brokerage": "brokerage",
@@ -65,7 +66,7 @@ def charged(charges: Charges) -> str:
 def trades_table(lines: Iterable[TradeLine]) -> Table:
     """One line for each order that traded."""
     figures = ("quantity", "average", "slippage", "charges", "realized", "position")
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = FittingTable(box=None, pad_edge=False, header_style="bold")
     for column in ("time (IST)", "side", "symbol", *figures):
         table.add_column(column, justify="right" if column in figures else "left", no_wrap=True)
     lines = list(lines)
@@ -88,7 +89,7 @@ def trades_table(lines: Iterable[TradeLine]) -> Table:
 
 def refused_table(lines: Iterable[RefusedLine]) -> Table:
     """One line for each order that was rejected."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = FittingTable(box=None, pad_edge=False, header_style="bold")
     for column in ("time (IST)", "side", "symbol", "quantity"):
         table.add_column(column, justify="right" if column == "quantity" else "left", no_wrap=True)
     table.add_column("rejected", overflow="fold")

@@ -9,27 +9,25 @@ from typing import Any
 
 from durable_orders.callers.figures import exact, first_of, moment_of
 from durable_orders.callers.methods import call_as, method_of
-from trading.brokers.kite_outcomes import Ending, outcome_of
-from trading.errors import BookUnreadable
-from trading.order import BrokerOrderId, Status
-from trading.outcome import Accepted, Evidence, NotSent, Outcome, Refused, Unknown
+from durable_orders.trading.brokers.kite.outcomes import Ending, outcome_of
+from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.orders.book import STATES
+from durable_orders.trading.orders.lifecycle import ENDS, next_status
+from durable_orders.trading.orders.order import BrokerOrderId, Status
+from durable_orders.trading.orders.outcome import Accepted, Evidence, NotSent, Outcome, Refused, Unknown
 
 BOOKS = ("get_orders", "orders", "order_book", "get_order_book")
 """What the method may be called that shows all orders of the day."""
 VARIETY = "regular"
 LET_KITE_CHOOSE = -1
 """Kite's market protection, without which it refuses MARKET and SL-M orders."""
-WORDS = {
-    "COMPLETE": Status.FILLED,
+WORDS = {word: next_status(Status.PLACED, ENDS[state]) for word, state in STATES.items()} | {
     "FILLED": Status.FILLED,
     "EXECUTED": Status.FILLED,
     "PARTIAL": Status.PARTIAL,
     "PARTIALLY_FILLED": Status.PARTIAL,
     "PARTLY FILLED": Status.PARTIAL,
-    "REJECTED": Status.REJECTED,
-    "CANCELLED": Status.CANCELLED,
     "CANCELED": Status.CANCELLED,
-    "CANCELLED AMO": Status.CANCELLED,
     "EXPIRED": Status.EXPIRED,
 }
 """Every other word, known or not, is one of an order that works (Kite documentation, order statuses)."""
@@ -186,12 +184,15 @@ def _answer(shown: Any) -> Answer:
 
 
 def _raised(error: Exception) -> Outcome:
-    """What an exception proves. Kite's carry the HTTP status of the answer; others seldom prove anything."""
-    if isinstance(error, ConnectionRefusedError):
-        return NotSent(evidence=Evidence(message=str(error), error_type=type(error).__name__))
+    """What an exception proves. Kite's carry the HTTP status of the answer; others prove nothing.
+
+    Never that nothing was sent: a connection that was refused, a limit that was hit, may be of something that the
+    object did after it had placed the order.
+    """
     code = getattr(error, "code", None)
     status = code if isinstance(code, int) else None
-    return outcome_of(Ending(error, status, type(error).__name__, str(error) or type(error).__name__))
+    outcome = outcome_of(Ending(error, status, type(error).__name__, str(error) or type(error).__name__))
+    return Unknown(evidence=outcome.evidence) if isinstance(outcome, NotSent) else outcome
 
 
 def _forms_of(place: Callable[..., Any]) -> Callable[[Callable[..., Any], Mapping[str, Any]], Any]:

@@ -1,9 +1,7 @@
-"""Orders whose answer was lost, and what the broker's book proves about them. No I/O and no clock.
+"""Orders whose answer was lost, and what the broker's book shows of them. No I/O and no clock.
 
 A row with the order's tag is the order. A caller's broker object may drop tags, though, and then a row without one
-could be the order as well. So an order counts as never placed only when, in an unbroken row of whole books over the
-settle window, there was no row that could be it: of the same symbol, side and quantity, not known to be another order,
-and not older than the sending.
+could be the order as well. When it counts as never placed is `trading/orders/absence.py`'s to say.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,11 +11,7 @@ from typing import Any
 
 from durable_orders.callers.broker import Line
 from durable_orders.callers.figures import moment_of
-
-READS = 3
-"""The fewest readings of the book that prove an absence."""
-CLOCKS_DIFFER_BY = timedelta(minutes=1)
-"""A row may be this much older than the sending and still be of it."""
+from durable_orders.trading.orders.absence import Absence, could_be
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +74,10 @@ def looked_up(
         return Finding(lost, own[0], twins=tuple(line.order_id for line in own[1:]))
     others = tuple(line.order_id for line in book if line.order_id not in known and _could_be(lost, line))
     if others:
-        return Finding(replace(lost, absent_since=None, reads=0), others=others)
-    looked = replace(lost, absent_since=lost.absent_since or now, reads=lost.reads + 1)
-    since = looked.absent_since or now
-    return Finding(looked, absent=looked.reads >= READS and now - since >= settle_window)
+        return Finding(unread(lost), others=others)
+    absence = Absence(settle_window, tags_may_be_dropped=True, absent_since=lost.absent_since, reads=lost.reads)
+    is_absent = absence.is_absent(now)
+    return Finding(replace(lost, absent_since=absence.since, reads=absence.reads), absent=is_absent)
 
 
 def unread(lost: Lost) -> Lost:
@@ -92,15 +86,8 @@ def unread(lost: Lost) -> Lost:
 
 
 def _could_be(lost: Lost, line: Line) -> bool:
-    """What a row does not say, it may be."""
-    same = (
-        (line.symbol, lost.symbol.rpartition(":")[2]),
-        (line.side, lost.side),
-        (line.quantity, lost.quantity),
-    )
-    if any(shown is not None and shown != asked for shown, asked in same):
-        return False
-    return line.placed_at is None or line.placed_at >= lost.sent_at - CLOCKS_DIFFER_BY
+    asked = (lost.symbol.rpartition(":")[2], lost.side, lost.quantity)
+    return could_be(asked, (line.symbol, line.side, line.quantity), lost.sent_at, line.placed_at)
 
 
 def _iso(value: Any) -> Any:

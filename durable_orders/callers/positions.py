@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from durable_orders.callers.figures import exact, first_of
-from trading.order import PRICE_PLACES
+from durable_orders.trading.orders.order import PRICE_PLACES
 
 State = dict[str, Any]
 
@@ -19,8 +19,8 @@ def book_fill(state: State, symbol: str, quantity: int, price: Decimal, at: str)
     """
     positions = [dict(entry) for entry in _entries(state)]
     own = next((entry for entry in positions if entry.get("symbol") == symbol), None)
-    held = int(exact(first_of(own, "qty", "quantity") or 0, "qty")) if own else 0
-    average = exact(first_of(own, "avg_price") or 0, "avg_price") if own else Decimal(0)
+    held = held_of(state, symbol)
+    average = average_of(state, symbol)
     closed = min(abs(held), abs(quantity)) if held * quantity < 0 else 0
     earned = ((price - average) * closed * (1 if held > 0 else -1)).quantize(PRICE_PLACES)
     now = held + quantity
@@ -37,6 +37,32 @@ def book_fill(state: State, symbol: str, quantity: int, price: Decimal, at: str)
     equity["realized_pnl"] = float(exact(equity.get("realized_pnl") or 0, "equity.realized_pnl") + earned)
     state["equity"] = equity
     return earned
+
+
+def held_of(state: State, symbol: str) -> int:
+    """Units, negative when short; 0 without a position."""
+    own = next((entry for entry in _entries(state) if entry.get("symbol") == symbol), None)
+    return int(exact(first_of(own, "qty", "quantity") or 0, "qty")) if own else 0
+
+
+def average_of(state: State, symbol: str) -> Decimal:
+    """Rupees a unit; 0 without a position."""
+    own = next((entry for entry in _entries(state) if entry.get("symbol") == symbol), None)
+    return exact(first_of(own, "avg_price") or 0, "avg_price") if own else Decimal(0)
+
+
+def book_split(state: State, symbol: str, quantity: int, at: str) -> None:
+    """Book so many units more, or fewer, of a position that keeps its cost."""
+    before = held_of(state, symbol)
+    after = before + quantity
+    if before * after <= 0:
+        book_fill(state, symbol, quantity, Decimal(0), at)
+        return
+    average = average_of(state, symbol) * before / after
+    own = {"qty": after, "quantity": after, "avg_price": float(average)}
+    state["positions"] = [
+        {**entry, **own} if entry.get("symbol") == symbol else dict(entry) for entry in _entries(state)
+    ]
 
 
 def _entries(state: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

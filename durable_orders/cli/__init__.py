@@ -15,6 +15,9 @@ from temporalio.service import RPCError
 from durable_orders.cli import processes  # noqa: F401
 
 # isort: split
+from durable_orders.cli import overview  # noqa: F401
+
+# isort: split
 from durable_orders.cli import running  # noqa: F401
 
 # isort: split
@@ -25,6 +28,9 @@ from durable_orders.cli import ordering  # noqa: F401
 
 # isort: split
 from durable_orders.cli import changing  # noqa: F401
+
+# isort: split
+from durable_orders.cli import planning  # noqa: F401
 
 # isort: split
 from durable_orders.cli import halting  # noqa: F401
@@ -39,12 +45,24 @@ from durable_orders.cli import inquiries  # noqa: F401
 from durable_orders.cli import journal  # noqa: F401
 
 # isort: split
+from durable_orders.cli import evening  # noqa: F401
+
+# isort: split
+from durable_orders.cli import quality  # noqa: F401
+
+# isort: split
 from durable_orders.cli import backtest  # noqa: F401
+
+# isort: split
+from durable_orders.cli import calendar  # noqa: F401
+
+# isort: split
+from durable_orders.cli import desk  # noqa: F401
 
 # isort: split
 from durable_orders.cli import checking  # noqa: F401
 from durable_orders.cli.app import INTERRUPTED, app, complain
-from trading.errors import DurableOrdersError
+from durable_orders.trading.errors import DurableOrdersError
 
 __all__ = ["app", "main", "run"]
 

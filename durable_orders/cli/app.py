@@ -1,23 +1,22 @@
 """The application object, the options that every command shares, and how things are said."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from pydantic import BaseModel, TypeAdapter
-from pydantic_core import to_jsonable_python
+from pydantic import BaseModel
 from rich.console import Console
 
-from durable_orders.cli.render import rupees
+from durable_orders.json_text import json_text
+from durable_orders.json_text import jsonable as jsonable
 from durable_orders.orders import Orders
-from workers.connection import configured_server, ui_link
-from workers.home import DEFAULT_HOME, Home
+from durable_orders.workers.connection import configured_server, ui_link
+from durable_orders.workers.home import DEFAULT_HOME, Home
 
 WIDE = 1000
 """Columns of what is not a terminal: a file or a pipe wants one line an order, and links whole."""
@@ -30,7 +29,7 @@ def _width() -> int | None:
 app = typer.Typer(
     name="durable-orders",
     help="Durable order execution for Zerodha Kite: every order is a Temporal workflow, and no outcome is guessed.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 console = Console(highlight=False, width=_width())
@@ -43,10 +42,29 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", envvar="DURABLE_ORDERS_CONFIG", help="Settings file, instead of the home's own."),
 ]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A parameter that the strategy declares; may be repeated."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 HOME = DEFAULT_HOME
 INTERRUPTED = 130
 """The shell's own exit code for a program that Ctrl-C ended."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"durable-orders {version('durable-orders')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What every command shares."""
 
 
 def complain(message: str) -> None:
@@ -88,13 +106,6 @@ def link(home: Path, order_id: str) -> str | None:
 
 
 def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, object]) -> None:
-    """Exactly one JSON value on stdout. Rupees are strings, so that no paisa is lost, and always to the paisa."""
-    adapter = TypeAdapter(list[BaseModel] if isinstance(value, Sequence) else type(value))
-    plain = adapter.dump_python(value, serialize_as_any=True)  # type: ignore[arg-type]
-    sys.stdout.write(json.dumps(plain, default=jsonable, indent=2) + "\n")
+    """Exactly one JSON value on stdout."""
+    sys.stdout.write(json_text(value, indent=2) + "\n")
     sys.stdout.flush()
-
-
-def jsonable(value: object) -> object:
-    """For `json.dumps`: what it does not know itself, rupees to the paisa."""
-    return rupees(value) if isinstance(value, Decimal) else to_jsonable_python(value)

@@ -15,6 +15,7 @@ from durable_orders.cli.app import (
     ConfigOption,
     HomeOption,
     JsonOption,
+    SetOption,
     app,
     console,
     errors,
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from durable_orders.backtest.figures import Figures
-    from trading.backtest.play import Played
-    from trading.market.feeds import Timed
-    from trading.market.instruments import Instruments
-    from trading.market.ticks import Tick
-    from trading.settings import Settings
+    from durable_orders.trading.backtest.play import Played
+    from durable_orders.trading.config.settings import Settings
+    from durable_orders.trading.market.calendar import SessionSource
+    from durable_orders.trading.market.feeds import Timed
+    from durable_orders.trading.market.instruments import Instruments
+    from durable_orders.trading.market.ticks import Tick
 
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE.py", help="The strategy: one class, or an object called strategy.")
@@ -54,32 +56,37 @@ def backtest(
     symbol: SymbolOption = None,
     report: ReportOption = None,
     seed: SeedOption = None,
+    given: SetOption = None,
     home: HomeOption = HOME,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Play a strategy over recorded ticks: the same checks, lifecycle and paper exchange, in memory.
 
-    Nothing is sent and nothing is kept but the report. Exit code 1 if the strategy was stopped by an error of its own.
+    Nothing is sent and nothing is kept but the report. Exit code 1 if the strategy was stopped by an error
+    of its own, or if none of its orders passed, all for one reason.
     """
-    from durable_orders.backtest.figures import figures_of
+    from durable_orders.backtest.figures import figures_of, refused_throughout
     from durable_orders.backtest.left_out import left_out
-    from trading.strategy_files import load_strategy
-    from workers.home import Home
-    from workers.instruments import instruments_of
+    from durable_orders.trading.strategies.files import load_strategy
+    from durable_orders.workers.home import Home
+    from durable_orders.workers.instruments import instruments_of
 
     with prints_aside(as_json=as_json):
-        loaded = load_strategy(file)
+        loaded = load_strategy(file, given=given or ())
     settings = _settings(Home(home).settings(config), ticks, symbol, seed)
     if unfollowed := "; ".join(left_out(settings)):
         note(f"a backtest leaves out: {unfollowed}")
     instruments = instruments_of(Home(home), settings)
     recorded = _ticks(settings, instruments)
-    from trading.backtest.play import Player
+    from durable_orders.trading.backtest.play import Player
+    from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 
     player = Player(loaded, settings, instruments, recorded[0].at if recorded else datetime.now().astimezone())
     with prints_aside(as_json=as_json):
-        played = _play(player.play, settings, recorded)
+        played = _play(player.play, InstrumentSessions(settings.market, instruments), recorded)
+    for words in played.notes:
+        note(words)
     figures = figures_of(played)
     if report is not None:
         from durable_orders.backtest.page import write_page
@@ -88,8 +95,8 @@ def backtest(
     _print(figures, as_json=as_json)
     if report is not None:
         note(f"the report is in {report}")
-    if figures.failure is not None:
-        fail(figures.failure)
+    if (why := figures.failure or refused_throughout(figures)) is not None:
+        fail(why)
 
 
 def _settings(own: "Settings", ticks: Path | None, symbol: str | None, seed: int | None) -> "Settings":
@@ -101,9 +108,9 @@ def _settings(own: "Settings", ticks: Path | None, symbol: str | None, seed: int
 
 def _ticks(settings: "Settings", instruments: "Instruments") -> "list[Tick]":
     """Raises `InvalidTicks`, and `InvalidSettings` for a symbol that is not in the master."""
-    from trading.errors import InvalidSettings
-    from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
-    from trading.market.tick_files import read_ticks
+    from durable_orders.trading.errors import InvalidSettings
+    from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
+    from durable_orders.trading.market.tick_files import read_ticks
 
     market = settings.market
     symbol = market.symbol or (SHIPPED_SYMBOL if market.ticks is None else None)
@@ -114,11 +121,10 @@ def _ticks(settings: "Settings", instruments: "Instruments") -> "list[Tick]":
     return read_ticks(market.ticks or shipped_day(), symbol, step)
 
 
-def _play(play: "Callable[..., Played]", settings: "Settings", ticks: "list[Tick]") -> "Played":
-    from trading.market.calendar import calendar_of
-    from trading.market.feeds import ReplayFeed
+def _play(play: "Callable[..., Played]", sessions: "SessionSource", ticks: "list[Tick]") -> "Played":
+    from durable_orders.trading.market.feeds import ReplayFeed
 
-    feed = ReplayFeed(ticks, 1.0, calendar_of(settings.market.calendar), rounds=1)
+    feed = ReplayFeed(ticks, 1.0, sessions, rounds=1)
     with _progress(len(ticks)) as shown:
         return play(feed, shown)
 
@@ -149,6 +155,7 @@ def _progress(total: int) -> "Iterator[Callable[[Timed], None]]":
 
 
 def _print(figures: "Figures", *, as_json: bool) -> None:
+    from durable_orders.backtest.figures import refused_throughout
     from durable_orders.backtest.table import SHOWN, refused_table, summary_table, trades_table
 
     if as_json:
@@ -160,7 +167,7 @@ def _print(figures: "Figures", *, as_json: bool) -> None:
         console.print(trades_table(figures.trades[-SHOWN:]))
         if len(figures.trades) > SHOWN:
             console.print(f"The last {SHOWN} of {len(figures.trades)} trades; --report and --json have all.")
-    if figures.refused:
+    if figures.refused and refused_throughout(figures) is None:
         console.print()
         console.print(refused_table(figures.refused[-SHOWN:]))
         if len(figures.refused) > SHOWN:

@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, fail
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, fail, note
 from durable_orders.cli.ordering import PriceOption, TriggerOption, TypeOption, money, print_order, show_order
-from trading.explained import explained
-from trading.order import Amendment, Order, OrderType, Status
+from durable_orders.orders import whole_id
+from durable_orders.trading.errors import DurableOrdersError, LedgerUnusable, ServerUnreachable
+from durable_orders.trading.explained import explained
+from durable_orders.trading.orders.order import Amendment, Mode, Order, OrderType, Status
+from durable_orders.workers.home import Home
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The client order id, or the whole order id.")]
 
@@ -25,7 +28,9 @@ def cancel(
 ) -> None:
     """Cancel an order and wait for its end, which the broker's book decides.
 
-    Exit code 1 if it ended otherwise, or has not ended after 30 seconds: the request stands then, and goes on.
+    Where nobody takes the request, because the server, the order's workflow or the ledger is gone, the broker itself is
+    asked at once, and stderr says so. Exit code 1 if it ended otherwise, or has not ended after 30 seconds: the request
+    stands then, and goes on.
     """
     order = asyncio.run(_cancel(home, config, client_order_id, reason))
     print_order(order, home, as_json)
@@ -36,8 +41,32 @@ def cancel(
 
 
 async def _cancel(home: Path, config: Path | None, client_order_id: str, reason: str) -> Order:
-    async with await connected(home, config) as orders:
+    try:
+        orders = await connected(home, config)
+    except (ServerUnreachable, LedgerUnusable) as error:
+        return _cancel_directly(home, config, client_order_id, error)
+    async with orders:
         return await orders.handle(client_order_id).cancel(reason)
+
+
+def _cancel_directly(home: Path, config: Path | None, client_order_id: str, trouble: DurableOrdersError) -> Order:
+    """Past the server. Raises what is wrong with it where the broker has nothing of the order."""
+    from durable_orders.direct_cancels import DirectCancels
+
+    place = Home(home)
+    settings = place.settings(config)
+    if settings.execution.mode is Mode.PAPER and settings.ledger.url is None and not place.ledger_db.is_file():
+        raise trouble  # the paper exchange is in the ledger, and there is none
+    order_id = whole_id(settings.account, client_order_id)
+    with DirectCancels(place, settings) as direct:
+        order, asked = direct.cancel(order_id)
+    for each in asked:
+        note(f"{trouble}: {each}")
+    if order is None:
+        if not asked:
+            raise trouble
+        raise typer.Exit(0 if all(each.is_taken for each in asked) else 1)
+    return order
 
 
 @app.command()

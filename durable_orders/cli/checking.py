@@ -8,7 +8,7 @@ import typer
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, errors, fail, print_json
 from durable_orders.cli.journal_output import counted
-from workers.home import Home
+from durable_orders.workers.home import Home
 
 if TYPE_CHECKING:
     from durable_orders.rebuild import Rebuilt
@@ -147,7 +147,7 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Copy the home's ledger, histories and settings, also while it is up. docs/backups.md: how to go back to it."""
-    from workers.backup import back_up
+    from durable_orders.workers.backup import back_up
 
     place = Home(home)
     done = back_up(place, place.settings(config), directory)

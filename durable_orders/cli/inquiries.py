@@ -13,11 +13,10 @@ from durable_orders.cli import render
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, console, link, print_json
 from durable_orders.orders import whole_id
 from durable_orders.portfolio import position_lines, totals
-from trading.errors import ServerUnreachable
-from trading.ledger.migrate import open_database
-from trading.ledger.reading import FeedEvent, events_after, events_of, find_order, list_orders
-from trading.order import Account, Order, Status
-from workers.home import Home
+from durable_orders.trading.errors import ServerUnreachable
+from durable_orders.trading.ledger.reading import FeedEvent, events_after, events_of, find_order, list_orders
+from durable_orders.trading.orders.order import Account, Order, Status
+from durable_orders.workers.home import Home
 
 FOLLOW_SECONDS = 0.3
 """How often `events --follow` asks the ledger."""
@@ -47,7 +46,7 @@ async def _show(home: Path, config: Path | None, client_order_id: str) -> tuple[
     place = Home(home)
     settings = place.settings(config)
     own_id = whole_id(settings.account, client_order_id)
-    with open_database(place.ledger_url(settings)) as database, database.read() as connection:
+    with place.ledger(settings) as database, database.read() as connection:
         order, found = find_order(connection, own_id), events_of(connection, own_id)
     if order is not None:
         return order, found
@@ -101,7 +100,7 @@ async def _listed(home: Path, config: Path | None, wanted: Wanted) -> list[Order
     fresh = [order for order in await _untaken(home, config) if wanted.include(order)]
     place = Home(home)
     settings = place.settings(config)
-    with open_database(place.ledger_url(settings)) as database, database.read() as connection:
+    with place.ledger(settings) as database, database.read() as connection:
         recorded = list_orders(connection, Account(settings.account), **asdict(wanted))
     known = {order.order_id for order in recorded}
     every = [*recorded, *(order for order in fresh if order.order_id not in known)]
@@ -135,7 +134,7 @@ async def _events(home: Path, config: Path | None, after: int, follow: bool, as_
     place = Home(home)
     settings = place.settings(config)
     printer = EventPrinter(as_json)
-    with open_database(place.ledger_url(settings)) as database:
+    with place.ledger(settings) as database:
         while True:
             with database.read() as connection:
                 found = events_after(connection, after, account=Account(settings.account))
@@ -167,16 +166,19 @@ class EventPrinter:
 
 @app.command()
 def positions(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print the account's net positions: what they earned and cost, in all and today."""
+    """Print the account's net positions: what they earned and cost, in all and today, and where the broker has
+    something else."""
     place = Home(home)
     settings = place.settings(config)
-    with open_database(place.ledger_url(settings)) as database, database.read() as connection:
+    with place.ledger(settings) as database, database.read() as connection:
         by = settings.ledger.realized_by
         lines = position_lines(connection, Account(settings.account), datetime.now(UTC), by)
     if as_json:
         print_json(lines)
     elif lines:
         console.print(render.positions_table(lines, console.width))
-        console.print(render.result_text(totals(lines)), soft_wrap=True)
+        console.print(render.result_text(totals(lines)))
+        for words in render.unexplained_lines(lines):
+            console.print(words, soft_wrap=True)
     else:
         console.print("No positions.")

@@ -11,29 +11,44 @@ from pydantic import TypeAdapter, ValidationError
 
 from durable_orders.cli import journal_output
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
-from trading.explained import NAME_RULE, PATTERN_RULES
-from trading.ist import IST
-from trading.ledger.journal import Chosen, journal_lines
-from trading.ledger.journal_events import journal_events
-from trading.ledger.migrate import open_database
-from trading.order import Name, Status, Symbol
-from workers.home import Home
+from durable_orders.trading.explained import NAME_RULE, PATTERN_RULES
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.journal import Chosen, journal_lines
+from durable_orders.trading.ledger.journal_events import journal_events
+from durable_orders.trading.orders.order import Name, Status, Symbol
+from durable_orders.workers.home import Home
 
 
 class Format(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+    XLSX = "xlsx"
+
+
+def _workbook(lines: Any, file: Any) -> int:
+    from durable_orders.cli.workbook import write_workbook
+
+    return write_workbook(lines, file)
+
+
+def _events_workbook(lines: Any, file: Any) -> int:
+    from durable_orders.cli.workbook import write_events_workbook
+
+    return write_events_workbook(lines, file)
 
 
 WRITERS = {
     Format.TABLE: journal_output.write_table,
     Format.JSON: journal_output.write_json,
     Format.CSV: journal_output.write_csv,
+    Format.XLSX: _workbook,
 }
 EVENT_WRITERS = WRITERS | {
     Format.TABLE: journal_output.write_events_table,
     Format.CSV: journal_output.write_events_csv,
+    Format.XLSX: _events_workbook,
 }
 DAY = typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Only this day, in IST.")
 FROM = typer.Option("--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="From this day on.")
@@ -73,7 +88,7 @@ def journal(
     """
     place = Home(home)
     settings = place.settings(config)
-    since, until = _bounds(date, first, last)
+    since, until = bounds(date, first, last)
     chosen = Chosen(
         account=_fitting("--account", account, Name, NAME_RULE) or settings.account,
         since=since,
@@ -83,16 +98,17 @@ def journal(
         statuses=status or None,
         realized_by=settings.ledger.realized_by,
     )
-    _print(place.ledger_url(settings), chosen, _shape(shape, output, as_json), output, events=events)
+    wanted = _shape(shape, output, as_json)
+    _print(place.ledger(settings), chosen, wanted, output, events=events)
 
 
-def _print(url: str, chosen: Chosen, shape: Format, output: Path | None, *, events: bool) -> None:
+def _print(ledger: Database, chosen: Chosen, shape: Format, output: Path | None, *, events: bool) -> None:
     ask: Any = journal_events if events else journal_lines
     write: Any = (EVENT_WRITERS if events else WRITERS)[shape]
-    with open_database(url) as database, database.read() as connection:
+    with ledger as database, database.read() as connection:
         lines = ask(connection, chosen)
         if output is not None:
-            with journal_output.whole_file(output) as file:
+            with journal_output.whole_file(output, binary=shape is Format.XLSX) as file:
                 count = write(lines, file)
         else:
             with journal_output.until_the_reader_leaves():
@@ -103,7 +119,7 @@ def _print(url: str, chosen: Chosen, shape: Format, output: Path | None, *, even
         console.print("Nothing in the journal for that.")
 
 
-def _bounds(
+def bounds(
     date: datetime | None, first: datetime | None, last: datetime | None
 ) -> tuple[datetime | None, datetime | None]:
     """From the beginning of the first day to the end of the last one, in IST."""
@@ -134,5 +150,7 @@ def _shape(given: Format | None, output: Path | None, as_json: bool) -> Format:
         if given not in (None, Format.JSON):
             raise typer.BadParameter(f"is {given}, and --json was given", param_hint="'--format'")
         return Format.JSON
+    if given is Format.XLSX and output is None:
+        raise typer.BadParameter("xlsx is a workbook, and needs --output FILE.xlsx", param_hint="'--format'")
     by_name = output.suffix.lower().removeprefix(".") if output else ""
     return given or (Format(by_name) if by_name in set(Format) else Format.TABLE)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 from rich.console import Console
@@ -18,11 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from durable_orders.cli.app import WIDE, console, fail, jsonable
+from durable_orders.cli.fitting import FittingTable
 from durable_orders.cli.render import rupees, status_text
-from trading.ist import IST
-from trading.ledger.journal import JournalLine
-from trading.ledger.journal_csv import write_csv
-from trading.ledger.journal_events import EventLine, write_events_csv
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.journal import JournalLine
+from durable_orders.trading.ledger.journal_csv import write_csv
+from durable_orders.trading.ledger.journal_events import EventLine, write_events_csv
 
 __all__ = [
     "counted",
@@ -66,7 +67,7 @@ def write_events_table(lines: Iterable[EventLine], file: TextIO) -> int:
     to = console if file is sys.stdout else Console(file=file, width=WIDE, highlight=False)
     count, every = 0, iter(lines)
     while page := list(islice(every, PAGE)):
-        table = Table(box=None, pad_edge=False, header_style="bold", show_header=not count)
+        table = FittingTable(box=None, pad_edge=False, header_style="bold", show_header=not count)
         table.add_column("time (IST)", no_wrap=True, min_width=len("2026-01-05 09:15:00.000"))
         table.add_column("event", no_wrap=True, min_width=len("order_partially_filled"))
         table.add_column("order, and what happened", overflow="fold")
@@ -117,7 +118,7 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 def _table(lines: Iterable[JournalLine], *, header: bool) -> Table:
     """One line each. The widths are the same on every page."""
-    table = Table(box=None, pad_edge=False, header_style="bold", show_header=header)
+    table = FittingTable(box=None, pad_edge=False, header_style="bold", show_header=header)
     table.add_column("time (IST)", no_wrap=True, min_width=len("2026-01-05 09:15:00"))
     table.add_column("status", no_wrap=True, min_width=len("CANCELLED"))
     table.add_column("filled", no_wrap=True, min_width=len("1800 of 1800"), justify="right")
@@ -137,8 +138,9 @@ def _table(lines: Iterable[JournalLine], *, header: bool) -> Table:
 def _words(line: JournalLine) -> Text:
     prices = [rupees(line.price)] if line.price is not None else []
     prices += [f"trigger {rupees(line.trigger_price)}"] if line.trigger_price is not None else []
-    terms = [line.side, str(line.quantity), line.symbol, line.order_type, *prices, line.product]
-    last = line.reasons[-1:] if line.trade_id is None else ()
+    terms = [line.side, str(line.quantity), line.symbol, line.order_type or line.reason, *prices, line.product]
+    every = ("; ".join(line.reasons),) if line.reasons else ()
+    last = every if line.trade_id is None else () if line.order_type else line.reasons[:1]
     said = "  ".join([line.client_order_id, line.strategy, " ".join(terms), *last])
     return printable(said)
 
@@ -149,7 +151,7 @@ def printable(said: str) -> Text:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
+def whole_file(path: Path, *, binary: bool = False) -> Iterator[Any]:
     """A file to write, which is there under its name once the block has ended, and not before.
 
     If anything goes wrong, what was there before still is, and nothing else.
@@ -159,7 +161,7 @@ def whole_file(path: Path) -> Iterator[TextIO]:
         raise typer.BadParameter(f"{path} must be a file", param_hint="'--output'")
     half = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with half.open("x", encoding="utf-8", newline="") as file:
+        with half.open("xb") if binary else half.open("x", encoding="utf-8", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

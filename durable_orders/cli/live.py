@@ -13,8 +13,8 @@ import typer
 from pydantic import ValidationError
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, app, console
-from trading.explained import explained
-from workers.home import Home
+from durable_orders.trading.explained import explained
+from durable_orders.workers.home import Home
 
 
 @app.command()
@@ -26,6 +26,9 @@ def login(
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="Where the app's redirect URL points to, on loopback.")
     ] = 5010,
+    listen: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to wait for the redirect; 0.0.0.0 within a container.")
+    ] = "127.0.0.1",
     browser: Annotated[bool, typer.Option(help="Open the login page in a browser.")] = True,
     home: HomeOption = HOME,
     config: ConfigOption = None,
@@ -37,25 +40,26 @@ def login(
     from durable_orders import login as logins
 
     place = Home(home)
-    settings = place.settings(config).kite
+    own = place.settings(config)
+    settings = own.kite
     if access_token == "-":  # noqa: S105  (a dash, not a secret)
         access_token = sys.stdin.readline().strip()
     if access_token is None:
         access_token = logins.exchange(
-            settings, request_token or _by_browser(logins.login_url(settings), port, browser)
+            settings, request_token or _by_browser(logins.login_url(settings), listen, port, browser)
         )
-    user = logins.keep(place, settings, access_token)
+    user = logins.keep(place, settings, access_token, own)
     console.print(f"Logged in as {user}.")
 
 
-def _by_browser(url: str, port: int, browser: bool) -> str:
+def _by_browser(url: str, listen: str, port: int, browser: bool) -> str:
     from durable_orders import login as logins
 
     console.print(f"Log in at {url}", soft_wrap=True)
     console.print(f"Waiting for the redirect on http://127.0.0.1:{port}/ (or give --request-token)")
     if browser:
         webbrowser.open(url)
-    return asyncio.run(logins.catch_redirect(port))
+    return asyncio.run(logins.catch_redirect(port, listen))
 
 
 @app.command()
@@ -74,7 +78,7 @@ def sandbox(
     seed: Annotated[int, typer.Option(help="Of the random walk and of the faults.")] = 0,
 ) -> None:
     """Serve Kite Connect v3 on loopback, over a paper exchange, with faults on demand (docs/sandbox.md)."""
-    from sandbox import FeedKind, SandboxSettings, run  # its parts are of no use to other commands
+    from durable_orders.sandbox import FeedKind, SandboxSettings, run  # its parts are of no use to other commands
 
     try:
         settings = SandboxSettings(

@@ -23,11 +23,13 @@ from durable_orders.cli.app import (
     note,
     print_json,
 )
-from durable_orders.orders import PLACED_SECONDS, OrderHandle
-from trading.errors import InvalidOrder
-from trading.explained import explained
-from trading.order import Order, OrderIntent, OrderType, Product, Side, Status, Validity
-from workers.home import Home
+from durable_orders.cli.waiting import lacks_a_price, waits_for
+from durable_orders.order_handle import OrderHandle
+from durable_orders.orders import Orders
+from durable_orders.trading.errors import InvalidOrder
+from durable_orders.trading.explained import explained
+from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Product, Side, Status, Validity
+from durable_orders.workers.home import Home
 
 
 def money(field: str, text: str | None) -> Decimal | None:
@@ -40,6 +42,8 @@ def money(field: str, text: str | None) -> Decimal | None:
         raise InvalidOrder(f"{field}: not a number of rupees, was {text[:40]!r}") from None
 
 
+QUIET_SECONDS = 2.0
+"""How long --wait says nothing."""
 TypeOption = typer.Option("--type", case_sensitive=False, help="What kind of order.")
 PriceOption = Annotated[str | None, typer.Option("--price", metavar="RUPEES", help="Limit price; for LIMIT and SL.")]
 TriggerOption = Annotated[
@@ -58,14 +62,17 @@ AutosliceOption = Annotated[
 def place(
     side: Annotated[Side, typer.Argument(case_sensitive=False, help="What to do.")],
     symbol: Annotated[str, typer.Argument(help="Exchange and tradingsymbol, as in NSE:INFY.")],
-    quantity: Annotated[int, typer.Argument(help="Shares or units, not lots.")],
+    quantity: Annotated[int, typer.Argument(help="Shares or units, as Kite counts; lots on MCX, NCO, CDS and BCD.")],
     order_type: Annotated[OrderType, TypeOption] = OrderType.MARKET,
     price: PriceOption = None,
     trigger: TriggerOption = None,
     product: Annotated[Product, typer.Option(case_sensitive=False, help="Kite's product.")] = Product.MIS,
-    validity: Annotated[Validity, typer.Option(case_sensitive=False, help="For the day, or now or never.")] = (
+    validity: Annotated[Validity, typer.Option(case_sensitive=False, help="Day, now or never, or for minutes.")] = (
         Validity.DAY
     ),
+    validity_ttl: Annotated[
+        int | None, typer.Option("--validity-ttl", metavar="MINUTES", help="Of --validity TTL, 1 to 120; live only.")
+    ] = None,
     strategy: Annotated[str, typer.Option(help="Who wants it.")] = "manual",
     client_order_id: Annotated[
         str | None, typer.Option("--id", help="Your name for the order; the same one again is the same order.")
@@ -86,29 +93,29 @@ def place(
     Exit code 1 if the order was rejected.
     """
     settings = Home(home).settings(config)
-    content: dict[str, Any] = {
-        "account": settings.account,
-        "mode": settings.execution.mode,
-        "symbol": symbol.upper(),
-        "side": side,
-        "quantity": quantity,
-        "order_type": order_type,
-        "price": money("price", price),
-        "trigger_price": money("trigger_price", trigger),
-        "product": product,
-        "validity": validity,
-        "strategy": strategy,
-        "reason": reason,
-        "place_by": datetime.now(UTC) + timedelta(seconds=within) if within else None,
-        "dry_run": dry_run,
-    }
-    content |= {"client_order_id": client_order_id} if client_order_id is not None else {}
-    splitting = {"iceberg_legs": iceberg_legs, "iceberg_quantity": iceberg_quantity, "autoslice": autoslice or None}
-    content |= {"instructions": splitting} if any(value is not None for value in splitting.values()) else {}
-    try:
-        intent = OrderIntent(**content)
-    except ValidationError as error:
-        raise explained(error) from None
+    intent = _intent(
+        account=settings.account,
+        mode=settings.execution.mode,
+        symbol=symbol.upper(),
+        side=side,
+        quantity=quantity,
+        order_type=order_type,
+        price=money("price", price),
+        trigger_price=money("trigger_price", trigger),
+        product=product,
+        validity=validity,
+        strategy=strategy,
+        client_order_id=client_order_id,
+        reason=reason,
+        place_by=datetime.now(UTC) + timedelta(seconds=within) if within else None,
+        dry_run=dry_run,
+        instructions={
+            "validity_ttl": validity_ttl,
+            "iceberg_legs": iceberg_legs,
+            "iceberg_quantity": iceberg_quantity,
+            "autoslice": autoslice or None,
+        },
+    )
     try:
         order = asyncio.run(_place(home, config, intent, wait))
     except KeyboardInterrupt:
@@ -117,33 +124,40 @@ def place(
     show_order(order, home, as_json)
 
 
+def _intent(*, client_order_id: str | None, instructions: dict[str, Any], **terms: Any) -> OrderIntent:
+    """Raises `InvalidOrder` for terms that no order can have."""
+    if client_order_id is not None:
+        terms["client_order_id"] = client_order_id
+    if any(value is not None for value in instructions.values()):
+        terms["instructions"] = instructions
+    try:
+        return OrderIntent(**terms)
+    except ValidationError as error:
+        raise explained(error) from None
+
+
 async def _place(home: Path, config: Path | None, intent: OrderIntent, wait: bool) -> Order:
     async with await connected(home, config) as orders:
         if wait:
-            return await _ended(await orders.place(intent))
+            return await _ended(orders, await orders.place(intent))
         order = await orders.place_and_wait(intent)
-        await _explain_delay(orders.handle(order.order_id), order)
+        if order.status in (Status.PENDING, Status.UNKNOWN) or await lacks_a_price(orders, order):
+            await _tell(orders, orders.handle(order.order_id))
         return order
 
 
-async def _ended(handle: OrderHandle) -> Order:
-    """The order at its end; says what is wrong if it has not come as far as the broker for a while."""
+async def _ended(orders: Orders, handle: OrderHandle) -> Order:
+    """The order at its end; says what it waits for where that takes a while."""
     ending = asyncio.ensure_future(handle.result())
-    await asyncio.wait({ending}, timeout=PLACED_SECONDS)
+    await asyncio.wait({ending}, timeout=QUIET_SECONDS)
     if not ending.done():
-        await _explain_delay(handle, await handle.now())
+        await _tell(orders, handle)
     return await ending
 
 
-async def _explain_delay(handle: OrderHandle, order: Order) -> None:
-    """Why an order is not at the broker yet."""
-    if order.status not in (Status.PENDING, Status.UNKNOWN):
-        return
-    said = await handle.events()
-    if said:
-        note(f"{order.client_order_id} is {order.status}: {said[-1].message}")
-    else:
-        note(f"{order.client_order_id} is recorded, but no worker has taken it yet; `durable-orders doctor` shows more")
+async def _tell(orders: Orders, handle: OrderHandle) -> None:
+    if words := await waits_for(orders, handle):
+        note(f"{handle.order_id.split(':', 2)[-1]} {words}")
 
 
 def print_order(order: Order, home: Path, as_json: bool) -> None:

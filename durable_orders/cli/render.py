@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
+from durable_orders.cli.fitting import FittingTable
+from durable_orders.json_text import rupees as rupees
 from durable_orders.portfolio import PositionLine, Totals
-from trading.events import EventType
-from trading.ist import IST
-from trading.ledger.reading import FeedEvent
-from trading.order import Order, Status
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.reading import FeedEvent
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Order, Status
 
 if TYPE_CHECKING:
-    from durable_orders.doctor import Finding
+    from durable_orders.finding import Finding
 
 COLOURS = {
     Status.FILLED: "green",
@@ -39,7 +40,7 @@ LABEL = 15
 
 
 def _table(*columns: str, right: Sequence[str] = ()) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = FittingTable(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         last = column == columns[-1]
         table.add_column(column, justify="right" if column in right else "left", no_wrap=not last, overflow="fold")
@@ -53,13 +54,6 @@ def _plain(text: str) -> Text:
 
 def status_text(status: Status) -> Text:
     return Text(status.value, style=COLOURS.get(status, "cyan"))
-
-
-def rupees(amount: Decimal | None) -> str:
-    """To the paisa, and to four places where there is more to tell; empty for `None`."""
-    if amount is None:
-        return ""
-    return f"{amount:.2f}" if amount == round(amount, 2) else f"{amount:.4f}"
 
 
 def moment(at: datetime, *, milliseconds: bool = False) -> str:
@@ -157,8 +151,22 @@ def positions_table(lines: Sequence[PositionLine], width: int = 80) -> Table:
     return table
 
 
+def unexplained_lines(lines: Sequence[PositionLine]) -> list[Text]:
+    """Of each position of which the broker has something else."""
+    return [
+        Text(
+            f"NOT EXPLAINED: {line.symbol} {line.product}: {line.quantity} in the ledger, "
+            f"{line.quantity + line.unexplained} at the broker (likely: {line.likely_cause}). No new risk in it until "
+            "`durable-orders settle-position`.",
+            style="bold red",
+        )
+        for line in lines
+        if line.unexplained
+    ]
+
+
 def result_text(every: Totals) -> Text:
-    """All positions and the day, a line each, and what is missing in them. To be printed with `soft_wrap`."""
+    """All positions and the day, a line each, and what is missing in them."""
     whole = {"realized": every.realized_pnl, "unrealized": every.unrealized_pnl, "charges": every.charges}
     day = {
         "realized": every.day_realized_pnl,

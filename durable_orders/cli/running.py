@@ -1,6 +1,7 @@
 """The command that runs a strategy."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import time
@@ -17,6 +18,7 @@ from durable_orders.cli.app import (
     ConfigOption,
     HomeOption,
     JsonOption,
+    SetOption,
     app,
     console,
     errors,
@@ -25,26 +27,29 @@ from durable_orders.cli.app import (
     print_json,
     prints_aside,
 )
+from durable_orders.cli.logs import log_to_stderr
 from durable_orders.cli.processes import (
     LiveOption,
+    NoLimitsOption,
     Port,
     SpeedOption,
     SymbolOption,
     TicksOption,
     UiPort,
-    log_to_stderr,
+    must_have_limits,
     settings_of,
 )
-from trading.errors import InvalidSettings
-from trading.market.ticks import Tick
-from trading.order import Mode, Order, Status
-from trading.strategy_files import load_strategy
-from workers.home import Home
+from durable_orders.trading.errors import InvalidSettings
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Mode, Order, Status
+from durable_orders.trading.strategies.files import load_strategy
+from durable_orders.workers.home import Home
 
 if TYPE_CHECKING:
     from durable_orders.running import Run, Summary
 
 ON_ERROR = "cancel|keep|flatten"
+CLOCK = re.compile(r"\d{2}:\d{2}(:\d{2})?")
 SquareOffOption = Annotated[
     str | None,
     typer.Option(
@@ -72,6 +77,7 @@ def run(
     speed: SpeedOption = None,
     symbol: SymbolOption = None,
     square_off: SquareOffOption = None,
+    given: SetOption = None,
     engines: EnginesOption = False,
     on_error: Annotated[
         str, typer.Option(metavar=ON_ERROR, help="What becomes of its open orders if the strategy fails.")
@@ -79,6 +85,7 @@ def run(
     port: Annotated[int | None, Port] = None,
     ui_port: Annotated[int | None, UiPort] = None,
     live: LiveOption = False,
+    no_limits: NoLimitsOption = False,
     home: HomeOption = HOME,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -88,15 +95,17 @@ def run(
     Starts what is needed, as `up` does, and then the market waits for the strategy after each tick; or joins what is up
     already. A strategy that fails is stopped. Run again, after whatever end, it finds its open orders.
 
-    Exit code 1 if the strategy failed, 130 after Ctrl-C; its open orders go on then, with the next start of the home.
+    Exit code 1 if the strategy failed, or is not flat where that was asked for; 130 after Ctrl-C: its open orders go on
+    then, with the next start of the home.
     """
     from durable_orders.running import OnError, Plan, run_strategy
 
     log_to_stderr()
     place = Home(home)
     with prints_aside(as_json=as_json):
-        loaded = load_strategy(file, awaited=engines)
+        loaded = load_strategy(file, awaited=engines, given=given or ())
     settings = settings_of(place, config, ticks, speed, symbol)
+    must_have_limits(settings, live=live, no_limits=no_limits)
     if mode is not None and mode is not settings.execution.mode:
         raise InvalidSettings(f"execution.mode: is {settings.execution.mode}, and --mode {mode} was given")
     if on_error not in list(OnError):
@@ -114,8 +123,56 @@ def run(
             began=progress.began,
             shown=progress.shown,
             told=progress.told,
+            warned=progress.warned,
         )
         found = asyncio.run(run_strategy(place, config, settings, loaded, plan))
+    _show(found, as_json)
+    _leave(found)
+
+
+@app.command()
+def rehearse(
+    file: Annotated[Path, typer.Argument(help="Python file with the strategy.", metavar="STRATEGY.py")],
+    ticks: TicksOption = None,
+    speed: SpeedOption = None,
+    symbol: SymbolOption = None,
+    square_off: SquareOffOption = None,
+    given: SetOption = None,
+    home: HomeOption = HOME,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a strategy as on a live day, against the sandbox: a login, live orders, and recorded ticks as they come.
+
+    The settings' limits hold, and nothing reaches a real broker. Each rehearsal has a home of its own in the home;
+    its orders are shown with `--home`.
+    """
+    from durable_orders.rehearsal import USUAL_SPEED, recorded_ticks, stage
+    from durable_orders.rehearsal import rehearse as play
+    from durable_orders.running import Plan
+
+    log_to_stderr()
+    with prints_aside(as_json=as_json):
+        loaded = load_strategy(file, given=given or ())
+    settings = settings_of(Home(home), config, ticks, speed, symbol)
+    recorded, out_at = recorded_ticks(settings), _clock(square_off)
+
+    async def rehearsed() -> "Summary":
+        async with stage(Home(home), settings) as (place, sandbox):
+            note(f"a rehearsal against the sandbox, in {place.path}")
+            plan = Plan(
+                square_off=out_at,
+                port=0,
+                ui_port=0,
+                began=progress.began,
+                shown=progress.shown,
+                told=progress.told,
+                warned=progress.warned,
+            )
+            return await play(place, sandbox, loaded, plan, recorded, speed or USUAL_SPEED)
+
+    with _progress(loaded.name) as progress, prints_aside(as_json=as_json):
+        found = asyncio.run(rehearsed())
     _show(found, as_json)
     _leave(found)
 
@@ -124,11 +181,17 @@ def _clock(text: str | None) -> time | None:
     if text is None:
         return None
     try:
+        if CLOCK.fullmatch(text) is None:
+            raise ValueError(text)
         return time.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
             f"must be a time of day, as in 15:10; was {text!r}", param_hint="--square-off"
         ) from None
+
+
+ELAPSED = len(" 0:00:00") + 1
+"""What the time that a run has taken needs of its line."""
 
 
 class _Progress:
@@ -145,8 +208,14 @@ class _Progress:
 
     def shown(self, run: "Run", tick: Tick) -> None:
         counted = f"{len(run.seen)} orders, {len(run.desk.open_orders())} open"
-        words = f"{tick.at:%d %b %H:%M:%S}  {tick.symbol} {render.rupees(tick.last_price)}  {counted}"
-        self._bar.update(self._task, description=words)
+        at = f"{tick.at:%H:%M:%S}"
+        price = f"{tick.symbol} {render.rupees(tick.last_price)}"
+        forms = (f"{tick.at:%d %b} {at}  {price}  {counted}", f"{at}  {price}  {counted}", f"{at}  {price}", at)
+        room = self._bar.console.width - ELAPSED
+        self._bar.update(self._task, description=next((each for each in forms if len(each) <= room), at))
+
+    def warned(self, words: str) -> None:
+        self._bar.console.print(f"note: {self._strategy}: {words}", markup=False, soft_wrap=True)
 
     def told(self, order: Order) -> None:
         if order.status.terminal and order.order_id not in self._ended:
@@ -199,8 +268,12 @@ def _leave(found: "Summary") -> None:
 
     for words in found.notes:
         note(words)
-    if found.failure is not None:
-        fail(found.failure)
+    wrong = [
+        *([found.failure] if found.failure else []),
+        *([f"not flat: {'; '.join(found.left)}"] if found.left else []),
+    ]
+    if wrong:
+        fail("; ".join(wrong))
     if found.ended == Why.INTERRUPTED:
         note(f"interrupted; open orders that go on with the next start: {len(found.open_orders)}")
         raise typer.Exit(INTERRUPTED)

@@ -20,15 +20,15 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from durable_orders.cli import render
 from durable_orders.demo.strategy import Step, near, plan, resting
 from durable_orders.orders import Orders
+from durable_orders.trading.errors import BrokenError
+from durable_orders.trading.ledger.last_ticks import LastTick, last_tick
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
+from durable_orders.trading.orders.order import Amendment, Order, OrderType
 from durable_orders.verify import verify_home
-from trading.errors import BrokenError
-from trading.ledger.last_ticks import LastTick, last_tick
-from trading.market.calendar import IST
-from trading.market.shipped import SHIPPED_SYMBOL
-from trading.order import Amendment, Order, OrderType
-from workers import server
-from workers.home import SETTINGS_FILE, Home, ServerAddress
-from workers.up import stop_on_signals
+from durable_orders.workers import server
+from durable_orders.workers.home import SETTINGS_FILE, Home, ServerAddress
+from durable_orders.workers.up import stop_on_signals
 
 ACCOUNT = "demo"
 PATIENCE = 120.0
@@ -205,8 +205,11 @@ class Demonstration:
                 f"[bold green]Histories, ledger and exchange agree[/bold green] about {findings.orders} orders, "
                 f"{findings.trades} fills and every position; no order was sent twice."
             )
-        again = f"durable-orders up --home {self._home.path}"
-        console.print(f"Every order has its page in the Temporal UI, {self._address.ui}; to look later: {again}")
+        program = Path(sys.executable).parent / "durable-orders"
+        home = f"--home {self._home.path}"
+        console.print("\nIts orders, and what happened to one of them:", soft_wrap=True)
+        console.print(f"  {program} list {home}\n  {program} show {ended[0].client_order_id} {home}", soft_wrap=True)
+        console.print(f"With the Temporal UI:\n  {program} up {home}", soft_wrap=True)
         return agreed
 
 

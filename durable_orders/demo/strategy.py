@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from decimal import Decimal
 
-from trading.market.shipped import SHIPPED_SYMBOL
-from trading.order import OrderIntent, OrderType, Side, Validity
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
+from durable_orders.trading.orders.order import OrderIntent, OrderType, Side, Validity
 
 LOT = 75
 TICK = Decimal("0.05")

@@ -2,10 +2,9 @@
 
 from decimal import Decimal
 
-from trading.market.instruments import Instrument, Instruments
+from durable_orders.trading.market.instruments import SHARES, Instrument, Instruments
 
 TICK = Decimal("0.05")
-SHARES = ("NSE", "BSE")
 
 
 class AnySymbol(Instruments):
@@ -20,6 +19,9 @@ class AnySymbol(Instruments):
         if made is None:
             made = self._made[symbol] = self._make(symbol)
         return made
+
+    def tick_size(self, symbol: str) -> Decimal:
+        return TICK
 
     def _make(self, symbol: str) -> Instrument:
         exchange, _, name = symbol.partition(":")

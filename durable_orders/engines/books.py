@@ -2,14 +2,18 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
+from durable_orders.callers.figures import first_of
 from durable_orders.callers.journal import journal_row
 from durable_orders.callers.positions import book_fill
 from durable_orders.callers.state import keep_state, state_of
+from durable_orders.engines.settled import ENTRIES, book_entry, note_parts, rows_of
 from durable_orders.engines.terms import tradingsymbol
-from trading.order import Order
+from durable_orders.trading.ledger.entering import Entered
+from durable_orders.trading.orders.order import Order
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +27,9 @@ class Books:
         self._mode = mode
         self._log = log or logger
         self._lock = threading.Lock()
+        self.entries_until: int | None = None
+        """The number of the last entry of the ledger that the state has; `None` where it is not asked for any."""
+        self._strategies: set[str] = set()
 
     def open_orders(self) -> Iterator[Order]:
         """The orders that had not ended when the state was last saved. What the store raises goes on.
@@ -33,6 +40,35 @@ class Books:
             if "order" in entry:
                 yield Order.model_validate(entry["order"])
 
+    def begin_entries(self, newest: int) -> None:
+        """Read what the state has of the ledger's entries. One that knows of none begins behind `newest`. What the
+        store raises goes on."""
+        with self._lock:
+            known = first_of(state_of(self._state_store), ENTRIES) or {}
+            self._strategies |= set(known.get("strategies") or ())
+            self.entries_until = int(known.get("until", newest))
+
+    def note_entries(self, entered: Sequence[Entered]) -> None:
+        """Book what moved the positions of this caller's strategies without an order. Raises what the state store
+        raises: nothing of that entry is booked then."""
+        for _, legs in groupby(entered, lambda each: each.sequence):
+            self._note_entry(list(legs))
+
+    def _note_entry(self, legs: Sequence[Entered]) -> None:
+        sequence = legs[0].sequence
+        with self._lock:
+            state = state_of(self._state_store)
+            trades = book_entry(state, legs, self._strategies, is_kept=self._state_store is not None)
+            if self._strategies & legs[0].shares.keys():
+                keep_state(self._state_store, self._marked(state, sequence))
+            self.entries_until = sequence
+        for row in rows_of(legs[0], self._strategies, trades, self._mode):
+            self._journaled(row)
+
+    def _marked(self, state: dict[str, Any], until: int) -> dict[str, Any]:
+        mark = {"until": until, "strategies": sorted(self._strategies)}
+        return state | {ENTRIES: (state.get(ENTRIES) or {}) | mark}
+
     def note(self, before: Order | None, after: Order) -> None:
         """Book what is new. Raises what the state store raises; the journal's failures are logged."""
         self._note_state(before, after)
@@ -40,21 +76,29 @@ class Books:
             self._note_row(after)
 
     def _note_state(self, before: Order | None, after: Order) -> None:
+        self._strategies.add(after.strategy)
         if self._state_store is None:
             return
         with self._lock:
             state = state_of(self._state_store)
             for fill in after.fills[len(before.fills) if before is not None else 0 :]:
                 signed = after.side.sign * fill.quantity
+                if self.entries_until is not None:
+                    note_parts(state, after.symbol, {after.product: signed})
                 book_fill(state, tradingsymbol(after), signed, fill.price, fill.at.isoformat())
             state["open_orders"] = _with(state.get("open_orders") or [], after)
+            if self.entries_until is not None:
+                state = self._marked(state, self.entries_until)
             keep_state(self._state_store, state)
 
     def _note_row(self, order: Order) -> None:
+        self._journaled(journal_content(order, self._mode))
+
+    def _journaled(self, row: dict[str, Any]) -> None:
         try:
-            journal_row(self._journal_store, journal_content(order, self._mode))
+            journal_row(self._journal_store, row)
         except Exception:
-            self._log.exception("%s stands %s, and the journal did not take it", order.order_id, order.status)
+            self._log.exception("%s stands %s, and the journal did not take it", row["order_id"], row["status"])
 
 
 def _with(entries: list[Any], order: Order) -> list[Any]:

@@ -12,12 +12,12 @@ from durable_orders.callers.broker import CallersBroker, Line
 from durable_orders.callers.lost import Lost, looked_up, unread
 from durable_orders.engines.checking import refusal_of
 from durable_orders.engines.followed import Followed
-from trading import lifecycle
-from trading.brokers.book import BookReport, BookState, BrokerOrder
-from trading.errors import BookUnreadable
-from trading.order import PRICE_PLACES, BrokerOrderId, Fill, Order, OrderId, Status, TradeId
-from trading.outcome import Accepted, NotSent, Outcome, Unknown
-from trading.settings import Live
+from durable_orders.trading.config.settings import Live
+from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.orders import lifecycle
+from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.order import PRICE_PLACES, BrokerOrderId, Fill, Order, OrderId, Status, TradeId
+from durable_orders.trading.orders.outcome import Accepted, Outcome, Unknown
 
 STATES = {
     Status.FILLED: BookState.COMPLETE,
@@ -135,22 +135,14 @@ class CallersDesk:
         return bool(self._lost)
 
     def _send(self, order: Order) -> Outcome:
-        """Once; again only as long as nothing reached the broker, and only before the deadline."""
-        until = self._clock() + self._settings.market_deadline
-        attempt = 0
-        while True:
-            answer = self._broker.place(_payload(order))
-            if isinstance(answer.outcome, Accepted):
-                own_id = answer.outcome.broker_order_id
-                self._followed.apply(order.order_id, lifecycle.Receipt(own_id))
-                if answer.line is not None:
-                    self._report(order.order_id, answer.line)
-            delay = self._settings.retry_delay * 2**attempt
-            attempt += 1
-            may_again = attempt <= self._settings.max_retries and self._clock() + delay < until
-            if not isinstance(answer.outcome, NotSent) or not may_again:
-                return answer.outcome
-            self._sleep(delay)
+        """Once: what a caller's broker object raises never proves that nothing was sent."""
+        answer = self._broker.place(_payload(order))
+        if isinstance(answer.outcome, Accepted):
+            own_id = answer.outcome.broker_order_id
+            self._followed.apply(order.order_id, lifecycle.Receipt(own_id))
+            if answer.line is not None:
+                self._report(order.order_id, answer.line)
+        return answer.outcome
 
     def _settled(self, own_id: OrderId) -> Order:
         """The order once the book has told, or as it stands after the settle window: then every look goes on."""

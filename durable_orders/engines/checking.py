@@ -6,7 +6,7 @@ from typing import Any
 from durable_orders.callers.market import snapshot_of
 from durable_orders.callers.risk import guarded
 from durable_orders.engines.terms import tradingsymbol
-from trading.order import Order
+from durable_orders.trading.orders.order import Order
 
 
 def refusal_of(guardian: Any, market_data: Any, order: Order) -> str | None:

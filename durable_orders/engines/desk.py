@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from trading.order import Order
+from durable_orders.trading.orders.order import Order
 
 
 class Desk(Protocol):

@@ -7,18 +7,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from durable_orders.engines.books import Books
 from durable_orders.engines.checking import refusal_of
 from durable_orders.engines.terms import intent_of
 from durable_orders.orders import Orders, whole_id
-from trading import lifecycle
-from trading.bus import EventBus
-from trading.errors import InvalidSettings, OrderNotFound
-from trading.ledger.following import follow, newest_id
-from trading.ledger.reading import find_order
-from trading.order import Mode, Order, OrderId, OrderIntent, Status
+from durable_orders.trading.bus.bus import Event, EventBus
+from durable_orders.trading.errors import InvalidSettings, OrderNotFound
+from durable_orders.trading.ledger.entering import Entered, entered_after, newest_entry
+from durable_orders.trading.ledger.following import follow, newest_id
+from durable_orders.trading.ledger.reading import find_order
+from durable_orders.trading.orders import lifecycle
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Mode, Order, OrderId, OrderIntent, Status
 
 AGAIN_SECONDS = 1.0
 
@@ -49,6 +52,8 @@ class DurableDesk:
         self._booking = asyncio.Lock()
         self._feeding: asyncio.Task[None] | None = None
         self._fed = 0
+        self._has_entries = True
+        """Whether the caller's state has all entries that this process has heard of."""
 
     async def place(self, order: Order) -> Order:
         """What is about to be started is in the caller's state before: its fills are booked then, once, whenever this
@@ -69,6 +74,7 @@ class DurableDesk:
         """Those of this engine, now or before, and whatever else is open in the account, also where no worker has taken
         it yet: another process, or this one before a crash, may have started it a moment ago."""
         await self._connected()
+        entered = await self._orders.read(self._entered_since)  # before the orders, whose fills they come after
         untaken = await self._orders.untaken()
         found = {order.order_id: order for order in (*untaken, *await self._orders.list(open_only=True))}
         for own_id, known in list(self._known.items()):
@@ -77,6 +83,8 @@ class DurableDesk:
                     found[own_id] = await self._orders.get(own_id)
         for order in found.values():
             await self._noted(order)
+        if entered:
+            await self._entries_noted(entered)
         return sorted((self._known | self._refused).values(), key=lambda order: order.created_at)
 
     async def close(self) -> None:
@@ -101,6 +109,9 @@ class DurableDesk:
             raise InvalidSettings(f"execution.mode: the home's is {own}, and this engine's is {self._mode}")
         await asyncio.to_thread(self._recall)
         self._fed = await self._orders.read(newest_id)
+        newest = await self._orders.read(lambda ledger: newest_entry(ledger, self._orders.settings.account))
+        await asyncio.to_thread(self._books.begin_entries, newest)
+        self._has_entries = self._books.entries_until == newest
         self._feeding = asyncio.create_task(self._feed())
 
     async def _feed(self) -> None:
@@ -108,13 +119,36 @@ class DurableDesk:
         while True:
             try:
                 account = self._orders.settings.account
+                await self._hear([])
                 async with aclosing(follow(self._orders.database, self._fed, account=account)) as batches:
                     async for batch in batches:
+                        await self._hear(batch)
                         self._bus.post(*batch)
                         self._fed = batch[-1].feed_id or self._fed
             except SQLAlchemyError:
                 logger.exception("the ledger's feed cannot be read; it is tried again")
                 await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _hear(self, batch: list[Event]) -> None:
+        """What moved a position without an order is in the caller's state before its bus tells of it, if it can be."""
+        if self._has_entries and not any(event.type is EventType.POSITION_SETTLED for event in batch):
+            return
+        try:
+            await self.poll()
+            self._has_entries = True
+        except Exception:
+            self._has_entries = False
+            logger.exception("positions were settled, and the caller's state has not got it: the next look tries again")
+
+    def _entered_since(self, ledger: sa.Connection) -> list[Entered]:
+        until = self._books.entries_until
+        return [] if until is None else entered_after(ledger, self._orders.settings.account, until)
+
+    async def _entries_noted(self, entered: list[Entered]) -> None:
+        async with self._booking:
+            until = self._books.entries_until
+            fresh = [each for each in entered if until is None or each.sequence > until]
+            await asyncio.to_thread(self._books.note_entries, fresh)
 
     def _recall(self) -> None:
         """How the open orders stood when the caller's state was last saved: what has been booked of them."""

@@ -5,13 +5,13 @@ import threading
 from datetime import UTC, datetime
 
 from durable_orders.engines.books import Books
-from trading import lifecycle
-from trading.bus import Event, EventBus
-from trading.errors import DuplicateOrder
-from trading.event_data import order_data, position_data, standing
-from trading.events import EVENT_OF, EventType
-from trading.narration import sentence
-from trading.order import Order, OrderId, Status
+from durable_orders.trading.bus.bus import Event, EventBus
+from durable_orders.trading.bus.event_data import order_data, position_data, standing
+from durable_orders.trading.errors import DuplicateOrder
+from durable_orders.trading.orders import lifecycle
+from durable_orders.trading.orders.events import EVENT_OF, EventType
+from durable_orders.trading.orders.narration import sentence
+from durable_orders.trading.orders.order import Order, OrderId, Status
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from durable_orders.engines.books import Books
 from durable_orders.engines.callers_desk import CallersDesk
 from durable_orders.engines.followed import Followed
 from durable_orders.engines.terms import LiveTerms, id_of, owned
-from trading.bus import EventBus
-from trading.errors import BookUnreadable, OrderNotFound
-from trading.order import Mode, Order
+from durable_orders.trading.bus.bus import EventBus
+from durable_orders.trading.errors import BookUnreadable, OrderNotFound
+from durable_orders.trading.orders.order import Mode, Order
 
 logger = logging.getLogger(__name__)
 

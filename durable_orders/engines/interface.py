@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 
-from trading.bus import EventBus
-from trading.order import Order
+from durable_orders.trading.bus.bus import EventBus
+from durable_orders.trading.orders.order import Order
 
 
 class ExecutionEngine(ABC):

@@ -10,17 +10,18 @@ from durable_orders.engines.books import Books
 from durable_orders.engines.checking import refusal_of
 from durable_orders.engines.followed import Followed
 from durable_orders.engines.terms import intent_of, owned, tradingsymbol
-from trading import lifecycle
-from trading.backtest.core import Core
-from trading.backtest.orders import Live
-from trading.brokers.fill_models import Request, latency
-from trading.bus import EventBus
-from trading.errors import OrderNotFound
-from trading.market.calendar import calendar_of
-from trading.market.instruments import Instruments
-from trading.market.ticks import Tick
-from trading.order import PRICE_PLACES, Mode, Order, OrderId
-from trading.settings import Settings
+from durable_orders.trading.backtest.core import Core
+from durable_orders.trading.backtest.orders import Live
+from durable_orders.trading.bus.bus import EventBus
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import OrderNotFound
+from durable_orders.trading.exchange.fill_models import Request, latency
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders import lifecycle
+from durable_orders.trading.orders.book import BookReport, BookState, row_of
+from durable_orders.trading.orders.order import PRICE_PLACES, Mode, Order, OrderId
 
 GONE = "the process that simulated its exchange has ended"
 
@@ -48,7 +49,7 @@ class MemoryDesk:
         self._timeframe = timeframe
         self._settings = settings
         self._instruments = instruments
-        self._calendar = calendar_of(settings.market.calendar)
+        self._sessions = InstrumentSessions(settings.market, instruments)
         self._followed = Followed(bus, books)
         self._changed: list[Order] = []
         self._core: Core | None = None
@@ -128,7 +129,7 @@ class MemoryDesk:
                 bid=quote.bid,
                 ask=quote.ask,
             )
-            core.on_tick(tick, self._calendar.session_at_or_after(tick.at))
+            core.on_tick(tick, self._sessions.of(symbol).session_at_or_after(tick.at))
             self._shown[symbol] = quote
         return core
 
@@ -139,8 +140,11 @@ class MemoryDesk:
     def _end(self, order: Order) -> None:
         """An order whose exchange was in an earlier process: it cannot fill any more."""
         self._followed.restore(order)
-        self._followed.show(order.changed(status=lifecycle.next_status(order.status, lifecycle.Trigger.CANCEL)))
-        self._followed.apply(order.order_id, lifecycle.Noted(GONE))
+        ended: lifecycle.Event = lifecycle.Withdrawn(GONE)
+        if order.broker_order_id is not None:
+            row = row_of(order, order.broker_order_id, BookState.CANCELLED, datetime.now(UTC), message=GONE)
+            ended = lifecycle.Reported(BookReport(row, ()))
+        self._followed.apply(order.order_id, ended)
 
     def _note(self, live: Live) -> None:
         self._changed.append(live.order())

@@ -2,9 +2,9 @@
 
 from durable_orders.engines.desk import Desk
 from durable_orders.engines.interface import ExecutionEngine
-from trading.bus import EventBus
-from trading.errors import OrderNotFound
-from trading.order import Order
+from durable_orders.trading.bus.bus import EventBus
+from durable_orders.trading.errors import OrderNotFound
+from durable_orders.trading.orders.order import Order
 
 
 class OverDesk(ExecutionEngine):

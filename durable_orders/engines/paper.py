@@ -12,9 +12,9 @@ from durable_orders.engines.memory_desk import MemoryDesk
 from durable_orders.engines.over_desk import OverDesk
 from durable_orders.engines.terms import configured_home, paper_run, timeframe_of
 from durable_orders.orders import Orders
-from trading.bus import EventBus
-from trading.market.instruments import Instruments
-from trading.order import Mode
+from durable_orders.trading.bus.bus import EventBus
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.order import Mode
 
 
 class PaperExecutionEngine(OverDesk):

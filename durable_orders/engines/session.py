@@ -7,10 +7,10 @@ from typing import Protocol
 
 from durable_orders.engines.interface import ExecutionEngine
 from durable_orders.persistence import persistently
-from trading.errors import InvalidOrder
-from trading.ledger.positions import Position
-from trading.market.ticks import Tick
-from trading.order import Order, Product
+from durable_orders.trading.errors import InvalidOrder
+from durable_orders.trading.ledger.positions import Position
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Order, Product
 
 
 class SessionEngine(ExecutionEngine):

@@ -4,14 +4,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from durable_orders.callers.figures import section
-from trading.order import Mode, Order, OrderId, OrderIntent, order_id
-from trading.settings import Calendar, Execution, Live, Settings
+from durable_orders.trading.config.settings import Calendar, Execution, Live, Settings
+from durable_orders.trading.orders.order import Mode, Order, OrderId, OrderIntent, order_id
 
 OLDER_KEYS = frozenset({"retry_enabled", "reconciliation_enabled", "guardian_enabled"})
-"""Of `execution.live`, beside those of `trading.settings.Live`."""
+"""Of `execution.live`, beside those of `trading.config.settings.Live`."""
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +85,11 @@ def id_of(account: str, name: str) -> OrderId:
     return OrderId(name) if name.startswith("order:") else order_id(account, name)
 
 
-def tradingsymbol(order: Order) -> str:
+class HasSymbol(Protocol):
+    @property
+    def symbol(self) -> str: ...
+
+
+def tradingsymbol(order: HasSymbol) -> str:
     """Without its exchange, as the callers' objects know it."""
     return order.symbol.partition(":")[2]

@@ -7,26 +7,27 @@ time to square off, it is stopped, its orders are cancelled, and what it holds i
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from durable_orders.background import BackgroundLoop
 from durable_orders.engines import ExecutionEngine, LiveExecutionEngine, PaperExecutionEngine, SessionEngine
 from durable_orders.orders import Orders
 from durable_orders.running.run import Run
-from durable_orders.running.view import positions_of_strategy
-from trading.errors import InvalidSettings
-from trading.ist import IST
-from trading.ledger.positions import Position
-from trading.ledger.reading import find_order
-from trading.market.calendar import calendar_of
-from trading.market.ticks import Tick
-from trading.order import Mode, Order, Product
-from trading.settings import Settings
-from trading.strategy_files import Loaded
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import InvalidSettings
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.positions import Position
+from durable_orders.trading.ledger.reading import find_order, strategy_positions_of
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Mode, Order, Product
+from durable_orders.trading.strategies.files import Loaded
 
 BEFORE_THE_CLOSE = timedelta(minutes=20)
-"""When a session is squared off unless the run says when: before Zerodha's earliest cut-off for MIS, at 15:12."""
+"""When a session is squared off unless the run says when: for shares before Zerodha's cut-off for MIS, 15:12."""
+BEFORE_THE_CUTOFF = timedelta(minutes=2)
+"""At the latest so long before the broker's cut-off for MIS, which commodities have 25 minutes before the close."""
 
 
 class Hours:
@@ -43,6 +44,8 @@ class EngineRun(Run):
     """A `Run` whose callbacks are awaited, and given an engine."""
 
     squares_off: Collection[Product] = (Product.MIS,)
+    tells_of_meanwhile = False
+    slow_seconds = None
 
     def __init__(
         self,
@@ -53,9 +56,10 @@ class EngineRun(Run):
         waits: bool = False,
         square_off: time | None = None,
         told: Callable[[Order], object] = lambda _order: None,
+        warned: Callable[[str], object] = lambda _words: None,
     ) -> None:
         """`own` is the strategy's connection, which is opened on its loop; the rest is as for `Run`."""
-        super().__init__(orders, loaded, waits=waits, square_off=square_off, told=told)
+        super().__init__(orders, loaded, waits=waits, square_off=square_off, told=told, warned=warned)
         self._own = own
         self._hours = Hours()
         self._ends: datetime | None = None
@@ -112,9 +116,11 @@ class EngineRun(Run):
 
     def _end_of(self, tick: Tick) -> datetime:
         """When the session of a tick is squared off."""
-        session = calendar_of(self.orders.settings.market.calendar).session_at_or_after(tick.at)
+        calendar = InstrumentSessions(self.orders.settings.market).of(tick.symbol)
+        session = calendar.session_at_or_after(tick.at)
         if self._square_off is None:
-            return session.closes - BEFORE_THE_CLOSE
+            cutoff = session.mis_cutoff or session.closes
+            return min(session.closes - BEFORE_THE_CLOSE, cutoff - BEFORE_THE_CUTOFF)
         return datetime.combine(session.date, self._square_off, IST)
 
     def _is_due(self, at: datetime, *, is_last: bool = False) -> bool:
@@ -130,7 +136,7 @@ class EngineRun(Run):
 
     async def _position(self, symbol: str, product: Product) -> Position:
         account = self.orders.settings.account
-        found = await self.orders.read(lambda ledger: positions_of_strategy(ledger, account, self.strategy))
+        found = await self.orders.read(lambda ledger: strategy_positions_of(ledger, account, self.strategy))
         return found.get((symbol, product)) or Position(account, symbol, product)
 
     async def _order_settled(self, order: Order) -> Order:
@@ -141,7 +147,13 @@ class EngineRun(Run):
         return await self.orders.read(lambda ledger: find_order(ledger, order.order_id)) or order
 
 
-def must_be_within_the_session(square_off: time | None, settings: Settings) -> None:
-    """Raises `InvalidSettings` for a time at which the market is closed."""
-    if square_off is not None and not calendar_of(settings.market.calendar).covers(square_off):
-        raise InvalidSettings(f"--square-off: must be within the market's session, was {square_off:%H:%M}")
+def must_be_within_the_session(square_off: time | None, symbol: str, settings: Settings) -> None:
+    """Raises `InvalidSettings` for a time of the day at which that symbol does not trade."""
+    if square_off is None:
+        return
+    session = InstrumentSessions(settings.market).of(symbol).session_at_or_after(datetime.now(UTC))
+    at = datetime.combine(session.date, square_off, IST)
+    if not session.opens < at < session.closes:
+        hours = f"{session.opens.astimezone(IST):%H:%M} to {session.closes.astimezone(IST):%H:%M}"
+        words = f"must be within the market's session, was {square_off:%H:%M}: {symbol} trades from {hours}"
+        raise InvalidSettings(f"--square-off: {words}")

@@ -7,29 +7,55 @@ whenever the run dies.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from enum import StrEnum
+from typing import Any
 
-from durable_orders.orders import OrderHandle, Orders
-from durable_orders.persistence import persistently
-from durable_orders.running.desk import Asked, Place, RunDesk
-from durable_orders.running.view import is_settled, last_number, look, view_at
-from trading.errors import DuplicateOrder, OrderNotFound, StrategyFailed
-from trading.ist import IST
-from trading.ledger.following import newest_id
-from trading.market.ticks import Tick
-from trading.order import Mode, Order, OrderIntent, Product
-from trading.strategy_desk import guarded, numbered_id
-from trading.strategy_files import Loaded
+import sqlalchemy as sa
+
+from durable_orders import halting
+from durable_orders.order_handle import OrderHandle
+from durable_orders.orders import Orders
+from durable_orders.persistence import SERVER_EVERY, persistently
+from durable_orders.running.desk import Amend, Asked, Close, Place, RunDesk, Watch
+from durable_orders.running.keeping import Keeping
+from durable_orders.running.view import View, changed_since, is_settled, last_number, look, view_at
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import (
+    DuplicateOrder,
+    DurableOrdersError,
+    OrderNotFound,
+    RefusedError,
+    ServerUnreachable,
+    StrategyFailed,
+    UnknownError,
+)
+from durable_orders.trading.exchange.store import read_market
+from durable_orders.trading.flatten.request import FlattenRequest
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.following import newest_id
+from durable_orders.trading.ledger.reading import list_orders
+from durable_orders.trading.market.calendar import Session
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Account, Mode, Order, OrderIntent, Product, Status, is_closing
+from durable_orders.trading.strategies.desk import SQUARE_OFF, guarded, numbered_id
+from durable_orders.trading.strategies.files import Loaded
+from durable_orders.trading.strategies.strategy import has_own
+from durable_orders.trading.strategies.timers import TimerCall
 
 MOST_AT_ONCE = 100_000
 """Things that a strategy may ask for at once: one that answers each order with another never ends."""
 SETTLE_SECONDS = 10.0
 """How long the market waits until what it did is recorded. An order may be UNKNOWN for longer: it goes on then."""
 SETTLE_EVERY = 0.005
+SLOW_SECONDS = 5.0
+"""A callback that takes longer is told about, and again after each doubling of the time."""
 OUT_SECONDS = 30.0
 """How long getting out waits for the ends of cancelled and of closing orders."""
 
@@ -59,6 +85,10 @@ class Run:
 
     squares_off: Collection[Product] = tuple(Product)
     """What is closed when it is time to square off."""
+    tells_of_meanwhile = True
+    """Whether the strategy is told what became of its orders since an earlier run of the same day has ended."""
+    slow_seconds: float | None = SLOW_SECONDS
+    """`None` where callbacks await their orders, and may take as long as those."""
 
     def __init__(
         self,
@@ -68,10 +98,12 @@ class Run:
         waits: bool = False,
         square_off: time | None = None,
         told: Callable[[Order], object] = lambda _order: None,
+        warned: Callable[[str], object] = lambda _words: None,
     ) -> None:
         """`waits`: each order is at the exchange, and all it did is recorded, before the next thing is done. That is
         for a paper market which waits meanwhile. From `square_off` on, market time, IST, ticks are not shown to the
-        strategy any more. `told` hears of every order of the strategy that stands differently.
+        strategy any more. `told` hears of every order of the strategy that stands differently, `warned` at once of what
+        holds it up.
         """
         self.strategy = loaded.name
         self.orders = orders
@@ -83,34 +115,66 @@ class Run:
         self.notes: list[str] = []
         """What went otherwise than asked for, in words."""
         self._callbacks = loaded.strategy
+        self._hears_of_positions = has_own(loaded.strategy, "on_position")
         self._waits = waits
         self._square_off = square_off
         self._told = told
+        self._warned = warned
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="strategy")
+        self._keeping = Keeping(orders, loaded.name, waits=waits)
+        self._meanwhile_changed: list[tuple[int, Order]] = []
+        self._sessions = InstrumentSessions(orders.settings.market)
+        self._last_on_the_wall: datetime | None = None
+        self.pace: float | None = None
+        """Market seconds a second, of a live market that shows what was recorded."""
+        self._refused: list[Order] = []
+        self.watch: Callable[[Sequence[str], bool], Awaitable[None]] = _all_anyway
+        """Asks the market for the ticks of symbols, or for no more of them."""
+        self._busy = set[asyncio.Task[None]]()
+        self._is_ending = False
         self.desk: RunDesk
 
     async def find(self) -> None:
         """Find what an earlier run has left: first of all."""
         account = self.orders.settings.account
-        feed_id = await self.orders.read(newest_id)
-        view = await self.orders.read(lambda connection: view_at(connection, account, self.strategy, feed_id))
-        number = await self.orders.read(lambda connection: last_number(connection, account, self.strategy))
+        keeping = self._keeping
+        await keeping.find()
+
+        def ask(connection: sa.Connection) -> tuple[View, list[tuple[int, Order]], int]:
+            """At one moment: what is recorded later is found by its number."""
+            meanwhile = changed_since(connection, account, self.strategy, keeping.told)
+            view = view_at(connection, account, self.strategy, newest_id(connection))
+            return view, meanwhile, last_number(connection, account, self.strategy)
+
+        await self.settled()
+        view, self._meanwhile_changed, number = await self.orders.read(ask)
         untaken = await self.orders.untaken()
         with suppress(OrderNotFound):
             while True:
                 untaken.append(await self.orders.handle(numbered_id(self.strategy, number + 1)).now())
                 number += 1
-        self.desk = RunDesk(self.orders, self.strategy, view, number)
+        self.desk = RunDesk(self.orders, self.strategy, view, number, keeping.timers, keeping.state)
+        if self._waits:
+            market = await self.orders.read(lambda connection: read_market(connection, Account(account)))
+            self.desk.market_time = market.market_at if market is not None else None
+            keeping.timers.begin(self.desk.market_time)
         self.seen = {order.order_id: order for order in view.open}
         known = {order.client_order_id for order in view.open}
         for order in untaken:
             if order.client_order_id not in known:
                 self.desk.adopt(order)
+        keeping.ask_again(self.desk)
+        self.notes += keeping.notes
 
     async def begin(self) -> None:
-        """Call `on_start`, and do what it asks for. Raises `StrategyFailed`."""
+        """Do what an earlier run has left to do, call `on_start`, tell what became of the strategy's orders meanwhile,
+        and do what it asks for. Raises `StrategyFailed`."""
+        await self._do_asked()
         await self._call("on_start")
         await self._do_asked()
+        for event, order in self._meanwhile_changed if self.tells_of_meanwhile else ():
+            await self._tell_of(order, event)
+            await self._do_asked()
 
     async def show(self, tick: Tick, *, is_last: bool = False) -> bool:
         """Tell the strategy of a tick, and do what it asks for; `False` once it is time to square off.
@@ -118,14 +182,65 @@ class Run:
         `is_last` says whether the market ends with it. Raises `StrategyFailed`.
         """
         self.desk.market_time = self.last = tick.at
+        self._last_on_the_wall = datetime.now(UTC)
+        self.desk.seen[tick.symbol] = tick
         self.first = self.first or tick.at
         self.ticks += 1
         await self.tell()
         if self._is_due(tick.at, is_last=is_last):
             return False
-        await self._call("on_tick", tick)
-        await self._do_asked()
+        if self.desk.wants(tick):
+            await self._call("on_tick", tick)
+            await self._do_asked()
         return True
+
+    def wants(self, until: datetime, session: Session) -> datetime | None:
+        """The next moment before then at which the strategy is to be called."""
+        return self.desk.timers.next_before(until, session)
+
+    async def pass_time(self, moment: datetime) -> None:
+        """The market's time is at that moment, or beyond it: call what is due. Raises `StrategyFailed`."""
+        self.desk.market_time = max(moment, self.desk.market_time or moment).astimezone(IST)
+        await self.tell()
+        for timer in self.desk.timers.take(moment):
+            if not self.desk.is_quiet(moment) or timer.name == SQUARE_OFF:
+                await self._call(timer.name, call=timer.call)
+                await self._do_asked()
+        self._tell_missed()
+
+    async def pass_time_by_the_wall(self) -> None:
+        """The same for a market that waits for nobody, whose time goes on without a tick. Raises `StrategyFailed`."""
+        pace = self.orders.settings.market.speed if self.orders.settings.execution.mode is Mode.PAPER else self.pace
+        now = datetime.now(UTC) if pace is None else self._since_the_last_tick(pace)
+        if now is None or now <= self.desk.timers.next_at:
+            return
+        session = self._session_at(now if pace is None or self.last is None else self.last)
+        while (moment := self.wants(now, session)) is not None:
+            await self.pass_time(now if pace is None else moment)
+        self._tell_missed()
+
+    def _since_the_last_tick(self, pace: float) -> datetime | None:
+        """How far the market has come at that pace, on the day of its last tick; `None` before the first."""
+        if self.last is None or self._last_on_the_wall is None:
+            return None
+        passed = (datetime.now(UTC) - self._last_on_the_wall) * pace
+        return min(self.last + passed, self._session_at(self.last).closes)
+
+    def _session_at(self, now: datetime) -> Session:
+        """The earliest of those that the strategy's symbols have then, or next."""
+        symbols = list(self.desk.seen) or list(symbols_of(self._callbacks, self.orders.settings))
+        sessions = [self._sessions.of(symbol).session_at_or_after(now) for symbol in symbols]
+        first = min(sessions, key=lambda session: session.opens)
+        return replace(first, closes=max(each.closes for each in sessions if each.date == first.date))
+
+    def _tell_missed(self) -> None:
+        for words in self.desk.timers.take_missed():
+            self._note(words)
+
+    def _note(self, words: str) -> None:
+        if words not in self.notes:
+            self.notes.append(words)
+        self._warned(words)
 
     def is_due_by_the_wall(self) -> bool:
         """Whether it is time to square off though no tick says so: live, the time goes on without any."""
@@ -151,64 +266,129 @@ class Run:
                 self.notes.append(f"not placed, the run has ended: {asked.intent.summary()}")
             else:
                 await self._do(asked)
+        self._is_ending = True
+        await asyncio.gather(*self._busy)
+        await self._keeping.keep(self.desk)
+        unseen = sorted(self.desk.subscribed - self.desk.seen.keys())
+        self.notes += [f"subscribed to {symbol}, of which there is no tick" for symbol in unseen]
 
     async def get_out(
         self, reason: str, *, flatten: Collection[Product], wait: Callable[[], object] = lambda: None
     ) -> list[str]:
         """Cancel the strategy's open orders and close what it holds of these products. Gives what could not be done.
 
-        A position is closed only when every order of its symbol and product has ended, for only then it is certain.
         `wait` is called before the ends of closing orders are waited for: a market that stands still must go on.
         """
+        self.desk.targets.forget()
+        self._is_ending = True
+        if dropped := self.desk.drop_orders():  # or the next run would place them
+            self.notes.append(f"not placed ({reason}): {', '.join(dropped)}")
+            await self._keeping.keep(self.desk)
         await self._look()
         cancels = [self._cancel(order.client_order_id, reason) for order in self.desk.open_orders()]
         problems = [words for words in await asyncio.gather(*cancels) if words]
         await self.settled()
         await self._look()
         if flatten:
-            problems += await self._close(reason, flatten, wait)
+            problems += await self._flatten(reason, flatten, wait)
+            await self.settled()
             await self._look()
         return problems
 
     async def close(self) -> None:
         """Let go of threads and connections. Open orders are left as they are."""
+        for task in self._busy:
+            task.cancel()
         self._thread.shutdown(wait=False)
 
-    async def _close(self, reason: str, products: Collection[Product], wait: Callable[[], object]) -> list[str]:
-        uncertain = {(order.symbol, order.product) for order in self.desk.open_orders()}
-        closing, problems = list[tuple[OrderIntent, OrderHandle]](), list[str]()
-        for key, held in self.desk.view.positions.items():
-            if not held.quantity or held.product not in products:
-                continue
-            if key in uncertain:
-                problems.append(f"{held.symbol} {held.product}: not closed, an order of it is still open")
-            else:
-                intent = self.desk.close(held, reason)
-                closing.append((intent, await self._start(intent)))
-        if self._waits:
-            await asyncio.gather(*(handle.placed(SETTLE_SECONDS) for _, handle in closing))
-            await self.settled()
-        wait()
-        for intent, handle in closing:
-            order = await _within(OUT_SECONDS, handle.result()) or await handle.now()
-            if order.filled_quantity != intent.quantity:
-                why = "; ".join(order.reasons[-1:])
-                problems.append(f"{order.symbol} {order.product}: not closed, {order.status} {why}".rstrip())
-        return problems
+    async def _flatten(self, reason: str, products: Collection[Product], wait: Callable[[], object]) -> list[str]:
+        """Ask for it, and wait for its end: it goes on whatever becomes of this run."""
+        closing = asyncio.create_task(self._closed(Close(None, None, reason), products))
+        await self._until_at_the_market(closing)
+        if not closing.done():
+            wait()
+        return await closing
+
+    async def _until_at_the_market(self, closing: asyncio.Task[Any]) -> None:
+        """Where the market waits, it is done when this returns, or needs a market that goes on."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + OUT_SECONDS
+        while self._waits and not closing.done() and loop.time() < deadline:
+            if await self._is_at_the_market():
+                break
+            await asyncio.sleep(SETTLE_EVERY)
+
+    async def _closed(self, asked: Close, products: Collection[Product]) -> list[str]:
+        """Have it closed. Gives what was not, in words."""
+        request = FlattenRequest(
+            account=self.orders.settings.account,
+            reason=asked.reason,
+            who=f"by strategy {self.strategy}",
+            flatten=True,
+            until_resumed=False,
+            strategy=self.strategy,
+            symbol=asked.symbol,
+            products=tuple(products),
+        )
+        try:
+            flattening = await self._flatten_asked(request)
+            self.desk.taken(asked)
+            result = await halting.flattened(self.orders.client, flattening, OUT_SECONDS)
+        except DurableOrdersError as error:
+            return [f"{asked.symbol or self.strategy} may not be flat ({asked.reason}): {error}"]
+        if result is None:
+            return [f"{self.strategy} is not flat after {OUT_SECONDS:g} s: closing goes on without the run"]
+        left = [f"{held.symbol} {held.product}: {held.quantity} still held" for held in result.left]
+        why = dict.fromkeys(order.words for order in result.closed if order.words and left)
+        return [*left, *result.problems, *why]
+
+    async def _flatten_asked(self, request: FlattenRequest) -> halting.Flattening:
+        """Asked for until the server has it: whoever asks again joins the one that runs. Raises `ServerUnreachable`
+        once the run is at its end."""
+        while True:
+            try:
+                return await persistently(lambda: halting.flatten_asked(self.orders.client, request))
+            except ServerUnreachable as error:
+                if self._is_ending:
+                    raise
+                what = request.symbol or self.strategy
+                self._note(f"{what} is not being closed yet ({request.reason}), it is asked for again: {error}")
+                await asyncio.sleep(SERVER_EVERY)
+
+    async def _is_at_the_market(self) -> bool:
+        """Whether an order that closes works at the exchange: it needs a market that goes on."""
+        account = self.orders.settings.account
+        found = await self.orders.read(lambda c: list_orders(c, account, strategy=self.strategy, open_only=True))
+        working = (Status.PLACED, Status.PARTIAL, Status.UNKNOWN)
+        return any(is_closing(order.client_order_id) and order.status in working for order in found)
 
     async def _cancel(self, client_order_id: str, reason: str) -> str | None:
         try:
             order = await self.orders.handle(client_order_id).cancel(reason, OUT_SECONDS)
         except OrderNotFound:
             return None
+        except DurableOrdersError as error:
+            return f"{client_order_id}: not known to be cancelled: {error}"
         return None if order.status.terminal else f"{client_order_id}: still {order.status}, the cancel stands"
 
     async def _tell_once(self) -> bool:
         """Whether there was anything to tell."""
+        before = self.desk.view
+        while self._refused:
+            await self._call("on_order", self._refused.pop(0))
         changed = await self._look()
-        for order in changed or ():
-            await self._call("on_order", order)
+        for order, event in zip(changed or (), self.desk.view.last_events, strict=False):
+            await self._tell_of(order, event)
+        moved = self.desk.view.moved_by_others(self.orders.settings.account, before) if changed is not None else []
+        if moved and self._hears_of_positions:
+            for position in moved:
+                await self._call("on_position", position)
         return bool(changed)
+
+    async def _tell_of(self, order: Order, event: int) -> None:
+        """Whatever becomes of the run, it is told once: that it was is kept with what the strategy asks for then."""
+        self._keeping.told = event
+        await self._call("on_order", order)
 
     async def _look(self) -> tuple[Order, ...] | None:
         account, desk = self.orders.settings.account, self.desk
@@ -228,6 +408,7 @@ class Run:
         for _ in range(MOST_AT_ONCE):
             asked = self.desk.next_asked()
             if asked is None:
+                await self._keeping.keep(self.desk)
                 return
             await self._do(asked)
             while await self._tell_once():
@@ -244,10 +425,50 @@ class Run:
                 return
             if self._waits:
                 await handle.placed(SETTLE_SECONDS)
+        elif isinstance(asked, Amend):
+            amending = self._meanwhile(self._amend(asked))
+            if self._waits:
+                await amending
+        elif isinstance(asked, Watch):
+            await self.watch(asked.symbols, asked.wanted)
+        elif isinstance(asked, Close):
+            await self._until_at_the_market(self._meanwhile(self._close(asked)))
         else:
             handle = self.orders.handle(asked.client_order_id)
             await handle.cancel(f"by {self.strategy}", SETTLE_SECONDS if self._waits else 0.0)
         await self.settled()
+
+    def _meanwhile(self, doing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(doing)
+        self._busy.add(task)
+        task.add_done_callback(self._busy.discard)
+        return task
+
+    async def _close(self, asked: Close) -> None:
+        for words in await self._closed(asked, tuple(Product) if asked.product is None else (asked.product,)):
+            self._note(words)
+
+    async def _amend(self, asked: Amend) -> None:
+        """What is refused, or not known, the strategy hears with the order."""
+        handle = self.orders.handle(asked.client_order_id)
+        try:
+            await persistently(lambda: handle.amend(asked.change))
+        except (RefusedError, UnknownError) as error:
+            await self._tell_not_amended(handle, asked, str(error))
+        except DurableOrdersError as error:
+            self._note(f"{asked.client_order_id}: not known to be changed ({asked.change.summary()}): {error}")
+        self.desk.taken(asked)
+
+    async def _tell_not_amended(self, handle: OrderHandle, asked: Amend, words: str) -> None:
+        told = f"amendment ({asked.change.summary()}) not done: {words}"
+        try:
+            order = await handle.now()
+        except DurableOrdersError:
+            self._note(f"{asked.client_order_id}: {told}")
+            return
+        if not any(words in reason for reason in order.reasons):
+            order = order.model_copy(update={"reasons": (*order.reasons, told)})
+        self._refused.append(order)
 
     async def _start(self, intent: OrderIntent) -> OrderHandle:
         return await persistently(lambda: self.orders.place(intent))
@@ -264,21 +485,33 @@ class Run:
                 return
             await asyncio.sleep(SETTLE_EVERY)
 
-    async def _call(self, name: str, *told: object) -> None:
-        """Call back, off the event loop. Raises `StrategyFailed`."""
+    async def _call(self, name: str, *told: object, call: TimerCall | None = None) -> None:
+        """Call back, off the event loop, and keep what it wants kept. Raises `StrategyFailed`."""
 
-        def call() -> None:
-            self._call_back(name, *told)
+        def called() -> None:
+            guarded(self.strategy, name, lambda: call(self.desk) if call else self._call_back(name, *told))
+            guarded(self.strategy, f"what {name} keeps", self.desk.state.written)
+            if self.desk.targets:
+                guarded(self.strategy, "target", self.desk.targets.keep)
 
-        await asyncio.get_running_loop().run_in_executor(self._thread, guarded, self.strategy, name, call)
+        calling = asyncio.get_running_loop().run_in_executor(self._thread, called)
+        passed, pause = 0.0, self.slow_seconds
+        while pause is not None and not (await asyncio.wait({calling}, timeout=pause))[0]:
+            passed += pause
+            pause = passed
+            self._warned(f"{name} has not returned after {passed:.0f} s; the strategy hears of nothing meanwhile")
+        await calling
+        await self._keeping.keep(self.desk)
 
     def _call_back(self, name: str, *told: object) -> None:
         """In the strategy's thread."""
         getattr(self._callbacks, name)(self.desk, *told)
 
 
-async def _within(seconds: float, ending: Awaitable[Order]) -> Order | None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            return await ending
-    return None
+async def _all_anyway(_symbols: Sequence[str], _wanted: bool) -> None:
+    """A paper market shows whatever it has."""
+
+
+def symbols_of(strategy: object, settings: Settings) -> tuple[str, ...]:
+    """What the strategy looks at, as far as that is known."""
+    return tuple(getattr(strategy, "symbols", ())) or (settings.market.symbol or SHIPPED_SYMBOL,)

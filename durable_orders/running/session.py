@@ -1,29 +1,33 @@
 """A run from its beginning to its summary: starts what is needed, or joins what is up already."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from durable_orders.orders import Orders
 from durable_orders.running.engine_run import EngineRun, must_be_within_the_session
-from durable_orders.running.gate import Gate
+from durable_orders.running.gate import Gate, Moment, Shown
 from durable_orders.running.markets import follow_ticks
-from durable_orders.running.run import OnError, Run, Why
+from durable_orders.running.run import OnError, Run, Why, symbols_of
 from durable_orders.running.summary import Summary, by_status, holdings_of, realized, tally_of, unrealized
-from trading.errors import HomeUnusable, StrategyFailed
-from trading.market.ticks import Tick
-from trading.order import Mode, Order, Product
-from trading.settings import Settings
-from trading.strategy_files import Loaded
-from workers.connection import configured_server
-from workers.home import Home
-from workers.parts import must_agree
-from workers.up import at_work, stop_on_signals
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import HomeUnusable, StrategyFailed
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Mode, Order, Product
+from durable_orders.trading.strategies.files import Loaded
+from durable_orders.workers.connection import configured_server
+from durable_orders.workers.home import Home
+from durable_orders.workers.parts import must_agree
+from durable_orders.workers.up import at_work, stop_on_signals
+
+if TYPE_CHECKING:
+    from durable_orders.running.kite_market import KiteMarket
 
 IDLE = 0.1
 """Seconds between two looks at the feed while no tick comes."""
@@ -54,14 +58,22 @@ class Plan:
     shown: Callable[[Run, Tick], object] = _ignore
     told: Callable[[Order], object] = _ignore
     """Hears of every order of the strategy that stands differently."""
+    market: "Callable[[Source], Source]" = lambda source: source
+    """What is made of a live market's ticks, such as one that has an end."""
+    pace: float | None = None
+    """Market seconds a second of a live market that shows what was recorded; `None` for one of now."""
+    warned: Callable[[str], object] = _ignore
+    """Hears at once of what holds the strategy up."""
 
 
 @dataclass(slots=True)
 class Market:
     """The ticks as they come: those of a market that waits behind its gate, or of one that waits for nobody."""
 
-    ticks: asyncio.Queue[Tick | None] = field(default_factory=asyncio.Queue)
+    ticks: asyncio.Queue[Shown] = field(default_factory=asyncio.Queue)
     gate: Gate | None = None
+    is_own: bool = False
+    """Whether server and worker are this run's own, and not those of an `up`."""
     source: Source | None = None
     """What shows them where there is no gate; it ends with the market."""
 
@@ -90,33 +102,38 @@ async def run_strategy(
     plan = plan or Plan()
     must_agree(settings, plan.live)
     if plan.engines:
-        must_be_within_the_session(plan.square_off, settings)
+        must_be_within_the_session(plan.square_off, symbols_of(loaded.strategy, settings)[0], settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(home.make().running(loaded.name))
         stop = stop_on_signals()
-        watched = live_market(home, settings, loaded) if settings.execution.mode is Mode.LIVE else None
+        watched = live_market(home, settings, loaded, plan.warned) if settings.execution.mode is Mode.LIVE else None
         market = await _staff(stack, home, settings, plan)
+        if market.is_own:
+            home.follow_config(config)
         orders = await stack.enter_async_context(Orders(home.path, config))
-        market.source = watched or partial(follow_ticks, orders)
+        market.source = plan.market(watched.follow) if watched is not None else partial(follow_ticks, orders)
         run = run_of(plan, orders, Orders(home.path, config), loaded, waits=market.gate is not None)
+        if watched is not None:
+            run.watch = watched.watch
+        run.pace = plan.pace
         stack.push_async_callback(run.close)
         return await perform(run, market, plan, stop)
 
 
 def run_of(plan: Plan, orders: Orders, own: Orders, loaded: Loaded, *, waits: bool) -> Run:
     """The kind of run that the plan asks for. `own` is not connected yet: an engine has its own connection."""
+    how: dict[str, Any] = {"square_off": plan.square_off, "told": plan.told, "warned": plan.warned}
     if plan.engines:
-        return EngineRun(orders, own, loaded, waits=waits, square_off=plan.square_off, told=plan.told)
-    return Run(orders, loaded, waits=waits, square_off=plan.square_off, told=plan.told)
+        return EngineRun(orders, own, loaded, waits=waits, **how)
+    return Run(orders, loaded, waits=waits, **how)
 
 
-def live_market(home: Home, settings: Settings, loaded: Loaded) -> Source:
+def live_market(home: Home, settings: Settings, loaded: Loaded, warned: Callable[[str], object]) -> "KiteMarket":
     """Kite's ticks of the strategy's own `symbols`, or of the setting's."""
     from durable_orders.running.kite_market import KiteMarket
 
-    own = getattr(loaded.strategy, "symbols", ())
-    of_setting = (settings.market.symbol,) if settings.market.symbol else ()
-    return KiteMarket(home, settings, tuple(own) or of_setting).follow
+    own = tuple(getattr(loaded.strategy, "symbols", ()))
+    return KiteMarket(home, settings, own or tuple(filter(None, [settings.market.symbol])), warned)
 
 
 async def _staff(stack: AsyncExitStack, home: Home, settings: Settings, plan: Plan) -> Market:
@@ -135,26 +152,28 @@ async def _staff(stack: AsyncExitStack, home: Home, settings: Settings, plan: Pl
         at_work(home, settings, plan.port, plan.ui_port, live=plan.live, audience=gate)
     )
     plan.began(f"Temporal UI on {address.ui}" if address is not None else "")
-    return Market(gate.ticks, gate) if gate is not None else Market()
+    return Market(gate.ticks, gate, is_own=True) if gate is not None else Market(is_own=True)
 
 
 async def perform(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Summary:
     """The run itself, over a server and a market that are there, until `stop` is set at the latest."""
-    since, failure = datetime.now(UTC), None
+    since, failure, left = datetime.now(UTC), None, list[str]()
     await run.find()
+    if market.gate is not None:
+        market.gate.wants = run.wants
     before = realized(run.desk.view)
     try:
         await run.begin()
         why = await _play(run, market, plan, stop)
         if why is Why.SQUARED_OFF:
-            run.notes += await run.get_out("square-off", flatten=run.squares_off, wait=market.leave)
+            left = await run.get_out("square-off", flatten=run.squares_off, wait=market.leave)
         await run.end()
     except StrategyFailed as error:
         why, failure = Why.FAILED, str(error)
         if plan.on_error is not OnError.KEEP:
             flatten = tuple(Product) if plan.on_error is OnError.FLATTEN else ()
-            run.notes += await run.get_out("the strategy failed", flatten=flatten, wait=market.leave)
-    return await _summary(run, why, failure, since, before)
+            left = await run.get_out("the strategy failed", flatten=flatten, wait=market.leave)
+    return await _summary(run, why, failure, since, before, left)
 
 
 async def _play(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Why:
@@ -162,27 +181,40 @@ async def _play(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Wh
     market.go_on()
     try:
         while not stop.is_set():
-            try:
-                tick = await asyncio.wait_for(market.ticks.get(), IDLE)
-            except TimeoutError:
-                await run.tell()
-                if run.is_due_by_the_wall():
-                    return Why.SQUARED_OFF
-                continue
-            if tick is None:
-                if feeding is not None:
-                    await feeding
-                return Why.CLOSED
-            if not await run.show(tick, is_last=market.is_at_its_end):
-                return Why.SQUARED_OFF
-            plan.shown(run, tick)
-            if not stop.is_set():  # else a tick would go by that the strategy never sees
+            came = await _play_one(run, market, plan, feeding)
+            if isinstance(came, Why):
+                return came
+            if came and not stop.is_set():  # else a tick would go by that the strategy never sees
                 market.go_on()
         return Why.INTERRUPTED
     finally:
         if feeding is not None:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def _play_one(run: Run, market: Market, plan: Plan, feeding: asyncio.Task[None] | None) -> Why | bool:
+    """The next thing that the market shows; `False` where none came. Why the run is over then, if it is."""
+    try:
+        shown = await asyncio.wait_for(market.ticks.get(), IDLE)
+    except TimeoutError:
+        await run.tell()
+        if market.gate is None:
+            await run.pass_time_by_the_wall()
+        return Why.SQUARED_OFF if run.is_due_by_the_wall() else False
+    if shown is None:
+        if feeding is not None:
+            await feeding
+        return Why.CLOSED
+    if isinstance(shown, Moment):
+        await run.pass_time(shown.at)
+        return True
+    if market.gate is None:
+        await run.pass_time_by_the_wall()
+    if not await run.show(shown, is_last=market.is_at_its_end):
+        return Why.SQUARED_OFF
+    plan.shown(run, shown)
+    return True
 
 
 async def _feed(market: Market) -> None:
@@ -193,7 +225,9 @@ async def _feed(market: Market) -> None:
         market.ticks.put_nowait(None)
 
 
-async def _summary(run: Run, why: Why, failure: str | None, since: datetime, before: Decimal) -> Summary:
+async def _summary(
+    run: Run, why: Why, failure: str | None, since: datetime, before: Decimal, left: Sequence[str]
+) -> Summary:
     settings, view = run.orders.settings, run.desk.view
     tally = await run.orders.read(lambda c: tally_of(c, settings.account, run.strategy, since))
     holdings = await run.orders.read(lambda c: holdings_of(c, settings.account, view))
@@ -204,6 +238,7 @@ async def _summary(run: Run, why: Why, failure: str | None, since: datetime, bef
         ended=why,
         failure=failure,
         notes=tuple(run.notes),
+        left=tuple(left),
         ticks=run.ticks,
         first_tick=run.first,
         last_tick=run.last,

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from pydantic import AwareDatetime
 
 from durable_orders.running.view import View
-from trading.ledger.last_ticks import last_tick
-from trading.ledger.tables import CHARGED, fills, orders
-from trading.order import Frozen, Mode, Order, Product, Status
+from durable_orders.trading.ledger.last_ticks import last_tick
+from durable_orders.trading.ledger.tables import CHARGED, fills, orders
+from durable_orders.trading.orders.order import Frozen, Mode, Order, Product, Status
 
 
 class Holding(Frozen):
@@ -37,6 +37,8 @@ class Summary(Frozen):
     failure: str | None
     notes: tuple[str, ...]
     """What went otherwise than asked for."""
+    left: tuple[str, ...] = ()
+    """What could not be closed or cancelled at the end, where that was asked for."""
     ticks: int
     first_tick: AwareDatetime | None
     last_tick: AwareDatetime | None

@@ -3,22 +3,27 @@
 A strategy that saw its position before a fill and its open orders after it would think that it has neither.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from trading.ledger.positions import Position
-from trading.ledger.reading import events_after, find_order, list_orders
-from trading.ledger.rows import OPEN, position_of
-from trading.ledger.tables import exchange_orders, orders, strategy_positions
-from trading.order import Order, Product, order_id
-from trading.strategy_desk import numbered_id
+from durable_orders.trading.ledger.positions import Position
+from durable_orders.trading.ledger.reading import (
+    FeedEvent,
+    events_after,
+    find_order,
+    list_orders,
+    strategy_positions_of,
+)
+from durable_orders.trading.ledger.rows import OPEN
+from durable_orders.trading.ledger.tables import exchange_orders, orders
+from durable_orders.trading.ledger.told_positions import Others, ToldPosition
+from durable_orders.trading.orders.order import Order, Product, order_id
+from durable_orders.trading.strategies.desk import numbered_id
 
 AT_ONCE = 1000
 """Events in one look."""
-NET_ONLY = ("realized_fifo", "charges", "uncharged")
-"""What the ledger has of an account's position, and not of a strategy's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +34,42 @@ class View:
     """The strategy's orders that have not ended, oldest first."""
     positions: Mapping[tuple[str, Product], Position] = field(default_factory=dict)
     """What its own orders have come to."""
+    others: Others | None = None
+    """What account and broker have."""
     changed: tuple[Order, ...] = ()
     """Its orders that stand differently than in the view before, in the order of their last change."""
+    last_events: tuple[int, ...] = ()
+    """Of each of those, its last event."""
     recorded: frozenset[str] = frozenset()
     """Of the orders that were asked about, those that the ledger has by now; client order ids."""
+
+    def told(self, account: str, key: tuple[str, Product]) -> ToldPosition:
+        """What the strategy has of a symbol and product, and the others."""
+        own = self.positions.get(key) or Position(account, *key)
+        return self.others.told(own) if self.others is not None else ToldPosition.of(own, own.quantity)
+
+    def moved_by_others(self, account: str, before: "View") -> list[ToldPosition]:
+        """What the strategy has or had, and others than its own orders have moved since, at the account or at the
+        broker."""
+        found = []
+        for key in sorted(self.positions.keys() | before.positions.keys()):
+            was, now = before.told(account, key), self.told(account, key)
+            if not (was.quantity or now.quantity):
+                continue
+            traded = self._traded(before, key)
+            own = (was.quantity + traded, was.of_account + traded, was.unexplained)
+            if own != (now.quantity, now.of_account, now.unexplained):
+                found.append(now)
+        return found
+
+    def _traded(self, before: "View", key: tuple[str, Product]) -> int:
+        """Signed quantity of what the strategy's own orders have filled since."""
+        known = {order.order_id: order.filled_quantity for order in before.open}
+        return sum(
+            order.side.sign * (order.filled_quantity - known.get(order.order_id, 0))
+            for order in self.changed
+            if (order.symbol, order.product) == key
+        )
 
 
 def look(
@@ -42,10 +79,23 @@ def look(
     told = events_after(connection, after, account=account, limit=AT_ONCE)
     if not told:
         return None
-    last = {event.order_id: event.feed_id for event in told}
-    found = (find_order(connection, own) for own in sorted(last, key=last.__getitem__))
-    changed = tuple(order for order in found if order is not None and order.strategy == strategy)
+    changed = _changed(connection, strategy, told)
     return view_at(connection, account, strategy, told[-1].feed_id, changed, asked)
+
+
+def changed_since(connection: sa.Connection, account: str, strategy: str, after: int) -> list[tuple[int, Order]]:
+    """The strategy's orders of which anything was recorded since, as they stand, in the order of their last event."""
+    told = list[FeedEvent]()
+    while more := events_after(connection, after, account=account, limit=AT_ONCE):
+        told += more
+        after = more[-1].feed_id
+    return _changed(connection, strategy, told)
+
+
+def _changed(connection: sa.Connection, strategy: str, told: Sequence[FeedEvent]) -> list[tuple[int, Order]]:
+    last = {event.order_id: event.feed_id for event in told}
+    found = ((last[own], find_order(connection, own)) for own in sorted(last, key=last.__getitem__))
+    return [(feed_id, order) for feed_id, order in found if order is not None and order.strategy == strategy]
 
 
 def view_at(
@@ -53,7 +103,7 @@ def view_at(
     account: str,
     strategy: str,
     feed_id: int,
-    changed: tuple[Order, ...] = (),
+    changed: Sequence[tuple[int, Order]] = (),
     asked: Collection[str] = (),
 ) -> View:
     """How things stand, whatever has happened since."""
@@ -62,22 +112,12 @@ def view_at(
     return View(
         feed_id,
         tuple(list_orders(connection, account, strategy=strategy, open_only=True, newest_first=False)),
-        positions_of_strategy(connection, account, strategy),
-        changed,
+        strategy_positions_of(connection, account, strategy),
+        Others(connection, account),
+        tuple(order for _, order in changed),
+        tuple(own_event for own_event, _ in changed),
         frozenset(ids[own] for own in known),
     )
-
-
-def positions_of_strategy(
-    connection: sa.Connection, account: str, strategy: str
-) -> dict[tuple[str, Product], Position]:
-    table = strategy_positions.c
-    asked = sa.select(strategy_positions).where(table.account == account, table.strategy == strategy)
-    found = {}
-    for row in connection.execute(asked).mappings():
-        position = position_of(dict(row) | dict.fromkeys(NET_ONLY, 0))
-        found[position.symbol, position.product] = position
-    return found
 
 
 def last_number(connection: sa.Connection, account: str, strategy: str) -> int:

@@ -17,6 +17,9 @@ from durable_orders.callers.risk import EXPECTED_EDGE, throttled
 from durable_orders.engines import ExecutionEngine, LiveExecutionEngine, PaperExecutionEngine
 from durable_orders.engines.live import ACCOUNT
 from durable_orders.orders import Orders
+from durable_orders.trading.bus.bus import EventBus
+from durable_orders.trading.errors import OrderNotFound, RefusedError
+from durable_orders.trading.orders.order import Mode, Order, Status, order_id, tag_of
 from durable_orders.v2.breakers import BreakerLimits, trade_counter, tripped
 from durable_orders.v2.engine import BLOCKED
 from durable_orders.v2.guardian import TradeGuardian
@@ -25,9 +28,6 @@ from durable_orders.v2.keeping import Keeping
 from durable_orders.v2.live_route import DRY_RUN
 from durable_orders.v2.results import rejected, result_of, row_of, status_word
 from durable_orders.v2.terms import checked
-from trading.bus import EventBus
-from trading.errors import OrderNotFound, RefusedError
-from trading.order import Mode, Order, Status, order_id, tag_of
 
 LATE = 30.0
 """Seconds after which a request to begin an order, whose answer was lost, no longer arrives at the server."""
@@ -80,6 +80,7 @@ class ExecutionEngineV2ToV3Adapter:
         self._lock = threading.RLock()
         self._doubtful: Doubtful | None = None
         self._names: set[str] = set()
+        self._has_looked = False
         self._loop = BackgroundLoop("durable-orders-v2")
         self._orders = Orders(home) if home is not None else None
         self.v3_engine: ExecutionEngine = self._engine()
@@ -120,6 +121,14 @@ class ExecutionEngineV2ToV3Adapter:
             if self._loop.is_open:
                 self._loop.run(self._close())
                 self._loop.close()
+
+    async def _opened(self, orders: Orders) -> None:
+        """Before the state's figures count for the first time, it gets what became of its orders and positions while
+        this process was not there."""
+        await orders.open()
+        if not self._has_looked:
+            await self.v3_engine.poll_orders()
+            self._has_looked = True
 
     async def _close(self) -> None:
         await self.v3_engine.close()
@@ -168,7 +177,7 @@ class ExecutionEngineV2ToV3Adapter:
             self._look("before a new order")
         try:
             if self._orders is not None:
-                self._loop.run(self._orders.open())
+                self._loop.run(self._opened(self._orders))
             if (reason := self._throttled(intent)) is not None:
                 return rejected(intent, f"Throttler blocked: {reason}")
             if (reason := self._tripped(intent)) is not None:

@@ -6,10 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from durable_orders.callers.figures import exact, first_of, section
+from durable_orders.v2.state import PAPER_CAPITAL
 from durable_orders.v2.throttler import ThrottlerConfig, TradeThrottler
-
-PAPER_CAPITAL = 100_000
-"""Rupees, where the state has no `equity.paper_capital`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from durable_orders.callers.market import snapshot_of
 from durable_orders.callers.risk import EXPECTED_EDGE, guarded, throttled
+from durable_orders.trading.orders.order import Mode, Status
 from durable_orders.v2.books import Books, Seen
 from durable_orders.v2.breakers import BreakerLimits, trade_counter, tripped
 from durable_orders.v2.guardian import TradeGuardian
@@ -18,7 +19,6 @@ from durable_orders.v2.live_route import LiveRoute, updated
 from durable_orders.v2.results import rejected, result_of, row_of, status_word
 from durable_orders.v2.smart_fill import SmartFillSimulator
 from durable_orders.v2.terms import checked
-from trading.order import Mode, Status
 
 BLOCKED = "Circuit breaker blocked execution"
 NO_SIMULATOR = "SmartFillSimulator not initialized"
@@ -65,6 +65,7 @@ class ExecutionEngineV2:
         self.max_loss_streak = limits.max_loss_streak
         self._books = Books(state_store, journal_store, trade_counter(config), self.logger)
         self._live = LiveRoute(broker, self._books, config, self.logger, clock)
+        self._is_open = True
 
     def execute_intent(self, intent: OrderIntent) -> ExecutionResult:
         """Check the intent, send it, journal what became of it. Never raises: a refusal is a result.
@@ -119,8 +120,15 @@ class ExecutionEngineV2:
         except ValueError as error:
             self.logger.error("an order update cannot be read: %s", error)
 
+    def close(self) -> None:
+        """Take no more intents; what was sent is still booked as updates come. Closing twice is fine."""
+        with self._books.lock:
+            self._is_open = False
+
     def _refusal(self, intent: OrderIntent) -> ExecutionResult | None:
         """The first reason against the intent, in the order in which they count."""
+        if not self._is_open:
+            return rejected(intent, "Execution error: the engine is closed")
         try:
             checked(intent)
         except ValueError as error:

@@ -11,7 +11,7 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
-from trading.errors import FilesUnusable
+from durable_orders.trading.errors import FilesUnusable
 
 
 def read_json(path: Path, kind: type) -> Any:

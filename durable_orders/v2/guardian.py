@@ -12,6 +12,7 @@ from typing import Any
 
 from durable_orders.callers.figures import exact, first_of, moment_of, section
 from durable_orders.callers.state import state_of
+from durable_orders.v2.state import PAPER_CAPITAL
 
 DEFAULTS: dict[str, Any] = {
     "max_lot_size": 50,
@@ -22,8 +23,6 @@ DEFAULTS: dict[str, Any] = {
     "halt_on_pnl_drop_pct": 5.0,
 }
 """Of the section `guardian`, once `guardian.enabled` is true. Percentages are percent."""
-PAPER_CAPITAL = 100_000
-"""Rupees, where the state has no `equity.paper_capital`."""
 WINDOW = 1.0
 """Seconds in which orders are counted."""
 

@@ -18,7 +18,7 @@ class OrderIntent:
     strategy_code: str
     side: str
     qty: int
-    """Units, not lots."""
+    """As Kite counts: units on NFO, and lots on MCX, NCO, CDS and BCD."""
     order_type: str = "MARKET"
     product: str = "MIS"
     validity: str = "DAY"

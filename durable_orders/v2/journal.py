@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from durable_orders.callers.figures import exact, first_of
+from durable_orders.trading.market.calendar import IST
 from durable_orders.v2 import rebuilding
 from durable_orders.v2.files import alone_with, append_text, read_json, write_json, write_whole
 from durable_orders.v2.journal_files import Index, append_rows, days, read_rows
 from durable_orders.v2.journal_rows import normalize_order
-from trading.market.calendar import IST
+from durable_orders.v2.state import PAPER_CAPITAL
 
 ARTIFACTS = Path("artifacts")
 SNAPSHOT_COLUMNS = ("timestamp", "equity", "paper_capital", "total_realized_pnl", "total_unrealized_pnl")
@@ -111,7 +112,7 @@ class JournalStateStore:
     def _paper_capital(self) -> Decimal:
         state = self.load_latest_checkpoint() or {}
         figures = first_of(state, "meta") or first_of(state, "equity") or {}
-        return exact(first_of(figures, "paper_capital") or rebuilding.PAPER_CAPITAL, "paper_capital")
+        return exact(first_of(figures, "paper_capital") or PAPER_CAPITAL, "paper_capital")
 
     def _today(self) -> Path:
         return self.journal_dir / datetime.now(IST).date().isoformat() / "orders.csv"

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from durable_orders.trading.errors import FilesUnusable
 from durable_orders.v2.files import append_text, read_json, write_whole
 from durable_orders.v2.journal_rows import BASE_COLUMNS, cell, normalize_order, row_key
-from trading.errors import FilesUnusable
 
 Row = dict[str, Any]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from durable_orders.callers.figures import exact, first_of
-from trading.ledger.journal_csv import COLUMNS
+from durable_orders.trading.ledger.journal_csv import COLUMNS
 
 BASE_COLUMNS = COLUMNS
 FILLED_STATUSES = frozenset({"COMPLETE", "FILLED", "EXECUTED", "PARTLY FILLED", "PARTIAL", "SUCCESS"})

@@ -8,13 +8,14 @@ from typing import Any
 from durable_orders.callers.figures import exact, first_of
 from durable_orders.callers.journal import journal_row
 from durable_orders.callers.state import keep_state, state_of
+from durable_orders.engines.settled import SETTLED
+from durable_orders.trading.market.calendar import IST
 from durable_orders.v2.books import EXECUTION
 from durable_orders.v2.throttler import TradeThrottler
-from trading.market.calendar import IST
 
 State = dict[str, Any]
 
-NO_TRADE = ("PENDING", "REJECTED")
+NO_TRADE = ("PENDING", "REJECTED", SETTLED)
 
 
 class Keeping:

@@ -11,14 +11,14 @@ from typing import Any
 from durable_orders.callers.broker import Answer, CallersBroker, Line, line_of
 from durable_orders.callers.figures import exact, section
 from durable_orders.callers.lost import Lost, looked_up, unread
+from durable_orders.trading.config.settings import Live
+from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.orders.older_names import EXCHANGE
+from durable_orders.trading.orders.order import Order, Side, Status
+from durable_orders.trading.orders.outcome import Accepted, Refused, Unknown
 from durable_orders.v2.books import Books, Seen
 from durable_orders.v2.intents import ExecutionResult, OrderIntent
 from durable_orders.v2.results import rejected, result_of, row_of_update, status_word
-from trading.errors import BookUnreadable
-from trading.older_names import EXCHANGE
-from trading.order import Order, Side, Status
-from trading.outcome import Accepted, Refused, Unknown
-from trading.settings import Live
 
 DRY_RUN = "Dry run - order not actually placed"
 NO_BROKER = "Broker not initialized for live mode"

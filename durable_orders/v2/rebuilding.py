@@ -9,9 +9,7 @@ from typing import Any
 from durable_orders.callers.figures import exact, first_of
 from durable_orders.v2.fifo import Book
 from durable_orders.v2.journal_rows import row_key, side_sign
-
-PAPER_CAPITAL = 100_000
-"""Rupees, where no checkpoint says otherwise."""
+from durable_orders.v2.state import PAPER_CAPITAL
 
 Row = Mapping[str, Any]
 State = dict[str, Any]

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from durable_orders.trading.orders.order import Status
 from durable_orders.v2.books import Seen
 from durable_orders.v2.intents import ExecutionResult, OrderIntent
-from trading.order import Status
 
 SHOWN = {Status.EXPIRED: "CANCELLED"}
 """Where the older engine has no word of its own. `PENDING` (recorded, nothing sent yet) and `UNKNOWN` stay as they are:

@@ -9,10 +9,10 @@ from typing import Any
 
 from durable_orders.callers.figures import exact, section
 from durable_orders.callers.market import Quote, last_quote
+from durable_orders.trading.exchange.fill_models import moved
+from durable_orders.trading.orders.order import Order, OrderType, Side
 from durable_orders.v2.intents import ExecutionResult, OrderIntent
 from durable_orders.v2.terms import checked
-from trading.brokers.fill_models import moved
-from trading.order import Order, OrderType, Side
 
 TIMEFRAME = "5m"
 SLIPPAGE_BPS = 5.0

@@ -12,6 +12,8 @@ from durable_orders.v2.files import append_line, read_json, write_json
 CHECKPOINT = Path("artifacts/checkpoints/runtime_state_latest.json")
 LOG = Path("artifacts/logs/events.jsonl")
 OPEN_TRADES = Path("artifacts/runtime/open_trades.json")
+PAPER_CAPITAL = 100_000
+"""Rupees, where the state has no `equity.paper_capital`."""
 
 
 class StateStore:

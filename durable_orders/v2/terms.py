@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from durable_orders.trading.explained import problems
+from durable_orders.trading.orders.order import Order
 from durable_orders.v2.intents import OrderIntent
-from trading.order import Order
 
 REASON_LENGTH = 500
 NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]")
@@ -29,7 +30,7 @@ def checked(intent: OrderIntent, **more: Any) -> Order:
             **more,
         )
     except ValidationError as error:
-        raise ValueError("; ".join(_explained(error))) from None
+        raise ValueError("; ".join(map(str, problems(error)))) from None
 
 
 def strategy_name(code: Any) -> str:
@@ -39,12 +40,3 @@ def strategy_name(code: Any) -> str:
 
 def _word(value: Any) -> str:
     return str(getattr(value, "value", value) or "").strip().upper()
-
-
-def _explained(error: ValidationError) -> list[str]:
-    words = []
-    for problem in error.errors(include_url=False, include_input=False):
-        field = ".".join(str(part) for part in problem["loc"])
-        text = problem["msg"].removeprefix("Value error, ")
-        words.append(f"{field}: {text}" if field else text)
-    return words

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from durable_orders.callers.figures import exact
-from trading.market.calendar import IST
+from durable_orders.trading.market.calendar import IST
 
 DEFAULT_EXPECTED_EDGE_RUPEES = 100.0
 KEPT_RESULTS = 50

@@ -1,0 +1,1 @@
+"""News out: what happens, told to people wherever they are."""

@@ -1,0 +1,160 @@
+"""A live day without money: the sandbox, a login there, and a live run on it that sees recorded ticks as they come.
+
+All of it is what a live day uses, over HTTP and WebSocket; only the other end is the sandbox. Each rehearsal has a home
+of its own, as each has an exchange of its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+import yaml
+
+from durable_orders.login import keep
+from durable_orders.running import Plan, Summary, run_strategy
+from durable_orders.running.session import Source
+from durable_orders.sandbox import FeedKind, Sandbox, SandboxSettings
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import BrokenError, InvalidSettings
+from durable_orders.trading.ist import IST
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day, shipped_instruments
+from durable_orders.trading.market.tick_files import read_ticks
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.strategies.files import Loaded
+from durable_orders.workers.connection import configured_server
+from durable_orders.workers.home import SETTINGS_FILE, Home
+
+ACCOUNT = "rehearsal"
+REHEARSED = {"execution", "guardian", "exits", "trading", "market"}
+"""The sections of the user's settings that a rehearsal has."""
+SEEN_SECONDS = 20.0
+"""So long a tick may be on its way to the strategy."""
+SETTLED_SECONDS = 3.0
+"""After the close, so that what expired is told."""
+USUAL_SPEED = 600.0
+
+
+@asynccontextmanager
+async def stage(home: Home, settings: Settings) -> AsyncIterator[tuple[Home, Sandbox]]:
+    """A sandbox, and a new home in `home` that is logged in there and has the user's own limits.
+
+    Raises `InvalidSettings` where a Temporal server is configured: a rehearsal is on its own.
+    """
+    if (server := configured_server()) is not None:
+        raise InvalidSettings(f"Temporal's environment names the server {server}: a rehearsal has its own, so unset it")
+    instruments = settings.market.instruments
+    wanted = SandboxSettings(port=0, feed=FeedKind.PUSHED, instruments=instruments and instruments.resolve())
+    async with Sandbox(wanted) as sandbox:
+        place = Home(home.make().path / f"rehearsal-{datetime.now(IST):%Y%m%d-%H%M%S}").make()
+        place.rehearsal_mark.touch()
+        content = _settings(settings, sandbox, wanted)
+        (place.path / SETTINGS_FILE).write_text(yaml.safe_dump(content), encoding="utf-8")
+        token = (await _ask(sandbox, "login"))["access_token"]
+        own = place.settings()
+        await asyncio.to_thread(keep, place, own.kite, token, own)
+        yield place, sandbox
+
+
+async def rehearse(
+    place: Home, sandbox: Sandbox, loaded: Loaded, plan: Plan, ticks: Sequence[Tick], speed: float
+) -> Summary:
+    """Run the strategy live against the sandbox, with these ticks at that speed, until the last is seen."""
+    pushed = _Pushed(sandbox, ticks, speed)
+    return await run_strategy(
+        place, None, place.settings(), loaded, replace(plan, live=True, market=pushed.around, pace=speed)
+    )
+
+
+def recorded_ticks(settings: Settings) -> list[Tick]:
+    """Those of the settings, or of the shipped day. Raises `InvalidTicks` and `InvalidSettings`."""
+    market = settings.market
+    symbol = market.symbol or (SHIPPED_SYMBOL if market.ticks is None else None)
+    instruments = Instruments.read(market.instruments) if market.instruments else Instruments.shipped()
+    instrument = instruments.get(symbol) if symbol else None
+    if symbol and instrument is None:
+        raise InvalidSettings(f"market.symbol: {symbol} is not in the instrument master")
+    step = instrument.tick_size if instrument else Decimal("0.05")
+    return list(read_ticks(market.ticks or shipped_day(), symbol, step))
+
+
+class _Pushed:
+    """Shows the sandbox one tick after the other, each once the strategy has seen the one before."""
+
+    def __init__(self, sandbox: Sandbox, ticks: Sequence[Tick], speed: float) -> None:
+        self._sandbox = sandbox
+        self._ticks = ticks
+        self._speed = speed
+        self._due: Tick | None = None
+        """What is on its way to the strategy, which sees it at the time that it was recorded at."""
+
+    def around(self, follow: Source) -> Source:
+        """The live market's ticks, for as long as there are any to push."""
+
+        async def source(show: Callable[[Tick], object]) -> None:
+            seen = asyncio.Semaphore(0)
+
+            def shown(_tick: Tick) -> None:
+                """Once for each that was pushed: a new subscription repeats the last."""
+                recorded, self._due = self._due, None
+                if recorded is not None:
+                    show(recorded)
+                    seen.release()
+
+            following = asyncio.ensure_future(follow(shown))
+            try:
+                await self._push(seen)
+                await _ask(self._sandbox, "close-session")
+                await asyncio.sleep(SETTLED_SECONDS)
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+
+        return source
+
+    async def _push(self, seen: asyncio.Semaphore) -> None:
+        before: Tick | None = None
+        for tick in self._ticks:
+            if before is not None:
+                await asyncio.sleep(max((tick.at - before.at).total_seconds() / self._speed, 0))
+            content = {"symbol": tick.symbol, "last_price": str(tick.last_price), "volume": tick.volume}
+            self._due = tick
+            await _ask(self._sandbox, "ticks", ticks=[content])
+            try:
+                async with asyncio.timeout(SEEN_SECONDS):
+                    await seen.acquire()
+            except TimeoutError:
+                if before is None:
+                    raise BrokenError(f"the strategy sees no ticks of {tick.symbol}: it looks at others") from None
+            before = tick
+
+
+def _settings(settings: Settings, sandbox: Sandbox, wanted: SandboxSettings) -> dict[str, Any]:
+    """The user's limits and ways, at the sandbox. Nothing that speaks to people or holds a secret."""
+    content = settings.model_dump(mode="json", exclude_defaults=True, include=REHEARSED)
+    content["execution"] = {k: v for k, v in content.get("execution", {}).items() if k != "dry_run"} | {"mode": "live"}
+    content["execution"].setdefault("live", {}).setdefault("reconciliation_interval", 1)
+    content["market"] = content.get("market", {}) | {"calendar": "always_open"}
+    # a file, as whoever asks the sandbox for its own would wait for this very process
+    content["market"]["instruments"] = str((settings.market.instruments or shipped_instruments()).resolve())
+    content["kite"] = {
+        "api_key": wanted.api_key,
+        "api_secret": wanted.api_secret.get_secret_value(),
+        "root": sandbox.root,
+        "ws_root": sandbox.ws_root,
+        "login_root": f"{sandbox.root}/connect/login",
+    }
+    return content | {"account": ACCOUNT}
+
+
+async def _ask(sandbox: Sandbox, path: str, **body: Any) -> Any:
+    async with aiohttp.ClientSession() as client, client.post(f"{sandbox.control}/{path}", json=body or None) as reply:
+        content = await reply.json()
+        if reply.status != 200:
+            raise BrokenError(f"the sandbox does not take {path}: {content.get('message')}")
+        return content["data"]

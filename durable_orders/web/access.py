@@ -1,0 +1,106 @@
+"""Who may do what: bearer tokens, and how often somebody may fail to show one."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from durable_orders.trading.ledger.tokens import Role, token_of
+from durable_orders.web.desk import Desk, desk_of
+from durable_orders.web.problems import Problem
+
+FAILURES, WITHIN = 10, 60.0
+"""So many wrong secrets in so many seconds, from one address, are answered; further ones wait."""
+REMEMBERED = 10_000
+"""Addresses that have failed, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what they may do."""
+
+    name: str
+    """For the record, as in `token robot`."""
+    role: Role
+
+    @property
+    def who(self) -> str:
+        return f"by {self.name}"
+
+    def must_be(self, role: Role) -> None:
+        """Raises `Problem` (403)."""
+        if not self.role.includes(role):
+            raise Problem(HTTPStatus.FORBIDDEN, "ROLE", f"this takes the role {role}; {self.name} may {self.role}")
+
+
+class Throttle:
+    """Counts failures by address. Whoever shows a right secret is never held up by those who do not."""
+
+    def __init__(self, failures: int = FAILURES, within: float = WITHIN) -> None:
+        self._failures, self._within = failures, within
+        self._by: dict[str, deque[float]] = {}
+
+    def held_for(self, address: str) -> int:
+        """Seconds until the next wrong secret of that address is answered; 0 for none."""
+        times, now = self._by.get(address), time.monotonic()
+        while times and now - times[0] > self._within:
+            times.popleft()
+        if not times or len(times) < self._failures:
+            return 0
+        return max(1, round(self._within - (now - times[0])))
+
+    def failed(self, address: str) -> int:
+        """Count a failure; how many there are now within the time."""
+        if address not in self._by and len(self._by) >= REMEMBERED:
+            self._by.pop(next(iter(self._by)))
+        times = self._by.setdefault(address, deque(maxlen=self._failures))
+        times.append(time.monotonic())
+        return len(times)
+
+
+def refuse(desk: Desk, connection: HTTPConnection, detail: str) -> Problem:
+    """The answer to a wrong secret: 401, and 429 once there were too many of them."""
+    address = address_of(connection)
+    if held := desk.throttle.held_for(address):
+        words = f"too many wrong secrets; try again in {held} s"
+        return Problem(HTTPStatus.TOO_MANY_REQUESTS, "THROTTLED", words, retry_after=held)
+    desk.throttle.failed(address)
+    return Problem(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", detail)
+
+
+def address_of(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else "unknown"
+
+
+async def caller_of(connection: HTTPConnection) -> Caller:
+    """Whose token came with it. Raises `Problem` (401, 429)."""
+    desk = desk_of(connection)
+    scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not text.strip():
+        raise refuse(desk, connection, "send `Authorization: Bearer TOKEN`, of `durable-orders token create`")
+    found = await desk.read(lambda c: token_of(c, desk.settings.account, text.strip(), datetime.now(UTC)))
+    if found is None:
+        raise refuse(desk, connection, "this token is not known, has expired or was revoked")
+    return Caller(f"token {found.name}", found.role)
+
+
+def may(role: Role) -> Callable[..., object]:
+    """The caller, who must have that role."""
+
+    async def allowed(connection: HTTPConnection) -> Caller:
+        caller = await caller_of(connection)
+        caller.must_be(role)
+        return caller
+
+    return allowed
+
+
+READER = [Depends(may(Role.READ))]
+Trader = Annotated[Caller, Depends(may(Role.TRADE))]
+Halter = Annotated[Caller, Depends(may(Role.HALT))]

@@ -5,8 +5,8 @@ from datetime import timedelta
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
-from trading.order import Status
-from workflows.names import STATUS
+from durable_orders.trading.orders.order import Status
+from durable_orders.workflows.names import STATUS
 
 SECONDS = timedelta(seconds=30)
 

@@ -1,8 +1,8 @@
 """What an event costs on its way through the bus: `python -m bench.bus`.
 
-Prints a table, and writes the section `bus` of `bench/latest.json`. The goal is less than 50 microseconds at the 99th
-percentile from publishing an event to its subscriber, within a process. On a machine that does other things, too, the
-wall's time tells of those; so the time that the thread itself ran is measured as well.
+Prints a table; with `--keep` it writes the section `bus` of `bench/latest.json`. The goal is less than 50 microseconds
+at the 99th percentile from publishing an event to its subscriber, within a process. On a machine that does other
+things, too, the wall's time tells of those; so the time that the thread itself ran is measured as well.
 """
 
 import argparse
@@ -21,12 +21,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.durable import OUTPUT
 from bench.machine import commit
-from bench.report import keep
+from bench.report import add_keep, keep
 from bench.sampling import percentile
-from trading.bus import ALL, Event, EventBus
-from trading.events import EventType
+from durable_orders.trading.bus.bus import ALL, Event, EventBus
+from durable_orders.trading.orders.events import EventType
 
 EVENTS = 20_000
 SUBSCRIBERS = 10
@@ -157,13 +156,13 @@ def table_of(report: dict[str, Any]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.bus", description=__doc__)
     parser.add_argument("--events", type=int, default=EVENTS, help="how many events of each kind")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="the file of figures, as JSON")
+    add_keep(parser)
     chosen = parser.parse_args()
-    logging.getLogger("trading").setLevel(logging.ERROR)  # a burst is meant to fill the backlog
+    logging.getLogger("durable_orders.trading").setLevel(logging.ERROR)  # a burst is meant to fill the backlog
     report = asyncio.run(measure(chosen.events))
     console.print(table_of(report))
     console.print(f"{report['burst_events_per_second']:,.0f} events a second in a burst; goal: p99 below {GOAL:.0f} us")
-    keep(chosen.output, {"bus": report})
+    keep(chosen.keep, {"bus": report})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The core of backtests: orders a second, beside other engines that do the same work, in one run on one core.
 
-`python -m bench.core` takes some minutes, prints a table and writes the figures under `core` into `bench/latest.json`.
+`python -m bench.core` takes some minutes and prints a table; with `--keep` it writes `core` of `bench/latest.json`.
 One process at a time; a case that fails, or is not done within its limit, is said to be missing, and the rest stands.
 """
 
@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median_low
 from typing import Any
 
@@ -19,9 +18,8 @@ from rich.console import Console
 from bench.core_tables import tables
 from bench.machine import ROOT, local_circumstances
 from bench.peers.installing import PEERS, Peer, installed
-from bench.report import keep
+from bench.report import add_keep, keep
 
-OUTPUT = Path(__file__).parent / "latest.json"
 KINDS = ("market", "limit_and_cancel")
 
 console = Console(highlight=False)
@@ -122,7 +120,7 @@ def _run(words: Sequence[str], longest: float) -> dict[str, Any] | str:
 def main() -> None:
     usual = Plan()
     parser = argparse.ArgumentParser(prog="python -m bench.core", description=__doc__)
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="where to write the figures, as JSON")
+    add_keep(parser)
     parser.add_argument("--counts", type=int, nargs="+", default=usual.counts, help="orders of the cases")
     parser.add_argument("--rounds", type=int, default=usual.rounds, help="of each case but the largest")
     parser.add_argument("--longest", type=float, default=usual.longest, help="seconds for one round")
@@ -130,7 +128,7 @@ def main() -> None:
     if chosen.rounds < 1 or min(chosen.counts) < 10 or any(count % 10 for count in chosen.counts):
         parser.error("--rounds: at least 1; --counts: multiples of 10")
     core = measure(Plan(sorted(chosen.counts), chosen.rounds, chosen.longest))
-    keep(chosen.output, {"core": core})
+    keep(chosen.keep, {"core": core})
     for table in tables(core):
         console.print(table)
 

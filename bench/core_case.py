@@ -17,17 +17,17 @@ from decimal import Decimal
 from statistics import quantiles
 from typing import Any
 
-from trading.backtest.core import Core
-from trading.backtest.play import Player
-from trading.market.calendar import IST, Session
-from trading.market.feeds import Timed
-from trading.market.instruments import Instruments
-from trading.market.shipped import SHIPPED_SYMBOL
-from trading.market.ticks import Tick
-from trading.order import OrderIntent, OrderType, Side
-from trading.settings import Settings
-from trading.strategy import Desk, Strategy
-from trading.strategy_files import Loaded
+from durable_orders.trading.backtest.core import Core
+from durable_orders.trading.backtest.play import Player
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.market.calendar import IST, Session
+from durable_orders.trading.market.feeds import Timed
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import OrderIntent, OrderType, Side
+from durable_orders.trading.strategies.files import Loaded
+from durable_orders.trading.strategies.strategy import Desk, Strategy
 
 A_TICK = 10
 """Orders."""

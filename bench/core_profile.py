@@ -1,7 +1,7 @@
 """Where the core's time goes, by file: `python -m bench.core_profile`.
 
-Profiles the market orders of `bench.core` and writes the section `core_profile` of `bench/latest.json`. A profile slows
-small functions down more than large ones: it says what is worth a look, and not how long anything takes.
+Profiles the market orders of `bench.core`; with `--keep` it writes the section `core_profile` of `bench/latest.json`. A
+profile slows small functions down more than large ones: it says what is worth a look, and not how long anything takes.
 """
 
 import argparse
@@ -17,14 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.core_case import throughput
-from bench.durable import OUTPUT
 from bench.machine import ROOT, local_circumstances
-from bench.report import keep
+from bench.report import add_keep, keep
 
 ORDERS = 10_000
 SHOWN = 12
 BUILT_IN = "~"
-PACKAGES = Path(sysconfig.get_path("purelib"))
+PACKAGES = Path(sysconfig.get_path("purelib")).resolve()
 Function = tuple[str, int, str]
 """File, line, name."""
 
@@ -56,7 +55,7 @@ def _by_file(stats: Mapping[Function, tuple[int, int, float, float, Mapping[Func
 
 def _part(file: str) -> str:
     """A file of the project by its path, an installed package by its name, and Python."""
-    path = Path(file)
+    path = Path(file).resolve()
     if path.is_relative_to(PACKAGES):
         return path.relative_to(PACKAGES).parts[0]
     if path.is_relative_to(ROOT):
@@ -75,11 +74,11 @@ def table_of(report: Mapping[str, Any]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.core_profile", description=__doc__)
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="the file of figures, as JSON")
+    add_keep(parser)
     chosen = parser.parse_args()
     report = measure(ORDERS)
     Console(highlight=False).print(table_of(report))
-    keep(chosen.output, {"core_profile": report})
+    keep(chosen.keep, {"core_profile": report})
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trading.brokers.paper import PaperBroker
-from workers.home import Home
-from workers.up import run_worker
+from durable_orders.trading.exchange.paper_broker import PaperBroker
+from durable_orders.workers.home import Home
+from durable_orders.workers.up import run_worker
 
 READS = ("order_book", "trades", "positions", "order_history")
 READS_FILE = "reads.json"

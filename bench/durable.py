@@ -1,6 +1,6 @@
 """What durability costs: whole paper orders against bare workflows, on one server, in one run.
 
-`python -m bench.durable` prints a table and writes `bench/latest.json`.
+`python -m bench.durable` prints a table; with `--keep` it writes `bench/latest.json`.
 """
 
 import argparse
@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -18,13 +17,12 @@ from temporalio.client import Client
 
 from bench import ground
 from bench.machine import circumstances
-from bench.report import keep
+from bench.report import add_keep, keep
 from bench.rounds import Placed, Round, one_round
 from bench.sampling import at_once, progress_bar, spread
 from bench.tables import durable_tables
-from trading.ledger.tables import exchange_orders
+from durable_orders.trading.ledger.tables import exchange_orders
 
-OUTPUT = Path(__file__).parent / "latest.json"
 CONCURRENCIES = {1: 40, 16: 96, 48: 144}
 """How many at once, and how many of each kind there are in a round."""
 ROUNDS = 5
@@ -149,12 +147,12 @@ async def _history_lengths(client: Client, placed: Sequence[Placed]) -> list[int
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.durable", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of bare workflows and orders in turn")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="where to write the figures, as JSON")
+    add_keep(parser)
     chosen = parser.parse_args()
     report = asyncio.run(measure(CONCURRENCIES, chosen.rounds))
     for table in durable_tables(report):
         console.print(table)
-    keep(chosen.output, report)
+    keep(chosen.keep, report)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ import sqlalchemy as sa
 
 from bench.market import START
 from durable_orders.orders import Orders
-from trading.events import EventType
-from trading.ledger.accounts import last_book_read
-from trading.ledger.last_ticks import last_tick
-from trading.ledger.reading import find_order
-from trading.ledger.tables import events
-from trading.ledger.tables import orders as orders_table
-from trading.market.shipped import SHIPPED_SYMBOL
-from trading.order import OrderId, Status
+from durable_orders.trading.ledger.accounts import last_book_read
+from durable_orders.trading.ledger.last_ticks import last_tick
+from durable_orders.trading.ledger.reading import find_order
+from durable_orders.trading.ledger.tables import events
+from durable_orders.trading.ledger.tables import orders as orders_table
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import OrderId, Status
 
 T = TypeVar("T")
 

@@ -14,11 +14,11 @@ from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunn
 from bench.bare import BareWorkflow, FrameWorkflow, nothing
 from bench.processes import cpu_seconds
 from durable_orders.orders import Orders
-from trading.settings import Calendar, Feed, Market, Settings
-from workers import server, worker
-from workers.home import Home
-from workers.parts import Parts, build
-from workers.payloads import data_converter
+from durable_orders.trading.config.settings import Calendar, Feed, Market, Settings
+from durable_orders.workers import ports, server, worker
+from durable_orders.workers.home import Home
+from durable_orders.workers.parts import Parts, build
+from durable_orders.workers.payloads import data_converter
 
 ACCOUNT = "bench"
 BARE_QUEUE = "bare"
@@ -77,7 +77,7 @@ def bare_worker(client: Client) -> Worker:
 async def running() -> AsyncIterator[Ground]:
     with tempfile.TemporaryDirectory(prefix="durable-orders-bench-") as path:
         home = Home(Path(path)).make()
-        async with server.running(home, server.free_port(None, 0), server.free_port(None, 0)) as address:
+        async with server.running(home, ports.ANY, ports.ANY) as address:
             client, stranger = [await Client.connect(address.target, data_converter=data_converter) for _ in range(2)]
             parts = build(home, settings(), client)
             async with worker.running(client, parts), bare_worker(client):

@@ -1,7 +1,8 @@
 """How long the ledger takes to write, and to answer: `python -m bench.ledger`.
 
-Fills a SQLite ledger with a hundred thousand events, prints what each question takes in milliseconds, and writes it
-into the section `ledger` of `bench/latest.json`. `--year` does it with a million, a year of trading, in `ledger_year`.
+Fills a SQLite ledger with a hundred thousand events, and prints what each question takes in milliseconds; with `--keep`
+it writes the section `ledger` of `bench/latest.json`. `--year` does it with a million, a year of trading, in
+`ledger_year`.
 """
 
 import argparse
@@ -18,17 +19,16 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.machine import local_circumstances
-from bench.report import keep
+from bench.report import add_keep, keep
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.journal import Chosen, journal_lines
+from durable_orders.trading.ledger.migrate import open_database
+from durable_orders.trading.ledger.tables import events, fills
+from durable_orders.trading.orders.book import BookState
 from tests.trading.ledger.examples import history, new_order, record_all
 from tests.trading.ledger.many import fill_up
 from tests.trading.ledger.questions import EVERY, Ask
-from trading.brokers.book import BookState
-from trading.ledger.database import Database
-from trading.ledger.journal import Chosen, journal_lines
-from trading.ledger.migrate import open_database
-from trading.ledger.tables import events, fills
 
-OUTPUT = Path(__file__).parent / "latest.json"
 FEW, YEAR = 26_300, 263_000
 """Orders, with about a hundred thousand and about a million events."""
 TIMES = 5
@@ -106,11 +106,11 @@ def table_of(report: Mapping[str, Any]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.ledger", description=__doc__)
     parser.add_argument("--year", action="store_true", help="a year of trading, a million events")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="where to write the figures, as JSON")
+    add_keep(parser)
     chosen = parser.parse_args()
     report = measure(YEAR if chosen.year else FEW)
     Console(highlight=False).print(table_of(report))
-    keep(chosen.output, {"ledger_year" if chosen.year else "ledger": report})
+    keep(chosen.keep, {"ledger_year" if chosen.year else "ledger": report})
     if report["slowest_ms"] > SLOWEST_MS:
         raise SystemExit(f"a question took {report['slowest_ms']:,.0f} ms, more than {SLOWEST_MS}")
 

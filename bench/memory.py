@@ -1,22 +1,20 @@
 """What an open order costs the worker in memory: `python -m bench.memory`.
 
 Orders are placed one after the other until some hundreds rest, each with its workflow in the worker's cache, and the
-worker's process is measured before and after. Prints a table, and writes the section `memory` of `bench/latest.json`.
-`python -m bench.scale` does the same with ten thousand.
+worker's process is measured before and after. Prints a table; with `--keep` it writes the section `memory` of
+`bench/latest.json`. `python -m bench.scale` does the same with ten thousand.
 """
 
 import argparse
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.durable import OUTPUT
 from bench.machine import circumstances
-from bench.report import keep
+from bench.report import add_keep, keep
 from bench.rounds import market_order
 from bench.sampling import at_once, progress_bar
 from bench.scale import CONCURRENCY, MEGA, memory_of, place_all
@@ -64,13 +62,13 @@ def table_of(report: dict[str, Any]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.memory", description=__doc__)
     parser.add_argument("--orders", type=int, default=ORDERS, help="open orders")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="the file of figures, as JSON")
+    add_keep(parser)
     chosen = parser.parse_args()
     with progress_bar(console) as progress:
         task = progress.add_task("placing", total=chosen.orders)
         report = asyncio.run(measure(chosen.orders, lambda: progress.advance(task)))
     console.print(table_of(report))
-    keep(chosen.output, {"memory": report})
+    keep(chosen.keep, {"memory": report})
 
 
 if __name__ == "__main__":

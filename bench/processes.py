@@ -12,8 +12,8 @@ import psutil
 
 from bench.counting_worker import READS_FILE
 from bench.machine import ROOT
-from trading.errors import BrokenError
-from workers.home import Home
+from durable_orders.trading.errors import BrokenError
+from durable_orders.workers.home import Home
 
 READY_SECONDS = 300.0
 

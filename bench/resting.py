@@ -7,26 +7,26 @@ from decimal import Decimal
 from bench.ground import ACCOUNT
 from bench.market import NEVER_MET
 from bench.rounds import LOT
-from trading import lifecycle
-from trading.brokers.paper import PaperBroker
-from trading.events import EVENT_OF, Entry
-from trading.guardian.guardian import Guardian
-from trading.ledger.database import Database
-from trading.ledger.recording import record
-from trading.market.calendar import calendar_of
-from trading.market.instruments import Instruments
-from trading.market.shipped import SHIPPED_SYMBOL
-from trading.order import Account, Order, OrderIntent, OrderType, Side
-from trading.outcome import Accepted
-from trading.settings import Settings
-from workers.parts import session_end
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.exchange.paper_broker import PaperBroker
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
+from durable_orders.trading.orders import lifecycle
+from durable_orders.trading.orders.events import EVENT_OF, Entry
+from durable_orders.trading.orders.order import Account, Order, OrderIntent, OrderType, Side
+from durable_orders.trading.orders.outcome import Accepted
+from durable_orders.workers.parts import session_end
 
 
 class Rester:
     """Checks, places and records orders to buy at a price that the market never meets."""
 
     def __init__(self, database: Database, broker: PaperBroker, instruments: Instruments, settings: Settings) -> None:
-        ends = session_end(Account(ACCOUNT), calendar_of(settings.market.calendar))
+        ends = session_end(Account(ACCOUNT), InstrumentSessions(settings.market))
         self._guardian = Guardian(database, instruments, settings, ends, lambda: datetime.now(UTC))
         self._database = database
         self._broker = broker

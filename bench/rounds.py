@@ -14,9 +14,9 @@ from bench.bare import BareWorkflow, FrameWorkflow
 from bench.ground import ACCOUNT, BARE_QUEUE, Cpu, Ground
 from bench.sampling import at_once
 from durable_orders.orders import Orders
-from trading.market.shipped import SHIPPED_SYMBOL
-from trading.order import Order, OrderIntent, Side, Status
-from workflows.names import TASK_TIMEOUT
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
+from durable_orders.trading.orders.order import Order, OrderIntent, Side, Status
+from durable_orders.workflows.names import TASK_TIMEOUT
 
 T = TypeVar("T")
 

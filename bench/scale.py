@@ -1,11 +1,10 @@
 """Ten thousand resting orders in one worker: memory, idling, ticks, and a restart.
 
-`python -m bench.scale` prints a table and writes `bench/latest-scale.json`.
+`python -m bench.scale` prints a table; with `--keep` it writes `bench/latest-scale.json`.
 """
 
 import argparse
 import asyncio
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,14 +17,15 @@ from rich.progress import Progress
 from bench import following, market
 from bench.machine import circumstances
 from bench.processes import WorkerProcess, cpu_seconds
+from bench.report import add_keep, keep
 from bench.resting import resting_intent
 from bench.sampling import at_once, progress_bar, spread
 from bench.site import Site, site
 from bench.tables import scale_table
-from durable_orders.orders import OrderHandle
-from trading.order import OrderId
+from durable_orders.order_handle import OrderHandle
+from durable_orders.trading.orders.order import OrderId
 
-OUTPUT = Path(__file__).parent / "latest-scale.json"
+LATEST_SCALE = Path(__file__).with_name("latest-scale.json")
 ORDERS = 10_000
 IDLE_SECONDS = 60.0
 PROBES, BATCHES = 20, 5
@@ -140,12 +140,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("--orders", type=int, default=ORDERS, help="resting orders")
     parser.add_argument("--idle", type=float, default=IDLE_SECONDS, help="seconds to watch it do nothing")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="where to write the figures, as JSON")
+    add_keep(parser, LATEST_SCALE)
     chosen = parser.parse_args()
     with progress_bar(console) as progress:
         report = asyncio.run(measure(chosen.orders, chosen.idle, progress))
     console.print(scale_table(report))
-    chosen.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    keep(chosen.keep, report)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from bench import following, market
 from bench.ground import ACCOUNT
 from bench.processes import WorkerProcess
 from durable_orders.orders import Orders
-from trading.market.shipped import SHIPPED_SYMBOL
-from workers import server
-from workers.home import SETTINGS_FILE, Home
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
+from durable_orders.workers import ports, server
+from durable_orders.workers.home import SETTINGS_FILE, Home
 
 
 @dataclass(slots=True)
@@ -34,8 +34,7 @@ async def site() -> AsyncIterator[Site]:
         home = Home(Path(path)).make()
         _settle(home)
         async with AsyncExitStack() as stack:
-            ports = server.free_port(None, 0), server.free_port(None, 0)
-            address = await stack.enter_async_context(server.running(home, *ports))
+            address = await stack.enter_async_context(server.running(home, ports.ANY, ports.ANY))
             orders = await stack.enter_async_context(await Orders.connect(home.path))
             place = Site(home, psutil.Process(address.pid), WorkerProcess(home), orders)
             stack.callback(lambda: place.worker.kill())

@@ -1,8 +1,8 @@
 """What the account's watch costs while nothing changes: broker reads and CPU an interval, by number of open orders.
 
-`python -m bench.watch` prints a table and writes the section `watch` of `bench/latest.json`. The orders are real ones
-of the guardian, the paper exchange and the ledger; only their workflows are left out, which sleep while nothing
-changes. The watch is the worker's own activity, run without a worker, and its market shows no ticks.
+`python -m bench.watch` prints a table; with `--keep` it writes the section `watch` of `bench/latest.json`. The orders
+are real ones of the guardian, the paper exchange and the ledger; only their workflows are left out, which sleep while
+nothing changes. The watch is the worker's own activity, run without a worker, and its market shows no ticks.
 """
 
 import argparse
@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
@@ -22,20 +21,19 @@ from rich.table import Table
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from activities.watch import WatchActivities
-from bench.durable import OUTPUT
 from bench.ground import ACCOUNT, settings
 from bench.machine import local_circumstances
-from bench.report import keep
+from bench.report import add_keep, keep
 from bench.resting import Rester
 from bench.sampling import progress_bar
-from trading.brokers.book import BrokerOrder, BrokerPosition
-from trading.brokers.paper import PaperBroker
-from trading.ledger.migrate import open_database
-from trading.market.instruments import Instruments
-from trading.order import Account, BrokerOrderId, Fill, Mode
-from trading.sighting import Sight
-from workers.parts import tick_size
+from durable_orders.activities.watch import WatchActivities
+from durable_orders.trading.exchange.paper_broker import PaperBroker
+from durable_orders.trading.ledger.migrate import open_database
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.book import BrokerOrder, BrokerPosition
+from durable_orders.trading.orders.order import Account, BrokerOrderId, Fill, Mode
+from durable_orders.trading.reconciliation.book_diff import Sight
+from durable_orders.workers.parts import tick_size
 
 SIZES = (10, 100, 1_000, 10_000)
 INTERVAL = 0.25
@@ -182,7 +180,7 @@ def table_of(report: dict[str, Any]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.watch", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="open orders")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="the file of figures, as JSON")
+    add_keep(parser)
     chosen = parser.parse_args()
     with progress_bar(console) as progress:
         task = progress.add_task("orders of the watch", total=max(chosen.sizes))
@@ -190,7 +188,7 @@ def main() -> None:
             measure(chosen.sizes, INTERVAL, INTERVALS, lambda count: progress.update(task, completed=count))
         )
     console.print(table_of(report))
-    keep(chosen.output, {"watch": report})
+    keep(chosen.keep, {"watch": report})
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from temporalio.runtime import Runtime, TelemetryConfig
 
+from chaos.operators import Act
 from chaos.report import show
 from chaos.run import Result, run_somewhere
 from chaos.schedule import Plan
@@ -21,7 +22,7 @@ def main() -> int:
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))  # that a killed server is missed is no news
     console.print(
         f"seed {plan.seed}: {plan.orders} orders, {plan.faults} faults, {plan.worker_kills} kills of workers, "
-        f"{plan.server_kills} of the server"
+        f"{plan.server_kills} of the server, {plan.acts} acts of operators"
     )
     result = asyncio.run(_run(plan))
     show(result, console)
@@ -44,6 +45,8 @@ def _plan() -> Plan:
     add("--workers", type=_count, default=2, help="worker processes")
     add("--kills", type=_count, default=None, help="of workers; one for each 40 orders by default")
     add("--server-kills", type=_count, default=None, help="of the Temporal server; one for each 100 by default")
+    add("--acts", type=_count, default=0, help="of operators: resets, terminations, restores, ...")
+    add("--only", type=Act, nargs="+", default=(), metavar="ACT", help=f"kinds of acts: {', '.join(Act)}")
     add("--rate", type=float, default=3.0, help="orders placed in a second")
     chosen = parser.parse_args()
     return Plan(
@@ -54,6 +57,8 @@ def _plan() -> Plan:
         server_kills=chosen.orders // 100 if chosen.server_kills is None else chosen.server_kills,
         workers=max(chosen.workers, 1),
         orders_per_second=chosen.rate,
+        acts=chosen.acts,
+        only=frozenset(chosen.only),
     )
 
 

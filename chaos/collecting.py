@@ -7,12 +7,14 @@ from itertools import groupby
 import sqlalchemy as sa
 
 from chaos.ground import Ground
+from chaos.operators import Act
 from chaos.play import Played
 from chaos.venue import Row, Trade
 from chaos.verdict import Evidence
-from trading.brokers.book import BookState
-from trading.ledger.reading import FeedEvent, events_after, list_orders, unsettled_orders
-from trading.order import tag_of
+from durable_orders.trading.ledger.reading import FeedEvent, events_after, list_orders, unsettled_orders
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import tag_of
+from durable_orders.trading.orders.tags import of_order
 
 BY_WEIGHT = tuple(BookState)
 """WORKING, then COMPLETE, CANCELLED, EXPIRED and REJECTED."""
@@ -22,6 +24,7 @@ ALL = 1_000_000_000
 async def evidence_of(ground: Ground, played: Played) -> Evidence:
     account = ground.orders.settings.account
     intents, heads = list(played.intents.values()), ground.venue.heads()
+    asked = {of_order(tag_of(intent.order_id)): intent.quantity for intent in intents}
     recorded = await ground.orders.read(lambda ledger: list_orders(ledger, account))
     return Evidence(
         account=account,
@@ -31,22 +34,24 @@ async def evidence_of(ground: Ground, played: Played) -> Evidence:
         events=await ground.orders.read(lambda ledger: _events(ledger, account)),
         unsettled=await ground.orders.read(lambda ledger: unsettled_orders(ledger, account)),
         positions=await ground.orders.positions(),
-        rows=as_one(ground.venue.rows(), heads, {tag_of(intent.order_id): intent.quantity for intent in intents}),
+        rows=as_one(ground.venue.rows(), heads, asked),
         trades=[_of_head(trade, heads) for trade in ground.venue.trades()],
         their_positions=await ground.venue.positions(),
         tally=await ground.venue.tally(),
+        halts=played.halts,
+        ledger_went_back=any(played.done[act] for act in (Act.RESTORE_LEDGER, Act.RESTORE_BOTH)),
         secrets_in=ground.files_with_secrets(),
     )
 
 
 def as_one(rows: Sequence[Row], heads: Mapping[str, str], asked: Mapping[str, int]) -> list[Row]:
-    """What Kite made of one order, as the order that was asked for; `asked` are the quantities by tag."""
+    """What Kite made of one order, as the order that was asked for; `asked` are the quantities by order."""
     families: dict[str, list[Row]] = {}
     for row in rows:
         families.setdefault(heads.get(row.broker_order_id, row.broker_order_id), []).append(row)
     split = set(heads.values())
     return [
-        _merged(family, asked.get(family[0].tag or "", 0)) if head in split else family[0]
+        _merged(family, asked.get(of_order(family[0].tag or ""), 0)) if head in split else family[0]
         for head, family in families.items()
     ]
 

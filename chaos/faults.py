@@ -3,9 +3,9 @@
 from random import Random
 from typing import Any
 
-from sandbox import FaultRule
-from sandbox.fault_kinds import SPECIAL, FaultKind
-from sandbox.routes import BOOK_READS, ORDER_REQUESTS, Route
+from durable_orders.sandbox import FaultRule
+from durable_orders.sandbox.fault_kinds import SPECIAL, FaultKind
+from durable_orders.sandbox.routes import BOOK_READS, ORDER_REQUESTS, Route
 
 K = FaultKind
 SECONDS: dict[FaultKind, tuple[float, float]] = {
@@ -15,11 +15,13 @@ SECONDS: dict[FaultKind, tuple[float, float]] = {
     K.STUCK_OPEN_PENDING: (0.5, 10.0),
     K.SOCKET_SILENT: (2.0, 30.0),
     K.UPDATES_REORDERED: (0.1, 2.0),
+    K.DRIPPING: (0.1, 1.0),
 }
 """From, to. The longest outlast the settle window of a run, so that twins and late arrivals come about."""
 ANYWHERE = (
     *(K.ACCEPT_THEN_DROP, K.ACCEPT_THEN_504, K.ACCEPT_THEN_500, K.EMPTY_BODY, K.NO_ERROR_TYPE, K.SUCCESS_WITH_500),
     *(K.REFUSE_CONNECTION, K.TOO_MANY_REQUESTS, K.SERVICE_UNAVAILABLE),
+    *(K.REDIRECTED, K.REDIRECTED_NOWHERE, K.DRIPPING),
 )
 """Kinds that also strike the readings of the book, and not only order requests."""
 LOST_ANSWERS = (K.ACCEPT_THEN_DROP, K.ACCEPT_THEN_504, K.ACCEPT_THEN_500)

@@ -2,45 +2,73 @@
 
 import asyncio
 import os
+import resource
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
-from chaos.account import log_in, make_home, settings_for
+from chaos.account import TIMEOUT, log_in, make_home, settings_for
 from chaos.schedule import PRICES
+from chaos.stepping_worker import step
 from chaos.venue import Venue, open_venue
 from durable_orders.orders import Orders
-from sandbox import FeedKind, SandboxSettings
-from trading.brokers.kite_session import SessionFile
-from trading.ledger.accounts import halt_reason, last_book_read
-from workers import server
-from workers.home import Home, ServerAddress
+from durable_orders.sandbox import FeedKind, SandboxSettings
+from durable_orders.trading.brokers.kite.session import SessionFile
+from durable_orders.trading.errors import DurableOrdersError
+from durable_orders.trading.ledger.accounts import halt_reason, last_book_read
+from durable_orders.workers import ports, server
+from durable_orders.workers.backup import back_up
+from durable_orders.workers.home import Home, ServerAddress
 
-PROGRAM = Path(sys.executable).parent / "durable-orders"
+HERE = Path(__file__).parents[1]
+FULL = 1000
+"""Bytes: a database's log is longer, so that nothing more can be written."""
+FILES = {"ledger": "ledger.db", "server": "temporal.db"}
+"""Of a backup."""
 
 
 class Worker:
-    """`durable-orders worker --live`, as a process."""
+    """`durable-orders worker --live`, as a process with a clock of its own."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, number: int) -> None:
         self._home = home
+        self._clock = home.path / f"clock-{number}"
         self._process: subprocess.Popen[bytes] | None = None
+        self.step_clock(0)
+
+    def step_clock(self, seconds: float) -> None:
+        """Have its clock be wrong by so much from now on."""
+        step(self._clock, seconds)
 
     def start(self) -> None:
         if self._process is not None and self._process.poll() is None:
             return
-        words = [str(PROGRAM), "worker", "--live", "--home", str(self._home.path)]
+        words = [sys.executable, "-m", "chaos.stepping_worker", str(self._clock)]
+        words += ["worker", "--live", "--no-limits", "--home", str(self._home.path)]
         with (self._home.path / "said").open("ab") as said:
-            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=HERE)
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def signal(self, kind: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(kind)
+
+    def limit_files(self, most: int | None) -> None:
+        """Let no file grow beyond so many bytes, as on a full disk; `None` takes that back. Linux only."""
+        if self._process is not None and self._process.poll() is None:
+            _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (hard if most is None else most, hard))
 
     def keep(self) -> bool:
         """Start it again if it has ended by itself, which it does when it finds no server. Whether that was so."""
@@ -55,8 +83,14 @@ class Ground:
         self.home = home
         self.venue = venue
         self.orders = orders
+        self.account = orders.settings.account
         self.workers = workers
+        self.lock = asyncio.Lock()
+        """Whoever stops processes, one after the other."""
+        self.is_down = False
+        """Whether everything is stopped, for a restore."""
         self._address = address
+        self._backups: list[Path] = []
 
     async def kill_server(self, away: float) -> None:
         """As a power cut would; it is back, on its file and its ports, after so many seconds."""
@@ -70,6 +104,72 @@ class Ground:
         self.workers[which].kill()
         await asyncio.sleep(away)
         self.workers[which].start()
+
+    async def freeze_worker(self, which: int, seconds: float) -> None:
+        """As a machine that sleeps, or swaps."""
+        worker = self.workers[which]
+        worker.signal(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        worker.signal(signal.SIGCONT)
+
+    async def freeze_server(self, seconds: float) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._address.pid, signal.SIGSTOP)
+            await asyncio.sleep(seconds)
+            os.kill(self._address.pid, signal.SIGCONT)
+
+    async def lock_ledger(self, seconds: float) -> None:
+        """As a backup program that holds the file, or somebody in a database tool."""
+        await asyncio.to_thread(self._hold_ledger, seconds)
+
+    def _hold_ledger(self, seconds: float) -> None:
+        with closing(sqlite3.connect(self.home.ledger_db, timeout=10)) as connection:
+            connection.isolation_level = None
+            with suppress(sqlite3.OperationalError):
+                connection.execute("BEGIN IMMEDIATE")
+                time.sleep(seconds)
+                connection.execute("ROLLBACK")
+
+    async def fill_disk(self, which: int, seconds: float) -> None:
+        worker = self.workers[which]
+        worker.limit_files(FULL)
+        await asyncio.sleep(seconds)
+        worker.limit_files(None)
+
+    async def step_clock(self, which: int, by: float, seconds: float) -> None:
+        worker = self.workers[which]
+        worker.step_clock(by)
+        await asyncio.sleep(seconds)
+        worker.step_clock(0)
+
+    async def back_up(self) -> None:
+        """As `durable-orders backup` does. One that cannot be made is none."""
+        directory = self.home.path.parent / f"backup-{len(self._backups)}"
+        with suppress(DurableOrdersError):
+            await asyncio.to_thread(back_up, self.home, self.orders.settings, directory)
+            self._backups.append(directory)
+
+    async def restore(self, names: Collection[str], before_workers: Callable[[Orders], None]) -> bool:
+        """Go back to the last backup with these of its files, and let everything go on. Whether there was one.
+
+        `before_workers` does what has to be done to the ledger before anybody works."""
+        if not self._backups:
+            return False
+        async with self.lock:
+            self.is_down = True
+            for worker in self.workers:
+                worker.kill()
+            await server.stop(self._address, self.home)
+            await self.orders.close()
+            for name in names:
+                await asyncio.to_thread(_put_back, self._backups[-1] / FILES[name], self.home.path / FILES[name])
+            self._address = await server.start(self.home, self._address.port, self._address.ui_port)
+            self.orders = await Orders.connect(self.home.path)
+            await asyncio.to_thread(before_workers, self.orders)
+            for worker in self.workers:
+                worker.start()
+            self.is_down = False
+        return True
 
     async def is_halted(self) -> bool:
         account = self.orders.settings.account
@@ -94,6 +194,7 @@ class Ground:
         return [file.name for file in files if token.encode() in file.read_bytes()]
 
     async def close(self) -> None:
+        await self.orders.close()
         for worker in self.workers:
             worker.kill()
         await server.stop(self._address, self.home)
@@ -107,13 +208,21 @@ async def open_ground(path: Path, seed: int, workers: int) -> AsyncIterator[Grou
     )
     async with AsyncExitStack() as stack:
         venue = await stack.enter_async_context(open_venue(settings, dict(PRICES)))
-        home = make_home(path / "home", settings_for(venue, f"chaos-{seed}"))
-        address = await server.start(home, server.free_port(None, 0), server.free_port(None, 0))
+        content = settings_for(venue, f"chaos-{seed}")
+        content["kite"]["timeout"] = TIMEOUT
+        home = make_home(path / "home", content)
+        address = await server.start(home, ports.ANY, ports.ANY)
         await log_in(home)
-        orders = await stack.enter_async_context(await Orders.connect(home.path))
-        ground = Ground(home, venue, address, orders, [Worker(home) for _ in range(workers)])
+        orders = await Orders.connect(home.path)
+        ground = Ground(home, venue, address, orders, [Worker(home, number) for number in range(workers)])
         stack.push_async_callback(ground.close)
         for worker in ground.workers:
             worker.start()
         await ground.is_watched()
         yield ground
+
+
+def _put_back(copy: Path, file: Path) -> None:
+    for old in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+        old.unlink(missing_ok=True)
+    shutil.copyfile(copy, file)

@@ -9,19 +9,26 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import requests
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
 from chaos.account import log_in, resume
 from chaos.ground import Ground
+from chaos.operating import Halt, Operator
+from chaos.operators import BackUp, Operate
 from chaos.schedule import Amend, Arm, Cancel, Disarm, KillServer, KillWorker, Moment, Move, Place, Step_
-from durable_orders.orders import OrderHandle
-from trading.brokers.paper_orders import KiteStatus
-from trading.errors import BrokenError, DurableOrdersError
-from trading.order import Mode, Order, OrderIntent
+from durable_orders.order_handle import OrderHandle
+from durable_orders.trading.errors import DurableOrdersError
+from durable_orders.trading.exchange.orders import KiteStatus
+from durable_orders.trading.orders.order import Mode, Order, OrderIntent
 
 HUMAN_SECONDS = 0.7
 """How often the human looks whether the login or the account needs something."""
 ASK_AGAIN = 0.3
+PATIENCE = 10.0
+"""Seconds until the end of an order is asked for once more."""
+AGAINST = (DurableOrdersError, RPCError, SQLAlchemyError)
+"""What the system, the server and the ledger say against an act, or while they are away."""
 R = TypeVar("R")
 Progress = Callable[[str], object]
 
@@ -34,6 +41,7 @@ class Played:
     ended: dict[int, Order] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     """How often each kind of step was done."""
+    halts: list[Halt] = field(default_factory=list)
 
 
 class Player:
@@ -42,10 +50,9 @@ class Player:
         self.ground = ground
         self.played = Played()
         self._progress = progress
-        self._handles: dict[int, OrderHandle] = {}
+        self._operator = Operator(ground, self.played.done, self.played.halts)
         self._placed: dict[int, asyncio.Event] = {}
         self._under_way: set[asyncio.Task[None]] = set()
-        self._server = asyncio.Lock()
 
     async def play(self, moments: list[Moment]) -> None:
         """From the first to the last, each at its time or as soon after it as the machine lets it be."""
@@ -65,7 +72,7 @@ class Player:
                 if row.status == KiteStatus.OPEN_PENDING:
                     with suppress(RuntimeError):  # it was released a moment ago
                         await self.ground.venue.release(row.broker_order_id)
-            await asyncio.gather(*(self._end(number) for number in self._handles))
+            await asyncio.gather(*(self._end(number) for number in self.played.intents))
 
     def _begin(self, step: Step_) -> None:
         task = asyncio.create_task(self._do(step))
@@ -76,8 +83,9 @@ class Player:
         while self._under_way:
             await asyncio.gather(*self._under_way)
 
-    async def _do(self, step: Step_) -> None:
-        self.played.done[type(step).__name__] += 1
+    async def _do(self, step: Step_) -> None:  # noqa: C901
+        if not isinstance(step, Operate):
+            self.played.done[type(step).__name__] += 1
         venue = self.ground.venue
         match step:
             case Place():
@@ -92,15 +100,24 @@ class Player:
                 await venue.arm(rule)
             case Disarm(kind):
                 await venue.ask("DELETE", f"faults/{kind}")
-            case KillWorker(which, away):
-                await self.ground.kill_worker(which, away)
-            case KillServer(away):
-                async with self._server:  # one after the other, however the schedule has them
-                    await self.ground.kill_server(away)
+            case KillWorker() | KillServer():
+                async with self.ground.lock:  # one after the other, however the schedule has them
+                    await self._kill(step)
+            case BackUp():
+                await self.ground.back_up()
+            case Operate():
+                with suppress(*AGAINST):
+                    await self._operator.do(step)
+
+    async def _kill(self, step: KillWorker | KillServer) -> None:
+        if isinstance(step, KillWorker):
+            await self.ground.kill_worker(step.which, step.away)
+        else:
+            await self.ground.kill_server(step.away)
 
     async def _place(self, step: Place) -> None:
         intent = OrderIntent(
-            account=self.ground.orders.settings.account,
+            account=self.ground.account,
             mode=Mode.LIVE,
             client_order_id=f"order-{step.number}",
             strategy="chaos",
@@ -108,24 +125,37 @@ class Player:
             **step.terms,
         )
         self.played.intents[step.number] = intent
-        self._handles[step.number] = await stubbornly(lambda: self.ground.orders.place(intent))
+        await stubbornly(lambda: self.ground.orders.place(intent))
         self._placed[step.number].set()
         self._progress("placed")
 
     async def _with(self, number: int, act: Callable[[OrderHandle], Awaitable[object]]) -> None:
         """Once the order has been placed. What is refused, or comes too late, is no concern of this run."""
         await self._placed[number].wait()
-        with suppress(DurableOrdersError, RPCError):
-            await act(self._handles[number])
+        with suppress(*AGAINST):
+            await act(self._handle(number))
+
+    def _handle(self, number: int) -> OrderHandle:
+        """Of today's client: a restore replaces it."""
+        return self.ground.orders.handle(self.played.intents[number].client_order_id)
 
     async def _signal_cancel(self, order: OrderHandle) -> None:
         await self.ground.orders.client.get_workflow_handle(order.order_id).signal("cancel", "by chance")
 
     async def _end(self, number: int) -> None:
-        order = self._handles[number]
-        with suppress(DurableOrdersError, RPCError):
-            await self._signal_cancel(order)
-        self.played.ended[number] = await stubbornly(order.result)
+        """Cancelled, and followed to its end. What a restore has forgotten is asked for again, as a strategy has to."""
+        intent = self.played.intents[number]
+        while True:
+            try:
+                order = await self._handle(number).cancel("by chance", PATIENCE)
+            except AGAINST:
+                await asyncio.sleep(ASK_AGAIN)
+                with suppress(*AGAINST):
+                    await self.ground.orders.place(intent)
+                continue
+            if order.status.terminal:
+                break
+        self.played.ended[number] = order
         self._progress("ended")
 
     @asynccontextmanager
@@ -141,8 +171,10 @@ class Player:
     async def _care(self) -> None:
         while True:
             await asyncio.sleep(HUMAN_SECONDS)
+            if self.ground.is_down:
+                continue
             self.played.done["worker started again"] += sum(worker.keep() for worker in self.ground.workers)
-            if await self.ground.is_halted():
+            if await self.ground.is_halted() and not self._operator.is_halting:
                 await resume(self.ground.home)
                 self.played.done["resumed"] += 1
             with suppress(DurableOrdersError, requests.RequestException):  # a fault struck the login itself
@@ -152,9 +184,9 @@ class Player:
 
 
 async def stubbornly(act: Callable[[], Awaitable[R]]) -> R:
-    """Again and again while the server is away, as a strategy has to. Raises what is no fault of the server's."""
+    """Again and again while the server or the ledger is away, as a strategy has to."""
     while True:
         try:
             return await act()
-        except (BrokenError, RPCError):
+        except AGAINST:
             await asyncio.sleep(ASK_AGAIN)

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table
 
 from chaos.run import Result
-from trading.adoption import Stranger
-from trading.events import EventType
-from trading.order import Status
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Status
+from durable_orders.trading.reconciliation.external_orders import Stranger
 
 MOST = 40
 """So many violations are shown."""

@@ -11,10 +11,11 @@ from random import Random
 from typing import Any
 
 from chaos.faults import some_faults
+from chaos.operators import Act, BackUp, Operate, some_acts
 from chaos.venue import INFY, SBIN
-from sandbox import FaultRule
-from sandbox.fault_kinds import FaultKind
-from trading.order import Amendment, OrderType, Product, Side, Validity
+from durable_orders.sandbox import FaultRule
+from durable_orders.sandbox.fault_kinds import FaultKind
+from durable_orders.trading.orders.order import Amendment, OrderType, Product, Side, Validity
 
 RELIANCE = "NSE:RELIANCE"
 NIFTY = "NFO:NIFTY25MAYFUT"
@@ -81,7 +82,7 @@ class KillServer:
     away: float
 
 
-Step_ = Place | Cancel | Amend | Move | Arm | Disarm | KillWorker | KillServer
+Step_ = Place | Cancel | Amend | Move | Arm | Disarm | KillWorker | KillServer | Operate | BackUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,10 @@ class Plan:
     server_kills: int
     workers: int = 1
     orders_per_second: float = 3.0
+    acts: int = 0
+    """Of operators."""
+    only: frozenset[Act] = frozenset()
+    """Kinds of acts; all of them if none is named."""
 
 
 def schedule(plan: Plan) -> list[Moment]:
@@ -113,6 +118,8 @@ def schedule(plan: Plan) -> list[Moment]:
         random, plan.worker_kills, lasts, lambda: KillWorker(random.randrange(plan.workers), random.uniform(0, 2))
     )
     moments += _spread(random, plan.server_kills, lasts, lambda: KillServer(random.uniform(0, 2)))
+    acts = some_acts(random, plan.acts, plan.orders, plan.workers, lasts, plan.only)
+    moments += [Moment(at, step) for at, step in acts]
     return sorted(moments, key=lambda moment: moment.at)
 
 

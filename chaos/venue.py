@@ -12,12 +12,12 @@ from typing import Any, Self
 import aiohttp
 import sqlalchemy as sa
 
-from sandbox import FaultRule, FeedKind, Sandbox, SandboxSettings
-from sandbox.fault_kinds import FaultKind
-from trading.brokers.book import BookState
-from trading.ledger.database import Database
-from trading.ledger.tables import exchange_orders, exchange_trades
-from trading.order import Terms
+from durable_orders.sandbox import FaultRule, FeedKind, Sandbox, SandboxSettings
+from durable_orders.sandbox.fault_kinds import FaultKind
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.tables import exchange_orders, exchange_trades
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Terms
 
 INFY, SBIN = "NSE:INFY", "NSE:SBIN"
 ASK_AGAIN = 0.25

@@ -9,14 +9,17 @@ from functools import cached_property
 from typing import Any
 
 from chaos.account import TIMEOUT
+from chaos.operating import Halt
 from chaos.venue import Row, Trade
-from sandbox.fault_kinds import FaultKind
-from trading.adoption import Stranger
-from trading.brokers.book import BookState
-from trading.events import EventType
-from trading.ledger.positions import Position
-from trading.ledger.reading import FeedEvent
-from trading.order import Order, OrderIntent, OrderType, Side, Status, Validity, order_id, tag_of
+from durable_orders.activities.strangers import LATE
+from durable_orders.sandbox.fault_kinds import FaultKind
+from durable_orders.trading.ledger.positions import Position
+from durable_orders.trading.ledger.reading import FeedEvent
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Side, Status, Validity, order_id, tag_of
+from durable_orders.trading.orders.tags import of_order
+from durable_orders.trading.reconciliation.external_orders import Stranger
 
 ENDS = {
     BookState.COMPLETE: Status.FILLED,
@@ -26,6 +29,7 @@ ENDS = {
 }
 GRACE = timedelta(seconds=TIMEOUT)
 """What leaves before its deadline may be taken as late as its answer may come."""
+ON_ITS_WAY = timedelta(seconds=1)
 MAY_REST = (OrderType.LIMIT, OrderType.SL)
 
 
@@ -45,6 +49,9 @@ class Evidence:
     trades: Sequence[Trade]
     their_positions: Sequence[Mapping[str, Any]]
     tally: Mapping[str, Any]
+    halts: Sequence[Halt]
+    ledger_went_back: bool
+    """Whether an older ledger was put in its place."""
     secrets_in: Sequence[str]
     """Files of the home that hold a secret and should not."""
 
@@ -52,7 +59,7 @@ class Evidence:
     def by_tag(self) -> dict[str, list[Row]]:
         found: dict[str, list[Row]] = {}
         for row in self.rows:
-            found.setdefault(row.tag or "", []).append(row)
+            found.setdefault(of_order(row.tag or ""), []).append(row)
         return found
 
     @cached_property
@@ -91,13 +98,13 @@ def ends_are_proved(evidence: Evidence) -> Iterator[str]:
 
 
 def _own_row(evidence: Evidence, ended: Order, recorded: Order) -> Iterator[str]:
-    rows = evidence.by_tag.get(ended.tag, [])
+    rows = evidence.by_tag.get(of_order(ended.tag), [])
     own = next((row for row in rows if row.broker_order_id == recorded.broker_order_id), None)
     if own is None:
         if rows or recorded.broker_order_id is not None:
             yield f"{ended.order_id}: {ended.status}, but the broker has {_ids(rows)}"
         return
-    if ended.broker_order_id is None:
+    if ended.broker_order_id is None or _came_late(evidence, ended):
         yield from _late_arrival(evidence, ended, recorded)
     elif ended.status is not _end_of(own, ended) and not _late_part(evidence, ended):
         yield f"{ended.order_id}: {ended.status}, but its row is {own.status}"
@@ -112,6 +119,13 @@ def _late_part(evidence: Evidence, ended: Order) -> bool:
     """Whether a part of a split order was shown after its end: told, and booked by the watch."""
     is_split = ended.instructions is not None and ended.instructions.splits
     return is_split and ended.status in (Status.REJECTED, Status.CANCELLED) and evidence.alerted(ended.order_id)
+
+
+def _came_late(evidence: Evidence, ended: Order) -> bool:
+    """Whether it was given up and booked when it came after all, and a run that was behind has read so since."""
+    words = LATE.partition("{")[0]
+    told = any(words in event.message for event in evidence.events.get(ended.order_id, ()))
+    return told and ended.status in (Status.REJECTED, Status.CANCELLED)
 
 
 def _late_arrival(evidence: Evidence, ended: Order, recorded: Order) -> Iterator[str]:
@@ -137,7 +151,7 @@ def _same_fills(evidence: Evidence, recorded: Order, row: Row) -> Iterator[str]:
 def twins_are_reported(evidence: Evidence) -> Iterator[str]:
     """One order at the broker for each intent, but for twins that the ledger tells of and that have ended."""
     for intent in evidence.intents:
-        rows = evidence.by_tag.get(tag_of(intent.order_id), [])
+        rows = evidence.by_tag.get(of_order(tag_of(intent.order_id)), [])
         recorded = evidence.ledger.get(intent.order_id)
         if len(rows) > 1 and intent.order_type not in MAY_REST:
             yield f"{intent.order_id}: an order at the market was sent {len(rows)} times: {_ids(rows)}"
@@ -148,6 +162,8 @@ def twins_are_reported(evidence: Evidence) -> Iterator[str]:
 
 def _twin(evidence: Evidence, row: Row) -> Iterator[str]:
     twin = evidence.adopted(Stranger.TWIN, row)
+    if twin is None and evidence.ledger_went_back:  # whose twin it is was forgotten
+        twin = evidence.adopted(Stranger.EXTERNAL, row)
     if twin is None or not evidence.alerted(twin.order_id):
         yield f"{row.broker_order_id}: a twin that nobody reported"
     elif not twin.status.terminal:
@@ -179,10 +195,23 @@ def nothing_works_unfollowed(evidence: Evidence) -> Iterator[str]:
 
 def nothing_was_sent_late(evidence: Evidence) -> Iterator[str]:
     for intent in evidence.intents:
-        for row in evidence.by_tag.get(tag_of(intent.order_id), []):
+        for row in evidence.by_tag.get(of_order(tag_of(intent.order_id)), []):
             if intent.place_by is not None and row.placed_at > intent.place_by + GRACE:
                 late = (row.placed_at - intent.place_by).total_seconds()
                 yield f"{intent.order_id}: taken {late:.1f} s after its deadline"
+
+
+def nothing_was_sent_after_a_halt(evidence: Evidence) -> Iterator[str]:
+    """What has left before may still have been on its way."""
+    for row in evidence.rows:
+        for halt in evidence.halts:
+            if halt.since + ON_ITS_WAY < row.placed_at < halt.until and row.broker_order_id not in evidence.foreign:
+                late = (row.placed_at - halt.since).total_seconds()
+                yield f"{row.broker_order_id}: taken {late:.1f} s after the account was halted"
+
+
+def nothing_went_to_another_account(evidence: Evidence) -> Iterator[str]:
+    yield from (f"{number} orders went to the account of {user}" for user, number in evidence.tally["others"].items())
 
 
 def positions_agree(evidence: Evidence) -> Iterator[str]:
@@ -210,9 +239,13 @@ def nothing_is_unknown(evidence: Evidence) -> Iterator[str]:
 
 
 def events_are_whole(evidence: Evidence) -> Iterator[str]:
+    """Where the ledger was taken back to an older one, those since its backup are gone, and no number comes twice."""
     for own_id, events in evidence.events.items():
-        if [event.sequence for event in events] != list(range(len(events))):
-            yield f"{own_id}: its events have gaps: {[event.sequence for event in events]}"
+        numbers = [event.sequence for event in events]
+        if sorted(set(numbers)) != numbers:
+            yield f"{own_id}: its events are not in order: {numbers}"
+        elif not evidence.ledger_went_back and numbers != list(range(len(numbers))):
+            yield f"{own_id}: its events have gaps: {numbers}"
 
 
 def limits_were_kept(evidence: Evidence) -> Iterator[str]:
@@ -234,6 +267,8 @@ CHECKS = (
     strangers_are_left_alone,
     nothing_works_unfollowed,
     nothing_was_sent_late,
+    nothing_was_sent_after_a_halt,
+    nothing_went_to_another_account,
     positions_agree,
     nothing_is_unknown,
     events_are_whole,

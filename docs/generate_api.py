@@ -12,47 +12,73 @@ from types import ModuleType
 from typing import Any
 
 import durable_orders
-from durable_orders import engines
-from trading import errors, strategy
+from durable_orders import checks
+from durable_orders.trading import errors
 
 TARGET = Path(__file__).with_name("api.md")
-OURS = ("durable_orders", "trading")
+OURS = ("durable_orders",)
 
 PAGE = """\
 <!-- Written by docs/generate_api.py from the docstrings. Edit those, then run the script. -->
 
 # API reference
 
-Money is `Decimal` rupees, quantities are whole units and never lots, times carry a zone. What goes wrong is one of the
-[errors](#errors).
+What your code needs is imported from `durable_orders`, from `durable_orders.checks` and, for strategies of the older
+in-process engine, from [`durable_orders.v2`](migrating-from-v2.md). Every other module may move at any time.
+
+Money is `Decimal` rupees, times carry a zone. **A quantity is what Kite counts**: shares on NSE and BSE, units on NFO
+and BFO (a whole number of lots), and *lots* on MCX, NCO, CDS and BCD. What goes wrong is one of the [errors](#errors).
 
 ## `durable_orders`: the client, its orders and its events
 
 {client}
 
-## `trading.strategy`: what a strategy file is written against
+## `durable_orders`: what a strategy file is written against
 
 {strategy}
 
-## `durable_orders.engines`: the interface of in-process engines
+## `durable_orders`: engines
 
 {engines}
 
+## `durable_orders.checks`: own rules of the guardian
+
+{checks}
+
+## `durable_orders`: the sandbox
+
+{sandbox}
+
 ## Errors
 
-`trading.errors`. The family says what is known about the outside world.
+All of them are in `durable_orders`. The family says what is known about the outside world.
 
 {errors}
 """
 
+SECTIONS = {
+    "durable_orders.engines": "engines",
+    "durable_orders.sandbox": "sandbox",
+    "durable_orders.trading.errors": "errors",
+    "durable_orders.trading.market.contracts": "strategy",
+    "durable_orders.trading.market.shipped": "strategy",
+    "durable_orders.trading.market.ticks": "strategy",
+    "durable_orders.trading.strategies.parameters": "strategy",
+    "durable_orders.trading.strategies.strategy": "strategy",
+}
+"""By the module that a name of `durable_orders` is from; all others are the client's."""
+
 
 def render() -> str:
-    return PAGE.format(
-        client="\n\n".join(_entry(name, getattr(durable_orders, name)) for name in durable_orders.__all__),
-        strategy="\n\n".join(_entry(name, getattr(strategy, name)) for name in ("Strategy", "Desk")),
-        engines="\n\n".join(_entry(name, getattr(engines, name)) for name in engines.__all__),
-        errors="\n".join(_errors(errors)),
-    )
+    names: dict[str, list[str]] = {}
+    for module, own in durable_orders._MODULES.items():
+        names.setdefault(SECTIONS.get(module, "client"), []).extend(own)
+    parts = {
+        section: "\n\n".join(_entry(name, getattr(durable_orders, name)) for name in sorted(names[section]))
+        for section in ("client", "strategy", "engines", "sandbox")
+    }
+    rules = "\n\n".join(_entry(name, getattr(checks, name)) for name in checks.__all__)
+    return PAGE.format(**parts, checks=rules, errors="\n".join(_errors(errors)))
 
 
 def _entry(name: str, found: Any) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from trading.lifecycle import TRANSITIONS, Trigger
-from trading.order import Status
+from durable_orders.trading.orders.lifecycle import TRANSITIONS, Trigger
+from durable_orders.trading.orders.order import Status
 
 TARGET = Path(__file__).with_name("lifecycle.md")
 
@@ -38,7 +38,7 @@ CAUSE = {
 }
 
 PAGE = """\
-<!-- Written by docs/generate_lifecycle.py from trading/lifecycle.py. Edit those, then run the script. -->
+<!-- Written by docs/generate_lifecycle.py from trading/orders/lifecycle.py. Edit those, then run the script. -->
 
 # An order's life
 
@@ -63,12 +63,71 @@ status, so whatever is told twice, late or in the wrong order does no harm. The 
 leaves them.
 
 {table}
+
+## What is done next
+
+One decision says it (`trading/orders/process.py`), without a clock and without I/O: the durable workflow asks it what
+is to be done, does it, and tells it what came of it. A backtest and a paper engine in memory ask the same steps. What
+is heard meanwhile (the book's rows, a cancel, an amendment, a settlement by hand) is taken in between two steps, and
+what happened is recorded before the next one.
+
+{steps}
+
+Two placements of one order are possible in two cases only: the first is known not to have been sent (nothing reached
+the broker, or no login was there to send it with), or the book has proved that it was never placed. That proof
+(`trading/orders/absence.py`) takes an unbroken row of readings of the whole book, from the first to the last over the
+settle window, none of which shows the order. One reading that fails begins the row anew; one that shows the order, or
+a slice of it, ends the search for its absence for good.
 """
+
+STEPS = (
+    ("it is new", "`PENDING`", "the guardian is asked; a refusal ends it"),
+    ("somebody wants it cancelled, or its deadline has passed", "`PENDING`", "it ends, and was never sent"),
+    ("it is approved", "`PENDING`", "it is sent, once"),
+    (
+        "it was not sent (no connection, no login, no turn)",
+        "`PENDING`",
+        "sent after a pause that doubles up to 30 s; given up after `max_retries` attempts, and at its deadline",
+    ),
+    ("the answer was lost", "`UNKNOWN`", "the book is read, every `settle_interval` seconds"),
+    ("the book cannot be read", "`UNKNOWN`", "an alert; no new risk in the account; read again, ever more slowly"),
+    (
+        "it is proved that it was never placed",
+        "`UNKNOWN`",
+        "a LIMIT or SL order is sent again if it may be (`resend_after_settle`); any other is `REJECTED`",
+    ),
+    (
+        "the book cannot show it any more (its day is over, or it was there and is gone)",
+        "`UNKNOWN`",
+        "an alert; no new risk; it waits for a human (`settle`), or for a book that has it after all",
+    ),
+    (
+        "somebody wants it cancelled",
+        "`PLACED`, `PARTIAL`",
+        "the broker is asked, and the book read; asked again after 1, 2, 4 ... 30 s until the book shows an end",
+    ),
+    (
+        "somebody wants it changed",
+        "`PLACED`, `PARTIAL`",
+        "the guardian is asked, then the broker; answered once the book has been read",
+    ),
+    (
+        "nothing was heard of it for `safety_interval` seconds",
+        "`PLACED`, `PARTIAL`",
+        "it sees whether the account's watch reads the book, and reads it itself if not",
+    ),
+    ("it has ended", "an end", "recorded; later trades of it are still booked"),
+)
 
 
 def render() -> str:
     """The whole page, as Markdown with a Mermaid diagram."""
-    return PAGE.format(statuses=_statuses(), diagram=_diagram(), table=_table())
+    return PAGE.format(
+        statuses=_statuses(),
+        diagram=_diagram(),
+        table=_table(),
+        steps=_markdown(("if", "while it is", "what is done"), STEPS),
+    )
 
 
 def _statuses() -> str:

@@ -16,9 +16,10 @@ PAGE = """\
 # What was measured
 
 Every number here was measured by a command of this repository: `make bench`, which takes at most ten minutes, and
-`make bench-scale` and `make bench-ledger` for the long ones. What they found is in `bench/latest.json` and
-`bench/latest-scale.json`, with the machine, the versions, the date and the command line; this page is made from those
-files. Another machine has other numbers: the ratios carry over, the rest does not.
+`make bench-scale` and `make bench-ledger` for the long ones. They print what they find and change nothing here;
+`make bench-keep` measures as `make bench` does, keeps the figures in `bench/latest.json`, with the machine, the
+versions, the date and the command line, and makes this page anew. The long ones are kept with `KEEP=--keep`. Another
+machine has other numbers: the ratios carry over, the rest does not.
 
 {machine}
 

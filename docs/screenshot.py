@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workers.connection import ui_link
-from workers.home import Home
-from workers.server import free_port, temporal_program
+from durable_orders.workers.connection import ui_link
+from durable_orders.workers.home import Home
+from durable_orders.workers.server import temporal_program
 
 TARGET = Path(__file__).parent / "images" / "order-in-temporal-ui.png"
 PROGRAM = Path(sys.executable).with_name("durable-orders")
@@ -73,8 +73,20 @@ def up(place: Path) -> Iterator[Home]:
     ticks = place / "ticks.csv"
     rows = "".join(f"{at},{price},{SYMBOL}\n" for at, price in zip(times, prices, strict=True))
     ticks.write_text("timestamp,last_price,symbol\n" + rows, encoding="utf-8")
-    ports = ["--port", str(free_port(None, 0)), "--ui-port", str(free_port(None, 0))]
-    line = [str(PROGRAM), "up", "--home", str(place / "home"), *ports, "--ticks", str(ticks), "--speed", "1"]
+    line = [
+        str(PROGRAM),
+        "up",
+        "--home",
+        str(place / "home"),
+        "--port",
+        "0",
+        "--ui-port",
+        "0",
+        "--ticks",
+        str(ticks),
+        "--speed",
+        "1",
+    ]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None  # noqa: S101
         try:

@@ -1,6 +1,5 @@
-"""A fresh sandbox for each test. Its database is a copy of one that has all tables, which is quicker than making it."""
+"""A fresh sandbox for each test."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,23 +8,16 @@ from typing import Any
 import pytest
 from kiteconnect import KiteConnect
 
+from tests.ledgers import empty_ledger
 from tests.sandbox.serving import Clock, Served, pushed
-from trading.ledger.migrate import open_database
 
 Serve = Callable[..., Served]
 """The fixture `serve`: settings by name."""
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sandbox") / "exchange.db"
-    open_database(f"sqlite:///{path}").close()
-    return path
-
-
 @pytest.fixture
-def database(empty_database: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(empty_database, tmp_path / "exchange.db"))
+def database(tmp_path: Path) -> Path:
+    return empty_ledger(tmp_path / "exchange.db")
 
 
 @pytest.fixture

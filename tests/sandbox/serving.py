@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import requests
 from kiteconnect import KiteConnect
 
-from sandbox import FeedKind, Sandbox, SandboxSettings
-from trading.market.calendar import IST
+from durable_orders.sandbox import FeedKind, Sandbox, SandboxSettings
+from durable_orders.trading.market.calendar import IST
 
 MORNING = datetime(2026, 1, 5, 10, 0, tzinfo=IST)
 """A Monday."""
 INFY = "NSE:INFY"
 FUTURE = "NFO:NIFTY25MAYFUT"
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds until something that should happen counts as failed."""
 
 Result = TypeVar("Result")

@@ -10,13 +10,13 @@ import requests
 from kiteconnect import KiteConnect
 from kiteconnect.exceptions import KiteException
 
+from durable_orders.trading.config.settings import Paper
+from durable_orders.trading.exchange.paper_broker import PaperBroker
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.orders.book import BrokerOrder
+from durable_orders.trading.orders.order import Account, OrderType
 from tests.sandbox.conftest import Serve
 from tests.sandbox.serving import Served, order
-from trading.brokers.book import BrokerOrder
-from trading.brokers.paper import PaperBroker
-from trading.ledger.database import Database
-from trading.order import Account, OrderType
-from trading.settings import Paper
 
 FAULTS = (
     *("accept_then_drop", "accept_then_504", "accept_then_500", "empty_body", "no_error_type", "success_with_500"),

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import SandboxSettings
-from sandbox.fault_kinds import NATURES, FaultKind
-from sandbox.parts import Parts
-from sandbox.routes import WITHOUT_TOKEN, Route
+from durable_orders.sandbox import SandboxSettings
+from durable_orders.sandbox.fault_kinds import NATURES, FaultKind
+from durable_orders.sandbox.parts import Parts
+from durable_orders.sandbox.routes import WITHOUT_TOKEN, Route
+from durable_orders.trading.ledger.database import Database
 from tests.sandbox.serving import Clock, pushed
-from trading.ledger.database import Database
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sandbox.fault_kinds import NATURES, FaultKind, possible_routes
-from sandbox.faults import FaultRule, Faults
-from sandbox.routes import Route
+from durable_orders.sandbox.fault_kinds import NATURES, FaultKind, possible_routes
+from durable_orders.sandbox.faults import FaultRule, Faults
+from durable_orders.sandbox.routes import Route
 
 DROP = FaultKind.ACCEPT_THEN_DROP
 

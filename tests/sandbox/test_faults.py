@@ -17,7 +17,7 @@ from kiteconnect.exceptions import (
     TokenException,
 )
 
-from sandbox.faults import FaultRule
+from durable_orders.sandbox.faults import FaultRule
 from tests.sandbox.conftest import Serve
 from tests.sandbox.serving import Served, order, row_of, statuses, until
 
@@ -59,6 +59,28 @@ def test_an_answer_comes_after_the_clients_timeout(served: Served) -> None:
     patient = served.kite()
     until(patient.orders)
     assert [row["tag"] for row in patient.orders()] == ["late"]
+
+
+def test_an_answer_leads_elsewhere_and_the_client_takes_that_for_the_answer(served: Served, kite: KiteConnect) -> None:
+    served.fault("redirected")
+    assert kite.place_order(**order(tag="lost")) == "elsewhere"
+    assert [row["tag"] for row in kite.orders()] == ["lost"]
+    served.fault("redirected", routes=["order_book"])
+    assert kite.orders() == []
+
+
+def test_an_answer_leads_nowhere_and_the_order_is_there(served: Served, kite: KiteConnect) -> None:
+    served.fault("redirected_nowhere")
+    with pytest.raises(requests.ConnectionError, match="Connection refused"):
+        kite.place_order(**order(tag="lost"))
+    assert [row["tag"] for row in kite.orders()] == ["lost"]
+
+
+def test_an_answer_drips_below_the_clients_timeout(served: Served) -> None:
+    kite = served.kite(timeout=5)
+    served.fault("dripping", seconds=0.001)
+    placed = kite.place_order(**order())
+    assert row_of(kite, placed)["status"] == "OPEN"
 
 
 def test_an_answer_that_is_late_within_the_timeout_is_an_answer(served: Served, kite: KiteConnect) -> None:

@@ -14,10 +14,10 @@ from kiteconnect import KiteConnect
 from kiteconnect.exceptions import GeneralException
 from pydantic import ValidationError
 
-from sandbox import FeedKind, Sandbox, SandboxSettings, SandboxUnusable
+from durable_orders.sandbox import FeedKind, Sandbox, SandboxSettings, SandboxUnusable
+from durable_orders.trading.errors import DurableOrdersError
 from tests.sandbox.conftest import Serve
 from tests.sandbox.serving import PATIENCE, Served, order, row_of, statuses, until
-from trading.errors import DurableOrdersError
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -144,7 +144,10 @@ def test_a_replay_plays_the_shipped_day(serve: Serve) -> None:
     assert 20000 < kite.ltp("NFO:NIFTY25MAYFUT")["NFO:NIFTY25MAYFUT"]["last_price"] < 30000
 
 
-RUN = "from sandbox import SandboxSettings, FeedKind, run; run(SandboxSettings(port=0, feed=FeedKind.PUSHED))"
+RUN = (
+    "from durable_orders.sandbox import SandboxSettings, FeedKind, run; "
+    "run(SandboxSettings(port=0, feed=FeedKind.PUSHED))"
+)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from kiteconnect import KiteConnect
 
+from durable_orders.trading.market.calendar import IST
 from tests.sandbox.serving import FUTURE, MORNING, Served, order, row_of, statuses, until
-from trading.market.calendar import IST
 
 NAIVE = MORNING.replace(tzinfo=None)
 SNOWFLAKE_EPOCH_MS = 1_288_834_974_657

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kiteconnect import KiteTicker
 
-from sandbox.packets import HEARTBEAT, TickMode, frame, packet
-from sandbox.quotes import Quote, Quotes
+from durable_orders.sandbox.packets import HEARTBEAT, TickMode, frame, packet
+from durable_orders.sandbox.quotes import Quote, Quotes
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.ticks import Tick
 from tests.sandbox.serving import MORNING
-from trading.market.instruments import Instruments
-from trading.market.ticks import Tick
 
 INSTRUMENTS = Instruments.shipped()
 SIZES = {TickMode.LTP: 8, TickMode.QUOTE: 44, TickMode.FULL: 184}

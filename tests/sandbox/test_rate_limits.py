@@ -6,9 +6,9 @@ import pytest
 from kiteconnect import KiteConnect
 from kiteconnect.exceptions import NetworkException
 
-from sandbox.envelopes import KiteError
-from sandbox.rate_limits import RateLimits
-from sandbox.routes import Route
+from durable_orders.sandbox.envelopes import KiteError
+from durable_orders.sandbox.rate_limits import RateLimits
+from durable_orders.sandbox.routes import Route
 from tests.sandbox.conftest import Serve
 from tests.sandbox.serving import Clock, Served, order
 

@@ -9,7 +9,7 @@ from kiteconnect import KiteConnect
 from kiteconnect.exceptions import InputException, TokenException
 
 from tests.sandbox.conftest import Serve
-from tests.sandbox.serving import Served
+from tests.sandbox.serving import Served, order
 
 SECRET = "sandboxsecret"  # noqa: S105
 
@@ -31,6 +31,18 @@ def test_a_login_gives_a_request_token_and_that_an_access_token(served: Served) 
     assert session["access_token"] == kite.access_token
     assert session["login_time"].isoformat() == "2026-01-05T10:00:00"
     assert session["user_id"] == kite.profile()["user_id"] == "SB0001"
+
+
+def test_another_user_of_the_app_has_a_book_of_its_own_and_moves_nothing(served: Served, kite: KiteConnect) -> None:
+    kite.place_order(**order(tag="ours"))
+    other = KiteConnect("sandboxkey", root=served.sandbox.root)
+    session = other.generate_session(login(served, user_id="ZZ9999")["request_token"][0], SECRET)
+    assert session["user_id"] == other.profile()["user_id"] == "ZZ9999"
+    assert other.orders() == []
+    other.place_order(**order(tag="theirs"))
+    assert [row["tag"] for row in kite.orders()] == ["ours"]
+    tally = served.tally()
+    assert (list(tally["accepted"]), tally["others"]) == (["ours"], {"ZZ9999": 1})
 
 
 def test_the_redirect_goes_to_the_app_with_what_it_asked_to_have_passed_on(serve: Serve) -> None:

@@ -3,23 +3,24 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from trading import lifecycle
-from trading.adoption import Stranger, adopted
-from trading.brokers.book import BookReport, BrokerOrder, Funds
-from trading.brokers.paper import PaperBroker
-from trading.brokers.paper_market import PaperMarket
-from trading.events import EVENT_OF, Entry
-from trading.guardian.guardian import Guardian
-from trading.guardian.hours import listing_of
-from trading.guardian.verdict import Approval, Refusals
-from trading.ledger.database import Database
-from trading.ledger.recording import record_within
-from trading.market.calendar import Session
-from trading.market.instruments import Instruments
-from trading.market.ticks import Tick
-from trading.order import Account, BrokerOrderId, Mode, Order, OrderIntent
-from trading.outcome import Accepted, Refused
-from trading.settings import Settings
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.exchange.paper_broker import PaperBroker
+from durable_orders.trading.exchange.paper_market import PaperMarket
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.recording import record_within
+from durable_orders.trading.market.calendar import Session
+from durable_orders.trading.market.hours import listing_of
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders import lifecycle
+from durable_orders.trading.orders.book import BookReport, BrokerOrder, Funds
+from durable_orders.trading.orders.events import EVENT_OF, Entry
+from durable_orders.trading.orders.order import Account, BrokerOrderId, Mode, Order, OrderIntent
+from durable_orders.trading.orders.outcome import Accepted, Refused
+from durable_orders.trading.orders.verdict import Approval, Refusals
+from durable_orders.trading.reconciliation.external_orders import Stranger, adopted
 
 
 class DurablePath:
@@ -39,9 +40,12 @@ class DurablePath:
         self.database = Database(f"sqlite:///{file}")
         account = self._account = Account(settings.account)
         sizes = {each.symbol: each.tick_size for each in instruments}
-        listing = listing_of(settings.market.sessions, instruments)
+        sessions = InstrumentSessions(settings.market, instruments)
+        listing = listing_of(sessions, instruments)
         paper = settings.execution.paper
-        self._broker = PaperBroker(self.database, account, paper, sizes.get, self._clock, listing=listing)
+        self._broker = PaperBroker(
+            self.database, account, paper, sizes.get, self._clock, listing=listing, sessions=sessions
+        )
         self._market = PaperMarket(self._broker, self.database, account)
         self._market.take_over()
         self._guardian = Guardian(

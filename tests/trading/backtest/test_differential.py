@@ -1,7 +1,6 @@
 """The same intents on the same ticks come to the same end, to the paisa, in memory and through the database."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
@@ -15,20 +14,21 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from durable_orders.backtest.figures import figures_of
+from durable_orders.trading.backtest.core import Core
+from durable_orders.trading.backtest.play import Played
+from durable_orders.trading.config.sessions import Sessions
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.ledger.reading import list_orders, positions_of
+from durable_orders.trading.market.calendar import IST, Session
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Product, Side, Validity
+from durable_orders.trading.reconciliation.external_orders import Stranger
+from tests.ledgers import empty_ledger
 from tests.trading.backtest.durable import DurablePath
 from tests.trading.guardian.lots import CRUDE, DOLLAR, NICKEL, with_nickel
-from tests.trading.ledger.conftest import migrated_file
-from trading.adoption import Stranger
-from trading.backtest.core import Core
-from trading.backtest.play import Played
-from trading.ledger.reading import list_orders, positions_of
-from trading.market.calendar import IST, Session
-from trading.market.instruments import Instruments
-from trading.market.ticks import Tick
-from trading.order import Order, OrderIntent, OrderType, Product, Side, Validity
-from trading.settings import Sessions, Settings
 
-__all__ = ["migrated_file", "with_nickel"]
+__all__ = ["with_nickel"]
 
 INFY, RELIANCE, FUTURE = "NSE:INFY", "NSE:RELIANCE", "NFO:NIFTY25MAYFUT"
 INSTRUMENTS = Instruments.shipped()
@@ -75,7 +75,7 @@ DAY = {
     "guardian": {"max_daily_loss": 150, "max_loss_streak": 3},
     "execution": {"circuit_breakers": {"max_trades_per_day": 12, "max_trades_per_strategy_per_day": 9}},
 }
-SOON = {kind: hours | {"mis_cutoff": "09:18"} for kind, hours in Sessions().model_dump().items()}
+SOON = {kind: {"mis_cutoff": "09:18"} for kind in Sessions.model_fields}
 MONEY = {
     "execution": {"paper": {"funds": 400_000, "square_off_enabled": True, "queue_enabled": True}},
     "market": {"sessions": SOON},
@@ -137,10 +137,9 @@ STEP_BACK = timedelta(milliseconds=1)
 
 
 @contextmanager
-def ledger_in(migrated: Path) -> Iterator[Path]:
+def ledger() -> Iterator[Path]:
     with TemporaryDirectory() as folder:
-        shutil.copy(migrated, Path(folder) / "ledger.db")
-        yield Path(folder) / "ledger.db"
+        yield empty_ledger(Path(folder) / "ledger.db")
 
 
 def played(core: Core, steps: list[Step]) -> None:
@@ -180,23 +179,27 @@ def outcome_of_rms(order: Order) -> dict[str, Any]:
     return outcome(order) | dict.fromkeys(("order_id", "client_order_id", "tag", "reason"))
 
 
+RESTING = {
+    "execution": {"paper": {"market_rests_probability": 0.4, "volume_limit_enabled": True, "volume_limit": "0.2"}}
+}
 CASES = {"plain": PLAIN, "partial": PARTIAL, "models": MODELS, "limits": LIMITS, "day": DAY, "money": MONEY}
-QUICKLY = settings(deadline=None, max_examples=20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+CASES["resting"] = RESTING
+QUICKLY = settings(max_examples=20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """Without shrinking: a step through the database takes milliseconds, and shrinking takes thousands of them."""
 
 
 @pytest.mark.parametrize("own", CASES.values(), ids=CASES)
 @given(steps=schedules())
 @QUICKLY
-def test_both_paths_come_to_the_same_ends(own: dict[str, Any], steps: list[Step], migrated_file: Path) -> None:
-    compare(own, steps, migrated_file, INSTRUMENTS)
+def test_both_paths_come_to_the_same_ends(own: dict[str, Any], steps: list[Step]) -> None:
+    compare(own, steps, INSTRUMENTS)
 
 
-def compare(own: dict[str, Any], steps: list[Step], migrated_file: Path, instruments: Instruments) -> Core:
+def compare(own: dict[str, Any], steps: list[Step], instruments: Instruments) -> Core:
     configured = Settings.model_validate(own)
     core = Core(configured, instruments, OPENS, {"first", "second"}, lambda _live: None)
     played(core, steps)
-    with ledger_in(migrated_file) as file:
+    with ledger() as file:
         path = DurablePath(file, configured, instruments, SESSION)
         with closing(path.database):
             run_durably(path, steps)
@@ -216,7 +219,7 @@ def compare(own: dict[str, Any], steps: list[Step], migrated_file: Path, instrum
     return core
 
 
-def test_a_replayed_day_is_charged_at_its_own_rates(migrated_file: Path) -> None:
+def test_a_replayed_day_is_charged_at_its_own_rates() -> None:
     """One lot of 75 is bought at 24,000 and sold at 24,100 in April 2025, and replayed in November 2026, when STT on
     futures is 0.05 %. Bought, 1,800,000 rupees: 20 + exchange 1.73 per lakh and IPFT 10 per crore 32.94 + SEBI 1.80 +
     stamp duty 36.00 + GST 9.85 of 54.74. Sold, 1,807,500: 20 + STT 0.02 % 361.50 + 33.08 + 1.81 + GST 9.88 of 54.89.
@@ -231,7 +234,7 @@ def test_a_replayed_day_is_charged_at_its_own_rates(migrated_file: Path) -> None
     exact = Settings.model_validate({"execution": {"paper": {"slippage_enabled": False, "funds": 1_000_000}}})
     core = Core(exact, INSTRUMENTS, OPENS, {"first"}, lambda _live: None)
     played(core, steps)
-    with ledger_in(migrated_file) as file:
+    with ledger() as file:
         later = datetime(2026, 11, 27, 12, tzinfo=IST) - OPENS
         path = DurablePath(file, exact, INSTRUMENTS, SESSION, later)
         with closing(path.database):
@@ -271,13 +274,13 @@ LOTS: list[tuple[str, Side, int, str, str, str]] = [
 """What is bought and sold, one after the other, with a tick at that price before each, and what refuses it."""
 
 
-def test_lots_are_counted_in_rupees_on_both_paths(migrated_file: Path, with_nickel: Instruments) -> None:
+def test_lots_are_counted_in_rupees_on_both_paths(with_nickel: Instruments) -> None:
     steps: list[Step] = [("tick", Tick(CRUDE, Decimal(5800), OPENS)), ("tick", Tick(DOLLAR, Decimal(84), OPENS))]
     for number, (symbol, side, lots, price, strategy, _) in enumerate(LOTS):
         given = {"symbol": symbol, "side": side, "quantity": lots, "order_type": OrderType.LIMIT, "price": price}
         own = {"product": "NRML", "client_order_id": f"order-{number}", "strategy": strategy}
         steps.append(("tick", Tick(symbol, Decimal(price), OPENS + timedelta(seconds=number + 1))))
         steps.append(("place", OrderIntent(**given | own)))
-    core = compare(IN_LOTS, steps, migrated_file, with_nickel)
+    core = compare(IN_LOTS, steps, with_nickel)
     found = [core.order(f"order-{number}").reasons for number in range(len(LOTS))]
     assert [" ".join(reason.partition(":")[0] for reason in reasons) for reasons in found] == [lot[-1] for lot in LOTS]

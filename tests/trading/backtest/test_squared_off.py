@@ -1,10 +1,10 @@
 """The broker's square-off in a backtest, where one tick also trades."""
 
+from durable_orders.trading.backtest.core import Core
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.orders.order import Side, Status
 from tests.trading.backtest.test_differential import INFY, INSTRUMENTS, OPENS, SOON
-from tests.trading.backtest.test_getting_out import PAPER, held, order, show, tick
-from trading.backtest.core import Core
-from trading.order import Side, Status
-from trading.settings import Settings
+from tests.trading.backtest.test_flatten import PAPER, held, order, show, tick
 
 CUT_OFF = 180
 """Seconds from the opening to `SOON`'s cut-off."""

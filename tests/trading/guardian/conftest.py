@@ -8,17 +8,17 @@ from typing import Any, Protocol
 
 import pytest
 
-from trading.guardian.guardian import Guardian
-from trading.guardian.verdict import Verdict
-from trading.ledger.database import Database
-from trading.ledger.last_ticks import save_ticks
-from trading.ledger.migrate import open_database
-from trading.market.instruments import Instruments
-from trading.market.ticks import Tick
-from trading.order import Order, OrderIntent
-from trading.settings import Settings
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.last_ticks import save_ticks
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Order, OrderIntent
+from durable_orders.trading.orders.verdict import Verdict
+from tests.ledgers import open_empty_ledger
 
-NOW = datetime(2026, 1, 5, 5, 0, tzinfo=UTC)
+NOW = datetime(2025, 5, 5, 5, 0, tzinfo=UTC)
 """10:30 IST on a Monday."""
 SESSION_END = NOW + timedelta(hours=5)
 FUTURE = "NFO:NIFTY25MAYFUT"
@@ -54,7 +54,7 @@ def show_tick(database: Database, price: Decimal = LAST_PRICE) -> None:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Database]:
     """A ledger that has seen a tick of the future."""
-    with open_database(f"sqlite:///{tmp_path}/ledger.db") as database:
+    with open_empty_ledger(tmp_path / "ledger.db") as database:
         show_tick(database)
         yield database
 

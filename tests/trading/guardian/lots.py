@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from trading.market.instruments import Instruments
-from trading.market.shipped import shipped_instruments
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.shipped import shipped_instruments
 
 CRUDE, DOLLAR, NICKEL = "MCX:CRUDEOIL25MAYFUT", "CDS:USDINR25MAYFUT", "MCX:NICKEL25MAYFUT"
 """100 barrels, 1000 dollars, and not known."""

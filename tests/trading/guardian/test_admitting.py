@@ -7,9 +7,27 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import AttemptUsed, NotApproved
+from durable_orders.trading.guardian import catalogue
+from durable_orders.trading.guardian.checks.terms import ALLOWED
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.ledger.accounts import set_halt
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import events_of, find_order
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.ledger.reservations import is_reserved
+from durable_orders.trading.market.instruments import SHARES
+from durable_orders.trading.market.rules import rules
+from durable_orders.trading.orders import approval
+from durable_orders.trading.orders.approval import Approved
+from durable_orders.trading.orders.events import Entry, EventType
+from durable_orders.trading.orders.order import Amendment, Order, OrderIntent, OrderType, Status, new_client_order_id
+from durable_orders.trading.orders.verdict import Approval, Existing, Refusals
+from tests.properties import FIXTURES_STAY
 from tests.trading.guardian.conftest import (
     FUTURE,
     INSTRUMENTS,
@@ -21,22 +39,12 @@ from tests.trading.guardian.conftest import (
     an_order,
     guardian_over,
 )
-from tests.trading.strategies import intents
-from trading.errors import NotApproved
-from trading.events import Entry, EventType
-from trading.guardian import approval
-from trading.guardian.approval import Approved
-from trading.guardian.checks_of_terms import ALLOWED, EQUITY
-from trading.guardian.guardian import Guardian
-from trading.guardian.verdict import Approval, Existing, Refusals
-from trading.ledger.accounts import set_halt
-from trading.ledger.database import Database
-from trading.ledger.reading import events_of, find_order
-from trading.ledger.recording import record
-from trading.ledger.reservations import is_reserved
-from trading.order import Amendment, Order, OrderIntent, OrderType, Status, new_client_order_id
+from tests.trading.guardian.lots import CRUDE, DOLLAR
+from tests.trading.orders.strategies import intents
 
 HOUSE = Path(__file__).parents[3]
+UNITS = {CRUDE: 100, DOLLAR: 1000}
+"""What one lot of these is, by the exchanges' contract specifications; of all others the quantity is in units."""
 
 
 def ended(ledger: Database, order: Order, status: Status = Status.REJECTED) -> Order:
@@ -73,8 +81,9 @@ def test_a_refused_order_is_recorded_and_reserves_nothing(guardian: Guardian, le
         guardian.redeem(order)
 
 
-def test_an_unknown_order_cannot_be_redeemed(guardian: Guardian) -> None:
-    with pytest.raises(NotApproved, match="order:paper:never: no reservation stands for it"):
+def test_an_order_that_the_ledger_does_not_know_cannot_be_redeemed(guardian: Guardian) -> None:
+    """A ledger that was restored knows less than the order's history: it may be at the broker."""
+    with pytest.raises(AttemptUsed, match="the ledger does not know the order"):
         guardian.redeem(an_order(client_order_id="never"))
 
 
@@ -172,7 +181,7 @@ def test_nobody_else_takes_the_guardians_key() -> None:
         for file in (HOUSE / package).rglob("*.py")
         if names_of(file) & {approval.approve.__name__, "_GUARDIAN"}
     }
-    assert users == {"trading/guardian/approval.py", "trading/guardian/guardian.py"}
+    assert users == {"trading/orders/approval.py", "trading/guardian/guardian.py"}
 
 
 def names_of(file: Path) -> set[str]:
@@ -208,7 +217,33 @@ def test_a_halt_does_not_keep_an_order_from_being_changed(guardian: Guardian, le
     assert guardian.check_amendment(order, Amendment(price=Decimal(24000))) == ()
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_26th_change_is_refused_before_it_is_sent(guardian: Guardian) -> None:
+    order = an_order(order_type="LIMIT", price="24300")
+    admitted(guardian, order)
+    changes = [Amendment(price=Decimal(24000 + number)) for number in range(rules().limits.changes)]
+    assert [guardian.check_amendment(order, change) for change in changes] == [()] * len(changes)
+    [refusal] = guardian.check_amendment(order, Amendment(price=Decimal(24100)))
+    assert refusal.code == "MAX_CHANGES"
+    assert "an order takes at most 25 changes, and this one had them (Kite documentation" in refusal.message
+    guardian.withdraw_amendment(order, changes[-1])
+    assert guardian.check_amendment(order, Amendment(price=Decimal(24100))) == (), "one was certainly not made"
+
+
+def test_the_day_s_and_the_minute_s_orders_of_a_live_account_are_counted(guardian_with: MakeGuardian) -> None:
+    live = Settings.model_validate({"account": "paper", "execution": {"mode": "live"}})
+    of_account = {
+        type(check).__name__: check.limit  # type: ignore[attr-defined]
+        for check in catalogue.chosen(live, INSTRUMENTS)
+        if type(check).__name__.startswith("MaxOrdersPer")
+    }
+    assert of_account == {"MaxOrdersPerMinute": 400, "MaxOrdersPerDay": 5000}
+
+
+def a_dollar(price: str) -> OrderIntent:
+    return OrderIntent(symbol=DOLLAR, side="BUY", quantity=1, order_type="LIMIT", price=price, product="NRML")
+
+
+@settings(FIXTURES_STAY, max_examples=150)
 @given(
     intent=intents(),
     symbol=st.sampled_from([instrument.symbol for instrument in INSTRUMENTS] + ["NSE:NOBODY"]),
@@ -216,6 +251,8 @@ def test_a_halt_does_not_keep_an_order_from_being_changed(guardian: Guardian, le
     most=st.none() | st.integers(1, 5_000),
     dearest=st.none() | st.integers(1, 10**9),
 )
+@example(intent=a_dollar("0.0575"), symbol=DOLLAR, lots=1, most=None, dearest=57)
+@example(intent=a_dollar("0.0575"), symbol=DOLLAR, lots=1, most=None, dearest=58)
 def test_nothing_passes_that_breaks_a_rule(
     ledger: Database, intent: OrderIntent, symbol: str, lots: int | None, most: int | None, dearest: int | None
 ) -> None:
@@ -229,14 +266,15 @@ def test_nothing_passes_that_breaks_a_rule(
     passed = isinstance(admitted(guardian, order), Approval)
     assert reserved(ledger, order) == passed
     priced_at = order.price or order.trigger_price or (LAST_PRICE if symbol == FUTURE else None)
+    value = None if priced_at is None else priced_at * order.quantity * UNITS.get(symbol, 1)
     keeps_the_rules = (
         instrument is not None
         and instrument.tradable
-        and order.product in ALLOWED[instrument.segment in EQUITY]
+        and order.product in ALLOWED[instrument.segment in SHARES]
         and order.quantity % instrument.lot_size == 0
         and all(price % instrument.tick_size == 0 for price in (order.price, order.trigger_price) if price)
         and (most is None or order.quantity <= most)
-        and (dearest is None or (priced_at is not None and priced_at * order.quantity <= dearest))
-        and (priced_at or 0) * order.quantity <= 10**14
+        and (dearest is None or (value is not None and value <= dearest))
+        and (value or 0) <= 10**14
     )
     assert passed == keeps_the_rules

@@ -5,18 +5,20 @@ from typing import Any, ClassVar
 
 import pytest
 
+from durable_orders.trading.guardian import catalogue
+from durable_orders.trading.guardian.check import Check, Failure
+from durable_orders.trading.guardian.checks.exchange import OF_EXCHANGE
+from durable_orders.trading.guardian.checks.pace import ChangesLeft
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.guardian.situation import Situation
+from durable_orders.trading.ledger.accounts import set_halt
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.ledger.reservations import own_price
+from durable_orders.trading.orders.events import Entry, EventType
+from durable_orders.trading.orders.order import Order, Status, Terms
+from durable_orders.trading.orders.verdict import Approval, Refusals, Verdict
 from tests.trading.guardian.conftest import NOW, MakeGuardian, admitted, an_order
-from trading.events import Entry, EventType
-from trading.guardian import catalogue
-from trading.guardian.check import Check, Failure
-from trading.guardian.guardian import Guardian
-from trading.guardian.situation import Situation
-from trading.guardian.verdict import Approval, Refusals, Verdict
-from trading.ledger.accounts import set_halt
-from trading.ledger.database import Database
-from trading.ledger.recording import record
-from trading.ledger.reservations import own_price
-from trading.order import Order, Status, Terms
 
 LIMIT = {"order_type": "LIMIT"}
 
@@ -97,6 +99,7 @@ def test_every_reason_is_given_at_once(guardian_with: MakeGuardian, ledger: Data
     order = an_order(quantity=1801, order_type="LIMIT", price="24300.01")
     verdict = admitted(guardian_with(max_order_quantity=1800, max_order_value=1), order, NOW - timedelta(seconds=1))
     assert sorted(codes(verdict)) == [
+        "FREEZE_QUANTITY",
         "HALTED",
         "LOT_SIZE",
         "MAX_ORDER_QUANTITY",
@@ -108,7 +111,7 @@ def test_every_reason_is_given_at_once(guardian_with: MakeGuardian, ledger: Data
 
 def test_a_value_that_the_ledger_cannot_count_is_refused(guardian: Guardian) -> None:
     order = an_order(quantity=75 * 10**7, order_type="LIMIT", price="9999999.95")
-    assert codes(admitted(guardian, order)) == ["VALUE_TOO_LARGE"]
+    assert codes(admitted(guardian, order)) == ["VALUE_TOO_LARGE", "FREEZE_QUANTITY"]
 
 
 def test_a_halted_account_takes_nothing_new(guardian: Guardian, ledger: Database) -> None:
@@ -160,7 +163,7 @@ def test_a_check_that_fails_refuses_the_order(
     assert "check BROKEN failed on BUY 100" in caplog.text
 
 
-EVERY = (*catalogue.ALWAYS, *catalogue.LIMITS, *catalogue.RULES)
+EVERY: tuple[type[Check], ...] = (*catalogue.ALWAYS, *catalogue.LIMITS, *catalogue.RULES, *OF_EXCHANGE, ChangesLeft)
 
 
 @pytest.mark.parametrize("check", EVERY, ids=lambda check: str(check.code))

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.ledger.accounts import AccountState, permission_of, set_state
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.verdict import Approval, Verdict
 from tests.trading.guardian.conftest import FUTURE, INSTRUMENTS, LAST_PRICE, NOW, MakeGuardian, an_order, show_tick
 from tests.trading.guardian.test_checks import codes
 from tests.trading.ledger.examples import history
-from trading.brokers.book import BookState
-from trading.guardian.guardian import Guardian
-from trading.guardian.verdict import Approval, Verdict
-from trading.ledger.accounts import AccountState, permission_of, set_state
-from trading.ledger.database import Database
-from trading.ledger.recording import record
-from trading.settings import Settings
 
 NUMBERS = count()
 MONDAY = {"order_type": "LIMIT", "price": "1500", "symbol": "NSE:INFY", "quantity": 1}
@@ -146,7 +146,7 @@ def test_the_day_trips_once_for_each_limit_under_all_of_its_names(
         assert strict.breakers.after_fills(connection, "paper", NOW) == []
         state = permission_of(connection, "paper", NOW).state
     assert state is (AccountState.REDUCING if tripped else AccountState.ACTIVE)
-    tomorrow = datetime(2026, 1, 5, 18, 30, tzinfo=UTC)
+    tomorrow = datetime(2025, 5, 5, 18, 30, tzinfo=UTC)
     with ledger.read() as connection:
         assert permission_of(connection, "paper", tomorrow).state is AccountState.ACTIVE, "midnight in IST"
 

@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.exposure import Pending, held_in_symbol
+from durable_orders.trading.ledger.funds import save_funds
+from durable_orders.trading.ledger.reservations import standing
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.book import Funds
+from durable_orders.trading.orders.order import Amendment, Side
+from durable_orders.trading.orders.verdict import Approval
 from tests.trading.guardian.conftest import FUTURE, NOW, SESSION_END, an_order
 from tests.trading.guardian.lots import CROSS, CRUDE, DOLLAR, NICKEL, with_nickel
 from tests.trading.guardian.test_checks import codes, message
 from tests.trading.guardian.test_limits import ask, trade
-from trading.brokers.book import Funds
-from trading.guardian.guardian import Guardian
-from trading.guardian.verdict import Approval
-from trading.ledger.database import Database
-from trading.ledger.exposure import Pending, held_in_symbol
-from trading.ledger.funds import save_funds
-from trading.ledger.reservations import standing
-from trading.market.instruments import Instruments
-from trading.order import Amendment, Side
-from trading.settings import Settings
 
 __all__ = ["with_nickel"]
 

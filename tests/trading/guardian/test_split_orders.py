@@ -4,17 +4,20 @@ from typing import Any
 
 import pytest
 
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.orders.order import Amendment, Order
+from durable_orders.trading.orders.verdict import Approval, Refusals
 from tests.trading.guardian.conftest import INSTRUMENTS, NOW, SESSION_END, admitted, an_order
-from trading.guardian.guardian import Guardian
-from trading.guardian.verdict import Approval, Refusals
-from trading.ledger.database import Database
-from trading.order import Amendment, Order
-from trading.settings import Settings
 
 FREEZE = 150
 """Two lots, so that ten slices are 1500."""
 SLICED = {"autoslice": True}
 SHARES = {"symbol": "NSE:INFY", "price": 1500}
+
+
+OWN = " (guardian.freeze_quantity)"
 
 
 def legs(number: int, quantity: int) -> dict[str, Any]:
@@ -37,8 +40,11 @@ def live_guardian(ledger: Database) -> Guardian:
     ("order", "words"),
     [
         (asked(150, legs(2, 100)), "ICEBERG_LOT: iceberg_quantity must be a multiple of the lot of 75, was 100"),
-        (asked(450, legs(2, 225)), "FREEZE_QUANTITY: the exchange takes at most 150 of NIFTY in one leg, was 225"),
-        (asked(1575, SLICED), "FREEZE_QUANTITY: the exchange takes at most 1500 of NIFTY in 10 slices, was 1575"),
+        (
+            asked(450, legs(2, 225)),
+            "FREEZE_QUANTITY: the exchange takes at most 150 of NIFTY in one leg, was 225" + OWN,
+        ),
+        (asked(1575, SLICED), "FREEZE_QUANTITY: the exchange takes at most 1500 of NIFTY in 10 slices, was 1575" + OWN),
         (
             asked(10, SLICED, **SHARES),
             "AUTOSLICE_NOT_APPLICABLE: autoslice splits at the freeze quantity of a derivative, and NSE:INFY has none",

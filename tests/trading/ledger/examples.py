@@ -10,13 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from hypothesis import strategies as st
 
-from trading.brokers.book import BookReport, BookState, BrokerOrder
-from trading.events import EVENT_OF, Entry
-from trading.ledger.database import Database
-from trading.ledger.recording import receive, record
-from trading.ledger.tables import metadata
-from trading.lifecycle import Receipt, Reported, step
-from trading.order import BrokerOrderId, Fill, Order, OrderIntent, OrderType, Side, TradeId
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.recording import receive, record
+from durable_orders.trading.ledger.tables import metadata
+from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.events import EVENT_OF, Entry
+from durable_orders.trading.orders.lifecycle import Receipt, Reported, step
+from durable_orders.trading.orders.order import BrokerOrderId, Fill, Order, OrderIntent, OrderType, Side, TradeId
 
 START = datetime(2026, 1, 5, 3, 45, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -53,12 +53,21 @@ def history(order: Order, trades: Sequence[Trade], end: BookState = BookState.WO
     states = [BookState.WORKING] * len(trades) + ([] if end is BookState.WORKING else [end])
     for number, state in enumerate(states, 1):
         seen = fills[:number]
-        report = BookReport(_row(order, own_id, seen, state), seen)
+        report = BookReport(row_of(order, own_id, seen, state), seen)
         orders.append(step(orders[-1], Reported(report), next(moments)))
     return [Recording(after, (_entry(number, after),)) for number, after in enumerate(orders, 1)]
 
 
-def _row(order: Order, own_id: BrokerOrderId, seen: Sequence[Fill], state: BookState) -> BrokerOrder:
+OF_ROW = BrokerOrderId("B-row")
+
+
+def row_of(
+    order: Order,
+    own_id: BrokerOrderId = OF_ROW,
+    seen: Sequence[Fill] = (),
+    state: BookState = BookState.WORKING,
+) -> BrokerOrder:
+    """The order's row in the broker's book."""
     filled = sum(fill.quantity for fill in seen)
     return BrokerOrder(
         broker_order_id=own_id,

@@ -6,14 +6,14 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.ledger.tables import events, fills, orders
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import Entry, EventType
+from durable_orders.trading.orders.lifecycle import Refused, step
+from durable_orders.trading.orders.order import Order
 from tests.trading.ledger.examples import START, enter, history, new_order, record_all
-from trading.brokers.book import BookState
-from trading.events import Entry, EventType
-from trading.ledger.database import Database
-from trading.ledger.recording import record
-from trading.ledger.tables import events, fills, orders
-from trading.lifecycle import Refused, step
-from trading.order import Order
 
 STEP_SECONDS = 120
 """Between one order and the next, so that 265,000 of them, with a million events, take a year."""

@@ -8,7 +8,9 @@ from typing import Any
 
 SECONDS = 60
 _context = get_context("forkserver")
-_context.set_forkserver_preload(["alembic.command", "psycopg", "trading.ledger.migrate", "trading.ledger.recording"])
+_context.set_forkserver_preload(
+    ["alembic.command", "psycopg", "durable_orders.trading.ledger.migrate", "durable_orders.trading.ledger.recording"]
+)
 
 Call = tuple[str, tuple[Any, ...]]
 """`package.module:function`, and what it is called with."""

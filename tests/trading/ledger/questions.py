@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from durable_orders.trading.config.settings import RealizedBy
+from durable_orders.trading.ledger import day, open_orders, reading, results
+from durable_orders.trading.ledger.journal import Chosen, journal_lines
+from durable_orders.trading.ledger.journal_events import journal_events
+from durable_orders.trading.orders.order import Mode, Product, Status
 from tests.trading.ledger.examples import START
-from trading.ledger import day, reading, results
-from trading.ledger.journal import Chosen, journal_lines
-from trading.ledger.journal_events import journal_events
-from trading.order import Status
-from trading.settings import RealizedBy
 
 OWN, TAG = "order:paper:whole-1001", "0" * 20
 SINCE, UNTIL = START + timedelta(days=30), START + timedelta(days=31)
@@ -23,6 +23,7 @@ QUESTIONS: dict[str, Ask] = {
     "find_order": lambda c: reading.find_order(c, OWN),
     "find_by_tag": lambda c: reading.find_by_tag(c, "paper", TAG),
     "fingerprint_of": lambda c: reading.fingerprint_of(c, OWN),
+    "tag_recorded": lambda c: reading.tag_recorded(c, OWN),
     "list_orders": lambda c: reading.list_orders(c, "paper", limit=200),
     "list_orders, oldest first": lambda c: reading.list_orders(c, "paper", limit=200, newest_first=False),
     "list_orders of a symbol": lambda c: reading.list_orders(c, "paper", limit=200, symbol="NSE:INFY"),
@@ -30,12 +31,18 @@ QUESTIONS: dict[str, Ask] = {
     "list_orders that are open": lambda c: reading.list_orders(c, "paper", open_only=True),
     "list_orders of a status": lambda c: reading.list_orders(c, "paper", limit=200, statuses=[Status.EXPIRED]),
     "list_orders of statuses": lambda c: reading.list_orders(c, "paper", limit=200, statuses=SOME, strategy="s1"),
+    "open_orders": lambda c: open_orders.open_orders(c, "paper"),
     "unsettled_orders": lambda c: reading.unsettled_orders(c, "paper"),
     "events_of": lambda c: reading.events_of(c, OWN),
     "last_sequence": lambda c: reading.last_sequence(c, OWN),
     "events_after": lambda c: reading.events_after(c, 100_000, account="paper"),
     "events_after, of all": lambda c: reading.events_after(c, 100_000),
     "positions_of": lambda c: reading.positions_of(c, "paper"),
+    "strategy_positions_of": lambda c: reading.strategy_positions_of(c, "paper", "manual"),
+    "traded_in_other_mode": lambda c: reading.traded_in_other_mode(c, "paper", ("NSE:INFY", Product.MIS), Mode.PAPER),
+    "own_quantities": lambda c: reading.own_quantities(c, "paper"),
+    "trades_of_symbols": lambda c: reading.trades_of_symbols(c, "paper", ["NSE:INFY"], LAST_DAY),
+    "trade_ids": lambda c: reading.trade_ids(c, OWN),
     "open_views": lambda c: reading.open_views(c, "paper", ended_since=LAST_DAY),
     "views_for": lambda c: reading.views_for(c, "paper", tags=[TAG], broker_order_ids=["B-1"]),
     "journal_lines": lambda c: next(journal_lines(c, Chosen("paper"))),

@@ -2,9 +2,9 @@ from datetime import timedelta
 
 import pytest
 
+from durable_orders.trading.ledger.accounts import book_read, halt_reason, last_book_read, set_halt
+from durable_orders.trading.ledger.database import Database
 from tests.trading.ledger.examples import START
-from trading.ledger.accounts import book_read, halt_reason, last_book_read, set_halt
-from trading.ledger.database import Database
 
 LATER = START + timedelta(minutes=1)
 

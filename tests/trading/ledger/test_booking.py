@@ -7,22 +7,23 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from durable_orders.trading.charges.contracts import Contract, Kind, contract_of, multiplier_of
+from durable_orders.trading.charges.fees import Charges, Exchange, Segment, charges_of_order
+from durable_orders.trading.config.settings import RealizedBy
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import positions_of
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.ledger.results import losses_in_a_row, realized_since
+from durable_orders.trading.ledger.tables import CHARGED
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Fill, Product, Side
+from tests.properties import FIXTURES_STAY
 from tests.trading.ledger.examples import START, history, new_order, record_all, rows
-from trading.brokers.book import BookState
-from trading.contracts import Contract, Kind, contract_of, multiplier_of
-from trading.fees import Charges, Exchange, Segment, charges_of_order
-from trading.ledger.database import Database
-from trading.ledger.reading import positions_of
-from trading.ledger.recording import record
-from trading.ledger.results import losses_in_a_row, realized_since
-from trading.ledger.tables import CHARGED
-from trading.order import Fill, Product, Side
-from trading.settings import RealizedBy
 
-PROVE = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROVE = settings(FIXTURES_STAY, max_examples=25)
 _numbers = count()
 BUY, SELL = Side.BUY, Side.SELL
 Dealt = tuple[Side, int, Decimal]

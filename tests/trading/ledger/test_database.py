@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import find_order, list_orders
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.orders.book import BookState
+from tests.ledgers import empty_ledger
 from tests.trading.ledger.examples import everything, history, new_order, record_all
 from tests.trading.ledger.permissions import bound_by_permissions
-from trading.brokers.book import BookState
-from trading.ledger.database import Database
-from trading.ledger.reading import find_order, list_orders
-from trading.ledger.recording import record
 
 TRADES = [(100, Decimal(5))]
 BUSY_SECONDS = 0.05
@@ -38,9 +39,9 @@ def test_a_reader_sees_one_moment(ledger: Database) -> None:
         assert len(list_orders(connection)) == 1
 
 
-def test_a_file_that_became_read_only_takes_no_recording(public_directory: Path, migrated_file: Path) -> None:
+def test_a_file_that_became_read_only_takes_no_recording(public_directory: Path) -> None:
     file = public_directory / "ledger.db"
-    file.write_bytes(migrated_file.read_bytes())
+    empty_ledger(file)
     [placed] = history(new_order(), [])
     file.chmod(0o444)
     with bound_by_permissions(public_directory), Database(f"sqlite:///{file}") as database:

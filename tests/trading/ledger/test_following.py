@@ -8,16 +8,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tests.trading.ledger.examples import enter, history, new_order, record_all
+from durable_orders.trading.bus.bus import Event, EventBus
+from durable_orders.trading.ledger.alerts import alert
+from durable_orders.trading.ledger.database import WRITER_LOCK, Database
+from durable_orders.trading.ledger.entering import enter as move
+from durable_orders.trading.ledger.following import feed, follow, newest_id, told_after
+from durable_orders.trading.ledger.reading import events_after
+from durable_orders.trading.ledger.recording import record, record_within
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Product
+from durable_orders.trading.orders.position_entry import EntryKind, PositionEntry
+from tests.trading.ledger.examples import START, enter, history, new_order, record_all
 from tests.trading.ledger.processes import Call, at_once
-from trading.brokers.book import BookState
-from trading.bus import Event, EventBus
-from trading.events import EventType
-from trading.ledger.alerts import alert
-from trading.ledger.database import WRITER_LOCK, Database
-from trading.ledger.following import feed, follow, newest_id, told_after
-from trading.ledger.reading import events_after
-from trading.ledger.recording import record, record_within
 
 ORDERS, FILLS = 100, 4
 """Of each process; with its placing, an order has five events."""
@@ -70,6 +73,27 @@ def test_events_say_what_was_known_with_them(ledger: Database) -> None:
     ]
     keys = {"order_id", "symbol", "side", "qty", "status", "price", "remaining_qty"}
     assert keys <= read_on(ledger)[8].data.keys()
+
+
+def test_what_is_entered_without_an_order_is_told_strategy_by_strategy(ledger: Database) -> None:
+    """10 of one and 5 of another are settled at 6 rupees; of a conversion no position of the symbol changes."""
+    for name, quantity in (("first", 10), ("second", 5)):
+        order = new_order(name, quantity=quantity, strategy=name, product=Product.MIS)
+        record_all(ledger, history(order, [(quantity, Decimal(5))], BookState.COMPLETE))
+    with ledger.read() as connection:
+        before = newest_id(connection)
+    settled = {"symbol": "NSE:INFY", "product": Product.MIS, "evidence": "contract note"}
+    converted = PositionEntry(**settled, quantity=-3, kind=EntryKind.CONVERSION, to_product=Product.NRML)
+    with ledger.write() as connection:
+        for entry in (PositionEntry(**settled, quantity=-12, price=Decimal(6)), converted):
+            move(connection, "paper", entry, START)
+    told = read_on(ledger, before)
+    assert [event.type for event in told].count(EventType.POSITION_SETTLED) == 2
+    moved = [event.data for event in told if event.type is EventType.POSITION_UPDATED]
+    assert [(data["strategy"], data["qty"], data["price"]) for data in moved] == [
+        ("first", -10, 6.0),
+        ("second", -2, 6.0),
+    ]
 
 
 def test_an_alert_of_the_account_is_told_too(ledger: Database) -> None:

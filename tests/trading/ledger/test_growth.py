@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from durable_orders.trading.ledger import day, journal, journal_events, reading, results
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.journal import Chosen, journal_lines
+from durable_orders.trading.orders.order import Status
+from tests.ledgers import open_empty_ledger
 from tests.trading.ledger.many import STEP_SECONDS, fill_up
 from tests.trading.ledger.questions import EVERY, QUESTIONS, SINCE, SORTED, UNTIL, Ask
-from trading.ledger import day, journal, journal_events, reading, results
-from trading.ledger.database import Database
-from trading.ledger.journal import Chosen, journal_lines
-from trading.ledger.migrate import open_database
-from trading.order import Status
 
 ORDERS = 50_000
 STEP = timedelta(seconds=STEP_SECONDS)
@@ -25,7 +25,7 @@ STEP = timedelta(seconds=STEP_SECONDS)
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Ten weeks of trading: 50,000 orders, 190,000 events, 50,000 fills."""
     file: Path = tmp_path_factory.mktemp("grown") / "ledger.db"
-    with open_database(f"sqlite:///{file}") as database:
+    with open_empty_ledger(file) as database:
         fill_up(database, ORDERS)
         yield database
 

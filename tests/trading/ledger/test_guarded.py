@@ -17,21 +17,30 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.last_ticks import save_ticks
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.ledger.sweeping import sweep
+from durable_orders.trading.ledger.tables import metadata
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.events import EVENT_OF, Entry
+from durable_orders.trading.orders.lifecycle import Event, Receipt, Reported, Withdrawn, step
+from durable_orders.trading.orders.order import (
+    Amendment,
+    BrokerOrderId,
+    Fill,
+    Order,
+    OrderIntent,
+    Product,
+    Side,
+    TradeId,
+)
+from durable_orders.trading.orders.verdict import Approval
 from tests.trading.ledger.examples import rows
-from trading.brokers.book import BookReport, BookState, BrokerOrder
-from trading.events import EVENT_OF, Entry
-from trading.guardian.guardian import Guardian
-from trading.guardian.verdict import Approval
-from trading.ledger.database import Database
-from trading.ledger.last_ticks import save_ticks
-from trading.ledger.recording import record
-from trading.ledger.sweeping import sweep
-from trading.ledger.tables import metadata
-from trading.lifecycle import Event, Receipt, Reported, Withdrawn, step
-from trading.market.instruments import Instruments
-from trading.market.ticks import Tick
-from trading.order import Amendment, BrokerOrderId, Fill, Order, OrderIntent, Product, Side, TradeId
-from trading.settings import Settings
 
 R = TypeVar("R")
 
@@ -339,7 +348,6 @@ def test_no_limit_is_passed_and_nothing_leaks_whatever_happens(ledger: Database,
         settings=settings(
             max_examples=3 if few else 12,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -11,24 +11,25 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from durable_orders.trading.config.settings import RealizedBy
+from durable_orders.trading.ledger.alerts import alert
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.journal import Chosen, JournalLine, journal_lines
+from durable_orders.trading.ledger.journal_csv import COLUMNS, write_csv
+from durable_orders.trading.ledger.journal_events import journal_events, write_events_csv
+from durable_orders.trading.ledger.reading import positions_of
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import Entry, EventType
+from durable_orders.trading.orders.lifecycle import Refused, step
+from durable_orders.trading.orders.order import Order, OrderId, Side, Status, tag_of
+from tests.properties import FIXTURES_STAY
 from tests.trading.ledger.examples import SECOND, START, Trade, enter, history, limit_order, new_order, record_all
 from tests.trading.ledger.test_reading import statements
-from trading.brokers.book import BookState
-from trading.events import Entry, EventType
-from trading.ledger.alerts import alert
-from trading.ledger.database import Database
-from trading.ledger.journal import Chosen, JournalLine, journal_lines
-from trading.ledger.journal_csv import COLUMNS, write_csv
-from trading.ledger.journal_events import journal_events, write_events_csv
-from trading.ledger.reading import positions_of
-from trading.ledger.recording import record
-from trading.lifecycle import Refused, step
-from trading.market.calendar import IST
-from trading.order import Order, OrderId, Side, Status, tag_of
-from trading.settings import RealizedBy
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "journal.md"
 DAY = timedelta(days=1)
@@ -137,19 +138,19 @@ def test_an_order_moves_from_its_own_line_to_those_of_its_fills(ledger: Database
 
 
 def test_the_journal_is_read_as_a_stream(ledger: Database) -> None:
-    """Two queries however long it is, which are not sent before somebody reads."""
+    """Three queries however long it is, which are not sent before somebody reads."""
     for number in range(5):
         record_all(ledger, history(new_order(f"o{number}"), [(100, Decimal(5))], BookState.COMPLETE))
     with statements(ledger) as sent, ledger.read() as connection:
         lines = journal_lines(connection, WHOLE)
         assert [sql for sql in sent if "SELECT" in sql] == []
         next(lines)
-        assert len([sql for sql in sent if "SELECT" in sql]) == 2
+        assert len([sql for sql in sent if "SELECT" in sql]) == 3
         assert len(list(lines)) == 4
-        assert len([sql for sql in sent if "SELECT" in sql]) == 2
+        assert len([sql for sql in sent if "SELECT" in sql]) == 3
 
 
-PROVE = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROVE = settings(FIXTURES_STAY, max_examples=20)
 trades = st.lists(st.tuples(st.integers(1, 40), st.decimals("0.05", "99999.9999", places=4)), max_size=4)
 _numbers = itertools.count()
 

@@ -1,11 +1,11 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from durable_orders.trading.ist import IST, start_of_day
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.last_ticks import LastTick, last_tick, save_ticks
+from durable_orders.trading.market.ticks import Tick
 from tests.trading.ledger.examples import SECOND, START
-from trading.ist import IST, start_of_day
-from trading.ledger.database import Database
-from trading.ledger.last_ticks import LastTick, last_tick, save_ticks
-from trading.market.ticks import Tick
 
 RECEIVED = START + timedelta(days=200)
 

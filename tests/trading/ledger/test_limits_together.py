@@ -10,18 +10,18 @@ from itertools import cycle
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.funds import save_funds
+from durable_orders.trading.ledger.last_ticks import save_ticks
+from durable_orders.trading.ledger.sweeping import sweep
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.book import Funds
+from durable_orders.trading.orders.order import Order, OrderIntent
+from durable_orders.trading.orders.verdict import Approval, Refusals, Verdict
 from tests.trading.ledger.examples import everything, rows
-from trading.brokers.book import Funds
-from trading.guardian.guardian import Guardian
-from trading.guardian.verdict import Approval, Refusals, Verdict
-from trading.ledger.database import Database
-from trading.ledger.funds import save_funds
-from trading.ledger.last_ticks import save_ticks
-from trading.ledger.sweeping import sweep
-from trading.market.instruments import Instruments
-from trading.market.ticks import Tick
-from trading.order import Order, OrderIntent
-from trading.settings import Settings
 
 NOW = datetime(2026, 1, 5, 5, 0, tzinfo=UTC)
 INFY = "NSE:INFY"

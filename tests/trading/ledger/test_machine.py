@@ -3,7 +3,6 @@
 The model is a list of the fills in the order in which they were booked, and a few lines of arithmetic.
 """
 
-import shutil
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -26,18 +25,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from durable_orders.trading.charges.contracts import multiplier_of
+from durable_orders.trading.charges.fees import Charges, charged_as, charges_of_order
+from durable_orders.trading.ledger.audit import fill_sums
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import positions_of
+from durable_orders.trading.ledger.recording import receive, record_within
+from durable_orders.trading.ledger.reservations import reserve
+from durable_orders.trading.ledger.sweeping import sweep
+from durable_orders.trading.ledger.tables import CHARGED, fills, lots
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Fill, Order, Product, Side
+from tests.ledgers import empty_ledger
 from tests.trading.ledger.examples import Recording, history, new_order, prices
-from trading.brokers.book import BookState
-from trading.contracts import multiplier_of
-from trading.fees import Charges, charged_as, charges_of_order
-from trading.ledger.audit import fill_sums
-from trading.ledger.database import Database
-from trading.ledger.reading import positions_of
-from trading.ledger.recording import receive, record_within
-from trading.ledger.reservations import reserve
-from trading.ledger.sweeping import sweep
-from trading.ledger.tables import CHARGED, fills, lots
-from trading.order import Fill, Order, Product, Side
 
 SYMBOLS = ("NSE:INFY", "MCX:CRUDEOIL26JANFUT")
 trades = st.lists(st.tuples(st.integers(1, 20), prices), min_size=1, max_size=4)
@@ -68,13 +68,10 @@ class LedgerMachine(RuleBasedStateMachine):
     told = Bundle("told")
     """Recordings that a worker may make: each order's in any sequence, and as often as it likes."""
 
-    migrated: Path
-
     @initialize()
     def open(self) -> None:
         self._directory = TemporaryDirectory()
-        file = Path(self._directory.name) / "ledger.db"
-        shutil.copy(self.migrated, file)
+        file = empty_ledger(Path(self._directory.name) / "ledger.db")
         self.databases = [Database(f"sqlite:///{file}") for _ in range(2)]
         self.booked: list[tuple[Order, Fill]] = []
         self.numbers = 0
@@ -193,9 +190,6 @@ class LedgerMachine(RuleBasedStateMachine):
         assert sweep(self.databases[0], "paper") == []
 
 
-def test_the_ledger_is_what_its_fills_say(migrated_file: Path) -> None:
-    LedgerMachine.migrated = migrated_file
-    prove = settings(
-        deadline=None, max_examples=15, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
-    )
+def test_the_ledger_is_what_its_fills_say() -> None:
+    prove = settings(max_examples=15, stateful_step_count=25)
     run_state_machine_as_test(LedgerMachine, settings=prove)

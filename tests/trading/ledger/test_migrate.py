@@ -9,14 +9,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from durable_orders.trading.errors import LedgerUnusable
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.migrate import NEWEST, SCRIPTS, open_database
+from durable_orders.trading.ledger.tables import metadata
+from tests.ledgers import empty_ledger
 from tests.trading.ledger.conftest import PostgresServer
 from tests.trading.ledger.examples import enter, everything, new_order
 from tests.trading.ledger.permissions import bound_by_permissions
 from tests.trading.ledger.processes import at_once
-from trading.errors import LedgerUnusable
-from trading.ledger.database import Database
-from trading.ledger.migrate import NEWEST, SCRIPTS, open_database
-from trading.ledger.tables import metadata
 
 UNREACHABLE = "postgresql://trader:hush@127.0.0.1:1/ledger"
 
@@ -54,7 +55,7 @@ def test_opening_again_keeps_what_is_there(url: str) -> None:
 
 
 def test_processes_that_open_a_new_ledger_at_once_all_succeed(url: str) -> None:
-    at_once([("trading.ledger.migrate:open_database", (url,))] * 2)
+    at_once([("durable_orders.trading.ledger.migrate:open_database", (url,))] * 2)
     with open_database(url) as database:
         assert enter(database, new_order()) is None
 
@@ -78,8 +79,8 @@ def test_an_interrupted_upgrade_leaves_nothing_and_can_be_repeated(url: str) -> 
 def test_the_daily_opening_does_without_alembic(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     open_database(url).close()
-    program = "import sys; from trading.ledger.migrate import open_database; open_database(sys.argv[1]).close()"
-    program += "; sys.exit('alembic' in sys.modules)"
+    program = "import sys; from durable_orders.trading.ledger.migrate import open_database"
+    program += "; open_database(sys.argv[1]).close(); sys.exit('alembic' in sys.modules)"
     subprocess.run([sys.executable, "-c", program, url], check=True)
 
 
@@ -110,9 +111,9 @@ def test_garbage_is_not_a_ledger(tmp_path: Path, content: bytes) -> None:
     assert file.read_bytes() == content
 
 
-def test_a_half_written_file_is_not_a_ledger(tmp_path: Path, migrated_file: Path) -> None:
+def test_a_half_written_file_is_not_a_ledger(tmp_path: Path) -> None:
     file = tmp_path / "ledger.db"
-    file.write_bytes(migrated_file.read_bytes()[:6000])
+    file.write_bytes(empty_ledger(file).read_bytes()[:6000])
     assert explanation(f"sqlite:///{file}") == f"ledger {file}: database disk image is malformed"
 
 
@@ -123,7 +124,7 @@ def test_a_directory_is_not_a_ledger(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
     file = tmp_path / "home" / "ledger.db"
-    assert explanation(f"sqlite:///{file}") == f"ledger {file}: the directory {file.parent} cannot be made: File exists"
+    assert explanation(f"sqlite:///{file}") == f"ledger {file}: {file.parent} is a file, and must be a directory"
 
 
 def test_a_directory_that_cannot_be_written(public_directory: Path) -> None:
@@ -134,9 +135,9 @@ def test_a_directory_that_cannot_be_written(public_directory: Path) -> None:
     assert told == f"ledger {file}: the directory {public_directory} is not writable"
 
 
-def test_a_file_that_cannot_be_written(public_directory: Path, migrated_file: Path) -> None:
+def test_a_file_that_cannot_be_written(public_directory: Path) -> None:
     file = public_directory / "ledger.db"
-    file.write_bytes(migrated_file.read_bytes())
+    empty_ledger(file)
     file.chmod(0o444)
     with bound_by_permissions(public_directory):
         assert explanation(f"sqlite:///{file}") == f"ledger {file}: the file is not writable"

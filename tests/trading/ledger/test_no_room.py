@@ -13,16 +13,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from durable_orders.trading.errors import LedgerUnusable
+from durable_orders.trading.ledger.audit import fill_sums
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import find_order, positions_of
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.ledger.reservations import reserve
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Order
+from tests.ledgers import empty_ledger
 from tests.trading.ledger.examples import START, Recording, enter, everything, history, new_order, record_all, rows
 from tests.trading.ledger.processes import run
-from trading.brokers.book import BookState
-from trading.errors import LedgerUnusable
-from trading.ledger.audit import fill_sums
-from trading.ledger.database import Database
-from trading.ledger.reading import find_order, positions_of
-from trading.ledger.recording import record
-from trading.ledger.reservations import reserve
-from trading.order import Order
 
 SOON = 0.05
 """Seconds that a writer waits for another one here."""
@@ -162,12 +163,9 @@ def _execute(url: str, statement: str) -> None:
 
 
 @pytest.mark.parametrize("gone", [Path.unlink, lambda path: path.rename(path.with_suffix(".away"))])
-def test_a_file_that_is_gone_takes_no_more_writes(
-    tmp_path: Path, migrated_file: Path, gone: Callable[[Path], object]
-) -> None:
+def test_a_file_that_is_gone_takes_no_more_writes(tmp_path: Path, gone: Callable[[Path], object]) -> None:
     """SQLite itself would go on writing into the file that nobody can open any more."""
-    file = tmp_path / "ledger.db"
-    shutil.copy(migrated_file, file)
+    file = empty_ledger(tmp_path / "ledger.db")
     with Database(f"sqlite:///{file}") as ledger:
         recordings = waiting_order(ledger)
         gone(file)
@@ -179,9 +177,8 @@ def test_a_file_that_is_gone_takes_no_more_writes(
     assert not file.exists(), "an empty ledger in its place would be worse"
 
 
-def test_a_file_that_was_put_back_is_used_again(tmp_path: Path, migrated_file: Path) -> None:
-    file, away = tmp_path / "ledger.db", tmp_path / "away.db"
-    shutil.copy(migrated_file, file)
+def test_a_file_that_was_put_back_is_used_again(tmp_path: Path) -> None:
+    file, away = empty_ledger(tmp_path / "ledger.db"), tmp_path / "away.db"
     with Database(f"sqlite:///{file}") as ledger:
         with Database(f"sqlite:///{file}") as other:
             recordings = waiting_order(other)

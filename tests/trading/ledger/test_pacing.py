@@ -1,18 +1,19 @@
 """The pacer: no window of a second, wherever it begins, holds more than ten requests, over all workers."""
 
 import heapq
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading.ledger.database import Database
-from trading.ledger.migrate import open_database
-from trading.ledger.pacing import KEPT_FOR_CANCELS, Pacer, Turn
+from durable_orders.trading.errors import LedgerUnusable
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.pacing import KEPT_FOR_CANCELS, Pacer, Turn
+from tests.ledgers import open_empty_ledger
 
 START = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 
@@ -22,6 +23,8 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = START
+        self.set_back = timedelta()
+        """What somebody did to the wall's clock; `now` goes on."""
         self.arrived: list[datetime] = []
         self._numbers = count()
         self._on_their_way: list[tuple[datetime, int, AbstractContextManager[Turn]]] = []
@@ -45,39 +48,38 @@ class Clock:
         return True
 
     def pacer(self, database: Database, per_second: int = 10, per_minute: int = 400) -> Pacer:
-        return Pacer(database, "live", per_second, per_minute, clock=lambda: self.now, sleep=self.sleep)
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    with open_database(url) as opened:
-        yield opened
+        return Pacer(
+            *(database, "live", per_second, per_minute),
+            clock=lambda: self.now + self.set_back,
+            sleep=self.sleep,
+            timer=lambda: self.now.timestamp(),
+        )
 
 
 def most_within(moments: list[datetime], window: timedelta) -> int:
     return max(sum(start <= moment < start + window for moment in moments) for start in moments)
 
 
-def test_three_workers_stay_below_ten_in_any_second(database: Database) -> None:
+def test_three_workers_stay_below_ten_in_any_second(ledger: Database) -> None:
     clock = Clock()
-    workers = [clock.pacer(database) for _ in range(3)]
+    workers = [clock.pacer(ledger) for _ in range(3)]
     for number in range(120):
         assert clock.send(workers[number % 3], urgent=number % 5 == 0)
     assert most_within(clock.arrived, timedelta(seconds=1)) <= 10
     assert clock.arrived[-1] - clock.arrived[0] < timedelta(seconds=20), "and the pace is used"
 
 
-def test_no_more_than_four_hundred_in_any_minute(database: Database) -> None:
+def test_no_more_than_four_hundred_in_any_minute(ledger: Database) -> None:
     clock = Clock()
-    pacer = clock.pacer(database, per_minute=40)
+    pacer = clock.pacer(ledger, per_minute=40)
     for _ in range(100):
         assert clock.send(pacer, urgent=True, patience=120)
     assert most_within(clock.arrived, timedelta(seconds=60)) <= 40
 
 
-def test_cancels_go_before_new_orders(database: Database) -> None:
+def test_cancels_go_before_new_orders(ledger: Database) -> None:
     clock = Clock()
-    pacer = clock.pacer(database)
+    pacer = clock.pacer(ledger)
     while clock.send(pacer, patience=0):
         pass
     assert len(clock.arrived) == 10 - KEPT_FOR_CANCELS
@@ -85,17 +87,17 @@ def test_cancels_go_before_new_orders(database: Database) -> None:
     assert not clock.send(pacer, patience=0)
 
 
-def test_whoever_has_no_patience_is_told_so(database: Database) -> None:
+def test_whoever_has_no_patience_is_told_so(ledger: Database) -> None:
     clock = Clock()
-    pacer = clock.pacer(database, per_second=1)
+    pacer = clock.pacer(ledger, per_second=1)
     assert clock.send(pacer, urgent=True)
     assert not clock.send(pacer, urgent=True, patience=0.5)
     assert clock.send(pacer, urgent=True, patience=2)
 
 
-def test_request_that_is_held_up_on_its_way_keeps_its_place(database: Database) -> None:
+def test_request_that_is_held_up_on_its_way_keeps_its_place(ledger: Database) -> None:
     clock = Clock()
-    pacer = clock.pacer(database, per_second=1)
+    pacer = clock.pacer(ledger, per_second=1)
     assert clock.send(pacer, urgent=True, takes=3)
     clock.sleep(2)
     assert not clock.send(pacer, urgent=True, patience=0), "the first may arrive in this very moment"
@@ -103,16 +105,32 @@ def test_request_that_is_held_up_on_its_way_keeps_its_place(database: Database) 
     assert clock.send(pacer, urgent=True, patience=0)
 
 
-def test_turn_of_a_killed_worker_ends_by_itself(database: Database) -> None:
+def test_turn_of_a_killed_worker_ends_by_itself(ledger: Database) -> None:
     clock = Clock()
-    killed, other = clock.pacer(database, per_second=1), clock.pacer(database, per_second=1)
+    killed, other = clock.pacer(ledger, per_second=1), clock.pacer(ledger, per_second=1)
     never_over = killed.turn(urgent=True)
     assert never_over.__enter__()
     assert not clock.send(other, urgent=True, patience=5)
     assert clock.send(other, urgent=True, patience=10)
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize("by", [timedelta(hours=1), timedelta(seconds=4)])
+def test_clock_that_is_set_back_holds_nobody_up(ledger: Database, by: timedelta) -> None:
+    """Whatever the ledger says was sent in the future counts as of now, and no second holds too many."""
+    clock = Clock()
+    pacer = clock.pacer(ledger)
+    for _ in range(10):
+        assert clock.send(pacer, urgent=True, takes=0.1)
+    clock.sleep(0.2)
+    clock.set_back = -by
+    before = clock.now
+    for _ in range(10):
+        assert clock.send(pacer, urgent=True, patience=2.5)
+    assert clock.now - before < timedelta(seconds=2.5)
+    assert most_within(clock.arrived, timedelta(seconds=1)) <= 10
+
+
+@settings(max_examples=25)
 @given(
     gaps=st.lists(st.tuples(st.floats(0, 1.5), st.floats(0, 1.0)), min_size=5, max_size=30),
     per_second=st.integers(1, 10),
@@ -121,8 +139,8 @@ def test_whenever_requests_come_no_second_holds_too_many(
     tmp_path_factory: pytest.TempPathFactory, gaps: list[tuple[float, float]], per_second: int
 ) -> None:
     clock = Clock()
-    with open_database(f"sqlite:///{tmp_path_factory.mktemp('pace')}/ledger.db") as database:
-        pacer = clock.pacer(database, per_second=per_second)
+    with open_empty_ledger(tmp_path_factory.mktemp("pace") / "ledger.db") as ledger:
+        pacer = clock.pacer(ledger, per_second=per_second)
         for number, (gap, takes) in enumerate(gaps):
             clock.sleep(gap)
             clock.send(pacer, urgent=number % 3 == 0, takes=takes)
@@ -131,12 +149,34 @@ def test_whenever_requests_come_no_second_holds_too_many(
     assert len(clock.arrived) == len(gaps)
 
 
-def test_turn_in_which_nothing_left_does_not_count(database: Database) -> None:
+def test_turn_in_which_nothing_left_does_not_count(ledger: Database) -> None:
     clock = Clock()
-    pacer = clock.pacer(database)
+    pacer = clock.pacer(ledger)
     for _ in range(30):
         with pacer.turn(patience=0) as turn:
             assert turn
             turn.give_back()
     assert clock.send(pacer, patience=0)
     assert clock.now == START
+
+
+def test_cancel_waits_for_no_ledger_and_its_process_keeps_the_pace(ledger: Database) -> None:
+    """Another program holds the write lock; an order may not leave meanwhile, a cancel must."""
+    clock = Clock()
+    pacer = clock.pacer(ledger, per_second=3)
+    with Database(ledger.url.render_as_string(hide_password=False)) as other, other.write():
+        for _ in range(3):
+            assert clock.send(pacer, urgent=True, patience=0)
+        assert not clock.send(pacer, urgent=True, patience=0), "the broker's limit holds all the same"
+        assert clock.send(pacer, urgent=True, patience=2)
+    assert most_within(clock.arrived, timedelta(seconds=1)) <= 3
+
+
+def test_cancel_leaves_though_the_ledger_is_gone(tmp_path: Path) -> None:
+    clock = Clock()
+    with open_empty_ledger(tmp_path / "ledger.db") as database:
+        pacer = clock.pacer(database)
+        (tmp_path / "ledger.db").unlink()
+        assert clock.send(pacer, urgent=True, patience=0)
+        with pytest.raises(LedgerUnusable):
+            clock.send(pacer, patience=0)

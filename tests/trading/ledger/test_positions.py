@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.ledger.positions import Position, booked
-from trading.order import Product, Side
+from durable_orders.trading.ledger.positions import Position, booked
+from durable_orders.trading.orders.order import Product, Side
 
 Trade = tuple[Side, int, Decimal]
 NOTHING = Position("paper", "NSE:INFY", Product.MIS)

@@ -6,20 +6,8 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from tests.trading.ledger.examples import (
-    START,
-    Recording,
-    enter,
-    history,
-    limit_order,
-    new_order,
-    record_all,
-)
-from trading.brokers.book import BookState
-from trading.events import EventType
-from trading.ledger.database import Database
-from trading.ledger.reading import (
-    CHUNK,
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import (
     DAY,
     events_after,
     events_of,
@@ -30,7 +18,19 @@ from trading.ledger.reading import (
     open_views,
     views_for,
 )
-from trading.order import Order, OrderType, Status
+from durable_orders.trading.ledger.rows import CHUNK
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Order, OrderType, Status
+from tests.trading.ledger.examples import (
+    START,
+    Recording,
+    enter,
+    history,
+    limit_order,
+    new_order,
+    record_all,
+)
 
 MINUTE = timedelta(minutes=1)
 

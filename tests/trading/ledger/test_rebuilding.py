@@ -9,24 +9,27 @@ from typing import Any, Protocol
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from durable_orders.trading.ledger.alerts import alert
+from durable_orders.trading.ledger.comparing import Comparison, compared
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.entering import enter
+from durable_orders.trading.ledger.rebuilding import DERIVED, KEPT, Rebuilding, Sources
+from durable_orders.trading.ledger.recording import receive, record
+from durable_orders.trading.ledger.reservations import reserve
+from durable_orders.trading.ledger.tables import events, fills, metadata, orders, strategy_positions
+from durable_orders.trading.ledger.told import Received, Recorded
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import Entry, EventType
+from durable_orders.trading.orders.order import Order, OrderType, Product, Side, TradeId
+from durable_orders.trading.orders.position_entry import EntryKind, PositionEntry
+from tests.ledgers import open_empty_ledger
+from tests.properties import FIXTURES_STAY
 from tests.trading.ledger.examples import SECOND, START, Recording, Trade, history, new_order, rows
-from trading.brokers.book import BookState
-from trading.events import Entry, EventType
-from trading.ledger.alerts import alert
-from trading.ledger.comparing import Comparison, compared
-from trading.ledger.database import Database
-from trading.ledger.migrate import open_database
-from trading.ledger.rebuilding import DERIVED, KEPT, Rebuilding, Sources
-from trading.ledger.recording import receive, record
-from trading.ledger.reservations import reserve
-from trading.ledger.tables import events, fills, metadata, orders, strategy_positions
-from trading.ledger.told import Received, Recorded
-from trading.order import Order, OrderType, Side, TradeId
 
-PROVE = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROVE = settings(FIXTURES_STAY, max_examples=25)
 _numbers = count()
 BOUGHT, SOLD = (30, Decimal("1500.05")), (30, Decimal("1501.15"))
 
@@ -84,12 +87,21 @@ class Desk:
         said = Entry(sequence=number, type=EventType.ALERT, at=at, message="after its end", status=after.status)
         record(self.ledger, after, [said])
 
-    def adopted(self, name: str, *trades: Trade) -> None:
+    def adopted(self, name: str, *trades: Trade, tag: str = "") -> None:
         """An order that was found at the broker."""
-        own = {"client_order_id": name, "order_id": f"order:paper:{name}", "tag": name, "strategy": "external"}
+        own = {"client_order_id": name, "order_id": f"order:paper:{name}", "tag": tag or name, "strategy": "external"}
         order = new_order("x", self._now).model_copy(update=own)
         for recording in as_traded(order, trades, BookState.COMPLETE):
             record(self.ledger, recording.order, recording.entries)
+
+    def forgotten(self, name: str, *trades: Trade) -> Order:
+        """One that its history tells of, and the ledger does not."""
+        order = new_order(name, self._now)
+        self._note(Received(order=order, run_id="run", fingerprint="print", approved=True, at=order.created_at))
+        for each in as_traded(order, trades, BookState.COMPLETE):
+            at = each.order.updated_at
+            self._note(Recorded(order=each.order, entries=each.entries, unsettled=False, at=at))
+        return order
 
     def _note(self, told: Received | Recorded) -> None:
         self.told.setdefault(told.order.order_id, []).append(told)
@@ -110,7 +122,7 @@ def rebuild(desk: Desk, tmp_path: Path) -> Iterator[Rebuild]:
     made: list[Database] = []
 
     def rebuilt(*, with_old: bool = True) -> tuple[Sources, Comparison, Database]:
-        new = open_database(f"sqlite:///{tmp_path / f'rebuilt-{next(_numbers)}.db'}")
+        new = open_empty_ledger(tmp_path / f"rebuilt-{next(_numbers)}.db")
         made.append(new)
         with desk.ledger.read() as old:
             rebuilding = Rebuilding(old if with_old else None)
@@ -127,6 +139,19 @@ def rebuild(desk: Desk, tmp_path: Path) -> Iterator[Rebuild]:
 
 def feed(database: Database) -> list[tuple[str, int]]:
     return [(row["order_id"], row["sequence"]) for row in rows(database, "events")]
+
+
+def test_an_order_that_the_ledger_had_forgotten_and_adopted_is_what_its_history_tells(
+    desk: Desk, rebuild: Rebuild
+) -> None:
+    order = desk.forgotten("after-the-backup", BOUGHT)
+    desk.adopted("external-1", BOUGHT, tag=order.tag)
+    _, _, new = rebuild()
+    assert [row["order_id"] for row in rows(new, "orders")] == [order.order_id]
+    assert [row["quantity"] for row in rows(new, "positions")] == [30]
+    assert [(row["strategy"], row["quantity"]) for row in rows(new, "strategy_positions")] == [(order.strategy, 30)]
+    told = {row["order_id"] for row in rows(new, "events")}
+    assert told == {order.order_id, "order:paper:external-1"}, "when it was found is still told"
 
 
 def test_every_table_is_either_told_or_kept() -> None:
@@ -160,7 +185,7 @@ def test_it_equals_the_ledger_that_was_written_as_it_happened(
     turns = data.draw(st.permutations([number for number, mine in enumerate(steps) for _ in mine]))
     for turn in turns:
         steps[turn].pop(0)()
-    with open_database(f"sqlite:///{tmp_path / f'{next(_numbers)}.db'}") as new, ledger.read() as old:
+    with open_empty_ledger(tmp_path / f"{next(_numbers)}.db") as new, ledger.read() as old:
         rebuilding = Rebuilding(old)
         for order_id, told_of_one in sorted(desk.told.items(), reverse=True):
             rebuilding.take(order_id, told_of_one)
@@ -190,6 +215,26 @@ def test_a_lost_ledger_is_made_of_the_histories_alone(desk: Desk, rebuild: Rebui
     standing = {row["order_id"]: row for row in rows(new, "reservations") if row["released_at"] is None}
     assert standing.keys() == {resting.order_id}
     assert standing[resting.order_id]["value"] == Decimal(149_000)
+
+
+def test_what_moved_positions_without_an_order_is_kept_in_its_place(desk: Desk, rebuild: Rebuild) -> None:
+    """Between which fills it came decides what each of them earned."""
+
+    def settle(quantity: int, kind: EntryKind, **content: Any) -> None:
+        said = {"symbol": "NSE:INFY", "product": Product.MIS, "quantity": quantity, "kind": kind, "evidence": "by mail"}
+        with desk.ledger.write() as connection:
+            enter(connection, "paper", PositionEntry(**said | content), START + SECOND)
+
+    desk.trade("a", BOUGHT)
+    settle(60, EntryKind.CORPORATE_ACTION)
+    desk.trade("b", (30, Decimal(510)), side=Side.SELL)
+    settle(-20, EntryKind.CONVERSION, to_product=Product.CNC)
+    settle(-15, EntryKind.OTHER, price=Decimal(490))
+    desk.trade("c", BOUGHT)
+    _, comparison, new = rebuild()
+    assert comparison.differences == ()
+    assert rows(new, "position_entries") == rows(desk.ledger, "position_entries")
+    assert len(rows(new, "position_entries")) == 4
 
 
 def test_what_only_the_old_ledger_knows_is_kept(desk: Desk, rebuild: Rebuild) -> None:

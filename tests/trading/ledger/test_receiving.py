@@ -3,14 +3,14 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import events_of, find_order, fingerprint_of
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import Entry, EventType
+from durable_orders.trading.orders.lifecycle import CancelRequested, Refused, step
+from durable_orders.trading.orders.order import Status
 from tests.trading.ledger.examples import START, enter, everything, history, limit_order, new_order, record_all
-from trading.brokers.book import BookState
-from trading.events import Entry, EventType
-from trading.ledger.database import Database
-from trading.ledger.reading import events_of, find_order, fingerprint_of
-from trading.ledger.recording import record
-from trading.lifecycle import CancelRequested, Refused, step
-from trading.order import Status
 
 
 def test_a_received_order_is_pending_with_event_0(ledger: Database) -> None:

@@ -6,9 +6,18 @@ from itertools import count
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import events_of, find_order, positions_of, unsettled_orders, views_for
+from durable_orders.trading.ledger.recording import record, record_within
+from durable_orders.trading.ledger.reservations import is_reserved, reserve
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import Entry, EventType
+from durable_orders.trading.orders.lifecycle import CancelRequested, Refused, step
+from durable_orders.trading.orders.order import Order, Side
+from tests.properties import FIXTURES_STAY
 from tests.trading.ledger.examples import (
     START,
     Recording,
@@ -20,16 +29,8 @@ from tests.trading.ledger.examples import (
     record_all,
     rows,
 )
-from trading.brokers.book import BookState
-from trading.events import Entry, EventType
-from trading.ledger.database import Database
-from trading.ledger.reading import events_of, find_order, positions_of, unsettled_orders, views_for
-from trading.ledger.recording import record, record_within
-from trading.ledger.reservations import is_reserved, reserve
-from trading.lifecycle import CancelRequested, Refused, step
-from trading.order import Order, Side
 
-PROVE = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROVE = settings(FIXTURES_STAY, max_examples=25)
 """Each example uses an account of its own, so that the database can be shared."""
 _numbers = count()
 

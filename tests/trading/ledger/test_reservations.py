@@ -6,14 +6,14 @@ from decimal import Decimal
 import pytest
 from sqlalchemy.exc import StatementError
 
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.last_ticks import save_ticks
+from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.ledger.reservations import Reservation, change, is_reserved, release, reserve, standing
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Order
 from tests.trading.ledger.examples import START, enter, history, limit_order, new_order, record_all, rows
-from trading.brokers.book import BookState
-from trading.ledger.database import Database
-from trading.ledger.last_ticks import save_ticks
-from trading.ledger.recording import record
-from trading.ledger.reservations import Reservation, change, is_reserved, release, reserve, standing
-from trading.market.ticks import Tick
-from trading.order import Order
 
 PRICE = Decimal("1500.05")
 

@@ -4,17 +4,17 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from activities.concerns import Concerns
+from durable_orders.activities.concerns import Concerns
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import events_after
+from durable_orders.trading.ledger.reservations import reserve
+from durable_orders.trading.ledger.sweeping import Leak, sweep
+from durable_orders.trading.ledger.tables import orders, reservations
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Account, Order
 from tests.trading.ledger.examples import START, enter, everything, history, limit_order, new_order, record_all
 from tests.workflows.scripted_broker import ScriptedBroker
-from trading.brokers.book import BookState
-from trading.events import EventType
-from trading.ledger.database import Database
-from trading.ledger.reading import events_after
-from trading.ledger.reservations import reserve
-from trading.ledger.sweeping import Leak, sweep
-from trading.ledger.tables import orders, reservations
-from trading.order import Account, Order
 
 
 def approved(ledger: Database, name: str) -> Order:

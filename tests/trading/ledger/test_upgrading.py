@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from durable_orders.trading.ledger.accounts import AccountState, Permission, permission_of
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.migrate import SCRIPTS, open_database
+from durable_orders.trading.ledger.reading import positions_of
+from durable_orders.trading.ledger.rows import order_row
+from durable_orders.trading.ledger.tables import CHARGED, events, fills, orders, positions
 from tests.trading.ledger.examples import START, limit_order, rows
-from trading.ledger.accounts import AccountState, Permission, permission_of
-from trading.ledger.database import Database
-from trading.ledger.migrate import SCRIPTS, open_database
-from trading.ledger.reading import positions_of
-from trading.ledger.rows import order_row
-from trading.ledger.tables import CHARGED, events, fills, orders, positions
 
 
 def at_revision(database: Database, revision: str) -> Database:
@@ -27,7 +27,7 @@ def at_revision(database: Database, revision: str) -> Database:
     return database
 
 
-NEW = ("tags", "dry_run", "slices")
+NEW = ("tags", "dry_run", "slices", "held_by")
 """Columns of `orders` that have come since."""
 
 

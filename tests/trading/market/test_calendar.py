@@ -1,4 +1,4 @@
-"""Known days of NSE, and what holds for every moment."""
+"""What holds for every moment, whatever the layers of the calendar say."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.market.calendar import IST, calendar_of
-from trading.settings import Calendar
+from durable_orders.trading.config.sessions import MarketSegment
+from durable_orders.trading.market.calendar import ALWAYS_OPEN, IST, SessionCalendar, segment_calendar
 
-NSE = calendar_of(Calendar.XNSE)
-OPEN = calendar_of(Calendar.ALWAYS_OPEN)
+NSE = segment_calendar(MarketSegment.EQUITY)
 
 moments = st.builds(datetime.fromtimestamp, st.integers(1_577_836_800, 1_893_456_000), st.sampled_from([IST, UTC]))
 """In the years 2020 to 2029."""
+calendars = st.sampled_from([*map(segment_calendar, MarketSegment), ALWAYS_OPEN])
 
 
 @pytest.mark.parametrize(
@@ -59,24 +59,35 @@ def test_the_next_session_comes_after_the_date_even_if_that_is_one() -> None:
     assert NSE.next_session(date(2025, 4, 30)).date == date(2025, 5, 2)
 
 
-@given(moments)
-def test_no_session_is_passed_over(moment: datetime) -> None:
-    session = NSE.session_at_or_after(moment)
+@given(calendars, moments)
+def test_no_session_is_passed_over(calendar: SessionCalendar, moment: datetime) -> None:
+    session = calendar.session_at_or_after(moment)
 
     assert moment < session.closes
-    assert NSE.is_open(moment) == (session.opens <= moment)
-    before = session.opens - timedelta(seconds=1)
-    assert NSE.session_at_or_after(before) == session
+    assert calendar.is_open(moment) == (session.opens <= moment)
     day = moment.astimezone(IST).date()
     while day < session.date:
+        today = calendar.session_on(day)
+        assert today is None or moment >= today.closes
         day += timedelta(days=1)
-        assert NSE.is_open(datetime(day.year, day.month, day.day, 12, tzinfo=IST)) == (day == session.date)
+
+
+@given(calendars, moments)
+def test_an_order_of_a_session_is_none_of_after_the_market(calendar: SessionCalendar, moment: datetime) -> None:
+    """There may be a while in which neither is taken. In the pre-open of futures both are."""
+    if calendar.is_open(moment):
+        assert calendar.is_regular(moment)
+    if calendar.is_regular(moment) and calendar.takes_amo(moment):
+        session = calendar.session_at_or_after(moment)
+        assert moment < session.opens
+    assert calendar.deadline(moment) > moment
 
 
 @given(moments)
 def test_always_open_is_open_at_every_moment_and_its_sessions_follow_without_a_gap(moment: datetime) -> None:
-    session = OPEN.session_at_or_after(moment)
+    session = ALWAYS_OPEN.session_at_or_after(moment)
 
-    assert OPEN.is_open(moment)
+    assert ALWAYS_OPEN.is_open(moment)
     assert session.contains(moment)
-    assert OPEN.next_session(session.date).opens == session.closes == OPEN.session_at_or_after(session.closes).opens
+    following = ALWAYS_OPEN.next_session(session.date)
+    assert following.opens == session.closes == ALWAYS_OPEN.session_at_or_after(session.closes).opens

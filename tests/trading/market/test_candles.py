@@ -6,8 +6,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.market.calendar import IST
-from trading.market.candles import CANDLE_STEP, Candle, candle_path, candle_ticks
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.market.candles import CANDLE_STEP, Candle, candle_path, candle_ticks
 
 AT = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
 FIVE_MINUTES = timedelta(minutes=5)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.errors import InvalidTicks
-from trading.market.calendar import IST, SessionCalendar, calendar_of
-from trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
-from trading.market.ticks import Tick
-from trading.settings import Calendar
+from durable_orders.trading.config.sessions import MarketSegment
+from durable_orders.trading.errors import InvalidTicks
+from durable_orders.trading.market.calendar import ALWAYS_OPEN, IST, SessionCalendar, segment_calendar
+from durable_orders.trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
+from durable_orders.trading.market.ticks import Tick
 
-NSE = calendar_of(Calendar.XNSE)
-OPEN = calendar_of(Calendar.ALWAYS_OPEN)
+NSE = segment_calendar(MarketSegment.EQUITY)
+OPEN = ALWAYS_OPEN
 TICK = Decimal("0.05")
 PRICES = {"NSE:INFY": Decimal("1500.10"), "NSE:TCS": Decimal(3500), "NSE:IDEA": Decimal("0.60")}
 
@@ -83,8 +83,15 @@ def test_ticks_outside_the_sessions_are_left_out() -> None:
 
 
 def test_a_recording_without_a_session_is_refused() -> None:
-    with pytest.raises(InvalidTicks, match=r"no tick lies in a session of market\.calendar"):
+    with pytest.raises(InvalidTicks, match=r"no tick lies in a session of its symbol; .* 03 May 2025 11:00 IST$"):
         ReplayFeed(ticks_at("2025-05-03 11:00:00"), 60, NSE)
+
+
+def test_times_that_would_fit_as_utc_are_asked_for_their_zone() -> None:
+    with pytest.raises(
+        InvalidTicks, match=r"29 Apr 2025 03:45 IST, and would be in one if that were UTC: give its zone"
+    ):
+        ReplayFeed(ticks_at("2025-04-29 03:45:00", "2025-04-29 03:50:00"), 60, NSE)
 
 
 @given(recordings(), calendars, st.integers(2, 4))
@@ -136,9 +143,7 @@ def test_a_restart_before_the_recording_begins_with_it() -> None:
     assert first.tick == recorded[0]
 
 
-def synthetic(
-    seed: int = 7, start: str = "2025-04-29 09:15:00", calendar: SessionCalendar | None = None
-) -> SyntheticFeed:
+def synthetic(seed: int = 7, start: str = "2025-04-29 09:15:00", calendar: SessionCalendar = OPEN) -> SyntheticFeed:
     return SyntheticFeed(PRICES, TICK, seed, 0.5, at(start), calendar)
 
 

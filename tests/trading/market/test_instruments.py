@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trading.errors import InvalidInstruments
-from trading.market.instruments import Instrument, Instruments
+from durable_orders.trading.errors import InvalidInstruments
+from durable_orders.trading.market.instruments import Instrument, Instruments
 
 HEADER = (
     "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,"
@@ -135,3 +135,52 @@ def test_a_bad_master_is_refused_with_the_place_and_the_rule(master: Path, conte
 def test_a_missing_master_is_refused_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidInstruments, match=r"^absent.csv: cannot be read: No such file or directory$"):
         Instruments.read(tmp_path / "absent.csv")
+
+
+BAD_ROWS = {
+    "NSE:ZERO": "1,1,ZERO,Z,0,,0,0,1,EQ,NSE,NSE",
+    "NSE:NOLOT": "2,1,NOLOT,N,0,,0,0.05,,EQ,NSE,NSE",
+    "NSE:NOTYPE": "3,1,NOTYPE,N,0,,0,0.05,1,,NSE,NSE",
+    "NYSE:IBM": "4,1,IBM,I,0,,0,0.05,1,EQ,NYSE,NYSE",
+    "line 7": "5,1,COMMA,A, B and C,0,,0,0.05,1,EQ,NSE,NSE",
+    "NFO:WHEN": "6,1,WHEN,W,0,soon,0,0.05,1,FUT,NFO-FUT,NFO",
+}
+
+
+def test_a_row_that_cannot_be_read_costs_its_symbol_only(master: Path) -> None:
+    twice = ["7,1,TWICE,T,0,,0,0.05,1,EQ,NSE,NSE", "8,1,TWICE,T,0,,0,0.10,1,EQ,NSE,NSE"]
+    shared = ["9,1,LEFT,L,0,,0,0.05,1,EQ,NSE,NSE", "9,1,RIGHT,R,0,,0,0.05,1,EQ,NSE,NSE"]
+    lines = [INFY.strip(), *BAD_ROWS.values(), *twice, *shared, OPTION.strip()]
+    master.write_text(HEADER + "\n".join(lines) + "\n")
+
+    found = Instruments.read(master)
+
+    assert [each.symbol for each in found] == ["NSE:INFY", "NFO:NIFTY25MAY24400CE"]
+    assert set(found.left_out) == {*BAD_ROWS, "NSE:TWICE", "NSE:LEFT", "NSE:RIGHT"}
+    assert found.left_out["NSE:ZERO"] == "instruments.csv: line 3: tick_size: must be above 0, was '0'"
+    assert found.by_token(9) is None, "a price of it could be anybody's"
+
+
+def test_a_midnight_is_a_date(master: Path) -> None:
+    master.write_text(HEADER + OPTION.replace("2025-05-29", "2025-05-29 00:00:00"))
+
+    assert [each.expiry for each in Instruments.read(master)] == [date(2025, 5, 29)]
+
+
+def test_a_master_of_another_exchange_is_refused(master: Path) -> None:
+    master.write_text(HEADER + INFY.replace("NSE", "NYSE"))
+
+    with pytest.raises(InvalidInstruments, match=r"^instruments.csv: line 2: exchange: must be one of NSE, .*'NYSE'$"):
+        Instruments.read(master)
+
+
+def test_who_holds_the_instruments_has_the_new_ones_when_they_are_renewed(master: Path) -> None:
+    master.write_text(HEADER + INFY)
+    held = Instruments.read(master)
+    master.write_text(HEADER + INFY.replace("0.1,1", "0.5,1") + OPTION)
+
+    held.renew(Instruments.read(master))
+
+    assert held.tick_size("NSE:INFY") == Decimal("0.5")
+    assert held.get("NFO:NIFTY25MAY24400CE") is not None
+    assert held.version == 1

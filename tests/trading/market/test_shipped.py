@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
-from trading.market.instruments import Instruments
-from trading.market.shipped import SHIPPED_SYMBOL, shipped_day, shipped_instruments
-from trading.market.tick_files import read_ticks
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day, shipped_instruments
+from durable_orders.trading.market.tick_files import read_ticks
 
 SEGMENT_NUMBERS = {"NSE": 1, "NFO-FUT": 2, "NFO-OPT": 2, "CDS-FUT": 3, "BSE": 4, "MCX-FUT": 7, "INDICES": 9}
 

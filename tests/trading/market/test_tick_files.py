@@ -10,11 +10,11 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from trading.errors import InvalidTicks
-from trading.market.calendar import IST
-from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
-from trading.market.tick_files import read_ticks
-from trading.market.ticks import Depth, Level, Tick
+from durable_orders.trading.errors import InvalidTicks
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
+from durable_orders.trading.market.tick_files import read_ticks
+from durable_orders.trading.market.ticks import Depth, Level, Tick
 
 TICK = Decimal("0.05")
 CANDLES = "datetime,open,high,low,close,volume\n"

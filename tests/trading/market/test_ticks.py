@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from trading.errors import InvalidTicks
-from trading.market.calendar import IST
-from trading.market.ticks import Depth, Level, Tick
+from durable_orders.trading.errors import InvalidTicks
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.market.ticks import Depth, Level, Tick
 
 AT = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
 

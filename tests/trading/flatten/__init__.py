@@ -1,0 +1,1 @@
+"""The way to flat, without a server."""

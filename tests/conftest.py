@@ -12,16 +12,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import hypothesis
 import pytest
 import yaml
 
-from trading.order import Account
-from workers import server
-from workers.home import SETTINGS_FILE, Home, ServerAddress
+from durable_orders.trading.orders.order import Account
+from durable_orders.workers import ports, server
+from durable_orders.workers.home import SETTINGS_FILE, Home, ServerAddress
+from tests.ledgers import empty_ledger
+from tests.properties import PATIENT
 
 R = TypeVar("R")
 
-PATIENCE = 60.0
+hypothesis.settings.register_profile("patient", PATIENT)
+hypothesis.settings.load_profile("patient")
+for size in ("COLUMNS", "LINES"):  # of the developer's terminal: the command line reads it where it is imported
+    os.environ.pop(size, None)
+
+PATIENCE = 180.0
 """Seconds until a test that waits for something gives up. Only a failing test ever waits so long."""
 
 
@@ -37,6 +45,7 @@ def new_account() -> Account:
 def write_home(path: Path, settings: dict[str, Any] | None = None) -> Home:
     """A home with a settings file. Its account is a new one unless the settings name it; no server belongs to it."""
     home = Home(path).make()
+    empty_ledger(home.ledger_db)
     content = {"account": new_account()} | (settings or {})
     (path / SETTINGS_FILE).write_text(yaml.safe_dump(content), encoding="utf-8")
     return home
@@ -44,7 +53,7 @@ def write_home(path: Path, settings: dict[str, Any] | None = None) -> Home:
 
 def any_port() -> int:
     """A port of the loopback that nobody has."""
-    return server.free_port(None, 0)
+    return ports.choose(ports.ANY, 0)
 
 
 async def until(condition: Callable[[], R], what: str = "") -> R:
@@ -79,7 +88,7 @@ def _own_environment() -> Iterator[None]:
 async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerAddress]:
     """The embedded server, as `up` starts it, for the length of the test run. It is shared: never stop it."""
     home = Home(tmp_path_factory.mktemp("temporal")).make()
-    async with server.running(home, any_port(), any_port()) as address:
+    async with server.running(home, ports.ANY, ports.ANY) as address:
         yield address
 
 

@@ -17,26 +17,32 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
-from tests.conftest import any_port, eventually
+from durable_orders import halting
+from durable_orders.trading.errors import DuplicateOrder
+from durable_orders.trading.orders.order import Mode, OrderType, Side
+from durable_orders.workers import server
+from durable_orders.workers.home import Home
+from durable_orders.workers.ports import ANY
+from durable_orders.workers.supervision import ensure_watch
+from durable_orders.workers.worker import workflow_runner
+from durable_orders.workflows.names import flatten_id, orders_queue, watch_id
+from durable_orders.workflows.watch import AccountWatchWorkflow
+from tests.account.test_closing import bought
+from tests.account.test_exits import show
+from tests.conftest import eventually
 from tests.workflows.conftest import time_skipping
 from tests.workflows.desk import at_work, open_desk
 from tests.workflows.paths import PATHS, Play, failed_as_a_duplicate
-from tests.workflows.scripted_broker import PRICE, fills_at, slices_and_loses_the_answer
-from trading.errors import DuplicateOrder
-from trading.order import Mode, OrderType, Side
-from workers import server
-from workers.home import Home
-from workers.worker import ensure_watch, workflow_runner
-from workflows.names import orders_queue, unwind_id, watch_id
-from workflows.watch import AccountWatchWorkflow
+from tests.workflows.scripted_broker import PRICE, fills_at, slices_and_loses_the_answer, takes
 
 HISTORIES = Path(__file__).parent / "histories"
 QUICK = {"settle_window": 0.4, "retry_delay": 0.05, "max_retries": 3, "safety_interval": 1}
 
 WATCH, BEFORE, AFTER = "watch", "continued_as_new", "after_it_continued_as_new"
 TRIPPED, UNWOUND, SLICED = "watch_told_of_a_trip", "unwound", "lost_answer_and_two_slices_of_three"
+REPRICED = "unwound_by_another_limit"
 FUTURE = "NFO:NIFTY25MAYFUT"
-NAMES = {path.__name__ for path in PATHS} | {WATCH, BEFORE, AFTER, TRIPPED, UNWOUND, SLICED}
+NAMES = {path.__name__ for path in PATHS} | {WATCH, BEFORE, AFTER, TRIPPED, UNWOUND, SLICED, REPRICED}
 EARLY = {"limit.historyCount.suggestContinueAsNew": "40"}
 
 
@@ -122,10 +128,31 @@ async def record_trip(client: Client, scratch: Path) -> None:
             return not any(position.quantity for position in await desk.orders.positions())
 
         await eventually(is_flat)
-        await client.get_workflow_handle(unwind_id(desk.account)).result()
+        await client.get_workflow_handle(flatten_id(desk.account)).result()
         await save(client, watch.id, TRIPPED)
-        await save(client, unwind_id(desk.account), UNWOUND)
+        await save(client, flatten_id(desk.account), UNWOUND)
         await watch.terminate()
+
+
+async def record_exit(client: Client, scratch: Path) -> None:
+    """A closing order that rests gets two other limits, and fills."""
+    exits: dict[str, Any] = {"sections": {"exits": {"interval": 1.0}}}
+    settings = QUICK | {"stale_tick_seconds": 3600.0, "positions_window": 0.3}
+    async with open_desk(client, scratch, settings, **exits) as desk, at_work(desk):
+        show(desk)
+        await bought(desk)
+        desk.broker.on_place.append(takes)
+        asked = halting.flatten_request(desk.account, "enough", "by a recorder")
+        out = asyncio.create_task(halting.flatten(client, asked))
+
+        async def is_repriced() -> bool:
+            return len(desk.broker.changes) >= 2
+
+        await eventually(is_repriced)
+        desk.broker.trade(list(desk.broker.rows)[-1], 10)
+        await desk.look()
+        await out
+        await save(client, flatten_id(desk.account), REPRICED)
 
 
 async def save(client: Client, workflow_id: str, name: str, run_id: str | None = None) -> None:
@@ -152,7 +179,7 @@ async def main(names: set[str]) -> None:
     HISTORIES.mkdir(exist_ok=True)
     with TemporaryDirectory() as directory:
         scratch = Path(directory)
-        async with server.running(Home(scratch).make(), any_port(), any_port()) as address:
+        async with server.running(Home(scratch).make(), ANY, ANY) as address:
             client = await connected(address.target)
             for path in PATHS:
                 if path.__name__ in names:
@@ -161,6 +188,8 @@ async def main(names: set[str]) -> None:
                 await record_watch(client)
             if SLICED in names:
                 await record_slices(client, scratch)
+            if REPRICED in names:
+                await record_exit(client, scratch)
             if names & {TRIPPED, UNWOUND}:
                 await record_trip(client, scratch)
         if names & {BEFORE, AFTER}:

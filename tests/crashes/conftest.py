@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from durable_orders.orders import Orders
+from durable_orders.trading.ledger.last_ticks import LastTick, last_tick
+from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.orders.order import OrderIntent, OrderType, Side
 from tests.conftest import eventually
 from tests.crashes.processes import Process
-from trading.ledger.last_ticks import LastTick, last_tick
-from trading.market.calendar import IST
-from trading.order import OrderIntent, OrderType, Side
 
 INFY = "NSE:INFY"
 LAST = Decimal("1500.0")

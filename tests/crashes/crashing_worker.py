@@ -16,10 +16,10 @@ from temporalio.client import Client, OutboundInterceptor, SignalWorkflowInput
 from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from workers import worker
-from workers.connection import connect
-from workers.home import Home
-from workers.parts import build
+from durable_orders.workers import worker
+from durable_orders.workers.connection import connect
+from durable_orders.workers.home import Home
+from durable_orders.workers.parts import build
 
 FLAG = "crashed"
 

@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 
-from durable_orders.orders import OrderHandle, Orders
+from durable_orders.order_handle import OrderHandle
+from durable_orders.orders import Orders
+from durable_orders.trading.orders.order import Amendment, Order, Status
+from durable_orders.workers.home import Home
 from tests.crashes.agreement import assert_agreement
 from tests.crashes.conftest import LAST, buy
-from trading.order import Amendment, Order, Status
-from workers.home import Home
 
 FAR, MARKETABLE = Decimal("1400.0"), Decimal("1510.0")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
+from durable_orders.workers.home import Home, ServerAddress
+from durable_orders.workers.server import is_our_server
 from tests.conftest import until
 from tests.crashes.crashing_worker import Point
-from workers.home import Home, ServerAddress
-from workers.server import is_our_server
 
 PROGRAM = str(Path(sys.executable).parent / "durable-orders")
 HERE = Path(__file__).parents[2]

@@ -6,12 +6,13 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from durable_orders.orders import Orders
-from tests.conftest import MakeHome, any_port, write_home
+from durable_orders.trading.orders.order import Status
+from durable_orders.workers import server
+from durable_orders.workers.ports import ANY
+from tests.conftest import MakeHome, write_home
 from tests.crashes.conftest import buy, market, market_shows
 from tests.crashes.orders import MARKETABLE, assert_agree, cancelled, filled_by_an_amendment, resting
 from tests.crashes.processes import kill, kill_server, worker
-from trading.order import Status
-from workers import server
 
 
 async def test_worker_killed_while_it_follows(make_home: MakeHome, steady_ticks: Path) -> None:
@@ -36,7 +37,7 @@ async def reaped(pid: int) -> None:
 
 async def test_server_killed_while_orders_are_open(tmp_path: Path, steady_ticks: Path) -> None:
     home = write_home(tmp_path / "home", market(steady_ticks))
-    address = await server.start(home, any_port(), any_port())
+    address = await server.start(home, ANY, ANY)
     async with AsyncExitStack() as stack:
         stack.callback(kill_server, home)
         orders = await stack.enter_async_context(await Orders.connect(home.path))

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from temporalio.api.enums.v1 import EventType
 
-from durable_orders.orders import OrderHandle, Orders
+from durable_orders.order_handle import OrderHandle
+from durable_orders.orders import Orders
+from durable_orders.trading.orders.order import Status
 from tests.conftest import MakeHome, until
 from tests.crashes.conftest import buy, market, market_shows
 from tests.crashes.crashing_worker import FLAG, Point
 from tests.crashes.orders import MARKETABLE, assert_agree
 from tests.crashes.processes import crashing_worker
-from trading.order import Status
 
 
 async def given_up(orders: Orders, order: OrderHandle) -> None:

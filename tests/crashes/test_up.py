@@ -4,20 +4,17 @@ from asyncio.subprocess import PIPE, create_subprocess_exec
 from pathlib import Path
 
 from durable_orders.orders import Orders
-from tests.conftest import any_port, until, write_home
+from durable_orders.trading.orders.order import Status
+from tests.conftest import until, write_home
 from tests.crashes.conftest import buy, market, market_shows
 from tests.crashes.orders import MARKETABLE, assert_agree, cancelled, filled_by_an_amendment, resting
 from tests.crashes.processes import PROGRAM, ended, is_alive, is_up, kill, kill_server, up
-from trading.order import Status
-
-
-def own_ports() -> list[str]:
-    return ["--port", str(any_port()), "--ui-port", str(any_port())]
+from tests.durable_orders.program import OWN_PORTS
 
 
 async def test_killed_with_open_orders_and_started_again(tmp_path: Path, steady_ticks: Path) -> None:
     home = write_home(tmp_path / "home", market(steady_ticks))
-    with up(home, *own_ports()) as first:
+    with up(home, *OWN_PORTS) as first:
         address = await is_up(home)
         async with await Orders.connect(home.path) as orders:
             await market_shows(orders, first)
@@ -40,7 +37,7 @@ async def test_killed_with_open_orders_and_started_again(tmp_path: Path, steady_
 
 async def test_two_homes_side_by_side_and_one_home_twice(tmp_path: Path, steady_ticks: Path) -> None:
     homes = [write_home(tmp_path / name, {"account": "same"} | market(steady_ticks)) for name in ("one", "two")]
-    with up(homes[0], *own_ports()) as one, up(homes[1], *own_ports()) as two:
+    with up(homes[0], *OWN_PORTS) as one, up(homes[1], *OWN_PORTS) as two:
         for home, process in zip(homes, (one, two), strict=True):
             await is_up(home)
             async with await Orders.connect(home.path) as orders:

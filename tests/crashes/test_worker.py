@@ -14,16 +14,17 @@ from typing import Any
 
 import pytest
 
-from durable_orders.orders import OrderHandle, Orders
+from durable_orders.order_handle import OrderHandle
+from durable_orders.orders import Orders
+from durable_orders.trading.ledger.accounts import set_halt
+from durable_orders.trading.ledger.migrate import open_database
+from durable_orders.trading.orders.order import Order, Status
+from durable_orders.workers.home import Home, ServerAddress
 from tests.conftest import write_home
 from tests.crashes.agreement import assert_agreement
 from tests.crashes.conftest import IN_HALVES, LAST, NEXT_TICK, buy, market, market_shows
 from tests.crashes.crashing_worker import Point
 from tests.crashes.processes import crashing_worker, killed_itself, worker
-from trading.ledger.accounts import set_halt
-from trading.ledger.migrate import open_database
-from trading.order import Order, Status
-from workers.home import Home, ServerAddress
 
 AT_ONCE = 4
 MARKETABLE, FAR = Decimal("1510.0"), Decimal("1400.0")

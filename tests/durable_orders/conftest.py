@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.conftest import any_port
-from tests.durable_orders.program import Program
+from tests.durable_orders.program import OWN_PORTS, Program
 
 SYMBOL = "NFO:NIFTY25MAYFUT"
 LOT = "75"
@@ -27,8 +26,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     home = tmp_path_factory.mktemp("desk")
     (home / "durable-orders.yaml").write_text(yaml.safe_dump({"guardian": {"max_order_quantity": MOST}}))
     program = Program(home)
-    ports = ("--port", str(any_port()), "--ui-port", str(any_port()))
-    with program.started("up", *ports, "--speed", SPEED) as running:
+    with program.started("up", *OWN_PORTS, "--speed", SPEED) as running:
         running.line("Ctrl-C")
         assert program.here("place", "BUY", SYMBOL, LOT, "--wait", "--strategy", "opening").code == 0
         yield program

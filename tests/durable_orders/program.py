@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
@@ -15,9 +16,13 @@ from typing import Any
 from unittest.mock import patch
 
 from durable_orders.cli import run
+from durable_orders.trading.ledger.migrate import open_database
+from durable_orders.workers.home import Home
 
 PROGRAM = Path(sys.executable).with_name("durable-orders")
-PATIENCE = 90.0
+OWN_PORTS = ("--port", "0", "--ui-port", "0")
+"""For `up` in a test: any that nobody has."""
+PATIENCE = 180.0
 """Seconds until a command, or a line that is waited for, counts as lost. Only a failing test waits so long."""
 OURS = ("TEMPORAL_", "DURABLE_ORDERS_", "COLUMNS", "FORCE_COLOR", "TTY_")
 
@@ -65,13 +70,14 @@ class Program:
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
-    def here(self, *words: str, **environment: str) -> Answer:
-        """The same, in this process: a hundred times quicker, for the many ways to ask for the wrong thing."""
+    def here(self, *words: str, typed: str = "", **environment: str) -> Answer:
+        """The same, in this process: a hundred times quicker. `typed` is what it reads on stdin."""
         out, err = io.StringIO(), io.StringIO()
         with (
             patch.dict(os.environ, self._environment(environment), clear=True),
             redirect_stdout(out),
             redirect_stderr(err),
+            patch.object(sys, "stdin", io.StringIO(typed)),
         ):
             code = run(self._line(words)[1:])
         return Answer(code, out.getvalue(), err.getvalue())
@@ -106,6 +112,13 @@ class Program:
         return own | dict(self.environment) | dict(more)
 
 
+def once_started(path: Path) -> Program:
+    """The program on a home whose worker has run before, and in which nothing has happened yet."""
+    home = Home(path).make()
+    open_database(home.ledger_url(home.settings())).close()
+    return Program(path)
+
+
 class Running:
     """A command that goes on, and the lines that it prints."""
 
@@ -125,6 +138,14 @@ class Running:
             if holding in found:
                 return found.rstrip("\n")
 
+    def error_line(self, holding: str) -> str:
+        """The first line of stderr that holds this text."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := [line for line in self._errors if holding in line]):
+            assert time.monotonic() < deadline, f"never said {holding!r}: {''.join(self._errors)}"
+            time.sleep(0.05)
+        return found[0].rstrip("\n")
+
     def stop(self, signal: int) -> Answer:
         """Send a signal and wait for the end; the answer has what was not read yet."""
         self.process.send_signal(signal)
@@ -142,4 +163,5 @@ class Running:
 
     def _read_err(self) -> None:
         assert self.process.stderr is not None
-        self._errors.extend(self.process.stderr)
+        for line in self.process.stderr:
+            self._errors.append(line)

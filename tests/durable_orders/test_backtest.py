@@ -10,7 +10,7 @@ from durable_orders.cli import run
 
 CROSS = "examples/moving_average_cross.py"
 BUYER = """
-from trading.strategy import Strategy
+from durable_orders.trading.strategies.strategy import Strategy
 
 class Buyer(Strategy):
     def on_start(self, desk):
@@ -79,9 +79,9 @@ def test_a_day_with_funds_worked_by_hand(
     (tmp_path / "ticks.csv").write_text(
         "timestamp,last_price,symbol\n"
         "2025-04-29T09:15:00+05:30,1000,NSE:INFY\n"
-        "2025-04-29T15:24:59+05:30,1010,NSE:INFY\n"
-        "2025-04-29T15:25:00+05:30,1008,NSE:INFY\n"
-        "2025-04-29T15:26:00+05:30,1009,NSE:INFY\n"
+        "2025-04-29T15:19:59+05:30,1010,NSE:INFY\n"
+        "2025-04-29T15:20:00+05:30,1008,NSE:INFY\n"
+        "2025-04-29T15:21:00+05:30,1009,NSE:INFY\n"
     )
     for key, value in {"FUNDS": "100000", "SQUARE_OFF_ENABLED": "true", "SLIPPAGE_ENABLED": "false"}.items():
         monkeypatch.setenv(f"DURABLE_ORDERS_EXECUTION__PAPER__{key}", value)
@@ -97,7 +97,7 @@ def test_a_day_with_funds_worked_by_hand(
     )
     too_much, *late = (line["why"] for line in told["refused"])
     assert "Required margin is 100000.00 but available margin is 84971.34." in too_much
-    assert ["only till 3:25 PM" in why for why in late] == [True, True]
+    assert ["only till 3:20 PM" in why for why in late] == [True, True]
     assert told["refusals"]["refused by the broker: Insufficient funds"] == 1
     _, out, err = shown(capsys, *words, "--report", str(tmp_path / "out.html"))
     page = (tmp_path / "out.html").read_text()
@@ -159,6 +159,24 @@ def test_an_order_that_no_check_passes_is_told_with_all_its_reasons(
     told = figures(capsys, written(tmp_path, once), "--home", str(tmp_path))
     assert told["by_status"] == {"REJECTED": 1}
     assert told["refusals"] == {"LOT_SIZE": 1, "TICK_SIZE": 1}
+
+
+def test_orders_that_are_all_refused_for_one_reason_are_told_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, err = shown(capsys, written(tmp_path, "desk.buy('NSE:NOSUCH', 1)"), "--home", str(tmp_path))
+    said = " ".join(err.split())
+    assert code == 1
+    assert "no order passed: buyer-1 was refused, " in said
+    assert "more for the same reason" in said
+    assert (out + err).count("is not in the instrument master") == 1
+
+
+def test_a_strategy_that_exits_is_stopped_and_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, err = shown(capsys, written(tmp_path, "raise SystemExit(3)"), "--home", str(tmp_path))
+    assert code == 1
+    assert "on_tick failed at buyer.py line 8: SystemExit: 3" in " ".join(err.split())
+    assert "net profit" in out
 
 
 def test_the_report_is_one_file_that_loads_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SYMBOL
-from tests.durable_orders.program import Answer, Program
+from tests.durable_orders.program import OWN_PORTS, Answer, Program
+from tests.properties import FIXTURES_STAY
 
 LONG_ID = "x" * 10_000
 FAILED, MISUSED = 1, 2
@@ -54,6 +55,23 @@ PLACE: dict[str, tuple[tuple[str, ...], int, str]] = {
     "unknown type": ((*BUY, "--type", "ICEBERG"), MISUSED, "'--type': 'ICEBERG' is not one of 'market'"),
     "unknown product": ((*BUY, "--product", "BO"), MISUSED, "'--product': 'BO' is not one of"),
     "unknown validity": ((*BUY, "--validity", "GTC"), MISUSED, "'--validity': 'GTC' is not one of"),
+    "minutes missing": ((*LIMIT, "--price", "1", "--validity", "ttl"), FAILED, "validity_ttl: belongs to an order of"),
+    "minutes of a day": ((*LIMIT, "--price", "1", "--validity-ttl", "5"), FAILED, "for live accounts only"),
+    "minutes on paper": (
+        (*LIMIT, "--price", "1", "--validity", "ttl", "--validity-ttl", "5"),
+        FAILED,
+        "validity_ttl: for live accounts only, the paper exchange takes none",
+    ),
+    "no minutes": (
+        (*LIMIT, "--price", "1", "--validity", "ttl", "--validity-ttl", "0"),
+        FAILED,
+        "validity_ttl: must be greater than or equal to 1, was 0",
+    ),
+    "minutes beyond Kite's": (
+        (*LIMIT, "--price", "1", "--validity", "ttl", "--validity-ttl", "121"),
+        FAILED,
+        "validity_ttl: must be less than or equal to 120, was 121",
+    ),
     "a long id": ((*BUY, "--id", LONG_ID), FAILED, "client_order_id: must be 1 to 64 letters, digits"),
     "an id with a slash": ((*BUY, "--id", "a/b"), FAILED, "dashes or underscores, was 'a/b'"),
     "an id that steers": ((*BUY, "--id", "a\n\x1b[2J"), FAILED, r"was 'a\n\x1b[2J'"),
@@ -113,7 +131,7 @@ OPTIONS = ["--type", "--price", "--trigger", "--product", "--id", "LIMIT", "SL",
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(FIXTURES_STAY, max_examples=60)
 @given(
     side=st.sampled_from(["BUY", "sell"]) | texts,
     symbol=st.sampled_from([SYMBOL, "NSE:NOBODY"]) | texts,
@@ -195,7 +213,7 @@ def test_a_server_that_is_not_there(desk: Program, tmp_path: Path) -> None:
     assert f"start one with `durable-orders up --home {tmp_path}`" in nobody.error
     gone = desk.here(*place, TEMPORAL_ADDRESS="127.0.0.1:1")
     is_one_clear_line(gone, FAILED, "no Temporal server answers on 127.0.0.1:1")
-    is_one_clear_line(desk(*place, TEMPORAL_ADDRESS="nonsense"), FAILED, "nonsense")
+    is_one_clear_line(desk.here(*place, TEMPORAL_ADDRESS="nonsense"), FAILED, "nonsense")
     is_one_clear_line(desk.here("worker", TEMPORAL_ADDRESS="127.0.0.1:1"), FAILED, "127.0.0.1:1")
 
 
@@ -263,3 +281,51 @@ def test_help_says_what_every_command_does(tmp_path: Path) -> None:
         shown = program.here(command, "--help")
         assert (shown.code, shown.err) == (0, "")
         assert "Usage: " in shown.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list",),
+        ("positions",),
+        ("events",),
+        ("journal",),
+        ("show", "first"),
+        ("halt",),
+        ("resume",),
+        ("flag",),
+        ("verify",),
+        ("place", *BUY),
+        ("cancel", "first"),
+        ("backup", "elsewhere"),
+    ],
+    ids=lambda words: str(words[0]),
+)
+def test_where_there_is_no_home_a_command_says_so_and_makes_none(words: tuple[str, ...], tmp_path: Path) -> None:
+    home = tmp_path / "none"
+    answer = Program(home).here(*words)
+    assert answer.code == FAILED
+    assert str(home) in answer.error
+    assert "durable-orders up" in answer.error
+    assert not home.exists()
+
+
+def test_a_temporal_profile_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    answer = Program(tmp_path).here("cancel", "first", TEMPORAL_PROFILE="nowhere")
+    assert answer.code == FAILED
+    assert answer.error == "TEMPORAL_PROFILE=nowhere: Profile 'nowhere' not found"
+
+
+def test_a_damaged_history_is_told_with_the_way_back(tmp_path: Path) -> None:
+    (tmp_path / "temporal.db").write_text("half of a file")
+    answer = Program(tmp_path)("up", *OWN_PORTS)
+    assert answer.code == FAILED
+    assert "temporal.db: its file is damaged, and with it the histories; docs/backups.md" in answer.error
+
+
+def test_settings_are_explained_in_words(tmp_path: Path) -> None:
+    (tmp_path / "durable-orders.yaml").write_text("account: my own\nkite: {root: 'http://kite/api'}\n")
+    said = Program(tmp_path).here("list").error
+    assert "account: must be 1 to 64 letters, digits, dots, dashes or underscores" in said
+    assert "kite.root: must be an address without a path, as in https://api.kite.trade" in said
+    assert "pattern" not in said

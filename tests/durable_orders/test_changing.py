@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from durable_orders.workers.home import Home
+from durable_orders.workers.server import temporal_program
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SYMBOL
 from tests.durable_orders.program import PATIENCE, Program
-from workers.home import Home
-from workers.server import temporal_program
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_cancel_waits_for_the_proved_end(desk: Program, resting: str) -> None:
 
 def test_a_filled_order_cannot_be_cancelled(desk: Program, own_id: str) -> None:
     filled = desk.here("place", "SELL", SYMBOL, LOT, "--id", own_id, "--wait", "--json").json
-    answer = desk("cancel", own_id, "--json")
+    answer = desk.here("cancel", own_id, "--json")
     assert (answer.code, answer.json) == (1, filled)
     assert answer.error == f"{own_id} was not cancelled: it is FILLED"
     assert "it has ended: FILLED" in desk.here("amend", own_id, "--quantity", "150").error
@@ -48,7 +48,7 @@ def test_an_amendment_changes_the_working_order(desk: Program, resting: str) -> 
 
 def test_an_amendment_that_does_not_pass_the_checks_changes_nothing(desk: Program, resting: str) -> None:
     before = desk.here("show", resting, "--json").json["order"]
-    answer = desk("amend", resting, "--price", "20010.51", "--quantity", "76", "--json")
+    answer = desk.here("amend", resting, "--price", "20010.51", "--quantity", "76", "--json")
     assert (answer.code, answer.out) == (1, "")
     assert "multiple of the lot of 75, was 76" in answer.error
     assert "multiples of the tick of 0.05; price was 20010.51" in answer.error

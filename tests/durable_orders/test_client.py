@@ -12,14 +12,21 @@ import pytest
 
 import durable_orders
 from durable_orders import EventType, OrderHandle, OrderHandleSync, OrderIntent, Orders, OrdersSync, Side, Status
+from durable_orders.trading import errors
 from tests.durable_orders.conftest import FAR_BELOW, SYMBOL
 from tests.durable_orders.program import Program
-from trading import errors
 
 LOT = 75
 PUBLIC = """
-    Amendment DurableOrdersError Event EventBus EventType Fill Instructions Mode Order OrderHandle OrderHandleSync
-    OrderIntent OrderType Orders OrdersSync Product Side Status Validity
+    SHIPPED_SYMBOL Amendment BookUnreadable BrokenError Cause ClientOrderTerms Contract Contracts Depth Desk
+    DuplicateOrder DurableOrdersError EngineStrategy Entry EntryKind Event EventBus EventType ExecutionEngine
+    FaultRule FeedEvent FeedKind FilesUnusable Fill HomeUnusable Instructions InvalidInstruments InvalidOrder
+    InvalidSettings InvalidStrategy InvalidTicks LedgerUnusable Level LiveExecutionEngine LoginNeeded
+    MarketNotOwned Mode NotApproved NotConnected Order OrderHandle OrderHandleSync OrderIntent OrderNotFound
+    OrderTerms OrderType Orders OrdersSync PaperExecutionEngine Parameter PlanChange PlanIntent PlanOrder
+    PlanStatus PlanView Position Product RefusedError Sandbox SandboxSettings ServerUnreachable SessionEngine
+    Settlement Side Status Stop Strategy StrategyFailed Target Tick ToldPosition Unexplained UnknownError Validity
+    shipped_day
 """
 
 
@@ -35,7 +42,7 @@ def calls(kind: type) -> dict[str, inspect.Signature]:
 
 def shown(signature: inspect.Signature) -> tuple[list[str], str]:
     """Its parameters, and what it gives once that has been awaited."""
-    gives = str(signature.return_annotation).replace("orders_sync.OrderHandleSync", "orders.OrderHandle")
+    gives = str(signature.return_annotation).replace("orders_sync.OrderHandleSync", "order_handle.OrderHandle")
     gives = gives.replace("AsyncGenerator", "Generator").replace(", None", "")
     return [str(parameter) for parameter in signature.parameters.values()], gives
 
@@ -49,6 +56,15 @@ def test_the_twin_has_the_same_calls(awaited: type, twin: type, only: set[str]) 
     theirs, ours = calls(awaited), calls(twin)
     assert set(ours) == set(theirs) - only
     assert {name: shown(call) for name, call in ours.items()} == {name: shown(theirs[name]) for name in ours}
+
+
+async def test_a_cancel_stands_however_short_the_wait_for_its_end(desk: Program, own_id: str) -> None:
+    async with Orders(desk.home) as orders:
+        handle = await orders.buy(SYMBOL, LOT, order_type="LIMIT", price=FAR_BELOW, client_order_id=own_id)
+        await handle.placed()
+        await handle.cancel("at once", timeout=0)
+        async with asyncio.timeout(60):
+            assert (await handle.result()).status is Status.CANCELLED
 
 
 async def test_an_order_from_its_beginning_to_its_end(desk: Program, own_id: str) -> None:
@@ -117,7 +133,7 @@ def test_without_await_it_says_the_same(desk: Program, own_id: str) -> None:
         following = orders.follow(after=0)
         assert next(following).type is EventType.ORDER_RECEIVED
         following.close()
-        assert [position.symbol for position in orders.positions()] == [SYMBOL]
+        assert {position.symbol for position in orders.positions()} == {SYMBOL}
         with pytest.raises(errors.OrderNotFound):
             orders.get("never-placed")
 
@@ -173,3 +189,16 @@ async def test_following_tells_from_any_point(desk: Program, own_id: str) -> Non
         ]
         [moved] = [event for event in told if event.type is EventType.POSITION_UPDATED]
         assert (moved.data["symbol"], moved.data["qty"]) == (SYMBOL, LOT)
+
+
+async def test_a_long_feed_does_not_end_silently(desk: Program, own_id: str) -> None:
+    """As many as were asked for came: so there may be more, behind the last one."""
+    async with Orders(desk.home) as orders:
+        await (await orders.buy(SYMBOL, LOT, client_order_id=own_id)).result()
+        whole = await orders.events()
+        assert len(whole) > 3
+        first = await orders.events(limit=3)
+        behind = await orders.events(first[-1].feed_id, limit=2)
+        assert [*first, *behind] == whole[:5]
+        with pytest.raises(ValueError, match="limit: must be at least 1, was 0"):
+            await orders.events(limit=0)

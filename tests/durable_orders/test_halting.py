@@ -32,24 +32,24 @@ def test_a_halted_account_takes_no_new_orders_until_it_is_resumed(desk: Program,
 
 
 def test_halt_cancels_what_is_open_and_says_what_became_of_it(desk: Program, resting: str) -> None:
-    answer = desk("halt", "--reason", "lunch", "--cancel-open", "--json")
+    answer = desk.here("halt", "--reason", "lunch", "--cancel-open", "--json")
     assert (answer.code, answer.err, answer.json["state"]) == (0, "", "HALTED")
-    became = {order["order_id"].split(":")[-1]: order for order in answer.json["unwound"]["cancelled"]}
+    became = {order["order_id"].split(":")[-1]: order for order in answer.json["flattened"]["cancelled"]}
     assert (became[resting]["status"], became[resting]["words"]) == ("CANCELLED", "cancel requested: lunch")
     assert desk.here("list", "--open", "--json").json == []
     again = desk.here("halt", "--reason", "lunch", "--cancel-open", "--json")
-    assert (again.code, again.json["unwound"]["cancelled"]) == (0, []), "a second time there is nothing to do"
+    assert (again.code, again.json["flattened"]["cancelled"]) == (0, []), "a second time there is nothing to do"
 
 
 def test_halt_closes_every_position_and_halts(desk: Program, resting: str) -> None:
     assert desk.here("place", "BUY", SYMBOL, "150", "--wait").code == 0
     assert desk.here("place", "SELL", SYMBOL, LOT, "--type", "LIMIT", "--price", FAR_ABOVE).code == 0
-    answer = desk("halt", "--reason", "enough", "--flatten", "--json")
+    answer = desk.here("halt", "--reason", "enough", "--flatten", "--json")
     assert (answer.code, answer.err, answer.json["state"], answer.json["reason"]) == (0, "", "HALTED", "enough")
-    unwound = answer.json["unwound"]
-    assert {order["status"] for order in unwound["closed"]} == {"FILLED"}
-    assert unwound["left"] == []
-    assert [line["quantity"] for line in desk.here("positions", "--json").json] == [0]
+    flattened = answer.json["flattened"]
+    assert {order["status"] for order in flattened["closed"]} == {"FILLED"}
+    assert flattened["left"] == []
+    assert {line["quantity"] for line in desk.here("positions", "--json").json} == {0}
     said = [line for line in desk.here("events").out.splitlines() if "account_state" in line]
     assert "is HALTED, by " in said[-1]
     assert "enough" in said[-1]
@@ -66,7 +66,7 @@ def test_a_flatten_outlives_its_command_and_closes_once(desk: Program, resting: 
         answer = desk.here(*asked)
         other.process.wait(PATIENCE)
     assert (answer.code, answer.json["state"]) == (0, "HALTED")
-    assert [line["quantity"] for line in desk.here("positions", "--json").json] == [0]
+    assert {line["quantity"] for line in desk.here("positions", "--json").json} == {0}
     assert desk.here("list", "--open", "--json").json == []
 
 
@@ -85,3 +85,14 @@ def test_what_makes_no_sense_is_said_with_its_name(desk: Program) -> None:
     assert desk.here("flag", "a b", "--reason", "x").error.startswith("name: may have letters")
     assert "either --reason" in desk.here("flag", "drift").error
     assert "the NAME" in desk.here("flag", "--clear").error
+
+
+def test_flatten_closes_one_symbol_and_the_account_goes_on(desk: Program, resting: str) -> None:
+    assert desk.here("place", "BUY", SYMBOL, "150", "--wait").code == 0
+    answer = desk("flatten", SYMBOL.lower(), "--json")
+    assert (answer.code, answer.err, answer.json["state"], answer.json["left"]) == (0, "", "ACTIVE", [])
+    assert [order["filled_quantity"] for order in answer.json["closed"]] == [150]
+    assert {line["quantity"] for line in desk.here("positions", "--json").json} == {0}
+    again = desk.here("flatten")
+    assert (again.code, again.out) == (0, "  nothing was open\n"), "a second time there is nothing to do"
+    assert desk.here("flatten", "NSE:TYPO").error == "symbol: nothing of NSE:TYPO is held or open"

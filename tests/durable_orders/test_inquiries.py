@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SYMBOL
-from tests.durable_orders.program import Program
+from tests.durable_orders.program import Program, once_started
 
 LIMIT_BELOW = ("--type", "LIMIT", "--price", FAR_BELOW)
 
@@ -27,7 +27,7 @@ def book(desk: Program) -> dict[str, str]:
 
 
 def test_the_list_has_every_order_newest_first(desk: Program, book: dict[str, str]) -> None:
-    answer = desk("list", "--strategy", "book", "--json")
+    answer = desk.here("list", "--strategy", "book", "--json")
     listed = answer.json
     assert (answer.code, answer.err) == (0, "")
     assert {order["client_order_id"]: order["status"] for order in listed} == book
@@ -65,7 +65,7 @@ def test_in_a_pipe_each_order_is_one_line(desk: Program, book: dict[str, str]) -
 
 
 def test_nothing_to_list_is_said_in_words(tmp_path: Path) -> None:
-    fresh = Program(tmp_path)
+    fresh = once_started(tmp_path)
     answers = [fresh.here(command) for command in ("list", "positions", "events")]
     assert [answer.code for answer in answers] == [0, 0, 0]
     assert [answer.out for answer in answers] == ["No orders.\n", "No positions.\n", ""]
@@ -154,8 +154,17 @@ def test_the_doctor_finds_a_desk_healthy(desk: Program) -> None:
 
 
 def test_the_doctor_finds_what_is_missing(tmp_path: Path) -> None:
-    answer = Program(tmp_path)("doctor", "--json")
-    assert (answer.code, answer.error) == (1, "not healthy: watch, server")
+    answer = once_started(tmp_path).here("doctor", "--json")
+    assert (answer.code, answer.error) == (1, "not healthy: positions, watch, server")
     found = {finding["name"]: finding for finding in answer.json}
     assert "durable-orders up" in found["server"]["detail"]
     assert found["ledger"]["healthy"]
+
+
+def test_the_doctor_makes_no_home(tmp_path: Path) -> None:
+    answer = Program(tmp_path / "none").here("doctor", "--json")
+    assert answer.code == 1
+    found = {finding["name"]: finding for finding in answer.json}
+    assert [found[name]["healthy"] for name in ("home", "ledger", "server")] == [False, False, False]
+    assert "there is none; `durable-orders up` starts one" in found["home"]["detail"]
+    assert not (tmp_path / "none").exists()

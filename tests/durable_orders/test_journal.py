@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from durable_orders.trading.ledger.journal_csv import COLUMNS
+from durable_orders.trading.market.calendar import IST
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SYMBOL
-from tests.durable_orders.program import PROGRAM, Program
-from trading.ledger.journal_csv import COLUMNS
-from trading.market.calendar import IST
+from tests.durable_orders.program import PROGRAM, Program, once_started
 
 FAILED, MISUSED = 1, 2
 OWN = ("--strategy", "chronicle")
@@ -61,7 +61,7 @@ def test_the_csv_is_the_layout_that_is_known(desk: Program, chronicle: dict[str,
 
 
 def test_the_table_is_for_people(desk: Program, chronicle: dict[str, str]) -> None:
-    answer = desk("journal", *OWN)
+    answer = desk.here("journal", *OWN)
     header, *lines, _, total = answer.out.splitlines()
     assert header.split() == ["time", "(IST)", "status", "filled", "price", "order"]
     assert re.fullmatch(r"4 orders, 1 fill; realized 0\.00, charges \d+\.\d\d\.", total)
@@ -141,13 +141,13 @@ def test_a_file_that_cannot_be_written_whole_is_not_written(
     ],
 )
 def test_a_wrong_question_gets_one_clear_line(tmp_path: Path, words: tuple[str, ...], code: int, told: str) -> None:
-    answer = Program(tmp_path).here("journal", *words)
+    answer = once_started(tmp_path).here("journal", *words)
     assert (answer.code, answer.out) == (code, "")
     assert told in answer.error
 
 
 def test_nothing_to_show_is_no_error(tmp_path: Path) -> None:
-    fresh = Program(tmp_path)
+    fresh = once_started(tmp_path)
     assert fresh.here("journal").out == "Nothing in the journal for that.\n"
     assert fresh.here("journal", "--json").json == []
     assert fresh.here("journal", "--format", "csv").out == f"{','.join(COLUMNS)}\n"

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from durable_orders.cli import app
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.orders.order import Status
 from tests.durable_orders.program import Program
-from trading.order import Status
-from trading.settings import Settings
 
 HOUSE = Path(__file__).parents[2]
 README = (HOUSE / "README.md").read_text(encoding="utf-8")

@@ -9,10 +9,19 @@ from rich.console import Console, RenderableType
 
 from durable_orders.cli import render
 from durable_orders.portfolio import PositionLine, totals
-from trading.events import EventType
-from trading.ist import IST
-from trading.ledger.reading import FeedEvent
-from trading.order import BrokerOrderId, Fill, Order, OrderIntent, OrderType, Side, Status, TradeId
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.reading import FeedEvent
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import (
+    BrokerOrderId,
+    Fill,
+    Order,
+    OrderIntent,
+    OrderType,
+    Side,
+    Status,
+    TradeId,
+)
 
 UUID = "01a2036c-f499-715f-81e3-aaa607dbdf30"
 NOW = datetime.now(UTC)

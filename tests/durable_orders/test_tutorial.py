@@ -40,4 +40,4 @@ async def test_the_code_of_the_api_reference_runs(
 
 
 def test_the_api_reference_shows_code() -> None:
-    assert len(SNIPPETS) == 2
+    assert len(SNIPPETS) == 3

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import pytest
 
+from durable_orders.workers.home import ServerAddress
 from tests.live.desk import Desk, at_work, open_desk
-from workers.home import ServerAddress
 
 
 class Desks(Protocol):

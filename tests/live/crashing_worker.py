@@ -10,11 +10,11 @@ from pathlib import Path
 
 from temporalio.client import Client
 
+from durable_orders.workers import worker
+from durable_orders.workers.connection import connect
+from durable_orders.workers.home import Home
+from durable_orders.workers.parts import build
 from tests.crashes.crashing_worker import FLAG, Crash, CrashingActivities, CrashingSignals
-from workers import worker
-from workers.connection import connect
-from workers.home import Home
-from workers.parts import build
 
 
 class Point(StrEnum):

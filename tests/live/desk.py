@@ -10,18 +10,21 @@ from typing import Any
 
 from chaos.account import log_in, make_home, settings_for
 from chaos.venue import INFY, Row, Venue, open_venue
-from durable_orders.orders import OrderHandle, Orders
-from sandbox import FeedKind, SandboxSettings
+from durable_orders.order_handle import OrderHandle
+from durable_orders.orders import Orders
+from durable_orders.sandbox import FeedKind, SandboxSettings
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.ledger.accounts import halt_reason
+from durable_orders.trading.ledger.reading import FeedEvent, events_of
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Side, Status
+from durable_orders.trading.orders.tags import is_of
+from durable_orders.workers import worker
+from durable_orders.workers.connection import connect
+from durable_orders.workers.home import Home, ServerAddress
+from durable_orders.workers.parts import Parts, build
 from tests.conftest import eventually, new_account, until
-from trading.events import EventType
-from trading.ledger.accounts import halt_reason
-from trading.ledger.reading import FeedEvent, events_of
-from trading.order import Order, OrderIntent, OrderType, Side, Status, tag_of
-from trading.settings import Settings
-from workers import worker
-from workers.connection import connect
-from workers.home import Home, ServerAddress
-from workers.parts import Parts, build
+from tests.ledgers import empty_ledger
 
 LAST = Decimal(1500)
 FAR = Decimal(1400)
@@ -98,7 +101,7 @@ class Desk:
 
     def at_the_broker(self, order: OrderHandle) -> list[Row]:
         """The broker's orders with this order's tag."""
-        return self.venue.rows(tag=tag_of(order.order_id))
+        return [row for row in self.venue.rows() if is_of(row.tag, order.order_id)]
 
 
 def story(events: Iterable[FeedEvent]) -> str:
@@ -120,6 +123,7 @@ async def open_desk(
         for section, keys in more.items():
             content[section] = content.get(section, {}) | keys
         home = make_home(path / "home", content)
+        empty_ledger(home.ledger_db)
         home.save_address(server)
         await log_in(home)
         async with await Orders.connect(home.path) as orders:

@@ -14,15 +14,16 @@ from pathlib import Path
 import pytest
 from temporalio.client import WorkflowUpdateStage
 
-from durable_orders.orders import OrderHandle
-from sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.order_handle import OrderHandle
+from durable_orders.sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Amendment, Order, OrderType, Status
+from durable_orders.trading.orders.tags import is_of
+from durable_orders.workers.home import ServerAddress
 from tests.conftest import eventually
 from tests.crashes.processes import Process, kill, killed_itself, running
 from tests.live.crashing_worker import Point
 from tests.live.desk import LAST, Desk, at_work, open_desk
-from trading.brokers.book import BookState
-from trading.order import Amendment, Order, OrderType, Status, tag_of
-from workers.home import ServerAddress
 
 AT_ONCE = 4
 LOWER = Decimal(1390)
@@ -61,7 +62,8 @@ async def kill_in_flight(desk: Desk, process: Process) -> OrderHandle:
     order = await desk.place(LIMIT)
 
     async def taken() -> bool:
-        return tag_of(order.order_id) in (await desk.venue.tally())["accepted"]
+        accepted = (await desk.venue.tally())["accepted"]
+        return any(is_of(tag, order.order_id) for tag in accepted)
 
     await eventually(taken)
     kill(process)

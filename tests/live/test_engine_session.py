@@ -9,11 +9,11 @@ from durable_orders.orders import Orders
 from durable_orders.running import Plan, Summary, Why
 from durable_orders.running.kite_market import KiteMarket
 from durable_orders.running.session import Market, perform, run_of
+from durable_orders.trading.orders.order import Mode, Order, Side, Status
+from durable_orders.trading.strategies.files import Loaded
 from tests.conftest import until
 from tests.durable_orders.running.stage import NAME, EngineScript, wanted
 from tests.live.desk import Desk
-from trading.order import Mode, Order, Side, Status
-from trading.strategy_files import Loaded
 
 LATE, EARLY = time.max, time(0, 0, 1)
 

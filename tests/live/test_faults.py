@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from chaos.account import TIMEOUT
-from sandbox.fault_kinds import FaultKind as Fault
-from sandbox.routes import Route
+from durable_orders.sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.sandbox.routes import Route
+from durable_orders.trading.errors import InvalidOrder
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Amendment, OrderType, Status
+from durable_orders.workers.home import ServerAddress
 from tests.conftest import eventually
 from tests.live.desk import FAR, LAST, Desk, at_work, open_desk, story
-from trading.brokers.book import BookState
-from trading.errors import InvalidOrder
-from trading.events import EventType
-from trading.order import Amendment, OrderType, Status
-from workers.home import ServerAddress
 
 LIMIT, MARKET = OrderType.LIMIT, OrderType.MARKET
 LOST, FOUND = "answer lost after sending: ", "found in the order book"
@@ -28,6 +28,14 @@ both = pytest.mark.parametrize("order_type", [LIMIT, MARKET], ids=str)
 async def desk(temporal_server: ServerAddress, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     """One for all the orders here: what befalls one must not harm the next."""
     async with open_desk(temporal_server, tmp_path_factory.mktemp("faults")) as desk, at_work(desk):
+        yield desk
+
+
+@pytest.fixture(scope="module")
+async def hasty(temporal_server: ServerAddress, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    """One that does not wait long for an answer."""
+    path = tmp_path_factory.mktemp("late")
+    async with open_desk(temporal_server, path, kite={"timeout": TIMEOUT}) as desk, at_work(desk):
         yield desk
 
 
@@ -47,11 +55,11 @@ ANSWER_LOST = [
     Case(Fault.ACCEPT_THEN_DROP, "the connection failed or was dropped"),
     Case(Fault.ACCEPT_THEN_504, "the reply cannot be understood (504 DataException)"),
     Case(Fault.ACCEPT_THEN_500, "Gateway timed out (500 NetworkException)"),
-    Case(Fault.ACCEPT_THEN_LATE, "no answer within the time limit", {"seconds": 2 * TIMEOUT}),
     Case(Fault.EMPTY_BODY, "the reply cannot be understood (200 DataException)"),
     Case(Fault.NO_ERROR_TYPE, "Internal server error (500"),
     Case(Fault.SUCCESS_WITH_500, "the reply cannot be read (500)"),
 ]
+ANSWER_LATE = Case(Fault.ACCEPT_THEN_LATE, "no answer within the time limit", {"seconds": 2 * TIMEOUT})
 NEVER_ARRIVED = [
     Case(Fault.REFUSE_CONNECTION, "the connection failed or was dropped"),
     Case(Fault.SERVICE_UNAVAILABLE, "Request failed (kitetrade-oms) (503 NetworkException)"),
@@ -61,6 +69,15 @@ NEVER_ARRIVED = [
 @both
 @pytest.mark.parametrize("case", ANSWER_LOST, ids=str)
 async def test_lost_answer_is_found_in_the_book(desk: Desk, case: Case, order_type: OrderType) -> None:
+    await is_found_in_the_book(desk, case, order_type)
+
+
+@both
+async def test_answer_that_is_too_late_is_found_in_the_book(hasty: Desk, order_type: OrderType) -> None:
+    await is_found_in_the_book(hasty, ANSWER_LATE, order_type)
+
+
+async def is_found_in_the_book(desk: Desk, case: Case, order_type: OrderType) -> None:
     await desk.venue.fault(case.kind, **case.rule)
     order = await desk.place(order_type)
     ended = await order.result()
@@ -192,6 +209,14 @@ async def test_part_of_it_is_filled_on_the_way_of_a_cancel(desk: Desk) -> None:
 
 @pytest.mark.parametrize("case", [*ANSWER_LOST, *NEVER_ARRIVED], ids=str)
 async def test_cancel_whose_answer_is_lost(desk: Desk, case: Case) -> None:
+    await is_cancelled_all_the_same(desk, case)
+
+
+async def test_cancel_whose_answer_is_too_late(hasty: Desk) -> None:
+    await is_cancelled_all_the_same(hasty, ANSWER_LATE)
+
+
+async def is_cancelled_all_the_same(desk: Desk, case: Case) -> None:
     order = await desk.resting()
     await desk.venue.fault(case.kind, routes=[Route.CANCEL], **case.rule)
     ended = await order.cancel(timeout=60)
@@ -202,6 +227,14 @@ async def test_cancel_whose_answer_is_lost(desk: Desk, case: Case) -> None:
 
 @pytest.mark.parametrize("case", ANSWER_LOST, ids=str)
 async def test_change_whose_answer_is_lost_is_found_in_the_book(desk: Desk, case: Case) -> None:
+    await is_changed_all_the_same(desk, case)
+
+
+async def test_change_whose_answer_is_too_late_is_found_in_the_book(hasty: Desk) -> None:
+    await is_changed_all_the_same(hasty, ANSWER_LATE)
+
+
+async def is_changed_all_the_same(desk: Desk, case: Case) -> None:
     order = await desk.resting()
     await desk.venue.fault(case.kind, routes=[Route.MODIFY], **case.rule)
     lower = Decimal(1390)
@@ -233,7 +266,12 @@ async def test_order_updates_are_only_a_reason_to_look(desk: Desk, kind: Fault) 
     await desk.venue.clear()
 
 
-async def test_after_all_of_it_the_books_agree(desk: Desk) -> None:
+async def test_after_all_of_it_the_books_agree(desk: Desk, hasty: Desk) -> None:
+    for each in (desk, hasty):
+        await the_books_agree(each)
+
+
+async def the_books_agree(desk: Desk) -> None:
     """Nothing is left over at the broker, and no share is missing."""
 
     async def agreed() -> bool:

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from chaos.venue import INFY, SBIN
+from durable_orders.trading.brokers.kite.ticks import ticks_in
+from durable_orders.trading.ledger.last_ticks import LastTick, last_tick
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.order import Status
 from tests.conftest import eventually
 from tests.live.conftest import Desks
 from tests.live.desk import FAR, Desk
-from trading.brokers.kite_ticks import ticks_in
-from trading.ledger.last_ticks import LastTick, last_tick
-from trading.market.instruments import Instruments
-from trading.order import Status
 
 LIMITS = {"require_price": True, "max_price_age": 3600, "price_band_percent": 5}
 

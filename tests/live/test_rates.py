@@ -5,10 +5,10 @@ import os
 from contextlib import ExitStack
 from decimal import Decimal
 
+from durable_orders.trading.orders.order import Order, OrderType, Status
 from tests.crashes.processes import PROGRAM, running
 from tests.live.conftest import Desks
 from tests.live.desk import Desk
-from trading.order import Order, OrderType, Status
 
 ORDERS = int(os.environ.get("RATE_ORDERS", "100"))
 """Five hundred are a matter of two minutes."""
@@ -30,7 +30,8 @@ async def test_limits_hold_over_three_workers(desks: Desks) -> None:
     desk = await desks(staffed=False)
     with ExitStack() as stack:
         for _ in range(WORKERS):
-            stack.enter_context(running(desk.home, PROGRAM, "worker", "--live", "--home", str(desk.home.path)))
+            words = ("worker", "--live", "--no-limits", "--home", str(desk.home.path))
+            stack.enter_context(running(desk.home, PROGRAM, *words))
         prices = [Decimal(1400 + number % 50) for number in range(ORDERS)]
         placed = await asyncio.gather(*(desk.place(OrderType.LIMIT, price=price) for price in prices))
         standing = await all_placed(desk)

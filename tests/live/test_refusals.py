@@ -3,10 +3,10 @@
 import pytest
 
 from chaos.account import resume
-from sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.trading.orders.order import OrderType, Status
 from tests.live.conftest import Desks
 from tests.live.desk import Desk, story
-from trading.order import OrderType, Status
 
 STATIC_IP = "IP (203.0.113.7) is not allowed to place orders for this app."
 

@@ -2,20 +2,25 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
 from chaos.venue import INFY
+from durable_orders.trading.errors import InvalidOrder
+from durable_orders.trading.ledger.broker_positions import BrokerReading
+from durable_orders.trading.ledger.delivery import moved_today
+from durable_orders.trading.ledger.reading import unsettled_orders
+from durable_orders.trading.orders.book import BrokerHolding, BrokerPosition
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Order, OrderType, Product, Side, Status, Terms
+from durable_orders.trading.orders.settlement import Settlement
+from durable_orders.trading.reconciliation.position_settling import held_by_ledger
+from durable_orders.trading.reconciliation.positions import differences
+from durable_orders.workers.parts import Parts
 from tests.conftest import eventually
 from tests.live.conftest import Desks
 from tests.live.desk import FAR, Desk, at_work, story
-from trading.errors import InvalidOrder
-from trading.events import EventType
-from trading.ledger.delivery import carried
-from trading.ledger.reading import unsettled_orders
-from trading.order import Order, OrderType, Product, Side, Status, Terms
-from trading.settlement import Settlement
-from workers.parts import Parts
 
 CONTRACT_NOTE = "contract note of yesterday"
 
@@ -25,8 +30,8 @@ async def next_morning(desk: Desk, parts: Parts) -> None:
     watch, tomorrow = parts.watch, datetime.now(UTC) + timedelta(days=1)
     rows = await watch._run(watch._broker.order_book)
     assert rows == []
-    assert watch._rollover.gone([], tomorrow) == []
-    await watch.report_gone(watch._rollover.gone([], tomorrow))
+    assert watch._missing.of_earlier_days([], tomorrow) == []
+    await watch.report_gone(watch._missing.of_earlier_days([], tomorrow))
 
 
 async def all_unknown(desk: Desk) -> list[Order]:
@@ -104,6 +109,10 @@ async def test_shares_of_earlier_days_are_no_difference_of_positions(desks: Desk
     desk = await desks()
     await (await desk.place(product=Product.CNC)).result()
     account, now = desk.settings.account, datetime.now(UTC)
-    assert await desk.orders.read(lambda ledger: carried(ledger, account, now)) == set()
-    tomorrow = now + timedelta(days=1)
-    assert await desk.orders.read(lambda ledger: carried(ledger, account, tomorrow)) == {(INFY, "CNC")}
+    ours = await desk.orders.read(lambda ledger: held_by_ledger(ledger, account))
+    today, tomorrow = now, now + timedelta(days=1)
+    as_position = BrokerReading.of(today, [BrokerPosition(INFY, Product.CNC, 10, Decimal(1500))], [])
+    as_holding = BrokerReading.of(tomorrow, [], [BrokerHolding(INFY, Product.CNC, 25, 25, Decimal(1500))])
+    for moment, reading in ((today, as_position), (tomorrow, as_holding)):
+        moved = await desk.orders.read(partial(moved_today, account=account, now=moment))
+        assert differences(ours, moved, reading, is_of_one_day=True) == []

@@ -11,6 +11,17 @@ from durable_orders.backtest.figures import figures_of
 from durable_orders.running import Plan, Run, Why
 from durable_orders.running.kite_market import KiteMarket
 from durable_orders.running.session import Market, perform
+from durable_orders.trading.backtest.play import Player
+from durable_orders.trading.ledger.reading import list_orders
+from durable_orders.trading.market.feeds import ReplayFeed
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.tick_files import read_ticks
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Order, Status
+from durable_orders.trading.strategies.files import Loaded
+from durable_orders.trading.strategies.strategy import Desk
+from durable_orders.workers.home import Home
 from tests.conftest import MakeHome, eventually, until
 from tests.durable_orders.running.stage import (
     NAME,
@@ -24,17 +35,6 @@ from tests.durable_orders.running.stage import (
     write_ticks,
 )
 from tests.live.desk import Desk as LiveDesk
-from trading.backtest.play import Player
-from trading.brokers.book import BookState
-from trading.ledger.reading import list_orders
-from trading.market.calendar import calendar_of
-from trading.market.feeds import ReplayFeed
-from trading.market.instruments import Instruments
-from trading.market.tick_files import read_ticks
-from trading.order import Order, Status
-from trading.strategy import Desk
-from trading.strategy_files import Loaded
-from workers.home import Home
 
 Outcome = dict[str, tuple[Status, list[tuple[int, Decimal]]]]
 """Of each order, by its client order id: how it ended, and its fills."""
@@ -70,7 +70,7 @@ def outcomes(orders: Iterable[Order]) -> Outcome:
 def backtested(home: Home, ticks: Path) -> tuple[Outcome, Decimal]:
     """And rupees of charges."""
     settings, instruments = home.settings(), Instruments.shipped()
-    feed = ReplayFeed(read_ticks(ticks, None, Decimal("0.05")), 1.0, calendar_of(settings.market.calendar), rounds=1)
+    feed = ReplayFeed(read_ticks(ticks, None, Decimal("0.05")), 1.0, InstrumentSessions(settings.market), rounds=1)
     played = Player(Loaded(script(), NAME), settings, instruments, OPENS).play(feed)
     return outcomes(ended.order() for ended in played.orders), figures_of(played).charges.total
 

@@ -10,14 +10,14 @@ from temporalio.client import Client
 
 from chaos.account import log_in
 from chaos.venue import INFY
-from sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.trading.brokers.kite.session import SessionFile
+from durable_orders.trading.errors import InvalidOrder
+from durable_orders.trading.orders.order import Amendment, OrderType, Status
 from tests.conftest import any_port
 from tests.crashes.processes import PROGRAM, running
 from tests.live.conftest import Desks
 from tests.live.desk import FAR, Desk, at_work
-from trading.brokers.kite_session import SessionFile
-from trading.errors import InvalidOrder
-from trading.order import Amendment, OrderType, Status
 
 API_SECRET = "only-the-human-knows-this-3b1c9e"  # noqa: S105
 
@@ -74,7 +74,7 @@ def files_with(home: Path, secret: str) -> list[str]:
 
 async def test_no_secret_is_left_behind_by_the_program(guarded: Desk) -> None:
     desk = guarded
-    with running(desk.home, PROGRAM, "worker", "--live", "--home", str(desk.home.path)):
+    with running(desk.home, PROGRAM, "worker", "--live", "--no-limits", "--home", str(desk.home.path)):
         first, last = await trouble(desk)
         told = await histories(desk.orders.client, desk)
     for secret in (first, last, API_SECRET):

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 from chaos.account import log_in
-from sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import OrderType, Status
+from durable_orders.trading.orders.steps import BACKOFF_LIMIT
 from tests.conftest import eventually
 from tests.live.conftest import Desks
 from tests.live.desk import FAR, LAST, Desk, story
-from trading.events import EventType
-from trading.order import OrderType, Status
-from workflows.order import BACKOFF_LIMIT
 
 ENDED = "the broker's session has ended"
 
@@ -18,7 +18,9 @@ async def noticed(desk: Desk, times: int = 3) -> None:
     """Until the watch has been turned away so often."""
 
     async def turned_away() -> bool:
-        return int((await desk.venue.tally())["requests"].get("order_book", {}).get("403", 0)) >= times
+        requests = (await desk.venue.tally())["requests"]
+        turned_away = sum(int(requests.get(route, {}).get("403", 0)) for route in ("order_book", "profile"))
+        return turned_away >= times
 
     assert await eventually(turned_away, "readings without a login")
 

@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 
 from chaos.venue import INFY, Row
-from durable_orders.orders import OrderHandle
+from durable_orders.order_handle import OrderHandle
+from durable_orders.sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.trading.errors import InvalidOrder
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Amendment, Order, OrderType, Status
 from durable_orders.verify import verify_home
-from sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.workers.home import ServerAddress
 from tests.conftest import until
 from tests.crashes.processes import killed_itself, running
 from tests.live.conftest import Desks
 from tests.live.crashing_worker import Point
 from tests.live.desk import FAR, LAST, Desk, at_work, open_desk, story
-from trading.brokers.book import BookState
-from trading.errors import InvalidOrder
-from trading.order import Amendment, Order, OrderType, Status
-from workers.home import ServerAddress
 
 NIFTY = "NFO:NIFTY25MAYFUT"
 STANDS, BELOW = Decimal(24400), Decimal(24300)

@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 
-from activities.concerns import Concerns
 from chaos.venue import INFY, SBIN, Row
-from durable_orders.orders import OrderHandle
-from sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.activities.positions import PositionReader
+from durable_orders.activities.reconciling import PositionReconciliation
+from durable_orders.order_handle import OrderHandle
+from durable_orders.sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Account, Order, OrderType, Product, Side, Status, Terms, order_id
+from durable_orders.trading.reconciliation.external_orders import Stranger
+from durable_orders.workers.home import ServerAddress
 from tests.conftest import eventually
 from tests.live.conftest import Desks
 from tests.live.desk import FAR, LAST, Desk, at_work, open_desk
-from trading.adoption import Stranger
-from trading.brokers.book import BookState
-from trading.events import EventType
-from trading.order import Account, Order, OrderType, Product, Side, Status, Terms, order_id
-from workers.home import ServerAddress
 
 QUICK = {"settle_window": 1}
 HIDDEN = 4.0
@@ -187,14 +188,18 @@ async def test_difference_of_positions_is_reported_once(desks: Desks) -> None:
     desk = await desks(staffed=False)
     async with at_work(desk) as parts:
         await (await desk.place(OrderType.MARKET)).result()
-        concerns = Concerns(Account(desk.settings.account), parts.watch._broker, parts.database)
+        account = Account(desk.settings.account)
+        reader = PositionReader(account, parts.watch._broker, parts.database)
+        positions = PositionReconciliation(
+            account, parts.database, reader, is_of_one_day=True, window=0.0, interval=1.0
+        )
         for _ in range(2):
-            await asyncio.to_thread(concerns.compare_positions)
+            await asyncio.to_thread(positions.reconcile)
         assert await desk.alerts() == []
     elsewhere = Terms(symbol=INFY, side=Side.SELL, quantity=4, product=Product.NRML)
     await desk.venue.place_foreign(elsewhere)
     for expected in (0, 1, 1):
-        await asyncio.to_thread(concerns.compare_positions)
+        await asyncio.to_thread(positions.reconcile)
         differing = [words for words in await desk.alerts() if "positions differ" in words]
         assert len(differing) == expected
-    assert f"{INFY} NRML by -4" in differing[0]
+    assert f"{INFY} NRML: 0 in the ledger, -4 at the broker (likely: external order)" in differing[0]

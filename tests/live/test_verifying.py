@@ -5,12 +5,12 @@ from decimal import Decimal
 import pytest
 
 from chaos.venue import INFY
+from durable_orders.trading.errors import LoginNeeded
+from durable_orders.trading.orders.order import OrderType, Side, Status, Terms
+from durable_orders.trading.reconciliation.external_orders import Stranger
 from durable_orders.verify import verify_home
 from tests.live.desk import FAR, Desk
 from tests.live.test_strangers import adopted
-from trading.adoption import Stranger
-from trading.errors import LoginNeeded
-from trading.order import OrderType, Side, Status, Terms
 
 
 @pytest.fixture

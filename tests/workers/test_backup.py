@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import HomeUnusable, LedgerUnusable, RefusedError
+from durable_orders.trading.ledger.audit import fill_sums
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.migrate import open_database
+from durable_orders.trading.ledger.reading import positions_of
+from durable_orders.trading.ledger.tables import fills
+from durable_orders.trading.orders.book import BookState
+from durable_orders.workers.backup import HALF, back_up
+from durable_orders.workers.home import Home
 from tests.trading.ledger.examples import history, new_order, record_all
-from trading.brokers.book import BookState
-from trading.errors import HomeUnusable, LedgerUnusable, RefusedError
-from trading.ledger.audit import fill_sums
-from trading.ledger.database import Database
-from trading.ledger.migrate import open_database
-from trading.ledger.reading import positions_of
-from trading.ledger.tables import fills
-from trading.settings import Settings
-from workers.backup import HALF, back_up
-from workers.home import Home
 
 SETTINGS = Settings.load(None, {})
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from trading.errors import HomeUnusable, InvalidSettings, ServerUnreachable
-from workers.connection import configured_server, connect, ui_link
-from workers.home import SETTINGS_FILE, Home, ServerAddress
+from durable_orders.trading.errors import HomeUnusable, InvalidSettings, ServerUnreachable
+from durable_orders.workers.connection import configured_server, connect, ui_link
+from durable_orders.workers.home import SETTINGS_FILE, Home, ServerAddress
 
 ADDRESS = ServerAddress(pid=1, port=7001, ui_port=8001)
 
@@ -83,3 +83,34 @@ async def test_the_environment_names_another_server(home: Home, monkeypatch: pyt
     assert configured_server() == "127.0.0.1:1"
     with pytest.raises(ServerUnreachable, match=r"answers on 127\.0\.0\.1:1: is TEMPORAL_ADDRESS right\?"):
         await connect(home)
+
+
+def test_the_settings_that_up_was_started_with_are_followed(home: Home, tmp_path: Path) -> None:
+    own, other = home.path / SETTINGS_FILE, tmp_path / "other.yaml"
+    own.write_text("account: own")
+    other.write_text("account: other")
+    home.follow_config(other)
+    assert home.settings().account == "other"
+    home.follow_config(None)
+    assert home.settings().account == "other", "started again without a word, it goes by the same settings"
+    other.unlink()
+    with pytest.raises(InvalidSettings, match=r"other\.yaml: `up` was started with this settings file, and it is gone"):
+        home.settings()
+    home.follow_config(own)
+    assert home.settings().account == "own"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_no_account_is_guessed_from_a_damaged_file(home: Home, content: str) -> None:
+    home.config_file.write_text(content)
+    with pytest.raises(InvalidSettings, match=r"config\.json: does not name a settings file; delete it"):
+        home.settings()
+
+
+def test_an_empty_directory_is_not_an_empty_account(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(HomeUnusable, match=r"nothing was started in it yet; `durable-orders up` starts one"):
+        home.ledger(home.settings())
+    missing = Home(tmp_path / "none")
+    with pytest.raises(HomeUnusable, match=r"none: there is none; .* --home names another"):
+        missing.ledger(missing.settings())
+    assert not missing.path.exists()

@@ -1,25 +1,27 @@
 """What is built out of the settings: feeds, their pace, and the end of the session."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from trading.errors import InvalidInstruments, InvalidSettings, InvalidTicks
-from trading.ledger.migrate import open_database
-from trading.ledger.tables import exchange_markets
-from trading.market.calendar import calendar_of
-from trading.market.instruments import Instruments
-from trading.market.shipped import SHIPPED_SYMBOL
-from trading.order import Account
-from trading.settings import Calendar, Market, Settings
-from workers.home import Home
-from workers.instruments import instruments_of
-from workers.parts import pace, session_end, tick_source
+from durable_orders.trading.config.sessions import MarketSegment
+from durable_orders.trading.config.settings import Market, Settings
+from durable_orders.trading.errors import InvalidInstruments, InvalidSettings, InvalidTicks
+from durable_orders.trading.ledger.tables import exchange_markets
+from durable_orders.trading.market.calendar import ALWAYS_OPEN, IST, segment_calendar
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
+from durable_orders.trading.orders.order import Account, Order, OrderIntent, Side
+from durable_orders.workers.home import Home
+from durable_orders.workers.instruments import instruments_of
+from durable_orders.workers.parts import pace, session_end, tick_source
+from tests.ledgers import open_empty_ledger
 
-XNSE = calendar_of(Calendar.XNSE)
+XNSE = segment_calendar(MarketSegment.EQUITY)
 INSTRUMENTS = Instruments.shipped()
 DAY = datetime(2025, 4, 29, tzinfo=UTC)
 
@@ -49,7 +51,7 @@ def test_a_file_of_ones_own_is_played_at_its_pace(tmp_path: Path) -> None:
 def test_a_synthetic_market_keeps_the_walls_time() -> None:
     settings = of_market(feed="synthetic", symbol="NSE:INFY", calendar="always_open", speed=600)
     began = datetime.now(UTC)
-    ticks = list(islice(tick_source(settings, INSTRUMENTS, calendar_of(Calendar.ALWAYS_OPEN))(None), 5))
+    ticks = list(islice(tick_source(settings, INSTRUMENTS, ALWAYS_OPEN)(None), 5))
     assert pace(settings) == 1.0
     assert {timed.tick.symbol for timed in ticks} == {"NSE:INFY"}
     assert all(timed.tick.last_price % Decimal("0.1") == 0 for timed in ticks)
@@ -76,14 +78,33 @@ def test_an_instrument_master_of_ones_own(tmp_path: Path) -> None:
 
 def test_the_session_ends_when_the_replayed_one_does(tmp_path: Path) -> None:
     account, noon = Account("paper"), datetime(2026, 1, 5, 6, 30, tzinfo=UTC)
-    closes = session_end(account, XNSE)
-    with open_database(f"sqlite:///{tmp_path}/ledger.db") as database:
+    closes, soon = session_end(account, XNSE), noon + timedelta(minutes=1)
+    now, then = (of_moment(moment) for moment in (noon, soon))
+    with open_empty_ledger(tmp_path / "ledger.db") as database:
         with database.read() as connection:
-            assert closes(connection, noon) == XNSE.session_at_or_after(noon).closes
-        soon = noon + timedelta(minutes=1)
+            assert closes(connection, now) == XNSE.session_at_or_after(noon).closes
         with database.write() as connection:
             row = {"account": account, "epoch": 1, "version": 1, "closes_at": soon}
             connection.execute(exchange_markets.insert().values(row))
         with database.read() as connection:
-            assert closes(connection, noon) == soon
-            assert closes(connection, soon) == XNSE.session_at_or_after(soon).closes, "that one is over"
+            assert closes(connection, now) == soon
+            assert closes(connection, then) == XNSE.session_at_or_after(soon).closes, "that one is over"
+
+
+def test_in_a_replayed_market_each_symbol_has_its_own_end(tmp_path: Path) -> None:
+    """The market's clock is at 15:00 of a day in October 2026, and goes 60 times as fast as the wall's."""
+    account, noon = Account("paper"), datetime(2026, 1, 5, 6, 30, tzinfo=UTC)
+    sessions = InstrumentSessions(Market(), INSTRUMENTS)
+    ends = session_end(account, sessions, 60.0)
+    row = {"account": account, "epoch": 1, "version": 1, "closes_at": noon + timedelta(hours=1), "wall_at": noon}
+    market = row | {"session": date(2026, 10, 6), "market_at": datetime(2026, 10, 6, 15, tzinfo=IST)}
+    with open_empty_ledger(tmp_path / "ledger.db") as database:
+        with database.write() as connection:
+            connection.execute(exchange_markets.insert().values(market))
+        with database.read() as connection:
+            assert ends(connection, of_moment(noon)) == noon + timedelta(seconds=30)
+            assert ends(connection, of_moment(noon, "NFO:NIFTY25MAYFUT")) == noon + timedelta(seconds=40)
+
+
+def of_moment(moment: datetime, symbol: str = "NSE:INFY") -> Order:
+    return Order.from_intent(OrderIntent(symbol=symbol, side=Side.BUY, quantity=75), moment)

@@ -1,29 +1,27 @@
 """The paper exchange's own orders at the end of the day are strangers to the ledger, and adopted like any other."""
 
-import shutil
 from contextlib import closing
-from datetime import time
+from datetime import datetime, time
 from decimal import Decimal
 from pathlib import Path
 
-from activities.strangers import Strangers
-from tests.trading.brokers.paper.exchange import ACCOUNT, INFY, Exchange
-from tests.trading.ledger.conftest import migrated_file
-from trading.brokers.rms import Listing
-from trading.ledger.reading import find_order
-from trading.market.instruments import Instruments
-from trading.order import Mode, Side, Status, order_id
-from trading.settings import Paper
-from trading.sighting import Sight
+from durable_orders.activities.strangers import Strangers
+from durable_orders.trading.config.settings import Paper
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.reading import find_order
+from durable_orders.trading.market.hours import Listing
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.orders.order import Mode, Side, Status, order_id
+from durable_orders.trading.reconciliation.book_diff import Sight
+from tests.ledgers import empty_ledger
+from tests.trading.exchange.exchange import ACCOUNT, INFY, Exchange
 
-__all__ = ["migrated_file"]
 
-
-def test_the_square_off_is_adopted_with_its_trades(migrated_file: Path, tmp_path: Path) -> None:
-    shutil.copy(migrated_file, tmp_path / "ledger.db")
+def test_the_square_off_is_adopted_with_its_trades(tmp_path: Path) -> None:
+    file = empty_ledger(tmp_path / "ledger.db")
     settings = Paper(slippage_enabled=False, square_off_enabled=True)
-    listing = Listing(Instruments.shipped().get, lambda _instrument: time(15, 20))
-    with closing(Exchange(f"sqlite:///{tmp_path}/ledger.db", settings, listing=listing)) as exchange:
+    listing = Listing(Instruments.shipped().get, lambda _symbol, day: datetime.combine(day, time(15, 20), IST))
+    with closing(Exchange(f"sqlite:///{file}", settings, listing=listing)) as exchange:
         exchange.market.take_over()
         exchange.show("1500")
         exchange.place(quantity=10)
@@ -31,7 +29,7 @@ def test_the_square_off_is_adopted_with_its_trades(migrated_file: Path, tmp_path
         [own_id] = exchange.show("1490")
         sightings = Sight().changed(exchange.broker.order_book(), exchange.broker.trades())
         strangers = Strangers(ACCOUNT, Mode.PAPER, exchange.broker, exchange.database)
-        strangers.adopt(sightings[-1], None)
+        strangers.adopt(sightings[-1])
         with exchange.database.read() as connection:
             adopted = find_order(connection, order_id(ACCOUNT, f"external-{own_id}"))
     assert adopted is not None

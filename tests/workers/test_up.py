@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from durable_orders.workers import server
+from durable_orders.workers.home import Home, ServerAddress
 from tests.conftest import MakeHome, any_port, until
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SPEED, SYMBOL
-from tests.durable_orders.program import Program, Running
-from workers import server
-from workers.home import Home, ServerAddress
+from tests.durable_orders.program import OWN_PORTS, PATIENCE, Program, Running
 
 RESTING = ("place", "BUY", SYMBOL, LOT, "--type", "LIMIT", "--price", FAR_BELOW, "--json", "--id")
 
@@ -22,8 +23,7 @@ RESTING = ("place", "BUY", SYMBOL, LOT, "--type", "LIMIT", "--price", FAR_BELOW,
 @contextmanager
 def up(program: Program, *options: str) -> Iterator[Running]:
     """The program's home, up and ready."""
-    ports = ("--port", str(any_port()), "--ui-port", str(any_port()))
-    with program.started("up", *ports, *options, "--speed", SPEED) as running:
+    with program.started("up", *OWN_PORTS, *options, "--speed", SPEED) as running:
         running.line("Ctrl-C stops it")
         yield running
 
@@ -62,8 +62,9 @@ def test_a_home_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert [order["status"] for order in program.here("list", "--json").json] == ["PLACED"], "told by the ledger"
     assert program.here("show", "stays").code == 0
     with server_of_another(before.port):
-        gone = program.here("cancel", "stays").error
-    assert gone.startswith(f"no server is running for home {program.home}: start one with"), "not the one on its port"
+        gone = program.here("cancel", "stays").err
+    said = f"note: no server is running for home {program.home}: start one with"
+    assert gone.startswith(said), "not the one on its port; and the exchange itself is asked"
     with up(program) as second:
         assert program.here("cancel", "stays", "--json").json["status"] == "CANCELLED"
         assert second.stop(signal.SIGTERM).code == 0
@@ -129,3 +130,25 @@ def test_workers_join_a_server_and_leave_it(make_home: MakeHome) -> None:
         assert first.stop(signal.SIGTERM).code == 0
         assert program.here(*RESTING, "one-left").json["status"] == "PLACED"
         assert second.stop(signal.SIGINT).code == 0
+
+
+def test_a_home_that_is_deleted_ends_what_is_up_in_it(tmp_path: Path) -> None:
+    program = Program(tmp_path / "home")
+    with up(program) as running:
+        shutil.rmtree(program.home)
+        running.process.wait(PATIENCE)
+        ended = running.stop(signal.SIGTERM)
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1].endswith("it was deleted while it was up; look at the broker for open orders")
+    assert "Traceback" not in ended.err
+    assert not program.home.exists()
+
+
+def test_every_command_goes_by_the_settings_that_up_was_started_with(tmp_path: Path) -> None:
+    program, settings = Program(tmp_path / "home"), tmp_path / "other.yaml"
+    settings.write_text("account: elsewhere")
+    with up(program, "--config", str(settings)) as running:
+        placed = program.here(*RESTING, "dip").json
+        assert placed["order_id"] == "order:elsewhere:dip"
+        running.stop(signal.SIGTERM)
+    assert [order["account"] for order in program.here("list", "--json").json] == ["elsewhere"]

@@ -11,11 +11,11 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
-from durable_orders.orders import OrderHandle
+from durable_orders.order_handle import OrderHandle
+from durable_orders.trading.orders.order import Mode
+from durable_orders.workers.server import DYNAMIC_CONFIG, temporal_program
+from durable_orders.workflows.names import SEARCH_ATTRIBUTES
 from tests.workflows.desk import Desk, at_work, open_desk
-from trading.order import Mode
-from workers.server import DYNAMIC_CONFIG, temporal_program
-from workflows.names import SEARCH_ATTRIBUTES
 
 
 class Desks(Protocol):
@@ -25,6 +25,7 @@ class Desks(Protocol):
         staffed: bool = True,
         mode: Mode = Mode.PAPER,
         guardian: dict[str, Any] | None = None,
+        sections: dict[str, dict[str, Any]] | None = None,
         **placing: Any,
     ) -> Desk: ...
 
@@ -62,7 +63,7 @@ async def time_skipping(more: dict[str, str] | None = None) -> AsyncIterator[Wor
         yield environment
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def little_garbage() -> None:
     """What earlier tests left is collected now: in the middle of a workflow's task it takes longer than the two seconds
     after which the SDK calls that a deadlock."""
@@ -81,7 +82,8 @@ async def desks(environment: WorkflowEnvironment, tmp_path: Path) -> AsyncIterat
     """Opens desks with other settings: `await desks(max_retries=0)` sets `execution.paper.max_retries`, or that of
     `execution.live` for a desk of that mode, which has a queue of its own for what reaches the broker.
 
-    `guardian` sets keys of that section. One that is not `staffed` has no workers yet.
+    `guardian` sets keys of that section, `sections` those of others by their names. One that is not `staffed` has no
+    workers yet.
     """
     async with AsyncExitStack() as stack:
 
@@ -90,9 +92,11 @@ async def desks(environment: WorkflowEnvironment, tmp_path: Path) -> AsyncIterat
             staffed: bool = True,
             mode: Mode = Mode.PAPER,
             guardian: dict[str, Any] | None = None,
+            sections: dict[str, dict[str, Any]] | None = None,
             **placing: Any,
         ) -> Desk:
-            desk = await stack.enter_async_context(open_desk(environment.client, tmp_path, placing, guardian, mode))
+            opening = open_desk(environment.client, tmp_path, placing, guardian, mode, sections)
+            desk = await stack.enter_async_context(opening)
             return await stack.enter_async_context(at_work(desk)) if staffed else desk
 
         yield opened

@@ -12,25 +12,32 @@ from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowHandle
 
-from activities.orders import OrderActivities
-from activities.unwinding import UnwindingActivities
-from activities.watch import WatchActivities
-from durable_orders.orders import OrderHandle, Orders
+from durable_orders.activities.exit_quotes import ExitQuotes
+from durable_orders.activities.flatten import FlattenActivities
+from durable_orders.activities.orders import OrderActivities
+from durable_orders.activities.plans import PlanActivities
+from durable_orders.activities.positions import PositionReader
+from durable_orders.activities.reconciling import PositionReconciliation
+from durable_orders.activities.watch import WatchActivities
+from durable_orders.order_handle import OrderHandle
+from durable_orders.orders import Orders
+from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.guardian.guardian import Guardian
+from durable_orders.trading.ledger.migrate import open_database
+from durable_orders.trading.ledger.reading import FeedEvent
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.rules import ExchangeRules
+from durable_orders.trading.orders.book import BookReport
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Account, Mode, Order, OrderIntent, OrderType, Side, Status
+from durable_orders.trading.reconciliation.book_diff import Sight
+from durable_orders.workers.parts import Parts, session_end
+from durable_orders.workers.worker import workers
+from durable_orders.workflows.order import OrderWorkflow
 from tests.conftest import eventually, new_account
+from tests.ledgers import empty_ledger
 from tests.workflows.scripted_broker import Answer, ScriptedBroker
-from trading.brokers.book import BookReport
-from trading.events import EventType
-from trading.guardian.guardian import Guardian
-from trading.ledger.migrate import open_database
-from trading.ledger.reading import FeedEvent
-from trading.market.calendar import calendar_of
-from trading.market.instruments import Instruments
-from trading.order import Account, Mode, Order, OrderIntent, OrderType, Side, Status
-from trading.settings import Settings
-from trading.sighting import Sight
-from workers.parts import Parts, session_end
-from workers.worker import workers
-from workflows.order import OrderWorkflow
 
 R = TypeVar("R")
 
@@ -136,21 +143,32 @@ def messages(events: Iterable[FeedEvent]) -> str:
     return "\n".join(event.message for event in events)
 
 
-def parts_of(settings: Settings, client: Client, broker: ScriptedBroker, ledger: Path) -> Parts:
+def parts_of(settings: Settings, client: Client, broker: ScriptedBroker, url: str) -> Parts:
     """What `workers.parts.build` makes, over a scripted broker."""
     account = Account(settings.account)
-    database = open_database(f"sqlite:///{ledger}")
+    database = open_database(url)
     executor = ThreadPoolExecutor(16, thread_name_prefix="blocking")
     instruments = Instruments.shipped()
-    calendar = calendar_of(settings.market.calendar)
-    guardian = Guardian(database, instruments, settings, session_end(account, calendar), now)
+    sessions = InstrumentSessions(settings.market)
+    guardian = Guardian(database, instruments, settings, session_end(account, sessions), now)
     mode = settings.execution.mode
-    watch = WatchActivities(
-        account, mode, broker, database, client, NoStream(), 3.0, executor, breakers=guardian.breakers
+    reader = PositionReader(account, broker, database)
+    positions = PositionReconciliation(
+        *(account, database, reader),
+        is_of_one_day=mode is Mode.LIVE,
+        window=settings.placing.positions_window,
+        interval=3.0,
     )
-    orders = OrderActivities(broker, guardian, database, executor, on_trip=watch.look_now)
-    unwinding = UnwindingActivities(settings, database, instruments)
-    return Parts(settings, database, instruments, orders, watch, unwinding, executor)
+    watch = WatchActivities(
+        *(account, mode, broker, database, client, NoStream(), 3.0, executor),
+        breakers=guardian.breakers,
+        positions=positions,
+    )
+    orders = OrderActivities(broker, guardian, database, executor, on_trip=watch.look_now, positions=reader)
+    quotes = ExitQuotes(settings, instruments, sessions, ExchangeRules(instruments.get, sessions))
+    flatten = FlattenActivities(settings, database, client, reader, quotes)
+    plans = PlanActivities(settings, database, guardian, instruments, sessions, reader)
+    return Parts(settings, database, instruments, orders, watch, flatten, plans, executor)
 
 
 @asynccontextmanager
@@ -160,15 +178,25 @@ async def open_desk(
     placing: dict[str, Any] | None = None,
     guardian: dict[str, Any] | None = None,
     mode: Mode = Mode.PAPER,
+    sections: dict[str, dict[str, Any]] | None = None,
+    ledger: str | None = None,
 ) -> AsyncIterator[Desk]:
     """A desk of its own account for the length of a block; nobody works there yet.
 
-    `placing` are keys of `execution.paper`, or of `execution.live`; `guardian` of that section.
+    `ledger` is the URL of one that is not on SQLite. `placing` are keys of `execution.paper`, or of `execution.live`;
+    `guardian` of that section, `sections` of others. A live desk is always open: its day is the machine's, and the
+    shipped contracts are of 2025.
     """
-    changes = {"execution": {"mode": mode, mode.value: placing or {}}, "guardian": guardian or {}}
+    changes: dict[str, dict[str, Any]] = {
+        "execution": {"mode": mode, mode.value: placing or {}},
+        "guardian": guardian or {},
+        "market": {"calendar": "always_open"} if mode is Mode.LIVE else {},
+        **(sections or {}),
+    }
     settings = Settings(account=new_account()).replaced(changes)
     broker = ScriptedBroker()
-    parts = parts_of(settings, client, broker, path / f"{settings.account}.db")
+    url = ledger or f"sqlite:///{empty_ledger(path / f'{settings.account}.db')}"
+    parts = parts_of(settings, client, broker, url)
     yield Desk(client, Orders.over(client, parts.database, settings), broker, parts, Sight())
     parts.executor.shutdown()
     parts.database.close()

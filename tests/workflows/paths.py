@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 
-from durable_orders.orders import OrderHandle
+from durable_orders.order_handle import OrderHandle
+from durable_orders.trading.errors import InvalidOrder
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Amendment, OrderType, Status
+from durable_orders.trading.orders.settlement import Settlement
 from tests.workflows import scripted_broker as says
 from tests.workflows.desk import Desk, now
-from trading.brokers.book import BookState
-from trading.errors import InvalidOrder
-from trading.events import EventType
-from trading.order import Amendment, OrderType, Status
-from trading.settlement import Settlement
 
 Play = Callable[[Desk], Awaitable[OrderHandle]]
 

@@ -1,18 +1,19 @@
 """The broker's edge: a broker that keeps its own book, and answers as a test tells it to, call by call."""
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from trading.brokers.book import BookReport, BookState, BrokerOrder, BrokerPosition, Funds
-from trading.errors import BookUnreadable
-from trading.guardian.approval import Approved
-from trading.order import Amendment, BrokerOrderId, Fill, Order, OrderType, TradeId
-from trading.outcome import Accepted, Evidence, NotSent, Outcome, Refused, SessionExpired, Unknown
+from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.orders.approval import Approved
+from durable_orders.trading.orders.book import BookReport, BookState, BrokerHolding, BrokerOrder, BrokerPosition, Funds
+from durable_orders.trading.orders.last_look import LastLook
+from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill, Order, OrderType, TradeId
+from durable_orders.trading.orders.outcome import Accepted, Evidence, NotSent, Outcome, Refused, SessionExpired, Unknown
 
 PRICE = Decimal("1500.0")
 Answer = Callable[["ScriptedBroker", Order], Outcome]
@@ -32,6 +33,13 @@ class ScriptedBroker:
         self.changes: list[Amendment] = []
         self.reads = 0
         self.unreadable = False
+        self.positions_unreadable = False
+        self.position_reads = 0
+        self.held_besides: dict[tuple[str, str], int] = {}
+        """Signed quantities that no order of the book tells of: sold by hand, converted."""
+        self.in_demat: list[BrokerHolding] = []
+        self.also_shown: list[BrokerPosition] = []
+        """Rows beside those, as flat ones that have a result."""
         self.on_place: deque[Answer] = deque()
         self.on_cancel: deque[Reply] = deque()
         self.on_modify: deque[Reply] = deque()
@@ -40,7 +48,11 @@ class ScriptedBroker:
 
     # What the system asks.
 
-    def place(self, approved: Approved) -> Outcome:
+    def place(self, approved: Approved, last_look: LastLook | None = None) -> Outcome:
+        if last_look is not None:
+            with last_look.leaving() as held:
+                if held is not None:
+                    return held
         self.sent.append(approved.order)
         answer = self.on_place.popleft() if self.on_place else takes
         return answer(self, approved.order)
@@ -55,7 +67,11 @@ class ScriptedBroker:
         self.changes.append(change)
         if self.on_modify:
             return self.on_modify.popleft()(self, broker_order_id)
-        self.update(broker_order_id, **change.model_dump(exclude_none=True))
+        kind = change.order_type or self.rows[broker_order_id].order_type
+        gone = {
+            name: None for name, stays in (("price", kind.has_price), ("trigger_price", kind.has_trigger)) if not stays
+        }
+        self.update(broker_order_id, **change.model_dump(exclude_none=True) | gone)
         return Accepted(broker_order_id=broker_order_id)
 
     def order_book(self) -> list[BrokerOrder]:
@@ -73,7 +89,19 @@ class ScriptedBroker:
             return list(self.fills)
 
     def positions(self) -> list[BrokerPosition]:
-        return []
+        """What the trades add up to, and what came without one (`held_besides`)."""
+        with self._lock:
+            self.position_reads += 1
+            if self.positions_unreadable:
+                raise BookUnreadable("the positions: 503 from the gateway")
+            held: Counter[tuple[str, str]] = Counter(self.held_besides)
+            for fill in self.fills:
+                row = self.rows[fill.broker_order_id]
+                held[row.symbol, row.product] += row.side.sign * fill.quantity
+            return [*self.also_shown, *(BrokerPosition(*key, quantity, PRICE) for key, quantity in held.items())]
+
+    def holdings(self) -> list[BrokerHolding]:
+        return list(self.in_demat)
 
     def margins(self) -> Funds | None:
         return None

@@ -5,14 +5,14 @@ from decimal import Decimal
 
 import pytest
 
+from durable_orders.trading.brokers.broker import Broker
+from durable_orders.trading.errors import InvalidOrder, UnknownError
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Amendment, BrokerOrderId, OrderType, Status
+from durable_orders.trading.orders.outcome import Outcome
 from tests.conftest import until
 from tests.workflows import scripted_broker as says
 from tests.workflows.desk import Desk, finished, messages
-from trading.brokers.book import BookState
-from trading.brokers.broker import Broker
-from trading.errors import InvalidOrder, UnknownError
-from trading.order import Amendment, BrokerOrderId, OrderType, Status
-from trading.outcome import Outcome
 
 LOWER = Amendment(price=Decimal("1490.0"))
 

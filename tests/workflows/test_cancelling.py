@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 from temporalio.api.enums.v1 import EventType as EventKind
 
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Order, OrderType, Status
 from tests.conftest import until
 from tests.workflows import scripted_broker as says
 from tests.workflows.conftest import Ahead, Desks
 from tests.workflows.desk import Desk, at_work, finished, messages
-from trading.brokers.book import BookState
-from trading.events import EventType
-from trading.order import Order, OrderType, Status
 
 Way = Callable[[Desk, str], Awaitable[object]]
 

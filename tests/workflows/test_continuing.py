@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from durable_orders.orders import OrderHandle
+from durable_orders.order_handle import OrderHandle
+from durable_orders.trading.errors import DuplicateOrder
+from durable_orders.trading.orders.order import Amendment, Status
+from durable_orders.workflows import names
 from tests.conftest import eventually
 from tests.workflows import scripted_broker as says
 from tests.workflows.conftest import time_skipping
 from tests.workflows.desk import Desk, at_work, finished, now, open_desk
-from trading.errors import DuplicateOrder
-from trading.order import Amendment, Status
-from workflows import names
 
 EARLY = 40
 """History events; the server's own suggestion comes at 4,096."""

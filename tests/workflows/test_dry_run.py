@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from durable_orders.orders import OrderHandle, Orders
+from durable_orders.order_handle import OrderHandle
+from durable_orders.orders import Orders
+from durable_orders.trading.errors import DuplicateOrder
+from durable_orders.trading.orders.order import Status
 from tests.workflows.conftest import Desks
 from tests.workflows.desk import Desk, at_work, finished, parts_of
-from trading.errors import DuplicateOrder
-from trading.order import Status
 
 DRY = {"execution": {"dry_run": True}}
 WORDS = "dry run: everything was checked, nothing was sent"
@@ -19,7 +20,7 @@ Asked = Callable[[Desk, Path], Awaitable[tuple[Desk, OrderHandle]]]
 
 async def by_the_worker(desk: Desk, path: Path) -> tuple[Desk, OrderHandle]:
     settings = desk.parts.settings.replaced(DRY)
-    parts = parts_of(settings, desk.client, desk.broker, path / f"{settings.account}.db")
+    parts = parts_of(settings, desk.client, desk.broker, f"sqlite:///{path / settings.account}.db")
     return replace(desk, parts=parts), await desk.orders.place(desk.intent())
 
 

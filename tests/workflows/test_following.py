@@ -7,14 +7,14 @@ from decimal import Decimal
 import pytest
 from temporalio.service import RPCError
 
+from durable_orders.trading.orders.book import BookReport, BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Order, OrderType, Status
+from durable_orders.trading.orders.outcome import Accepted, Outcome
 from tests.conftest import until
 from tests.workflows import scripted_broker as says
 from tests.workflows.conftest import Ahead
 from tests.workflows.desk import Desk, finished, messages
-from trading.brokers.book import BookReport, BookState
-from trading.events import EventType
-from trading.order import Order, OrderType, Status
-from trading.outcome import Accepted, Outcome
 
 
 async def test_partial_fills(desk: Desk) -> None:

@@ -9,19 +9,19 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 
 from durable_orders.histories import Histories, Run, runs_of
-from durable_orders.orders import OrderHandle
+from durable_orders.order_handle import OrderHandle
+from durable_orders.trading.errors import DuplicateOrder
+from durable_orders.trading.ledger.comparing import Comparison, compared
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.rebuilding import Rebuilding, Sources
+from durable_orders.trading.orders.order import Order, Status
+from durable_orders.trading.reconciliation.compare import against_history
 from tests.conftest import eventually
+from tests.ledgers import open_empty_ledger
 from tests.record_histories import HISTORIES, QUICK
 from tests.workflows.conftest import Desks
 from tests.workflows.desk import Desk
 from tests.workflows.paths import PATHS, Play, failed_as_a_duplicate, taken_up_from_the_ledger
-from trading.agreement import against_history
-from trading.errors import DuplicateOrder
-from trading.ledger.comparing import Comparison, compared
-from trading.ledger.database import Database
-from trading.ledger.migrate import open_database
-from trading.ledger.rebuilding import Rebuilding, Sources
-from trading.order import Order, Status
 
 FAST: dict[str, Any] = {**QUICK}
 RUNS: dict[Play, int] = {taken_up_from_the_ledger: 2, failed_as_a_duplicate: 2}
@@ -43,7 +43,7 @@ async def rebuilt(desk: Desk, runs: Sequence[Run], file: Path) -> tuple[Sources,
     histories = Histories(desk.client)
     replayed = [await histories.replayed(run) for run in runs]
     assert [each.trouble for each in replayed] == [None] * len(runs)
-    with open_database(f"sqlite:///{file}") as new, desk.parts.database.read() as old:
+    with open_empty_ledger(file) as new, desk.parts.database.read() as old:
         rebuilding = Rebuilding(old)
         rebuilding.take(runs[0].order_id, [told for each in replayed for told in each.told])
         sources = rebuilding.write(new)

@@ -9,12 +9,12 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
-from durable_orders.orders import OrderHandle
+from durable_orders.order_handle import OrderHandle
+from durable_orders.trading.errors import DuplicateOrder
+from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Status
 from tests.conftest import eventually, until
 from tests.workflows import scripted_broker as says
 from tests.workflows.desk import Desk, finished, messages
-from trading.errors import DuplicateOrder
-from trading.order import Order, OrderIntent, OrderType, Status
 
 Ask = Callable[[Desk, OrderIntent], Awaitable[Order]]
 

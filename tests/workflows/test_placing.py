@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Mode, OrderType, Status
+from durable_orders.workers.worker import workers
 from tests.conftest import until
 from tests.workflows import scripted_broker as says
 from tests.workflows.conftest import Ahead, Desks
 from tests.workflows.desk import Desk, at_work, finished, messages, now
-from trading.brokers.book import BookState
-from trading.events import EventType
-from trading.order import Mode, OrderType, Status
-from workers.worker import workers
 
 
 async def test_filled_at_once(desk: Desk) -> None:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Mode, OrderType, Status
 from tests.conftest import until
 from tests.workflows import scripted_broker as says
 from tests.workflows.conftest import Ahead, Desks
 from tests.workflows.desk import Desk, finished, messages, now
-from trading.brokers.book import BookState
-from trading.events import EventType
-from trading.order import Mode, OrderType, Status
 
 FUTURE = "NFO:NIFTY25MAYFUT"
 
@@ -184,9 +184,10 @@ async def test_slices_that_do_not_make_up_the_order_are_counted_through_the_wind
     sliced: dict[str, Any] = {"symbol": FUTURE, "quantity": 225, "instructions": {"autoslice": True}}
     order = await desk.start(says.slices_and_loses_the_answer, order_type=OrderType.MARKET, **sliced)
     await desk.event(order, EventType.ORDER_UNKNOWN)
-    await until(lambda: desk.broker.reads > 1, "its own readings")
-    assert (await order.now()).status is Status.UNKNOWN
-    await ahead(order, 90)
+    await ahead(order, 30)
+    assert desk.broker.reads > 1
+    assert (await desk.standing(order)).status is Status.UNKNOWN
+    await ahead(order, 60)
     ended = await finished(desk, order)
     assert (ended.status, ended.filled_quantity, ended.quantity) == (Status.REJECTED, 150, 225)
     assert "showed 2 slices of it, 150 of 225, in" in messages(await order.events())
@@ -198,10 +199,12 @@ async def test_slices_that_the_book_has_shown_are_never_proved_absent(desks: Des
     desk = await desks(mode=Mode.LIVE, settle_window=60)
     sliced: dict[str, Any] = {"symbol": FUTURE, "quantity": 225, "instructions": {"autoslice": True}}
     order = await desk.start(says.slices_and_loses_the_answer, **sliced)
-    await until(lambda: desk.broker.reads > 1, "its own readings")
+    await desk.event(order, EventType.ORDER_UNKNOWN)
+    await ahead(order, 30)
+    assert desk.broker.reads > 1
     desk.broker.hide(1000)
-    await ahead(order, 300)
-    assert (await order.now()).status is Status.UNKNOWN
+    await ahead(order, 130)  # two windows and more
+    assert (await desk.standing(order)).status is Status.UNKNOWN
     assert len(desk.broker.sent) == 1
     desk.broker.hide(0)
     await ahead(order, 120)

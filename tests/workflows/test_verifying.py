@@ -9,38 +9,21 @@ import pytest
 import sqlalchemy as sa
 
 from durable_orders.histories import runs_of
+from durable_orders.trading.brokers.dry_run import DryRun
+from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.ledger.tables import fills, orders, positions
+from durable_orders.trading.orders.book import BookState, BrokerOrder
+from durable_orders.trading.orders.order import BrokerOrderId, OrderType, Side, Status
 from durable_orders.verify import LOOKS, Findings, Verification, verify
 from tests.conftest import eventually
 from tests.workflows import scripted_broker as says
 from tests.workflows.conftest import Desks
 from tests.workflows.desk import Desk
 from tests.workflows.scripted_broker import ScriptedBroker
-from trading.brokers.book import BookState, BrokerOrder, BrokerPosition
-from trading.brokers.dry_run import DryRun
-from trading.errors import BookUnreadable
-from trading.ledger.positions import Position, booked
-from trading.ledger.tables import fills, orders, positions
-from trading.order import BrokerOrderId, OrderType, Product, Side, Status
-
-
-class Holding(DryRun):
-    """The scripted broker, which also shows what its trades add up to."""
-
-    def __init__(self, broker: ScriptedBroker) -> None:
-        super().__init__(broker)
-        self._scripted = broker
-
-    def positions(self) -> list[BrokerPosition]:
-        held: dict[tuple[str, Product], Position] = {}
-        for fill in self._scripted.fills:
-            row = self._scripted.rows[fill.broker_order_id]
-            key = (row.symbol, row.product)
-            held[key] = booked(held.get(key, Position("any", *key)), row.side, fill.quantity, fill.price)
-        return [BrokerPosition(each.symbol, each.product, each.quantity, Decimal(0)) for each in held.values()]
 
 
 def verification(desk: Desk) -> Verification:
-    return Verification(desk.orders, Holding(desk.broker))
+    return Verification(desk.orders, DryRun(desk.broker))
 
 
 async def listed(desk: Desk, count: int, opened: int) -> None:
@@ -78,7 +61,7 @@ def said(findings: Findings) -> list[str]:
 
 async def test_what_agrees_is_counted(traded: Desk) -> None:
     """The refused order never was at the broker, and nobody misses it there."""
-    findings = await verify(traded.orders, Holding(traded.broker))
+    findings = await verify(traded.orders, DryRun(traded.broker))
     assert findings == Findings(differences=(), orders=4, adopted=0, forgotten=0, rows=3, trades=2, positions=1)
 
 
@@ -203,7 +186,7 @@ async def test_what_only_the_broker_knows_is_found(
     assert said(await verification(traded).look(None)) == AT_THE_BROKER[happens]
 
 
-class Behind(Holding):
+class Behind(DryRun):
     """Shows an old book at first, as a broker's cache does."""
 
     def __init__(self, broker: ScriptedBroker, readings: int) -> None:
@@ -227,7 +210,7 @@ async def test_a_difference_counts_when_it_stays(traded: Desk, readings: int, ag
 async def test_a_book_that_cannot_be_read_proves_nothing(traded: Desk) -> None:
     traded.broker.unreadable = True
     with pytest.raises(BookUnreadable):
-        await verify(traded.orders, Holding(traded.broker))
+        await verify(traded.orders, DryRun(traded.broker))
 
 
 async def test_orders_found_at_the_broker_have_no_history_to_agree_with(traded: Desk) -> None:

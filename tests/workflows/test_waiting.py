@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from durable_orders.trading.orders.order import Amendment, OrderType, Status
 from tests.workflows import scripted_broker as says
 from tests.workflows.conftest import Desks
 from tests.workflows.desk import Desk, at_work, finished
-from trading.order import Amendment, OrderType, Status
 
 
 @contextmanager

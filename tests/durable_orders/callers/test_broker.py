@@ -8,8 +8,8 @@ import requests
 from kiteconnect import exceptions as kite
 
 from durable_orders.callers.broker import CallersBroker, line_of
-from trading.errors import BookUnreadable
-from trading.order import Status
+from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.orders.order import Status
 
 PAYLOAD = {
     "symbol": "NIFTY24DECFUT",
@@ -125,13 +125,13 @@ class Answers:
         (kite.InputException("bad price", code=400), "refused"),
         (kite.OrderException("margin", code=400), "refused"),
         (kite.TokenException("log in", code=403), "session_expired"),
-        (kite.NetworkException("too many", code=429), "not_sent"),
+        (kite.NetworkException("too many", code=429), "unknown"),
         (kite.NetworkException("gateway", code=503), "unknown"),
         (kite.DataException("html", code=502), "unknown"),
         (kite.OrderException("hm", code=500), "unknown"),
         (requests.ReadTimeout("slow"), "unknown"),
-        (requests.ConnectTimeout("no route"), "not_sent"),
-        (ConnectionRefusedError("refused"), "not_sent"),
+        (requests.ConnectTimeout("no route"), "unknown"),
+        (ConnectionRefusedError("refused"), "unknown"),
         (ConnectionResetError("reset"), "unknown"),
         (RuntimeError("something"), "unknown"),
     ],

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from durable_orders.trading.orders.order import Order
 from durable_orders.v2 import JournalStateStore, StateStore
 from tests.live.conftest import desks
-from tests.sandbox.conftest import clock, database, empty_database, kite, serve, served
-from trading.order import Order
+from tests.sandbox.conftest import clock, database, kite, serve, served
 
 
 @pytest.fixture
@@ -24,7 +24,14 @@ def journal_store(tmp_path: Path) -> JournalStateStore:
 
 def older(symbol: str = "INFY", **fields: Any) -> Order:
     """An order as older code makes it: to buy 10 at the market."""
-    content = {"order_id": "", "symbol": symbol, "side": "BUY", "qty": 10, "order_type": "MARKET", "strategy": "s"}
+    content: dict[str, Any] = {
+        "order_id": "",
+        "symbol": symbol,
+        "side": "BUY",
+        "qty": 10,
+        "order_type": "MARKET",
+        "strategy": "s",
+    }
     return Order(**content | {"tags": {"exchange": "NSE"}} | fields)
 
 
@@ -37,4 +44,4 @@ def rows_of(journal: JournalStateStore) -> Iterator[tuple[str, str]]:
         yield line[header.index("status")], line[header.index("filled_quantity")]
 
 
-__all__ = ["clock", "database", "desks", "empty_database", "kite", "serve", "served"]
+__all__ = ["clock", "database", "desks", "kite", "serve", "served"]

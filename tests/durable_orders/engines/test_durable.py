@@ -7,14 +7,14 @@ import pytest
 
 from durable_orders import Orders
 from durable_orders.engines import LiveExecutionEngine, PaperExecutionEngine
+from durable_orders.trading.bus.bus import EventBus
+from durable_orders.trading.errors import InvalidSettings, OrderNotFound
 from durable_orders.v2 import GuardianDecision, StateStore
 from tests.conftest import MakeHome, eventually
 from tests.durable_orders.conftest import FAR_BELOW
 from tests.durable_orders.engines.conftest import older
 from tests.durable_orders.program import Program
 from tests.live.conftest import Desks
-from trading.bus import EventBus
-from trading.errors import InvalidSettings, OrderNotFound
 
 LIMIT: dict[str, Any] = {"order_type": "LIMIT", "price": float(FAR_BELOW)}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kiteconnect import KiteConnect
 
-from trading.events import EventType
+from durable_orders.trading.orders.events import EventType
 
 PAGE = (Path(__file__).parents[3] / "docs" / "engines.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"^```python\n(.+?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -10,13 +10,14 @@ import pytest
 from kiteconnect import KiteConnect
 
 from durable_orders.engines import LiveExecutionEngine
+from durable_orders.orders import Orders
+from durable_orders.trading.errors import DuplicateOrder, DurableOrdersError
+from durable_orders.trading.orders.order import Order
 from durable_orders.v2 import GuardianDecision, JournalStateStore, StateStore, TradeGuardian
 from tests.conftest import any_port
 from tests.durable_orders.engines.conftest import older, rows_of
 from tests.sandbox.conftest import Serve
 from tests.sandbox.serving import Served
-from trading.errors import DuplicateOrder, DurableOrdersError
-from trading.order import Order
 
 QUICK: dict[str, Any] = {
     "settle_window": 0.2,
@@ -166,11 +167,11 @@ async def test_as_long_as_the_book_cannot_be_read_nothing_is_guessed_and_nothing
     assert accepted(served) == 2
 
 
-async def test_a_broker_that_cannot_be_reached_is_tried_again_and_then_said(make: Make) -> None:
-    engine = make(KiteConnect("key", "token", root=f"http://127.0.0.1:{any_port()}"), max_retries=2)
+async def test_a_broker_that_cannot_be_reached_may_have_it_as_far_as_its_object_tells(make: Make) -> None:
+    engine = make(KiteConnect("key", "token", root=f"http://127.0.0.1:{any_port()}"))
     order = await engine.place_order(older())
-    assert order.status == "REJECTED"
-    assert str(order.message).startswith("Broker error: ")
+    assert order.status == "UNKNOWN"
+    assert "UNSETTLED" in str((await engine.place_order(older())).message)
 
 
 async def test_the_brokers_refusal_ends_it_in_its_own_words(engine: LiveExecutionEngine, served: Served) -> None:
@@ -328,6 +329,18 @@ def test_a_configuration_that_cannot_be_used_is_named(kite: KiteConnect, config:
 def test_it_needs_a_broker_or_a_server() -> None:
     with pytest.raises(ValueError, match="Broker required for live mode"):
         LiveExecutionEngine()
+
+
+@pytest.mark.parametrize("way", [{"home": "desk"}, {"config": {"execution": {"home": "desk"}}}])
+def test_a_broker_beside_a_home_is_an_error_as_an_order_has_one_way_to_go(
+    kite: KiteConnect, way: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="broker: give a broker or a home, not both"):
+        LiveExecutionEngine(kite, **way)
+    with pytest.raises(ValueError, match="broker: give a broker or a home, not both"):
+        LiveExecutionEngine(kite, orders=Orders("desk"))
+    assert not (tmp_path / "desk").exists()
 
 
 def test_orders_are_the_one_class() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from durable_orders.engines import PaperExecutionEngine
+from durable_orders.trading.bus.bus import EventBus
+from durable_orders.trading.errors import DuplicateOrder
 from durable_orders.v2 import GuardianDecision, JournalStateStore, StateStore
 from tests.durable_orders.engines.conftest import older, rows_of
-from trading.bus import EventBus
-from trading.errors import DuplicateOrder
 
 PLAIN: dict[str, Any] = {"slippage_enabled": False, "spread_enabled": False, "latency_enabled": False}
 

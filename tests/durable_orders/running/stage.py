@@ -12,17 +12,17 @@ from durable_orders.orders import Orders
 from durable_orders.running import Plan, Summary
 from durable_orders.running.gate import Gate
 from durable_orders.running.session import Market, perform, run_of
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.reading import list_orders
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Order
+from durable_orders.trading.strategies.files import Loaded
+from durable_orders.trading.strategies.strategy import Desk, Strategy
+from durable_orders.workers import worker
+from durable_orders.workers.connection import connect
+from durable_orders.workers.home import Home
+from durable_orders.workers.parts import build
 from tests.conftest import MakeHome
-from trading.ist import IST
-from trading.ledger.reading import list_orders
-from trading.market.ticks import Tick
-from trading.order import Order
-from trading.strategy import Desk, Strategy
-from trading.strategy_files import Loaded
-from workers import worker
-from workers.connection import connect
-from workers.home import Home
-from workers.parts import build
 
 SYMBOL = "NSE:INFY"
 OPENS = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
@@ -90,7 +90,14 @@ class EngineScript(EngineStrategy):
 
 def wanted(own_id: str, side: str = "BUY", **terms: Any) -> Order:
     """An order for 10 at the market, or whatever the terms say, as an engine takes it."""
-    content = {"order_id": own_id, "symbol": SYMBOL, "side": side, "qty": 10, "order_type": "MARKET", "strategy": NAME}
+    content: dict[str, Any] = {
+        "order_id": own_id,
+        "symbol": SYMBOL,
+        "side": side,
+        "qty": 10,
+        "order_type": "MARKET",
+        "strategy": NAME,
+    }
     return Order(**content | terms)
 
 
@@ -102,12 +109,11 @@ def write_ticks(path: Path, prices: Sequence[str] = PRICES) -> Path:
     return path
 
 
-def home_with_ticks(make_home: MakeHome, ticks: Path, **paper: Any) -> Home:
+def home_with_ticks(make_home: MakeHome, ticks: Path, *, guardian: dict[str, Any] | None = None, **paper: Any) -> Home:
     """Its market plays the file as fast as it can. Nothing is added to or taken from the price."""
     plain = {"slippage_bps": 0, "reconciliation_interval": 0.5}
-    return make_home(
-        {"market": {"ticks": str(ticks), "speed": 100_000}, "execution": {"paper": plain | paper}},
-    )
+    market = {"ticks": str(ticks), "speed": 100_000}
+    return make_home({"market": market, "execution": {"paper": plain | paper}, "guardian": guardian or {}})
 
 
 async def run_on(home: Home, strategy: Any, plan: Plan | None = None, stop: asyncio.Event | None = None) -> Summary:

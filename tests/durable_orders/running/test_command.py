@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.reading import list_orders
 from tests.conftest import any_port
-from tests.durable_orders.program import Program
+from tests.durable_orders.program import OWN_PORTS, Program
 from tests.durable_orders.running.stage import write_ticks
-from trading.ledger.database import Database
-from trading.ledger.reading import list_orders
 
 ONE_ORDER = """
 import sys
-from trading.strategy import Strategy
+from durable_orders.trading.strategies.strategy import Strategy
 
 class OneOrder(Strategy):
     name = "{name}"
@@ -56,12 +56,11 @@ def test_killed_it_finds_its_order_again_and_places_none_twice(tmp_path: Path) -
     program = Program(tmp_path / "home")
     file = strategy(tmp_path, "crashes", quantity=10, price=1400)
     ticks = ("--ticks", str(write_ticks(tmp_path / "ticks.csv")))
-    ports = ("--port", str(any_port()), "--ui-port", str(any_port()))
-    with program.started("run", file, *ticks, *ports, "--speed", "0.5") as running:
+    with program.started("run", file, *ticks, *OWN_PORTS, "--speed", "0.5") as running:
         assert running.line("PLACED") == "heard crashes-1 PLACED"
         running.process.kill()
         running.process.wait()
-    again = program("run", file, *ticks, *ports, "--speed", "1000", "--mode", "paper", "--json")
+    again = program("run", file, *ticks, *OWN_PORTS, "--speed", "1000", "--mode", "paper", "--json")
     assert again.code == 0
     assert "found crashes-1" in again.err
     assert (again.json["orders"], again.json["ended"]) == ({"EXPIRED": 1}, "the market has closed")
@@ -78,6 +77,7 @@ def test_killed_it_finds_its_order_again_and_places_none_twice(tmp_path: Path) -
         (("GOOD", "--live"), "execution.mode: is paper, and --live was given; live trading needs both"),
         (("GOOD", "--on-error", "hide"), "must be cancel, keep, flatten; was 'hide'"),
         (("GOOD", "--square-off", "noon"), "must be a time of day, as in 15:10; was 'noon'"),
+        (("GOOD", "--square-off", "15.10"), "must be a time of day, as in 15:10; was '15.10'"),
         (("GOOD", "--ticks", "nowhere.csv"), "nowhere.csv"),
         (("GOOD", "--engines"), "sound.py: on_start: must be an `async def`"),
         (("ENGINE", "--engines", "--square-off", "16:00"), "must be within the market's session, was 16:00"),

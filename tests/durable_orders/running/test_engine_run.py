@@ -9,6 +9,8 @@ from typing import Any
 
 from durable_orders.engines import SessionEngine
 from durable_orders.running import Plan, Why
+from durable_orders.trading.orders.order import Order, Status, is_closing
+from durable_orders.workers.home import Home
 from tests.conftest import MakeHome
 from tests.durable_orders.running.stage import (
     NAME,
@@ -21,13 +23,17 @@ from tests.durable_orders.running.stage import (
     wanted,
     write_ticks,
 )
-from trading.order import Order, Status
 
 RESTING: dict[str, Any] = {"order_type": "LIMIT", "price": 1400.0}
 
 
 def placing(own_id: str, side: str = "BUY", **terms: Any) -> Callable[[SessionEngine], Awaitable[Order]]:
     return lambda engine: engine.place_order(wanted(own_id, side, **terms))
+
+
+async def names(home: Home) -> list[str]:
+    found = (order.client_order_id for order in await orders_of(home))
+    return ["closing" if is_closing(name) else name for name in found]
 
 
 async def test_a_session_begins_with_its_first_tick_and_ends_squared_off(make_home: MakeHome, tmp_path: Path) -> None:
@@ -45,7 +51,8 @@ async def test_a_session_begins_with_its_first_tick_and_ends_squared_off(make_ho
     assert [(held.product, held.quantity) for held in summary.holdings] == [("CNC", 10)]
     assert (summary.orders, summary.realized_pnl) == ({Status.FILLED: 3, Status.CANCELLED: 1}, Decimal(10))
     closing = (await orders_of(home))[-1]
-    assert (closing.client_order_id, closing.side, closing.reason) == (f"{NAME}-1", "SELL", "square-off")
+    assert (closing.strategy, closing.side, closing.reason) == (NAME, "SELL", "square-off")
+    assert is_closing(closing.client_order_id)
     assert script.last_answer is not None
     assert (script.last_answer.status, script.last_answer.message) == (
         Status.REJECTED,
@@ -77,7 +84,7 @@ async def test_no_entry_comes_after_the_square_off(make_home: MakeHome, tmp_path
     summary = await run_on(home, script, Plan(engines=True, square_off=time(9, 15, 30)))
     assert (summary.ended, summary.holdings, script.ticks) == (Why.SQUARED_OFF, (), 3)
     assert tasks[0].result().status is Status.REJECTED
-    assert [order.client_order_id for order in await orders_of(home)] == ["a", f"{NAME}-1"]
+    assert await names(home) == ["a", "closing"]
 
 
 async def test_run_again_it_finds_its_orders_and_its_position(make_home: MakeHome, tmp_path: Path) -> None:
@@ -101,7 +108,7 @@ async def test_run_again_it_finds_its_orders_and_its_position(make_home: MakeHom
     summary = await run_on(home, second, Plan(engines=True))
     assert second.found == ["b"]
     assert [order.status for order in second.answers] == [Status.FILLED, Status.CANCELLED]
-    assert [order.client_order_id for order in await orders_of(home)] == ["a", "b", f"{NAME}-1"]
+    assert await names(home) == ["a", "b", "closing"]
     assert (summary.ended, summary.holdings) == (Why.SQUARED_OFF, ())
 
 

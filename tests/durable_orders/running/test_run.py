@@ -1,17 +1,20 @@
 """A strategy over durable orders: what it is told, and what becomes of its orders when it ends, however it does."""
 
 import asyncio
+import threading
 from datetime import time
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from durable_orders.orders import Orders
 from durable_orders.running import OnError, Plan, Why
+from durable_orders.running.run import Run
+from durable_orders.trading.orders.order import Status, is_closing
+from durable_orders.trading.strategies.strategy import Desk
 from tests.conftest import MakeHome
 from tests.durable_orders.running.stage import NAME, SYMBOL, Script, home_with_ticks, orders_of, run_on, write_ticks
-from trading.order import Status
-from trading.strategy import Desk
 
 
 def buy(desk: Desk) -> None:
@@ -84,13 +87,108 @@ async def test_a_strategy_that_raises_is_stopped_and_its_orders_are_dealt_with(
     assert (len(summary.open_orders), summary.notes) == (int(policy is OnError.KEEP), ())
 
 
+@pytest.mark.parametrize("leaving", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"])
+async def test_a_strategy_that_leaves_the_program_is_one_that_failed(
+    leaving: BaseException, make_home: MakeHome, tmp_path: Path
+) -> None:
+    def leave(_desk: Desk) -> None:
+        raise leaving
+
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+    summary = await run_on(home, Script({0: buy, 1: rest, 2: leave}), Plan(on_error=OnError.FLATTEN))
+    assert (summary.ended, summary.holdings, summary.open_orders) == (Why.FAILED, (), ())
+    assert summary.failure is not None
+    assert type(leaving).__name__ in summary.failure
+
+
+async def test_a_callback_that_does_not_return_is_told_about(
+    make_home: MakeHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    heard = threading.Event()
+
+    def block(_desk: Desk) -> None:
+        assert heard.wait(60)
+
+    def warned(words: str) -> None:
+        told.append(words)
+        heard.set()
+
+    monkeypatch.setattr(Run, "slow_seconds", 0.01)
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+    summary = await run_on(home, Script({1: block}), Plan(warned=warned))
+    assert summary.ended == Why.CLOSED
+    assert any("on_tick has not returned after" in words for words in told)
+
+
 async def test_at_square_off_it_gets_no_more_ticks_and_is_closed_out(make_home: MakeHome, tmp_path: Path) -> None:
     home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
     script = Script({0: buy, 1: rest, 3: buy})
     summary = await run_on(home, script, Plan(square_off=time(9, 15, 30)))
     assert (summary.ended, summary.holdings, script.ticks, script.stopped) == (Why.SQUARED_OFF, (), 3, True)
     last = (await orders_of(home))[-1]
-    assert (last.client_order_id, last.reason, last.average_price) == (f"{NAME}-3", "square-off", Decimal(1502))
+    assert (last.strategy, last.reason, last.average_price) == (NAME, "square-off", Decimal(1502))
+    assert is_closing(last.client_order_id)
+    assert summary.left == ()
+
+
+async def test_a_square_off_closes_in_orders_that_keep_the_limits(make_home: MakeHome, tmp_path: Path) -> None:
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"), guardian={"max_order_quantity": 75})
+
+    def buy_two(desk: Desk) -> None:
+        for _ in range(2):
+            desk.buy(SYMBOL, 75)
+
+    summary = await run_on(home, Script({0: buy_two}), Plan(square_off=time(9, 15, 30)))
+    closing = [order for order in await orders_of(home) if is_closing(order.client_order_id)]
+    assert [(order.quantity, order.status) for order in closing] == [(75, Status.FILLED), (75, Status.FILLED)]
+    assert (summary.ended, summary.holdings, summary.left) == (Why.SQUARED_OFF, (), ())
+
+
+async def test_what_cannot_be_closed_is_told_and_closing_goes_on(
+    make_home: MakeHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The strategy may not order at that hour."""
+    monkeypatch.setattr("durable_orders.running.run.OUT_SECONDS", 1.0)
+    hours = {"trading_hours": {"start": "09:15", "end": "09:15:25"}}
+    home = home_with_ticks(
+        make_home, write_ticks(tmp_path / "ticks.csv"), guardian={"strategies": {NAME: {"rules": hours}}}
+    )
+    summary = await run_on(home, Script({0: buy}), Plan(square_off=time(9, 15, 30)))
+    assert summary.left == (f"{NAME} is not flat after 1 s: closing goes on without the run",)
+    assert [(holding.symbol, holding.quantity) for holding in summary.holdings] == [(SYMBOL, 10)]
+
+
+async def test_a_square_off_leaves_what_is_anothers(make_home: MakeHome, tmp_path: Path) -> None:
+    """Somebody else holds more of the same, and has an order that rests in it."""
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def others(orders: Orders) -> None:
+        await (await orders.buy(SYMBOL, 25, strategy="other")).placed()
+        await (await orders.sell(SYMBOL, 5, order_type="LIMIT", price="1600", strategy="other")).placed()
+
+    async with Orders(home.path) as orders:
+        script = Script({0: buy, 1: lambda _desk: asyncio.run_coroutine_threadsafe(others(orders), loop).result()})
+        summary = await run_on(home, script, Plan(square_off=time(9, 15, 30)), stop)
+        assert (summary.left, summary.holdings) == ((), ())
+        assert [(held.quantity) for held in await orders.positions()] == [25]
+        assert [(order.strategy, order.quantity) for order in await orders.list(open_only=True)] == [("other", 5)]
+
+
+async def test_a_square_off_never_sells_what_somebody_else_has_sold(make_home: MakeHome, tmp_path: Path) -> None:
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+    loop = asyncio.get_running_loop()
+
+    async def sold(orders: Orders) -> None:
+        await (await orders.sell(SYMBOL, 10, strategy="by-hand")).placed()
+
+    async with Orders(home.path) as orders:
+        script = Script({0: buy, 1: lambda _desk: asyncio.run_coroutine_threadsafe(sold(orders), loop).result()})
+        await run_on(home, script, Plan(square_off=time(9, 15, 30)))
+        assert [held.quantity for held in await orders.positions()] == [0]
+        assert len(await orders.list()) == 2
 
 
 async def test_interrupted_it_leaves_its_orders_and_the_next_run_finds_them(
@@ -112,8 +210,6 @@ async def test_interrupted_it_leaves_its_orders_and_the_next_run_finds_them(
 
 async def test_an_order_that_no_worker_has_taken_yet_is_found_too(make_home: MakeHome, tmp_path: Path) -> None:
     """As after a crash between the start of an order and its first step."""
-    from durable_orders.orders import Orders
-
     home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
     async with Orders(home.path) as orders:
         await orders.buy(SYMBOL, 10, order_type="LIMIT", price="1400", strategy=NAME, client_order_id=f"{NAME}-1")

@@ -226,6 +226,20 @@ def test_from_many_threads_and_inside_a_running_loop() -> None:
     assert len({row["order_id"] for row in journal.rows}) == 21
 
 
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_a_closed_engine_takes_no_more_orders_and_still_hears_of_those_it_has(mode: str) -> None:
+    exchange, store = Exchange(), Store()
+    engine = paper(store) if mode == "paper" else live(exchange, store)
+    assert engine.execute_intent(intent()).status in ("FILLED", "PLACED")
+    engine.close()
+    engine.close()
+    refused = engine.execute_intent(intent())
+    assert (refused.status, refused.message) == ("REJECTED", "Execution error: the engine is closed")
+    assert len(exchange.sent) == (0 if mode == "paper" else 1)
+    engine.on_order_update({"order_id": "B1", "status": "COMPLETE", "quantity": 10, "average_price": 100.0})
+    assert store.state["positions"][0]["qty"] == 10
+
+
 def test_a_live_order_and_its_payload() -> None:
     exchange, store, journal = Exchange(), Store(), Journal()
     engine = live(exchange, store, journal)
@@ -284,9 +298,8 @@ def test_a_dry_run_sends_nothing() -> None:
 def test_a_plain_no_is_a_rejection_and_blocks_nothing() -> None:
     exchange = Exchange()
     exchange.places = False
-    exchange.answers = [ConnectionRefusedError("nobody there"), {"status": "REJECTED", "message": "no margin"}]
+    exchange.answers = [{"status": "REJECTED", "message": "no margin"}]
     engine = live(exchange)
-    assert engine.execute_intent(intent()).message == "Broker error: nobody there (nothing was sent)"
     refused = engine.execute_intent(intent())
     assert (refused.status, refused.message) == ("REJECTED", "Broker error: no margin")
     assert engine.execute_intent(intent()).status == "PLACED"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from durable_orders.trading.errors import FilesUnusable
+from durable_orders.trading.market.calendar import IST
 from durable_orders.v2 import JournalStateStore, fifo_pair
 from tests.durable_orders.v2.disk import full_at
-from trading.errors import FilesUnusable
-from trading.market.calendar import IST
 
 COLUMNS = (
     "timestamp,order_id,symbol,tradingsymbol,transaction_type,side,quantity,filled_quantity,price,average_price,status,"

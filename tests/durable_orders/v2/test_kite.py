@@ -8,7 +8,7 @@ from kiteconnect import KiteConnect
 
 from durable_orders.v2 import ExecutionEngineV2ToV3Adapter, ExecutionResult, OrderIntent, create_execution_engine
 from tests.durable_orders.v2.sessions import Journal, Store
-from tests.sandbox.conftest import clock, database, empty_database, kite, serve, served
+from tests.sandbox.conftest import clock, database, kite, serve, served
 from tests.sandbox.serving import Served
 
 QUICK = {"settle_window": 0.2, "retry_delay": 0.01, "reconciliation_interval": 0.05, "reconciliation_enabled": False}
@@ -72,4 +72,4 @@ def test_kites_no_is_a_rejection(session: Session, served: Served) -> None:
     assert session.buy().status == "PLACED"
 
 
-__all__: list[Any] = ["clock", "database", "empty_database", "kite", "serve", "served"]
+__all__: list[Any] = ["clock", "database", "kite", "serve", "served"]

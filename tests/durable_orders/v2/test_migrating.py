@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import durable_orders.v2 as package
+from durable_orders.trading.config.settings import Settings, all_keys
 from tests.durable_orders.program import Program
-from trading.settings import Settings, all_keys
 
 PAGE = Path(__file__).parents[3] / "docs" / "migrating-from-v2.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ ENDS: dict[str, tuple[Any, bool]] = {
     "not connected": (ConnectionRefusedError("refused"), False),
 }
 """What a call ends in: the answer, and whether the order was placed."""
-QUICKLY = settings(deadline=None, max_examples=50)
+QUICKLY = settings(max_examples=50)
 STEPS = st.lists(st.tuples(st.sampled_from(sorted(ENDS)), st.booleans(), st.booleans()), min_size=1, max_size=8)
 
 

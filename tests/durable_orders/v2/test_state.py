@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from durable_orders.trading.errors import FilesUnusable
 from durable_orders.v2 import StateStore
 from tests.durable_orders.v2.disk import full_at
-from trading.errors import FilesUnusable
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from durable_orders.trading.market.calendar import IST
 from durable_orders.v2 import ThrottlerConfig, TradeThrottler, build_throttler_config, latest_throttler_summary
-from trading.market.calendar import IST
 
 OFF = {
     "max_trades_per_symbol_per_day": 0,

@@ -4,13 +4,13 @@ from decimal import Decimal
 
 from chaos.venue import INFY
 from durable_orders import halting
+from durable_orders.trading.flatten.request import FlattenRequest
+from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.orders.order import OrderType, Side, Status, Terms
+from durable_orders.trading.reconciliation.external_orders import Stranger
 from durable_orders.verify import verify_home
 from tests.live.desk import FAR, Desk
 from tests.live.test_strangers import adopted, position
-from trading.adoption import Stranger
-from trading.ledger.accounts import AccountState
-from trading.order import OrderType, Side, Status, Terms
-from trading.unwinding import Unwinding
 
 
 async def test_a_flatten_leaves_nothing_open_and_nothing_held_at_the_broker(desk: Desk) -> None:
@@ -25,15 +25,15 @@ async def test_a_flatten_leaves_nothing_open_and_nothing_held_at_the_broker(desk
     await adopted(desk, Stranger.EXTERNAL, by_hand, Status.PLACED)
     account = desk.settings.account
     halting.halt(desk.orders.database, desk.settings, "enough", state=AccountState.REDUCING, who="by a test")
-    asked = Unwinding(account=account, reason="enough", who="by a test", flatten=True, halt=True)
-    unwound = await halting.unwind(desk.orders.client, asked)
-    assert unwound is not None
-    assert unwound.state is AccountState.HALTED
-    assert {(order.status, order.filled_quantity) for order in unwound.cancelled} == {
+    asked = FlattenRequest(account=account, reason="enough", who="by a test", flatten=True, halt=True)
+    result = await halting.flatten(desk.orders.client, asked)
+    assert result is not None
+    assert result.state is AccountState.HALTED
+    assert {(order.status, order.filled_quantity) for order in result.cancelled} == {
         (Status.CANCELLED, 4),
         (Status.CANCELLED, 0),
     }
-    assert [(order.status, order.filled_quantity) for order in unwound.closed] == [(Status.FILLED, 14)]
+    assert [(order.status, order.filled_quantity) for order in result.closed] == [(Status.FILLED, 14)]
     assert await position(desk) == 0
     findings = await verify_home(desk.orders, desk.home)
     assert findings.differences == (), "Kite's own book and positions say the same"

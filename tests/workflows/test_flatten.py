@@ -1,24 +1,27 @@
-"""Breakers that trip when a fill is booked, and getting out: on the real server, over a scripted broker."""
+"""Breakers that trip when a fill is booked, and flatten: on the real server, over a scripted broker."""
 
 import asyncio
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from temporalio.testing import WorkflowEnvironment
+from temporalio.service import RPCError
 
+from chaos import acts
 from durable_orders import halting
+from durable_orders.trading.errors import BrokenError
+from durable_orders.trading.flatten.closing import FLATTEN
+from durable_orders.trading.flatten.request import FlattenRequest, FlattenResult
+from durable_orders.trading.ledger.accounts import AccountState, permission_of
+from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.order import Order, OrderType, Side, Status
+from durable_orders.workers.supervision import ensure_watch
+from durable_orders.workflows.names import flatten_id
 from tests.conftest import eventually, until
 from tests.workflows.conftest import Desks
 from tests.workflows.desk import INFY, Desk, at_work
-from tests.workflows.scripted_broker import PRICE, fills_at, refuses, takes, takes_and_loses_the_answer
-from trading.brokers.book import BookState
-from trading.events import EventType
-from trading.ledger.accounts import AccountState, permission_of
-from trading.order import Order, OrderType, Side, Status
-from trading.unwinding import ROUNDS, UNWINDING, Unwinding, Unwound
-from workers.worker import ensure_watch
-from workflows.names import unwind_id
+from tests.workflows.scripted_broker import PRICE, fills_at, takes, takes_and_loses_the_answer
 
 LOSING = Decimal("1400.0")
 
@@ -46,16 +49,16 @@ async def said(desk: Desk, kind: EventType) -> list[str]:
     return [event.message for event in await desk.orders.events() if event.type is kind]
 
 
-async def getting_out(desk: Desk, **request: Any) -> Unwound:
+async def flattened(desk: Desk, **request: Any) -> FlattenResult:
     """What `halt` does, and how it ended."""
-    asked = Unwinding(account=desk.account, reason="lunch", who="by a test", **request)
+    asked = FlattenRequest(account=desk.account, reason="lunch", who="by a test", **request)
     first = AccountState.REDUCING if asked.flatten else AccountState.HALTED
     await asyncio.to_thread(
         halting.halt, desk.parts.database, desk.parts.settings, asked.reason, state=first, who=asked.who
     )
-    unwound = await halting.unwind(desk.client, asked)
-    assert unwound is not None
-    return unwound
+    result = await halting.flatten(desk.client, asked)
+    assert result is not None
+    return result
 
 
 async def test_a_loss_trips_with_its_fill_and_gets_the_account_out(desks: Desks) -> None:
@@ -73,8 +76,8 @@ async def test_a_loss_trips_with_its_fill_and_gets_the_account_out(desks: Desks)
         return not await held(desk)
 
     await eventually(is_flat)
-    await desk.client.get_workflow_handle(unwind_id(desk.account)).result()
-    closing = [order for order in desk.broker.sent if order.strategy == UNWINDING]
+    await desk.client.get_workflow_handle(flatten_id(desk.account)).result()
+    closing = [order for order in desk.broker.sent if order.strategy == FLATTEN]
     assert [(order.side, order.quantity, order.symbol) for order in closing] == [(Side.SELL, 5, INFY)]
     [words] = await said(desk, EventType.BREAKER_TRIPPED)
     assert words.startswith("MAX_DAILY_LOSS: the day's loss may be at most 100 rupees, and is 500")
@@ -94,7 +97,7 @@ async def test_what_a_trip_does_to_open_orders_is_a_setting(desks: Desks, respon
     await lose(desk)
     if response == "cancel_open":
         assert (await resting.result()).status is Status.CANCELLED
-        await desk.client.get_workflow_handle(unwind_id(desk.account)).result()
+        await desk.client.get_workflow_handle(flatten_id(desk.account)).result()
     watch = desk.client.get_workflow_handle(f"watch:{desk.account}")
 
     async def is_told() -> bool:
@@ -105,7 +108,7 @@ async def test_what_a_trip_does_to_open_orders_is_a_setting(desks: Desks, respon
     assert (await resting.now()).status is (Status.PLACED if response == "keep" else Status.CANCELLED)
     assert await held(desk) == {INFY: 5}
     assert len(await said(desk, EventType.BREAKER_TRIPPED)) == 1
-    assert [order.strategy for order in desk.broker.sent].count(UNWINDING) == 0
+    assert [order.strategy for order in desk.broker.sent].count(FLATTEN) == 0
 
 
 async def test_profits_trip_nothing(desks: Desks) -> None:
@@ -138,20 +141,60 @@ async def test_a_flatten_survives_whoever_asked_and_closes_once(desks: Desks) ->
     async with at_work(desk):
         await traded(desk, Side.BUY, 10)
         resting = await desk.resting(side=Side.SELL, price=Decimal("1600.0"))
-    asked = Unwinding(account=desk.account, reason="lunch", who="by a test", flatten=True, halt=True)
+    asked = FlattenRequest(account=desk.account, reason="lunch", who="by a test", flatten=True, halt=True)
     halting.halt(desk.parts.database, desk.parts.settings, "lunch", state=AccountState.REDUCING, who="by a test")
     for _ in range(2):
-        assert await halting.unwind(desk.client, asked, timeout=0.5) is None, "nobody works there"
+        assert await halting.flatten(desk.client, asked, timeout=0.5) is None, "nobody works there"
     desk.broker.on_place.append(fills_at(LOSING))
     async with at_work(desk):
-        unwound = await getting_out(desk, flatten=True, halt=True)
-    assert unwound.state is AccountState.HALTED
-    assert unwound.left + unwound.problems == ()
-    assert [order.status for order in unwound.cancelled] == [Status.CANCELLED]
-    assert unwound.cancelled[0].order_id == resting.order_id
-    assert [(order.status, order.filled_quantity) for order in unwound.closed] == [(Status.FILLED, 10)]
-    assert [order.strategy for order in desk.broker.sent].count(UNWINDING) == 1
+        result = await flattened(desk, flatten=True, halt=True)
+    assert result.state is AccountState.HALTED
+    assert result.left + result.problems == ()
+    assert [order.status for order in result.cancelled] == [Status.CANCELLED]
+    assert result.cancelled[0].order_id == resting.order_id
+    assert [(order.status, order.filled_quantity) for order in result.closed] == [(Status.FILLED, 10)]
+    assert [order.strategy for order in desk.broker.sent].count(FLATTEN) == 1
     assert await held(desk) == {}
+
+
+async def test_who_waits_for_a_flatten_waits_through_a_reset(desks: Desks) -> None:
+    desk = await desks(staffed=False)
+    async with at_work(desk):
+        await traded(desk, Side.BUY, 10)
+        desk.broker.unreadable = True
+        waiting = asyncio.create_task(flattened(desk, flatten=True))
+        own = flatten_id(desk.account)
+
+        async def has_begun() -> bool:
+            try:
+                return bool(await acts.reset_points(desk.client, own))
+            except RPCError:
+                return False
+
+        await eventually(has_begun)
+        await acts.reset(desk.client, own, (await acts.reset_points(desk.client, own))[0])
+        desk.broker.on_place.append(fills_at(LOSING))
+        desk.broker.unreadable = False
+        result = await waiting
+        assert result.left + result.problems == ()
+    assert await held(desk) == {}
+
+
+async def test_who_waits_for_a_flatten_that_is_terminated_is_told(desks: Desks) -> None:
+    desk = await desks(staffed=False)
+    waiting = asyncio.create_task(flattened(desk, flatten=True))
+    own = flatten_id(desk.account)
+
+    async def is_there() -> bool:
+        try:
+            return (await desk.client.get_workflow_handle(own).describe()).run_id != ""
+        except RPCError:
+            return False
+
+    await eventually(is_there)
+    await acts.terminate(desk.client, own)
+    with pytest.raises(BrokenError, match="the flatten was ended from outside"):
+        await waiting
 
 
 async def test_what_is_unknown_is_not_closed_before_it_is_proved(desk: Desk) -> None:
@@ -159,17 +202,17 @@ async def test_what_is_unknown_is_not_closed_before_it_is_proved(desk: Desk) -> 
     desk.broker.unreadable = True
     lost = await desk.start(takes_and_loses_the_answer, side=Side.SELL, price=Decimal("1600.0"))
     await desk.event(lost, EventType.ALERT, "cannot be read")
-    asked = Unwinding(account=desk.account, reason="lunch", who="by a test", flatten=True)
+    asked = FlattenRequest(account=desk.account, reason="lunch", who="by a test", flatten=True)
     halting.halt(desk.parts.database, desk.parts.settings, "lunch", state=AccountState.REDUCING, who="by a test")
-    assert await halting.unwind(desk.client, asked, timeout=1) is None
-    assert [order.strategy for order in desk.broker.sent].count(UNWINDING) == 0
+    assert await halting.flatten(desk.client, asked, timeout=1) is None
+    assert [order.strategy for order in desk.broker.sent].count(FLATTEN) == 0
     desk.broker.trade(list(desk.broker.rows)[-1], 4)
     desk.broker.unreadable = False
     desk.broker.on_place.append(fills_at(PRICE))
-    unwound = await halting.unwind(desk.client, asked)
-    assert unwound is not None
-    assert [(order.status, order.filled_quantity) for order in unwound.cancelled] == [(Status.CANCELLED, 4)]
-    assert [(order.status, order.filled_quantity) for order in unwound.closed] == [(Status.FILLED, 6)]
+    result = await halting.flatten(desk.client, asked)
+    assert result is not None
+    assert [(order.status, order.filled_quantity) for order in result.cancelled] == [(Status.CANCELLED, 4)]
+    assert [(order.status, order.filled_quantity) for order in result.closed] == [(Status.FILLED, 6)]
     assert await held(desk) == {}
 
 
@@ -178,31 +221,14 @@ async def test_an_order_of_a_stranger_is_cancelled_too(desk: Desk) -> None:
     order = Order.from_intent(by_hand, by_hand.place_by).model_copy(update={"tag": None})  # type: ignore[arg-type]
     own_id = desk.broker.take(order)
     await desk.look()
-    out = asyncio.create_task(getting_out(desk))
+    out = asyncio.create_task(flattened(desk))
     await until(lambda: desk.broker.rows[own_id].state is BookState.CANCELLED)
     await desk.look()
-    unwound = await out
-    assert [(order.order_id.split(":")[-1], order.status) for order in unwound.cancelled] == [
+    result = await out
+    assert [(order.order_id.split(":")[-1], order.status) for order in result.cancelled] == [
         (f"external-{own_id}", Status.CANCELLED)
     ]
-    assert unwound.state is AccountState.HALTED
-
-
-async def test_a_position_that_cannot_be_closed_is_said_to_be_left(
-    desk: Desk, environment: WorkflowEnvironment
-) -> None:
-    await traded(desk, Side.BUY, 10)
-    desk.broker.on_place.extend([refuses] * ROUNDS)
-    out = asyncio.create_task(getting_out(desk, flatten=True, halt=True))
-    await until(lambda: len(desk.broker.sent) > 1)
-    await environment.fast_forward(desk.client.get_workflow_handle(unwind_id(desk.account)))
-    unwound = await out
-    assert [(left.symbol, left.quantity) for left in unwound.left] == [(INFY, 10)]
-    assert unwound.state is AccountState.REDUCING, "closing by hand must still be possible"
-    [problem] = unwound.problems
-    assert problem in await said(desk, EventType.ALERT)
-    assert [order.status for order in unwound.closed] == [Status.REJECTED] * ROUNDS
-    assert unwound.closed[0].words == "refused by the broker: Insufficient funds (400 MarginException)"
+    assert result.state is AccountState.HALTED
 
 
 async def test_a_large_position_is_closed_in_orders_that_keep_the_limits(desks: Desks) -> None:
@@ -210,9 +236,9 @@ async def test_a_large_position_is_closed_in_orders_that_keep_the_limits(desks: 
     for _ in range(3):
         await traded(desk, Side.BUY, 3)
     desk.broker.on_place.extend([fills_at(PRICE)] * 3)
-    unwound = await getting_out(desk, flatten=True, halt=True)
-    assert [order.filled_quantity for order in unwound.closed] == [4, 4, 1]
-    assert unwound.state is AccountState.HALTED
+    result = await flattened(desk, flatten=True, halt=True)
+    assert [order.filled_quantity for order in result.closed] == [4, 4, 1]
+    assert result.state is AccountState.HALTED
 
 
 async def test_nothing_new_is_sent_while_the_account_is_halted(desk: Desk) -> None:

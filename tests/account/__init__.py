@@ -1,0 +1,1 @@
+"""The account, proved: positions that agree with the broker, and an exit that gets out."""

@@ -1,0 +1,592 @@
+"""What a strategy asks for by time, and what it keeps: the same in a backtest and on paper, restarts included."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import time, timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from durable_orders.order_handle import OrderHandle
+from durable_orders.orders import Orders
+from durable_orders.running import OnError, Plan, Why
+from durable_orders.running.desk import Close
+from durable_orders.running.run import Run
+from durable_orders.trading.backtest.play import Played, Player
+from durable_orders.trading.errors import InvalidStrategy, ServerUnreachable
+from durable_orders.trading.ledger.strategy_states import Kept, keep, kept_of
+from durable_orders.trading.market.feeds import ReplayFeed
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.shipped import shipped_instruments
+from durable_orders.trading.market.tick_files import read_ticks
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Order, Status
+from durable_orders.trading.strategies.files import Loaded
+from durable_orders.trading.strategies.strategy import Desk, Strategy
+from durable_orders.trading.strategies.timers import moment_of
+from durable_orders.workers.home import Home
+from durable_orders.workflows import names
+from tests.conftest import MakeHome
+from tests.durable_orders.running.stage import (
+    NAME,
+    OPENS,
+    SYMBOL,
+    Script,
+    home_with_ticks,
+    orders_of,
+    run_on,
+    staffed,
+    write_ticks,
+)
+
+Call = Callable[[Desk], object]
+
+
+class Timed(Script):
+    """Asks for timers as it starts, and notes when each was called."""
+
+    def __init__(self, asks: Callable[["Timed", Desk], object], steps: dict[int, Any] | None = None) -> None:
+        super().__init__(steps or {})
+        self.asks = asks
+        self.calls: list[str] = []
+
+    def on_start(self, desk: Desk) -> None:
+        super().on_start(desk)
+        self.asks(self, desk)
+
+    def noting(self, name: str, then: Call = lambda _desk: None) -> Call:
+        def call(desk: Desk) -> None:
+            self.calls.append(f"{name} {desk.now:%H:%M:%S}")
+            then(desk)
+
+        return call
+
+
+def backtest(home: Home, strategy: Strategy) -> Played:
+    """The same on the home's ticks."""
+    settings, instruments = home.settings(), Instruments.shipped()
+    assert settings.market.ticks is not None
+    sessions = InstrumentSessions(settings.market, instruments)
+    feed = ReplayFeed(read_ticks(settings.market.ticks, SYMBOL, Decimal("0.05")), 1.0, sessions, rounds=1)
+    return Player(Loaded(strategy, NAME), settings, instruments, OPENS).play(feed)
+
+
+@pytest.fixture
+def home(make_home: MakeHome, tmp_path: Path) -> Home:
+    """Ticks at 9:15:00, :10, :20 and so on, to 9:16:00."""
+    return home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+
+
+def at_times(timed: Timed, desk: Desk) -> None:
+    desk.at("9:15:15", timed.noting("buys", lambda desk: desk.buy(SYMBOL, 10)), name="buys")
+    desk.at("9:15:20", timed.noting("sells", lambda desk: desk.sell(SYMBOL, 10)), name="sells")
+    desk.at("9:00", timed.noting("missed"), name="missed")
+    desk.at("9:10", timed.noting("late"), name="late", late=True)
+    desk.at("15:00", timed.noting("without a tick"), name="afternoon")
+    desk.at(OPENS + timedelta(seconds=35), timed.noting("once"), name="once")
+    desk.every(timedelta(seconds=25), timed.noting("every"), name="every")
+
+
+IN_ORDER = [
+    "late 09:15:00",
+    "buys 09:15:15",
+    "sells 09:15:20",
+    "every 09:15:25",
+    "once 09:15:35",
+    "every 09:15:50",
+    "every 09:16:15",
+]
+EVERY_TO_THE_CLOSE = 6 * 3600 + 15 * 60
+
+
+async def test_timers_are_called_at_their_times_of_the_market_ticks_or_none(home: Home) -> None:
+    strategies = [Timed(at_times), Timed(at_times)]
+    played = backtest(home, strategies[0])
+    summary = await run_on(home, strategies[1])
+    assert played.failure is None
+    assert summary.failure is None
+    for found in strategies:
+        assert found.calls[:7] == IN_ORDER
+        assert found.calls.count("without a tick 15:00:00") == 1
+        assert sum(call.startswith("every") for call in found.calls) == (EVERY_TO_THE_CLOSE - 1) // 25
+    missed = "not called: missed: 09:00:00 had passed at 09:15:00; with late=True it is called then"
+    assert list(summary.notes) == played.notes == [missed]
+    on_paper = [(o.client_order_id, o.status, o.average_price) for o in await orders_of(home)]
+    assert on_paper == [(o.client_order_id, o.status, o.order().average_price) for o in played.orders]
+    assert [str(price) for *_, price in on_paper] == ["1501.5000", "1499.0000"]
+
+
+async def test_a_restart_calls_nothing_twice_unless_it_is_asked_to(home: Home) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def asks(timed: Timed, desk: Desk) -> None:
+        desk.at("9:15:05", timed.noting("once a day"), name="once", late=True)
+        desk.at("9:15:06", timed.noting("again"), name="again", again=True)
+        desk.at("9:15:45", timed.noting("later"), name="later")
+        desk.every(timedelta(seconds=10), timed.noting("every"), name="every")
+
+    first = Timed(asks, {3: lambda _desk: loop.call_soon_threadsafe(stop.set)})
+    assert (await run_on(home, first, stop=stop)).ended == Why.INTERRUPTED
+    second = Timed(asks)
+    await run_on(home, second)
+    assert first.calls == ["once a day 09:15:05", "again 09:15:06", "every 09:15:10", "every 09:15:20"]
+    assert second.calls[:4] == ["again 09:15:30", "every 09:15:30", "every 09:15:40", "later 09:15:45"]
+
+
+async def test_a_timer_asked_for_later_in_the_day_is_not_called_for_times_that_are_over(home: Home) -> None:
+    def asks(timed: Timed, desk: Desk) -> None:
+        desk.at("9:15:05", timed.noting("first"), name="first")
+
+    def later(timed: Timed, desk: Desk) -> None:
+        desk.every(timedelta(seconds=5), timed.noting("every"), name="every")
+        desk.at("9:14:30", timed.noting("missed"), name="missed")
+        desk.at("9:14:31", timed.noting("late"), name="late", late=True)
+
+    strategies = [Timed(asks), Timed(asks)]
+    for timed in strategies:
+        timed.steps[4] = partial(later, timed)
+    played = backtest(home, strategies[0])
+    summary = await run_on(home, strategies[1])
+    for found in strategies:
+        assert found.calls[0] == "first 09:15:05"
+        assert sorted(found.calls[1:3]) == ["every 09:15:40", "late 09:15:40"]
+        assert found.calls[3:5] == ["every 09:15:45", "every 09:15:50"]
+    missed = "not called: missed: 09:14:30 had passed at 09:15:40; with late=True it is called then"
+    assert played.notes == list(summary.notes) == [missed]
+
+
+async def test_squared_off_by_time_it_is_flat_and_hears_of_no_tick(home: Home) -> None:
+    def asks(timed: Timed, desk: Desk) -> None:
+        desk.square_off_at("9:15:25")
+        desk.at("9:15:40", timed.noting("too late"), name="too late")
+
+    def enter(desk: Desk) -> None:
+        desk.buy(SYMBOL, 10)
+        desk.buy(SYMBOL, 5, order_type="LIMIT", price="1400")
+
+    strategies = [Timed(asks, {0: enter}), Timed(asks, {0: enter})]
+    played = backtest(home, strategies[0])
+    await run_on(home, strategies[1])
+    on_paper = [(o.side, o.quantity, o.status, o.average_price) for o in await orders_of(home)]
+    in_memory = sorted(played.orders, key=lambda order: order.number)
+    assert on_paper == [(o.side, o.quantity, o.status, o.order().average_price) for o in in_memory]
+    assert [status for _, _, status, _ in on_paper] == [Status.FILLED, Status.CANCELLED, Status.FILLED]
+    assert [(found.ticks, found.calls) for found in strategies] == [(3, []), (3, [])]
+
+
+async def test_a_working_order_is_changed_and_a_refused_change_is_told(make_home: MakeHome, tmp_path: Path) -> None:
+    """Its limit is raised to a price that comes, and its quantity; more than the guardian lets through it stays as it
+    is, and its strategy hears why."""
+    ticks = write_ticks(tmp_path / "ticks.csv")
+    home = home_with_ticks(make_home, ticks, guardian={"max_order_quantity": 100})
+
+    def rest(desk: Desk) -> None:
+        desk.buy(SYMBOL, 10, order_type="LIMIT", price="1400", client_order_id="dip")
+
+    class Amending(Script):
+        def __init__(self) -> None:
+            amends: dict[int, dict[str, Any]] = {2: {"price": "1498", "quantity": 20}, 3: {"quantity": 500}}
+            later = {number: partial(self.change, terms) for number, terms in amends.items()}
+            super().__init__({0: rest, **later})
+            self.told: list[str] = []
+
+        def change(self, terms: dict[str, Any], desk: Desk) -> None:
+            desk.amend("dip", **terms)
+
+        def on_order(self, desk: Desk, order: Order) -> None:
+            self.told.append(f"{order.quantity} at {order.price} {order.status}, {'; '.join(order.reasons)}")
+
+    played = backtest(home, in_memory := Amending())
+    summary = await run_on(home, on_paper := Amending())
+    assert (played.failure, summary.failure) == (None, None)
+    for told in (in_memory.told, on_paper.told):
+        assert told[0] == "10 at 1400 PLACED, "
+        assert told[1] == "20 at 1498 PLACED, "
+        assert told[2].startswith("20 at 1498 PLACED, amendment (quantity 500) not done: MAX_ORDER_QUANTITY")
+        assert told[-1].startswith("20 at 1498 FILLED")
+
+
+async def test_what_is_kept_is_back_with_the_orders_that_it_explains(home: Home) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def enter(desk: Desk) -> None:
+        desk.buy(SYMBOL, 10, client_order_id="entry")
+        desk.state["entry"] = "entry"
+        desk.state["legs"] = [1]
+
+    def change(desk: Desk) -> None:
+        desk.state["legs"].append(2)
+        loop.call_soon_threadsafe(stop.set)
+
+    await run_on(home, Script({0: enter, 1: change}), stop=stop)
+    found: list[Any] = []
+    await run_on(home, Script({0: lambda desk: found.append(dict(desk.state))}))
+    assert found == [{"entry": "entry", "legs": [1, 2]}]
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (lambda desk: desk.at("25:00", print), "at: must be a time of day, as in '9:20', or a datetime with a zone"),
+        (lambda desk: desk.every(5, print), "every: interval: must be a timedelta of a second or more"),
+        (lambda desk: desk.at("9:20", "enter"), "at: callback: must be a function that takes the desk, was 'enter'"),
+        (
+            lambda desk: desk.state.update(stop=desk.last_price(SYMBOL)),
+            "state['stop']: a Decimal cannot be kept as JSON",
+        ),
+        (
+            lambda desk: desk.state.update(legs=[(1, 2)]),
+            "state['legs'][0]: a tuple cannot be kept as JSON; keep it as a list",
+        ),
+        (lambda desk: desk.positions("mine"), "positions: of: must be strategy, account or broker, was 'mine'"),
+        (
+            lambda desk: desk.instruments.find("NIFTI"),
+            "no futures or options of 'NIFTI' in the master; did you mean NIFTY?",
+        ),
+        (lambda desk: desk.instruments.find("NIFTY", kind="CE"), "an option needs a strike, as in 'ATM+1' or 24400"),
+    ],
+)
+def test_what_cannot_be_had_is_one_line_that_says_what_to_do(step: Call, words: str, home: Home) -> None:
+    played = backtest(home, Script({0: step}))
+    assert played.failure is not None
+    assert words in played.failure
+
+
+def test_a_time_of_day_is_read_as_it_is_written() -> None:
+    assert str(moment_of("at", "9:20")) == "09:20:00"
+    assert str(moment_of("at", "15:10:30")) == "15:10:30"
+
+
+OTHER = "NSE:TCS"
+
+
+def write_two(path: Path) -> Path:
+    """Ticks of two symbols, in turn."""
+    rows = [
+        f"{(OPENS + timedelta(seconds=10 * number)).isoformat()},{price},{symbol}"
+        for number, price in enumerate((1500, 1502, 1504, 1506))
+        for symbol in (SYMBOL, OTHER)
+    ]
+    path.write_text("\n".join(["timestamp,last_price,symbol", *rows]) + "\n")
+    return path
+
+
+async def test_a_target_is_brought_about_kept_and_given_up_when_it_is_refused(
+    make_home: MakeHome, tmp_path: Path
+) -> None:
+    """Up to 20, turned to 10 short, put right after a sale, flat; and no more than the guardian lets through."""
+    ticks = write_ticks(tmp_path / "ticks.csv")
+    home = home_with_ticks(make_home, ticks, guardian={"max_order_quantity": 100})
+    steps = {
+        0: lambda desk: desk.target(SYMBOL, 20),
+        1: lambda desk: desk.target(SYMBOL, -10),
+        2: lambda desk: desk.sell(SYMBOL, 5),
+        3: lambda desk: desk.target(SYMBOL, 0),
+        4: lambda desk: desk.target(SYMBOL, 500),
+    }
+    played = backtest(home, in_memory := Script(steps))
+    summary = await run_on(home, on_paper := Script(steps))
+    assert (played.failure, summary.failure) == (None, None)
+    asked = [(order.side, order.quantity, order.status) for order in await orders_of(home)]
+    assert asked == [(o.side, o.quantity, o.status) for o in sorted(played.orders, key=lambda order: order.number)]
+    assert [(side.sign * quantity, status.value) for side, quantity, status in asked] == [
+        (20, "FILLED"),
+        (-30, "FILLED"),
+        (-5, "FILLED"),
+        (5, "FILLED"),
+        (10, "FILLED"),
+        (500, "REJECTED"),
+    ]
+    assert [held for _, _, held in in_memory.heard] == [held for _, _, held in on_paper.heard]
+
+
+async def test_a_target_takes_up_the_order_that_an_earlier_run_has_left_for_it(home: Home) -> None:
+    async with Orders(home.path) as orders:
+        own = {"strategy": NAME, "client_order_id": f"{NAME}-1"}
+        await orders.buy(SYMBOL, 20, reason="target 20", **own)
+        await orders.buy(SYMBOL, 5, order_type="LIMIT", price="1400", reason="target 20", strategy=NAME)
+    summary = await run_on(home, Timed(lambda _timed, desk: desk.target(SYMBOL, 20)))
+    assert summary.failure is None
+    found = [(order.side.sign * order.quantity, order.status) for order in await orders_of(home)]
+    assert sorted(found) == [(5, Status.EXPIRED), (20, Status.FILLED)], "one that rests is none of a target's"
+
+
+async def test_a_run_that_is_squared_off_does_not_enter_again_for_a_target(home: Home) -> None:
+    summary = await run_on(home, Script({0: lambda desk: desk.target(SYMBOL, 10)}), Plan(square_off=time(9, 15, 30)))
+    assert (summary.ended, summary.holdings, summary.left) == (Why.SQUARED_OFF, (), ())
+    assert summary.notes == (), "it does not even ask for it"
+    assert [order.side.sign * order.quantity for order in await orders_of(home)] == [10, -10]
+
+
+async def test_a_contract_that_is_listed_while_it_runs_is_found(make_home: MakeHome, tmp_path: Path) -> None:
+    master, listed = tmp_path / "instruments.csv", shipped_instruments().read_text()
+    master.write_text("\n".join(line for line in listed.splitlines() if ",TCS," not in line) + "\n")
+    ticks = write_ticks(tmp_path / "ticks.csv")
+    home = make_home({"market": {"ticks": str(ticks), "speed": 100_000, "instruments": str(master)}})
+    found: list[str] = []
+
+    def look(desk: Desk) -> None:
+        try:
+            found.append(desk.instruments.get("NSE:TCS").symbol)
+        except InvalidStrategy:
+            found.append("not listed")
+            master.write_text(listed)
+
+    summary = await run_on(home, Script({0: look, 1: look}))
+    assert summary.failure is None
+    assert found == ["not listed", "NSE:TCS"]
+
+
+async def test_a_close_cancels_the_symbols_orders_and_closes_what_is_held_of_it(
+    make_home: MakeHome, tmp_path: Path
+) -> None:
+    home = home_with_ticks(make_home, write_two(tmp_path / "ticks.csv"))
+
+    def enter(desk: Desk) -> None:
+        for symbol in (SYMBOL, OTHER):
+            desk.buy(symbol, 10)
+            desk.sell(symbol, 10, order_type="SL-M", trigger_price="1400")
+
+    found: list[list[tuple[str, int]]] = []
+    seen: list[tuple[int, int]] = []
+
+    def look(desk: Desk) -> None:
+        found.append([(held.symbol, held.quantity) for of in ("strategy", "account") for held in desk.positions(of)])
+        seen.append((len(desk.orders()), len(desk.fills())))
+
+    steps = {2: enter, 4: lambda desk: desk.close(SYMBOL), 5: look, 6: lambda desk: desk.cancel_all(OTHER)}
+    played = backtest(home, Script(steps))
+    summary = await run_on(home, Script(steps))
+    assert (played.failure, summary.failure, summary.open_orders) == (None, None, ())
+    assert found == [[(OTHER, 10), (OTHER, 10)]] * 2
+    assert seen == [(5, 3)] * 2
+    asked = [(order.symbol, order.side, order.status) for order in await orders_of(home)]
+    assert asked == [(o.symbol, o.side, o.status) for o in sorted(played.orders, key=lambda order: order.number)]
+
+
+async def test_ticks_of_a_symbol_come_until_they_are_not_wanted_any_more(make_home: MakeHome, tmp_path: Path) -> None:
+    home = home_with_ticks(make_home, write_two(tmp_path / "ticks.csv"))
+
+    class Choosing(Script):
+        def __init__(self) -> None:
+            super().__init__({2: lambda desk: desk.unsubscribe(OTHER), 4: self.again})
+            self.symbols_seen: list[str] = []
+
+        def again(self, desk: Desk) -> None:
+            desk.subscribe(OTHER, "NSE:SBIN")
+
+        def on_tick(self, desk: Desk, tick: Tick) -> None:
+            self.symbols_seen.append(tick.symbol.partition(":")[2])
+            assert desk.last_price(tick.symbol) == tick.last_price
+            super().on_tick(desk, tick)
+
+    played = backtest(home, in_memory := Choosing())
+    summary = await run_on(home, on_paper := Choosing())
+    assert (played.failure, summary.failure) == (None, None)
+    assert in_memory.symbols_seen == on_paper.symbols_seen == ["INFY", "TCS", "INFY", "INFY", "INFY", "TCS"]
+    unseen = "subscribed to NSE:SBIN, of which there is no tick"
+    assert played.notes == list(summary.notes) == [unseen]
+
+
+async def test_what_was_asked_for_with_its_state_is_done_by_the_next_run(
+    make_home: MakeHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run dies after its callback was kept, before any order of it was started: as a kill there would leave it."""
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+
+    class Died(Exception):
+        pass
+
+    async def dies(_run: Run, _asked: object) -> None:
+        raise Died
+
+    def enter(desk: Desk) -> None:
+        desk.state["entered"] = [desk.buy(SYMBOL, 10), desk.sell(SYMBOL, 10, order_type="LIMIT", price="1600")]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "_do", dies)
+        with pytest.raises(Died):
+            await run_on(home, Script({0: enter}))
+    assert await orders_of(home) == []
+    next_run = Script({0: lambda desk: desk.buy(SYMBOL, 1)})
+    await run_on(home, next_run)
+    ids = [f"{NAME}-{number}" for number in (1, 2, 3)]
+    assert next_run.found == ids[1:2]
+    assert [order.client_order_id for order in await orders_of(home)] == ids
+    heard = [(own, status) for own, status, _ in next_run.heard]
+    assert heard == [(ids[0], "FILLED"), (ids[1], "PLACED"), (ids[2], "FILLED"), (ids[1], "EXPIRED")]
+
+
+async def test_what_became_of_its_orders_meanwhile_is_told_once(make_home: MakeHome, tmp_path: Path) -> None:
+    """Its limit fills while it does not run. What it had heard before is not told again."""
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def rest(desk: Desk) -> None:
+        desk.buy(SYMBOL, 10)
+        desk.buy(SYMBOL, 10, order_type="LIMIT", price="1499.5")
+
+    first = Script({0: rest, 1: lambda _desk: loop.call_soon_threadsafe(stop.set)})
+    await run_on(home, first, stop=stop)
+    async with staffed(home) as market, Orders(home.path) as orders:  # the market goes on without it
+        market.leave()
+        assert (await orders.handle(f"{NAME}-2").result()).status is Status.FILLED
+    second, third = Script({}), Script({})
+    await run_on(home, second)
+    await run_on(home, third)
+    assert [own for own, _, _ in first.heard] == [f"{NAME}-1", f"{NAME}-2"]
+    assert second.heard == [(f"{NAME}-2", "FILLED", 20)]
+    assert third.heard == []
+
+
+class Unreachable:
+    """A server that does not answer whoever asks for a flatten, so many times."""
+
+    def __init__(self, patched: pytest.MonkeyPatch, times: int) -> None:
+        self.times = times
+        start = Client.start_workflow
+
+        async def started(client: Client, workflow: Any, *args: Any, **kwargs: Any) -> Any:
+            if workflow == names.FLATTEN_WORKFLOW and self.times:
+                self.times -= 1
+                raise RPCError("nobody there", RPCStatusCode.UNAVAILABLE, b"")
+            return await start(client, workflow, *args, **kwargs)
+
+        patched.setattr(Client, "start_workflow", started)
+        patched.setattr("durable_orders.persistence.SERVER_SECONDS", 0.0)
+        patched.setattr("durable_orders.persistence.SERVER_EVERY", 0.0)
+        patched.setattr("durable_orders.running.run.SERVER_EVERY", 0.01)
+
+
+def buy_and_close(desk: Desk) -> None:
+    desk.buy(SYMBOL, 10)
+    desk.close(SYMBOL)
+
+
+async def test_a_close_is_asked_for_until_the_server_has_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Unreachable(monkeypatch, 3)
+    summary = await run_on(home, Script({0: buy_and_close}))
+    assert (server.times, summary.holdings, summary.failure) == (0, (), None)
+    assert any("is not being closed yet (close)" in words for words in summary.notes)
+
+
+async def test_a_close_that_the_server_never_had_is_told_and_done_by_the_next_run(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    with monkeypatch.context() as patched:
+        Unreachable(patched, -1)
+        patched.setattr("durable_orders.running.run.OUT_SECONDS", 0.2)
+        steps = {0: buy_and_close, 2: lambda _desk: loop.call_soon_threadsafe(stop.set)}
+        summary = await run_on(home, Script(steps), stop=stop)
+    assert (summary.ended, [held.quantity for held in summary.holdings]) == (Why.INTERRUPTED, [10])
+    assert any("may not be flat (close)" in words for words in summary.notes)
+    assert (await run_on(home, Script({}))).holdings == ()
+
+
+async def test_a_square_off_that_cannot_be_asked_for_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    Unreachable(monkeypatch, -1)
+    summary = await run_on(home, Script({0: lambda desk: desk.buy(SYMBOL, 10)}), Plan(square_off=time(9, 15, 30)))
+    assert summary.ended == Why.SQUARED_OFF
+    assert [words.partition(": ")[0] for words in summary.left] == [f"{NAME} may not be flat (square-off)"]
+
+
+async def test_a_change_that_cannot_be_asked_for_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreachable(*_: object) -> None:
+        raise ServerUnreachable("nobody there")
+
+    def change(desk: Desk) -> None:
+        desk.buy(SYMBOL, 10, order_type="LIMIT", price="1400", client_order_id="dip")
+        desk.amend("dip", price="1401")
+
+    monkeypatch.setattr("durable_orders.persistence.SERVER_SECONDS", 0.0)
+    monkeypatch.setattr("durable_orders.persistence.SERVER_EVERY", 0.0)
+    monkeypatch.setattr(OrderHandle, "amend", unreachable)
+    summary = await run_on(home, Script({0: change}))
+    assert (summary.ended, summary.failure) == (Why.CLOSED, None)
+    assert summary.notes == ("dip: not known to be changed (price 1401): nobody there",)
+
+
+async def test_what_a_failed_strategy_had_asked_for_is_not_placed_by_the_next_run(home: Home) -> None:
+    """Its first order's outcome is told before its second is placed, and it fails over that."""
+
+    class Upset(Script):
+        def on_order(self, desk: Desk, order: Order) -> None:
+            raise RuntimeError("not as I thought")
+
+    def two(desk: Desk) -> None:
+        desk.buy(SYMBOL, 10, client_order_id="first")
+        desk.buy(SYMBOL, 10, order_type="LIMIT", price="1400", client_order_id="second")
+
+    summary = await run_on(home, Upset({0: two}), Plan(on_error=OnError.FLATTEN))
+    assert summary.failure is not None
+    assert [words for words in summary.notes if "second" in words] == ["not placed (the strategy failed): second"]
+    await run_on(home, Script({}))
+    async with await Orders.connect(home.path) as orders:
+        assert "second" not in {order.client_order_id for order in await orders.list()}
+
+
+async def test_a_close_is_kept_though_nothing_else_has_changed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Died(Exception):
+        pass
+
+    do = Run._do
+
+    async def dies(run: Run, asked: Any) -> None:
+        if isinstance(asked, Close):
+            raise Died
+        await do(run, asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "_do", dies)
+        with pytest.raises(Died):
+            await run_on(home, Script({0: lambda desk: desk.buy(SYMBOL, 10), 2: lambda desk: desk.close(SYMBOL)}))
+    assert (await run_on(home, Script({}))).holdings == ()
+
+
+async def kept(home: Home) -> Kept:
+    async with Orders(home.path) as orders:
+        found = await orders.read(lambda connection: kept_of(connection, orders.settings.account, NAME))
+        assert found is not None
+        return found
+
+
+async def test_what_was_done_is_not_left_to_the_next_run(home: Home) -> None:
+    def close(desk: Desk) -> None:
+        desk.state["closed"] = True
+        desk.close(SYMBOL)
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    await run_on(home, Script({0: close, 1: lambda _desk: loop.call_soon_threadsafe(stop.set)}), stop=stop)
+    assert (await kept(home)).asked.closed == ()
+
+
+async def test_on_the_second_day_the_first_orders_fate_is_told_too(home: Home) -> None:
+    """The run of that day dies before it has heard of it."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def remember(desk: Desk) -> None:
+        desk.state["day"] = 1
+        loop.call_soon_threadsafe(stop.set)
+
+    await run_on(home, Script({0: remember}), stop=stop)
+    async with Orders(home.path) as orders:
+        before = await kept(home)
+        yesterday = before._replace(updated_at=before.updated_at - timedelta(days=1))
+        with orders.database.write() as connection:
+            keep(connection, orders.settings.account, NAME, yesterday)
+
+    class Deaf(Script):
+        def on_order(self, desk: Desk, order: Order) -> None:
+            raise ZeroDivisionError
+
+    deaf = await run_on(home, Deaf({0: lambda desk: desk.buy(SYMBOL, 10)}), Plan(on_error=OnError.KEEP))
+    assert deaf.ended == Why.FAILED
+    await run_on(home, hears := Script({}))
+    assert [(own, status) for own, status, _ in hears.heard] == [(f"{NAME}-1", "FILLED")]

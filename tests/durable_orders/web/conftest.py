@@ -1,0 +1,44 @@
+"""The desk's page and API, served by the program itself over the home that the command line's tests share."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from durable_orders.trading.ledger.tokens import Role
+from tests.durable_orders.conftest import NUMBERS
+from tests.durable_orders.program import Program
+
+PATIENCE = 180.0
+CLIENT = Callable[[Role], httpx.Client]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A desk that is served, and the home that it is of."""
+
+    program: Program
+    url: str
+
+    def token(self, role: Role, *more: str) -> str:
+        """A new token of that role."""
+        made = self.program.here("token", "create", f"t{next(NUMBERS)}", "--role", role, *more, "--json")
+        return str(made.json["token"])
+
+    def client(self, role: Role) -> httpx.Client:
+        """With a new token of that role."""
+        headers = {"Authorization": f"Bearer {self.token(role)}"}
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def served(desk: Program) -> Iterator[Served]:
+    with desk.started("web", "--port", "0") as running:
+        yield Served(desk, running.line("Page on ").removeprefix("Page on "))
+
+
+@pytest.fixture(scope="module")
+def trader(served: Served) -> Iterator[httpx.Client]:
+    with served.client(Role.TRADE) as client:
+        yield client

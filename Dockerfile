@@ -28,7 +28,7 @@ USER orders
 WORKDIR /var/lib/durable-orders
 VOLUME /var/lib/durable-orders
 
-# Unhealthy also means: halted, or an order of unknown outcome. `docker inspect` shows which.
-HEALTHCHECK --interval=30s --timeout=20s --start-period=60s --retries=3 CMD ["durable-orders", "doctor", "--json"]
+# A halted account, or an order of unknown outcome, is healthy: no restart mends it. `docker inspect` shows it.
+HEALTHCHECK --interval=30s --timeout=20s --start-period=60s --retries=3 CMD ["durable-orders", "doctor", "--alive", "--json"]
 ENTRYPOINT ["durable-orders"]
 CMD ["--help"]

@@ -3,50 +3,86 @@ BIN := .venv/bin
 READY := .venv/.ready
 ORDERS ?= 200
 FAULTS ?= 100
+ACTS ?= 60
+RATE ?= 3
+JOBS ?= 3
+KEEP ?=
 SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 
-.PHONY: setup test lint demo bench bench-core bench-durable bench-parts bench-ledger bench-scale chaos
+# The tests start hundreds of programs, each of which would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+# The tests wait more than they work: three processes keep two cores busy. A file of tests stays in one process.
+SIDE_BY_SIDE := -n $(JOBS) --dist loadfile
+# What needs no Temporal server and no PostgreSQL.
+FAST := tests/trading tests/sandbox tests/durable_orders/v2 -k "not postgres and not over_a_home" --ignore tests/trading/ledger
 
-setup: $(READY)
+# The first target: `make` alone says what there is. A target is described behind `##`.
+.PHONY: help
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup test test-fast lint format docs demo bench bench-keep bench-core bench-durable bench-older bench-parts bench-ledger bench-scale chaos
+
+setup: $(READY) ## build .venv with everything that development needs
 
 $(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("make setup needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": say PYTHON=... to name another")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@echo "Installing $$(grep -c '==' requirements/dev.txt) packages, some minutes the first time"
+	$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(READY)
 
-lint: $(READY)
+lint: $(READY) ## ruff, mypy and the import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
-	$(BIN)/pytest
+format: $(READY) ## put the code into its form
+	$(BIN)/ruff check --fix --exit-zero --quiet .
+	$(BIN)/ruff format .
 
-demo: $(READY)
+docs: $(READY) ## write the pages that are generated from the code
+	for page in docs/generate_*.py; do $(BIN)/python $$page || exit 1; done
+
+test: lint ## lint, then all tests
+	$(BIN)/pytest $(SIDE_BY_SIDE)
+
+test-fast: $(READY) ## the tests that need no Temporal server and no PostgreSQL
+	$(BIN)/pytest $(SIDE_BY_SIDE) $(FAST)
+
+demo: $(READY) ## trade a real day on paper, with a crash in the middle
 	$(BIN)/durable-orders demo
 
-bench: bench-core bench-durable bench-parts
+bench: bench-core bench-durable bench-parts ## measure everything that has a goal, some minutes
 
-bench-core: $(READY)
-	$(BIN)/python -m bench.core
-	$(BIN)/python -m bench.core_profile
+bench-keep: ## the same, and keep the figures in bench/latest.json and docs/measured.md
+	$(MAKE) bench KEEP=--keep
+	$(BIN)/python docs/generate_measured.py
 
-bench-durable: $(READY)
-	$(BIN)/python -m bench.durable
-	$(BIN)/python -m bench.bus
+bench-core: $(READY) ## the simulated core alone
+	$(BIN)/python -m bench.core $(KEEP)
+	$(BIN)/python -m bench.core_profile $(KEEP)
 
-bench-parts: $(READY)
-	$(BIN)/python -m bench.ledger
-	$(BIN)/python -m bench.watch
-	$(BIN)/python -m bench.memory
+bench-durable: $(READY) ## orders through Temporal, and the bus
+	$(BIN)/python -m bench.durable $(KEEP)
+	$(BIN)/python -m bench.bus $(KEEP)
 
-bench-ledger: $(READY)
-	$(BIN)/python -m bench.ledger --year
+bench-older: $(READY) ## this tree beside 7d4ef65, built from its commit, in turn
+	$(BIN)/python -m bench.older core $(KEEP)
+	$(BIN)/python -m bench.older durable $(KEEP)
 
-bench-scale: $(READY)
-	$(BIN)/python -m bench.scale
+bench-parts: $(READY) ## the ledger, the watch and memory
+	$(BIN)/python -m bench.ledger $(KEEP)
+	$(BIN)/python -m bench.watch $(KEEP)
+	$(BIN)/python -m bench.memory $(KEEP)
 
-chaos: $(READY)
-	$(BIN)/python -m chaos --orders $(ORDERS) --faults $(FAULTS) --seed $(SEED)
+bench-ledger: $(READY) ## a year's ledger
+	$(BIN)/python -m bench.ledger --year $(KEEP)
+
+bench-scale: $(READY) ## many orders at once
+	$(BIN)/python -m bench.scale $(KEEP)
+
+chaos: $(READY) ## ORDERS=200 FAULTS=100 ACTS=60 RATE=3 SEED=n: orders against faults, crashes and operators
+	$(BIN)/python -m chaos --orders $(ORDERS) --faults $(FAULTS) --acts $(ACTS) --rate $(RATE) --seed $(SEED)

@@ -9,8 +9,7 @@ from collections import deque
 from datetime import time
 from decimal import Decimal
 
-from trading.market.ticks import Tick
-from trading.strategy import Desk, Strategy
+from durable_orders import Desk, Strategy, Tick
 
 LOT = 75
 FAST, SLOW = 10, 30

@@ -10,9 +10,7 @@ Started after the range, it has none: it opens nothing, its stop rests at the ex
 from datetime import date, time
 from decimal import Decimal
 
-from trading.market.ticks import Tick
-from trading.order import Order, Side, Status
-from trading.strategy import Desk, Strategy
+from durable_orders import Desk, Order, Side, Status, Strategy, Tick
 
 LOT = 75
 RANGE_UNTIL, FLAT_FROM = time(9, 30), time(15, 10)

@@ -10,8 +10,8 @@ import csv
 import sys
 from typing import Any
 
+from durable_orders import SHIPPED_SYMBOL, shipped_day
 from durable_orders.v2 import ExecutionResult, OrderIntent, create_execution_engine
-from trading.market.shipped import SHIPPED_SYMBOL, shipped_day
 
 LOT = 75
 LOOKS_BACK, ENOUGH = 6, 8

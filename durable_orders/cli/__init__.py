@@ -51,6 +51,12 @@ from durable_orders.cli import evening  # noqa: F401
 from durable_orders.cli import quality  # noqa: F401
 
 # isort: split
+from durable_orders.cli import statement  # noqa: F401
+
+# isort: split
+from durable_orders.cli import recording  # noqa: F401
+
+# isort: split
 from durable_orders.cli import backtest  # noqa: F401
 
 # isort: split

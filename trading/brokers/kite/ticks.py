@@ -24,7 +24,7 @@ SHOWN_AT = {184: 60, 32: 28}
 
 def ticks_in(message: bytes, instruments: Instruments, now: datetime) -> Iterator[Tick]:
     """The last prices in one message. Packets that cannot be read, or do not tell their time, are left out."""
-    for packet in _packets(message):
+    for packet in packets(message):
         at = _shown_at(packet)
         if at is None:
             continue
@@ -50,9 +50,10 @@ def ticks_of(quotes: Mapping[str, Any], now: datetime) -> Iterator[Tick]:
             continue
 
 
-def _packets(message: bytes) -> Iterator[bytes]:
+def packets(message: bytes) -> Iterator[bytes]:
+    """The packets of one message, as far as it is whole; of a heartbeat none."""
     if len(message) < 2:
-        return  # a heartbeat
+        return
     (count,) = struct.unpack_from(">H", message)
     at = 2
     for _ in range(count):

@@ -71,14 +71,7 @@ cache. Resident memory.
 `python -m bench.ledger`, and `make bench-ledger` for a year of trading: what questions take on SQLite, and what it
 takes to record one change of an order.
 
-{ledger}
-
-## Recording ticks
-
-`python -m bench.recording`: ticks a second of one core's time, beside the reader of tick files in the same run.
-
-{recording}
-"""
+{ledger}"""
 
 MISSING = "Not measured yet."
 WIDTH = 120
@@ -98,7 +91,6 @@ def render(latest: Mapping[str, Any] | None = None, scale: Mapping[str, Any] | N
         "memory": lambda: _memory(figures["memory"]),
         "scale": lambda: _scale(long),
         "bus": lambda: _bus(figures["bus"]),
-        "recording": lambda: _recording(figures["recording"]),
         "ledger": lambda: _ledger([figures[name] for name in ("ledger", "ledger_year") if name in figures]),
     }
     page = PAGE.format(**{name: _or_missing(part) for name, part in parts.items()})
@@ -324,21 +316,6 @@ def _bus(bus: Mapping[str, Any]) -> str:
     rate = f"In a burst, {bus['burst_events_per_second']:,} events a second."
     head = (f"{bus['events']:,} events", "p50", "p99")
     return f"{_table(head, rows)}\n\n{rate} {_taken(bus)}"
-
-
-def _recording(report: Mapping[str, Any]) -> str:
-    names = {
-        "taking_down_per_second": "taken down as they come",
-        "compacting_per_second": "made Parquet files afterwards",
-        "recording_per_second": "both together",
-        "reading_per_second": "read by the reader of tick files",
-    }
-    rows = [(words, f"{report[name]:,}") for name, words in names.items()]
-    rows.append(("recording, as a multiple of reading", f"{report['recording_to_reading']:.2f}"))
-    rows.append(("bytes a tick in the journal", str(report["journal_bytes_a_tick"])))
-    rows.append(("bytes a tick in Parquet", str(report["parquet_bytes_a_tick"])))
-    head = (f"{report['ticks']:,} ticks of {report['symbols']} symbols, five levels", "a second")
-    return f"{_table(head, rows)}\n\nThe goal is 20,000 a second. {_taken(report)}"
 
 
 def _ledger(reports: Sequence[Mapping[str, Any]]) -> str:

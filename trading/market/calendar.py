@@ -18,10 +18,9 @@ from durable_orders.trading.config.settings import Calendar, Market
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.session_data import OrdinaryDay, close_of, data_of, distance, open_of
 
-__all__ = ["ALWAYS_OPEN", "IST", "STOPS_END", "Session", "SessionCalendar", "SessionSource", "segment_calendar"]
+__all__ = ["ALWAYS_OPEN", "IST", "Session", "SessionCalendar", "SessionSource", "segment_calendar"]
 
 SATURDAY = 5
-STOPS_END = "the exchange cancels stop orders that rest when the closing auction comes (NSE/CMTR/74466)"
 DAY = timedelta(days=1)
 LIBRARY = f"holidays {version('holidays')}, XNSE"
 DAYS_KEPT = 4096
@@ -60,8 +59,9 @@ class Session:
         return self.opens <= moment < self.closes
 
     @property
-    def stops_end(self) -> datetime | None:
-        """When the exchange cancels the stop orders that rest: before a closing auction. `None` without one."""
+    def auction_ahead_at(self) -> datetime | None:
+        """When continuous trading ends before a closing auction, and the exchange cancels what may not rest in it
+        (`rules.ends_before_auction`). `None` without one."""
         before = None
         for window in self.windows:
             if window.kind is WindowKind.CLOSING_AUCTION:
@@ -69,10 +69,10 @@ class Session:
             before = window
         return None
 
-    def cancels_stops(self, moment: datetime) -> bool:
-        """Whether the exchange cancels at that moment what rests with a trigger or a disclosed quantity: between the
-        end of continuous trading and the closing auction nobody else can."""
-        end = self.stops_end
+    def is_before_auction(self, moment: datetime) -> bool:
+        """Whether that moment is between the end of continuous trading and the closing auction: nobody but the exchange
+        can cancel then."""
+        end = self.auction_ahead_at
         return end is not None and end <= moment < self.closes and self.window_at(moment) is None
 
     def window_at(self, moment: datetime) -> Window | None:
@@ -105,7 +105,7 @@ class SessionSource(Protocol):
     def of(self, symbol: str) -> "SessionCalendar": ...
 
     def ends(self, day: date) -> Collection[datetime]:
-        """When sessions of that day end, or take no stop orders any more."""
+        """When sessions of that day end, or their continuous trading does before a closing auction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class SessionCalendar:
 
     def ends(self, day: date) -> Collection[datetime]:
         session = self.session_on(day)
-        return () if session is None else tuple(filter(None, (session.stops_end, session.closes)))
+        return () if session is None else tuple(filter(None, (session.auction_ahead_at, session.closes)))
 
     def session_at_or_after(self, moment: datetime) -> Session:
         """The session that is open at `moment`, or the next one."""

@@ -50,6 +50,19 @@ class Session:
     source: str = ""
 
     @property
+    def lacks_hours(self) -> bool:
+        """Whether it is known that this day trades, and not when."""
+        return not self.known and not self.windows
+
+    @property
+    def in_settings(self) -> str:
+        """What to write into the settings so that this day is known."""
+        if self.lacks_hours:
+            return f'market.exceptions: [{{date: {self.date}, windows: [{{opens: "HH:MM", closes: "HH:MM"}}]}}]'
+        of_holidays = "market.exceptions: [{date: YYYY-MM-DD, closed: true}]"
+        return f"market.known_until: {self.date.year}-12-31, and {of_holidays} for each holiday until then"
+
+    @property
     def over_at(self) -> datetime:
         """The end of all trading of that day, that at the closing price included."""
         ends = [datetime.combine(self.date, window.closes, IST) for window in self.windows]
@@ -165,13 +178,14 @@ class SessionCalendar:
             if session is not None:
                 yield session
 
-    def unknown_after(self, day: date) -> date | None:
-        """The first weekday after that date of which nothing is known, if it comes within two years."""
+    def unknown_after(self, day: date) -> Session | None:
+        """The first day after that date of which it is not known whether it trades, or when, if it comes within two
+        years."""
         for _ in range(731):
             day += DAY
             session = self.session_on(day)
             if session is not None and not session.known:
-                return day
+                return session
         return None
 
 

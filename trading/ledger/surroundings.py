@@ -72,4 +72,4 @@ def surroundings(connection: sa.Connection, order: Order, now: datetime) -> Surr
     recorded = Permission(AccountState(state or AccountState.ACTIVE), reason or "", until=until)
     permission = recorded.at(now, flags_of(connection, order.account) if is_flagged else ())
     sent = Sent(minute, requests or 0, day, of_day or 0)
-    return Surroundings(permission.state, permission.reason, *rest, sent=sent)
+    return Surroundings(permission.state, permission.reason, *[*rest, sent])

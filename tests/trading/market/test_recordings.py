@@ -237,6 +237,22 @@ def test_a_disk_that_refuses_costs_a_gap_and_no_memory(place: Place, recorder: T
     assert infy.gaps == (Gap(OPENS, TEN, NOT_ASKED), Gap(TEN, wall.now, "the disk is full"))
 
 
+def test_what_was_given_up_before_anything_was_written_is_a_gap_too(
+    place: Place, recorder: TickRecorder, wall: Wall
+) -> None:
+    recorder.lost("the connection was lost", TEN - 60 * SECOND)
+    recorder.heard(TOKENS.values())
+    wall.now = TEN + 10 * SECOND
+    recorder.refused(recorder.take(), "the disk is full")
+    wall.now = TEN + 30 * SECOND
+    recorder.resume()
+    recorder.hear(frame([shown(408065, "1500", wall.now)]))
+    put_down(recorder)
+    compacted(place)
+    (infy,) = recordings(place.folder)
+    assert infy.gaps == (Gap(OPENS, TEN, NOT_ASKED), Gap(TEN, wall.now, "the disk is full"))
+
+
 def test_a_new_day_begins_in_a_folder_of_its_own(place: Place, recorder: TickRecorder, wall: Wall) -> None:
     recorder.hear(frame([shown(408065, "1500", TEN)]))
     tomorrow = Place(place.folder, DAY + timedelta(days=1))

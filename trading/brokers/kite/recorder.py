@@ -75,7 +75,7 @@ class TickRecorder:
         """`start` is today's."""
         self._clock = clock
         self._lines: dict[bytes, _Line] = {}
-        self._heard: set[str] = set()
+        self._heard: dict[str, datetime] = {}
         self._turns: list[Turn] = []
         self._buffered = 0
         self._paused: str | None = None
@@ -106,22 +106,29 @@ class TickRecorder:
 
     def heard(self, symbols: Collection[str]) -> None:
         """From now on these come in."""
-        new = set(symbols) - self._heard
+        now = self._clock()
+        new = {symbol: now for symbol in symbols if symbol not in self._heard}
         self._heard |= new
         if new and self._paused is None:
-            self._turns.append(Turn(self._clock(), tuple(sorted(new)), heard=True))
+            self._turns.append(Turn(now, tuple(sorted(new)), heard=True))
 
     def lost(self, why: str, at: datetime | None = None) -> None:
         """Nothing comes in any more, since `at`."""
-        if self._heard and self._paused is None:
-            self._turns.append(Turn(at or self._clock(), tuple(sorted(self._heard)), heard=False, why=why))
-        self._heard = set()
+        if self._paused is None:
+            self._end(at or self._clock(), why)
+        self._heard = {}
+
+    def _end(self, at: datetime, why: str) -> None:
+        """What is heard ends at that moment; what began after it, where it began."""
+        ends: dict[datetime, list[str]] = {}
+        for symbol, since in sorted(self._heard.items()):
+            ends.setdefault(max(at, since), []).append(symbol)
+        self._turns += [Turn(end, tuple(symbols), heard=False, why=why) for end, symbols in sorted(ends.items())]
 
     def pause(self, why: str) -> None:
         """Take nothing down until `resume`; what was not written is given up, and the gap begins where it began."""
         if self._paused is None:
-            if self._heard:
-                self._turns.append(Turn(self._written_at, tuple(sorted(self._heard)), heard=False, why=why))
+            self._end(self._written_at, why)
             self._paused = why
         for line in self._lines.values():
             line.records = bytearray()
@@ -130,8 +137,8 @@ class TickRecorder:
     def resume(self) -> None:
         if self._paused is not None:
             self._paused = None
-            if self._heard:
-                self._turns.append(Turn(self._clock(), tuple(sorted(self._heard)), heard=True))
+            symbols, self._heard = tuple(self._heard), {}
+            self.heard(symbols)
 
     def hear(self, message: bytes) -> None:
         """Take down what a message has of today."""
@@ -169,7 +176,7 @@ class TickRecorder:
         """Turn to another day; what is to be written of the one before. `None` on the same day."""
         if place == self._place:
             return None
-        heard, self._heard = self._heard, set(self._heard)
+        heard = tuple(self._heard)
         self.lost(DAY_OVER, datetime.fromtimestamp(self._to, IST))
         last = self.take()
         self._begin(place)

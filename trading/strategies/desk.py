@@ -19,7 +19,7 @@ from durable_orders.trading.ledger.told_positions import ToldPosition
 from durable_orders.trading.market.contracts import Contracts
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Amendment, ClientOrderId, Order, OrderIntent, Product, Side, is_free
-from durable_orders.trading.orders.terms import TERMS, Changes, OrderTerms, intent_of
+from durable_orders.trading.orders.terms import TERMS, Changes, OrderTerms, amendment_of, intent_of
 from durable_orders.trading.strategies.sizing import Number, quantity_for
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.targets import Targets
@@ -140,11 +140,7 @@ class AskingDesk(ABC):
         return self._ask(Side.SELL, symbol, quantity, terms)
 
     def amend(self, client_order_id: str, **terms: Unpack[Changes]) -> None:
-        try:
-            change = Amendment.model_validate(dict(terms))
-        except ValidationError as error:
-            raise explained(error) from None
-        self._change(client_order_id, change)
+        self._change(client_order_id, amendment_of(terms))
 
     def cancel_all(self, symbol: str | None = None) -> None:
         for order in self.open_orders():

@@ -1,6 +1,7 @@
 """The engines over durable workflows: a paper desk that is up, and a live one against the sandbox."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -99,7 +100,12 @@ async def test_an_order_on_the_server_is_changed_through_both_guardians(
     engine = PaperExecutionEngine(home=desk.home, guardian=Strict(), state_store=state_store)
     placed = await engine.place_order(future(own_id, **LIMIT))
     amended = await engine.amend_order(own_id, price="20010", quantity=150)
-    assert (amended.order_id, amended.status, amended.price, amended.qty) == (placed.order_id, "PLACED", 20010, 150)
+    assert (amended.order_id, amended.status, amended.price, amended.qty) == (
+        placed.order_id,
+        "PLACED",
+        Decimal(20010),
+        150,
+    )
     [kept] = state_store.load()["open_orders"]
     assert (kept["price"], kept["quantity"]) == (20010.0, 150)
     with pytest.raises(InvalidOrder, match="not done: Guardian blocked: too many"):

@@ -1,5 +1,6 @@
 """The paper engine without a server: the backtest's guardian and exchange on a caller's market data."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ async def test_a_resting_order_is_changed_and_meets_the_price_it_was_given(
     engine = engine_on(prices, {"latency_enabled": True}, state_store=state_store)
     placed = await engine.place_order(older(order_type="LIMIT", price=1490.0))
     amended = await engine.amend_order(placed.client_order_id, price="1480", quantity=20)
-    assert (amended.status, amended.price, amended.qty) == ("PLACED", 1480, 20)
+    assert (amended.status, amended.price, amended.qty) == ("PLACED", Decimal(1480), 20)
     [kept] = state_store.load()["open_orders"]
     assert (kept["price"], kept["quantity"]) == (1480.0, 20)
     prices.closes["INFY"] = 1485.0
@@ -192,7 +193,7 @@ async def test_a_change_goes_through_every_guardian_and_one_that_is_refused_chan
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
     [order] = await engine.poll_orders()
-    assert (order.price, order.qty, order.status) == (1490, 10, "PLACED")
+    assert (order.price, order.qty, order.status) == (Decimal(1490), 10, "PLACED")
     with pytest.raises(ValueError, match="Order nobody not found"):
         await engine.amend_order("nobody", price=1)
 

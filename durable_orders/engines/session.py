@@ -11,7 +11,7 @@ from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.ledger.positions import Position
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Order, Product
-from durable_orders.trading.orders.terms import Changes
+from durable_orders.trading.orders.terms import Changes, product_of
 
 
 class SessionEngine(ExecutionEngine):
@@ -65,7 +65,7 @@ class SessionEngine(ExecutionEngine):
 
     async def position(self, symbol: str, product: Product | str = Product.MIS) -> Position:
         """What this strategy's own orders have come to, in this run and before; flat if there were none."""
-        return await self._position(symbol, Product(product))
+        return await self._position(symbol, product_of(product))
 
     async def finished(self) -> None:
         """Once no order is on its way to the server."""

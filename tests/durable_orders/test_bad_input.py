@@ -150,13 +150,13 @@ def test_no_command_line_breaks_it(tmp_path: Path, side: str, symbol: str, quant
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("execution: {papr: {slippage_bps: 5}}", "execution.papr: no such setting, did you mean execution.paper."),
+        ("execution: {papr: {slippage_bps: 5}}", "execution.papr: no such setting, did you mean execution.paper?"),
         ("guardian: {max_order_quantities: 5}", "did you mean guardian.max_order_quantity?"),
         ("zebra: 1", "zebra: no such setting"),
-        ("market: {speed: fast}", "market.speed: Input should be a valid number"),
-        ("market: {speed: -1}", "market.speed: Input should be greater than 0"),
-        ("account: [a, b]", "account: Input should be a valid string"),
-        ("execution: {mode: dream}", "execution.mode: Input should be 'paper' or 'live'"),
+        ("market: {speed: fast}", "market.speed: must be a number"),
+        ("market: {speed: -1}", "market.speed: must be greater than 0"),
+        ("account: [a, b]", "account: must be text"),
+        ("execution: {mode: dream}", "execution.mode: must be 'paper' or 'live'"),
         ("a: b: c", "not YAML at line 1"),
         ("- a\n- list", "must hold settings as `key: value`, was a list"),
         ("\x00", "not YAML"),

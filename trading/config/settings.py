@@ -440,15 +440,32 @@ class Settings(Section):
         return self._checked(content, None)
 
 
+class _Twice(yaml.MarkedYAMLError):
+    """A key that stands twice."""
+
+
+class _Once(yaml.SafeLoader):
+    """YAML takes the last of two equal keys, and a limit of the first would silently be gone."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        known = set()
+        for key, _ in node.value:
+            if key.value in known:
+                raise _Twice(problem=f"{key.value}: stands there twice", problem_mark=key.start_mark)
+            known.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), _Once)  # noqa: S506  (a safe loader)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{file}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
-        raise InvalidSettings(f"{file}: not YAML{line}") from None
+        twice = f", {error.problem}" if isinstance(error, _Twice) else ""
+        raise InvalidSettings(f"{file}: not YAML{line}{twice}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -494,9 +511,21 @@ def _explain(root: type[BaseModel], error: ValidationError, file: Path | None) -
 
 
 def _nearest(root: type[BaseModel], key: str) -> str:
-    known = [".".join(key) for key in all_keys(root)]
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f", did you mean {near[0]}?" if near else ""
+    """In the section where it stands, or else wherever that name is one."""
+    *above, name = key.split(".")
+    keys = all_keys(root)
+    beside = {
+        own[len(above)]
+        for own in keys
+        if len(own) > len(above) and all(each in (given, "*") for each, given in zip(own, above, strict=False))
+    }
+    if near := difflib.get_close_matches(name, beside, n=1):
+        return f", did you mean {'.'.join((*above, near[0]))}?"
+    elsewhere = {own[-1]: ".".join(own) for own in reversed(keys)}
+    if near := difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.75):
+        return f", did you mean {elsewhere[near[0]]}?"
+    there = ", ".join(sorted(beside - {"*"})) if above else ""
+    return f"; there is {there}" if there else ""
 
 
 def all_keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -51,6 +51,14 @@ class ClientOrderTerms(OrderTerms, total=False):
     """Who wants it: `manual` if not given."""
 
 
+def product_of(product: Product | str) -> Product:
+    """Raises `InvalidOrder` for what is none of Kite's."""
+    try:
+        return Product(product)
+    except ValueError:
+        raise InvalidOrder(f"product: must be {', '.join(Product)}, was {product!r:.40}") from None
+
+
 def amendment_of(changes: Mapping[str, Any]) -> Amendment:
     """A change of an order. Raises `InvalidOrder`, which names every field that is wrong and its rule."""
     try:

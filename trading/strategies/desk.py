@@ -19,7 +19,7 @@ from durable_orders.trading.ledger.told_positions import ToldPosition
 from durable_orders.trading.market.contracts import Contracts
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Amendment, ClientOrderId, Order, OrderIntent, Product, Side, is_free
-from durable_orders.trading.orders.terms import TERMS, Changes, OrderTerms, amendment_of, intent_of
+from durable_orders.trading.orders.terms import TERMS, Changes, OrderTerms, amendment_of, intent_of, product_of
 from durable_orders.trading.strategies.sizing import Number, quantity_for
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.targets import Targets
@@ -148,10 +148,10 @@ class AskingDesk(ABC):
                 self.cancel(order.client_order_id)
 
     def close(self, symbol: str, product: Product | str | None = None, *, reason: str = "close") -> None:
-        self._close(symbol, None if product is None else Product(product), reason)
+        self._close(symbol, None if product is None else product_of(product), reason)
 
     def target(self, symbol: str, quantity: int, product: Product | str = Product.MIS) -> None:
-        self.targets.want(symbol, quantity, Product(product))
+        self.targets.want(symbol, quantity, product_of(product))
 
     def subscribe(self, *symbols: str) -> None:
         for symbol in symbols:

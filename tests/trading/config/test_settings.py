@@ -59,18 +59,18 @@ def test_the_environment_alone_is_enough() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("marktet: {speed: 5}", r"marktet: no such setting, did you mean market\."),
+        ("marktet: {speed: 5}", r"marktet: no such setting, did you mean market\?"),
         ("market: {sped: 5}", r"market\.sped: no such setting, did you mean market\.speed\?"),
         ("execution: {paper: {slippage: 5}}", r"paper\.slippage: .*did you mean execution\.paper\.slippage_bps"),
         ("xyzzy: 1", r"xyzzy: no such setting$"),
-        ("market: {speed: fast}", r"market\.speed: Input should be a valid number"),
-        ("market: {speed: 0}", r"market\.speed: Input should be greater than 0"),
+        ("market: {speed: fast}", r"market\.speed: must be a number"),
+        ("market: {speed: 0}", r"market\.speed: must be greater than 0"),
         ("market: {speed: .nan}", r"market\.speed"),
-        ("market: {feed: satellite}", r"market\.feed: Input should be 'replay' or 'synthetic'"),
-        ("market: 5", r"market: Input should be a valid dictionary"),
+        ("market: {feed: satellite}", r"market\.feed: must be 'replay' or 'synthetic'"),
+        ("market: 5", r"market: must hold `key: value`"),
         ("account: a/b", r"account: must be 1 to 64 letters, digits"),
-        ("guardian: {max_order_quantity: 1.5}", r"guardian\.max_order_quantity: Input should be a valid integer"),
-        ("guardian: {max_order_value: -1}", r"guardian\.max_order_value: Input should be greater than 0"),
+        ("guardian: {max_order_quantity: 1.5}", r"guardian\.max_order_quantity: must be a valid integer"),
+        ("guardian: {max_order_value: -1}", r"guardian\.max_order_value: must be greater than 0"),
         ("execution: {paper: {slippage_bps: 10001}}", r"execution\.paper\.slippage_bps: .*less than or equal to 10000"),
         ("market: {speed: 0}\naccount: 5", r"account: .*; market\.speed: "),
         ("execution: {live: {orders_per_second: 11}}", r"live.*must have registered .* set algo_id"),
@@ -90,7 +90,7 @@ def test_what_is_wrong_is_said_on_one_line_with_the_file_and_the_key(tmp_path: P
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("MARKET__SPEED", "fast", r"settings: market\.speed: Input should be a valid number"),
+        ("MARKET__SPEED", "fast", r"settings: market\.speed: must be a number"),
         ("MARKET__SPED", "5", r"market\.sped: no such setting, did you mean market\.speed\?"),
         ("ACCOUNT__NAME", "x", r"account"),
         ("ACCOUNT", "[", r"DURABLE_ORDERS_ACCOUNT: not a YAML value"),
@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_some_keys_can_be_replaced_and_are_checked_again() -> None:
     found = Settings.load(None, NOTHING).replaced({"market": {"speed": 7}})
     assert (found.market.speed, found.account) == (7.0, "paper")
-    with pytest.raises(InvalidSettings, match=r"market\.speed: Input should be greater than 0"):
+    with pytest.raises(InvalidSettings, match=r"market\.speed: must be greater than 0"):
         found.replaced({"market": {"speed": -7}})
 
 

@@ -368,9 +368,17 @@ class Market(Section):
 class Ledger(Section):
     url: str | None = None
     """SQLAlchemy URL; without one, `ledger.db` in the home directory."""
+    password: SecretStr | None = None
+    """Of the URL's user, where it does not stand in the URL."""
     realized_by: RealizedBy = RealizedBy.AVERAGE
     """`average` or `fifo`: which realized profit is shown, and counted as the day's loss. The ledger keeps both, so it
     may be changed at any time."""
+
+    @model_validator(mode="after")
+    def _has_somebody_whose_it_is(self) -> Self:
+        if self.password is not None and self.url is None:
+            raise ValueError("password: belongs to the user of a url, and there is none")
+        return self
 
 
 class Page(Section):
@@ -474,12 +482,32 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _from_environment(environment: Any) -> list[tuple[list[str], Any]]:
-    """`DURABLE_ORDERS_EXECUTION__PAPER__SLIPPAGE_BPS=7` as (["execution", "paper", "slippage_bps"], 7)."""
+    """`DURABLE_ORDERS_EXECUTION__PAPER__SLIPPAGE_BPS=7` as (["execution", "paper", "slippage_bps"], 7).
+
+    `DURABLE_ORDERS_LEDGER__PASSWORD_FILE=/run/secrets/ledger` is what that file holds: a secret need not stand in an
+    environment, which any process of the same user can read.
+    """
     found = []
     for name, value in sorted(environment.items()):
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in OTHER_VARIABLES:
-            found.append((name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), _scalar(name, value)))
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in OTHER_VARIABLES:
+            continue
+        setting = name.removesuffix(IN_A_FILE)
+        if setting != name and setting in environment:
+            raise InvalidSettings(f"{name}: {setting} is set as well: give one of them")
+        read = _scalar(name, value) if setting == name else _content(name, Path(value))
+        found.append((setting.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), read))
     return found
+
+
+def _content(name: str, file: Path) -> str:
+    """What a secret's file holds, without the line break at its end."""
+    try:
+        content = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{name}: {file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not content:
+        raise InvalidSettings(f"{name}: {file}: is empty")
+    return content
 
 
 def _scalar(name: str, value: str) -> Any:
@@ -489,6 +517,7 @@ def _scalar(name: str, value: str) -> Any:
         raise InvalidSettings(f"{name}: not a YAML value") from None
 
 
+IN_A_FILE = "_FILE"
 OTHER_VARIABLES = frozenset({"DURABLE_ORDERS_HOME", "DURABLE_ORDERS_CONFIG"})
 """Read by the command line, not settings."""
 

@@ -106,6 +106,8 @@ def run(words: Sequence[str]) -> int:
 def _usage(error: typer.TyperException) -> str:
     """What is wrong with the command line, and where its help is."""
     words = error.format_message().replace("Value error, ", "").replace("Input should be", "must be").rstrip(".")
+    words = words.replace("does not match the formats '%Y-%m-%d'", "is no day, as 2025-04-29 is one")
+    words = re.sub(", unable to parse string as an? (integer|number)$", "", words)
     if negative := re.fullmatch(r"No such option: (-\d)", words):
         words = f"a quantity is above 0, and {negative[1]}... is read as an option"
     context = getattr(error, "ctx", None)

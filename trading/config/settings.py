@@ -539,6 +539,10 @@ def _explain(root: type[BaseModel], error: ValidationError, file: Path | None) -
     return f"{file or 'settings'}: " + "; ".join(words)
 
 
+MOST_NAMED = 12
+"""Settings of a section that an error lists."""
+
+
 def _nearest(root: type[BaseModel], key: str) -> str:
     """In the section where it stands, or else wherever that name is one."""
     *above, name = key.split(".")
@@ -553,8 +557,8 @@ def _nearest(root: type[BaseModel], key: str) -> str:
     elsewhere = {own[-1]: ".".join(own) for own in reversed(keys)}
     if near := difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.75):
         return f", did you mean {elsewhere[near[0]]}?"
-    there = ", ".join(sorted(beside - {"*"})) if above else ""
-    return f"; there is {there}" if there else ""
+    there = sorted(beside - {"*"}) if above else []
+    return f"; there is {', '.join(there)}" if 0 < len(there) <= MOST_NAMED else ""
 
 
 def all_keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """What every desk of a strategy has in common: how what it asks for becomes an order, and how it is called."""
 
+import dis
 import sysconfig
 import threading
 import traceback
@@ -230,20 +231,30 @@ class AskingDesk(ABC):
 def guarded(strategy: str, callback: str, call: Callable[[], object]) -> None:
     """Call a callback of somebody's code. Raises `StrategyFailed`, one line that says where it failed.
 
-    `sys.exit()` in there ends the strategy, not the program around it, which has orders to look after. Ctrl-C comes to
-    the main thread, and is nobody's failure.
+    `sys.exit()` in there or `raise KeyboardInterrupt` ends the strategy, not the program around it, which has orders
+    to look after. Ctrl-C comes to the main thread, and is nobody's failure.
     """
     try:
         call()
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # whatever it may raise
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        if isinstance(error, KeyboardInterrupt) and not _was_raised(error):
             raise
         frames = traceback.extract_tb(error.__traceback__)
         where = ([frame for frame in frames if not _is_library(frame.filename)] or frames)[-1]
         place = f"{Path(where.filename).name} line {where.lineno}"
         said = explained(error) if isinstance(error, ValidationError) else error
-        words = f"{strategy}: {callback} failed at {place}: {type(error).__name__}: {said}"
+        words = f"{strategy}: {callback} failed at {place}: {type(error).__name__}{f': {said}' if str(said) else ''}"
         raise StrategyFailed(words) from error
+
+
+def _was_raised(error: BaseException) -> bool:
+    """Whether a `raise` of somebody's code did it. Ctrl-C comes between any two instructions of the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return True
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] == "RAISE_VARARGS"
 
 
 def _is_library(file: str) -> bool:

@@ -101,6 +101,42 @@ def test_a_variable_that_cannot_be_used_is_named(name: str, value: str, words: s
         Settings.load(None, {f"DURABLE_ORDERS_{name}": value})
 
 
+def test_a_secret_is_read_from_the_file_that_a_variable_names(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("12345\n")
+    variables = {
+        "DURABLE_ORDERS_LEDGER__PASSWORD_FILE": str(file),
+        "DURABLE_ORDERS_LEDGER__URL": "postgresql://me@db/x",
+    }
+    password = Settings.load(None, variables).ledger.password
+    assert password is not None
+    assert password.get_secret_value() == "12345", "a text, whatever it looks like"
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "words"),
+    [
+        (None, {}, r"DURABLE_ORDERS_LEDGER__PASSWORD_FILE: .*password: cannot be read: No such file"),
+        ("\n", {}, r"password: is empty"),
+        ("x", {"PASSWORD": "y"}, r"PASSWORD_FILE: DURABLE_ORDERS_LEDGER__PASSWORD is set as well: give one of them"),
+        ("x", {}, r"ledger.*password: belongs to the user of a url, and there is none"),
+    ],
+)
+def test_a_secrets_file_that_cannot_be_used(
+    tmp_path: Path, content: str | None, more: dict[str, str], words: str
+) -> None:
+    if content is not None:
+        (tmp_path / "password").write_text(content)
+    own = {f"DURABLE_ORDERS_LEDGER__{name}": value for name, value in more.items()}
+    with pytest.raises(InvalidSettings, match=words):
+        Settings.load(None, {"DURABLE_ORDERS_LEDGER__PASSWORD_FILE": str(tmp_path / "password")} | own)
+
+
+def test_a_key_that_stands_twice_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match=r"not YAML at line 3, guardian: stands there twice"):
+        loaded(tmp_path, "guardian: {max_order_value: 100}\nmarket: {speed: 5}\nguardian: {max_loss_streak: 3}")
+
+
 def test_a_value_of_the_file_cannot_become_a_section(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match=r"account\.name: account is not a section"):
         loaded(tmp_path, "account: desk", ACCOUNT__NAME="x")

@@ -20,8 +20,8 @@ WITHIN = "from durable_orders import Strategy\nclass Mine(Strategy):\n    "
 TWO_TICKS = (
     f"timestamp,last_price,symbol\n2025-04-29T09:15:00+05:30,24000,{SYMBOL}\n2025-04-29T09:16:00+05:30,24010,{SYMBOL}\n"
 )
-GIVEN = {"mine.yaml", "mine.py", "day.csv"}
-"""What the tests themselves put into the folder."""
+GIVEN = {"mine.yaml", "mine.py", "day.csv", "__pycache__"}
+"""What the tests and Python itself put into the folder."""
 FAILED, MISUSED = 1, 2
 
 
@@ -48,6 +48,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("good.py", "good.txt"):
         (folder / name).write_text(GOOD)
     (folder / "good.csv").write_text(TWO_TICKS)
+    limits = "max_position_per_symbol: 75, max_daily_loss: 1000, max_order_quantity: 75"
+    (folder / "live.yaml").write_text(f"execution: {{mode: live}}\nguardian: {{{limits}}}\n")
+    (folder / "unlimited.yaml").write_text("execution: {mode: live}\nkite: {api_key: key}\n")
     once_started(folder / "home")
     return folder
 

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -25,7 +24,7 @@ GIVEN = {"mine.yaml", "mine.py", "day.csv", "__pycache__"}
 FAILED, MISUSED = 1, 2
 
 
-def of(section: str) -> Any:
+def of(section: str) -> pytest.MarkDecorator:
     """Its rows."""
     rows = [(row["given"], row["said"]) for row in MISTAKES[section]]
     return pytest.mark.parametrize(("given", "said"), rows, ids=[f"{number}" for number, _ in enumerate(rows, 1)])

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from durable_orders.trading.errors import LedgerUnusable
+from durable_orders.trading.ledger.prepared import PreparedConnection
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process's transaction before it fails and is tried again."""
@@ -82,7 +83,7 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A consistent view; what other transactions do meanwhile is not seen. Raises `LedgerUnusable` if a file that
         was open is gone."""
-        with self._reader.connect() as connection:
+        with self._connected(self._reader) as connection:
             if self.is_sqlite:
                 self._must_be_there(connection)
                 connection.exec_driver_sql("BEGIN")
@@ -96,7 +97,7 @@ class Database:
         Raises SQLAlchemy's `OperationalError` if another process writes for longer than `busy_seconds`, and
         `LedgerUnusable` if a file that was open is gone.
         """
-        with self._writing, self.engine.begin() as connection:
+        with self._writing, self._connected(self.engine) as connection, connection.begin():
             if self.is_sqlite:
                 self._must_be_there(connection)
                 _synchronize(connection, FULL if durable else NORMAL)
@@ -105,6 +106,9 @@ class Database:
                 milliseconds = max(1, round(self._busy_seconds * 1000))
                 connection.exec_driver_sql(TAKE_TURN, (str(milliseconds), WRITER_LOCK))
             yield connection
+
+    def _connected(self, engine: sa.Engine) -> sa.Connection:
+        return PreparedConnection(engine) if self.is_sqlite else engine.connect()
 
     def close(self) -> None:
         self.engine.dispose()

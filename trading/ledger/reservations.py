@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from durable_orders.trading.ledger.exposure import Pending
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.tables import LARGEST, SCALE, reservations
 from durable_orders.trading.orders.order import Order, Terms
 
@@ -69,17 +70,19 @@ class Reservation(NamedTuple):
 _R = reservations.c
 _OWN = _R.order_id == sa.bindparam("own")
 _STANDS = _R.released_at.is_(None)
-_STANDING = sa.select(*(_R[name] for name in Reservation._fields)).where(_OWN, _STANDS)
+_STANDING = prepared(sa.select(*(_R[name] for name in Reservation._fields)).where(_OWN, _STANDS))
 _INSERT = {
-    "sqlite": sqlite.insert(reservations).on_conflict_do_nothing(),
+    "sqlite": prepared(sqlite.insert(reservations).on_conflict_do_nothing()),
     "postgresql": postgresql.insert(reservations).on_conflict_do_nothing(),
 }
-_UPDATE = sa.update(reservations).where(_OWN)
+_UPDATE = prepared(sa.update(reservations).where(_OWN))
 _REST = sa.case((_R.quantity > sa.bindparam("traded"), _R.quantity - sa.bindparam("traded")), else_=0)
-_END = _UPDATE.values(
-    filled=_R.filled + sa.bindparam("traded"),
-    quantity=_REST,
-    released_at=sa.func.coalesce(_R.released_at, sa.bindparam("at", type_=_R.released_at.type)),
+_END = prepared(
+    _UPDATE.values(
+        filled=_R.filled + sa.bindparam("traded"),
+        quantity=_REST,
+        released_at=sa.func.coalesce(_R.released_at, sa.bindparam("at", type_=_R.released_at.type)),
+    )
 )
 
 

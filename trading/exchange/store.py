@@ -79,6 +79,7 @@ _READ = prepared(sa.select(*_MARKET).where(_OF_ACCOUNT))
 _BUMP = prepared(
     sa.update(exchange_markets).where(_OF_ACCOUNT).values(version=_markets.version + 1).returning(*_MARKET)
 )
+_UPDATE_MARKET = prepared(sa.update(exchange_markets).where(_OF_ACCOUNT))
 
 
 def read_market(connection: sa.Connection, account: Account) -> Market | None:
@@ -112,7 +113,7 @@ def _insert_market(connection: sa.Connection, account: Account, epoch: int, vers
 
 
 def update_market(connection: sa.Connection, account: Account, **columns: Any) -> None:
-    connection.execute(sa.update(exchange_markets).where(_OF_ACCOUNT).values(**columns), {"of_account": account})
+    connection.execute(_UPDATE_MARKET, columns | {"of_account": account})
 
 
 def save_sent(connection: sa.Connection, account: Account, sent: Sent) -> None:

@@ -150,6 +150,7 @@ def build(
         positions=positions,
         broker_redeems=not live,
         book=book,
+        at_once=_at_once(settings, instruments, live=live),
     )
     rules = ExchangeRules(instruments.get, sessions, settings.guardian)
     quotes = ExitQuotes(settings, instruments, sessions, rules)
@@ -169,6 +170,13 @@ def _reconciliation(
         interval=settings.placing.reconciliation_interval,
         expiries=expiries,
     )
+
+
+def _at_once(settings: Settings, instruments: Instruments, *, live: bool) -> Callable[[str], bool]:
+    """Whether an order of a symbol is a matter of the ledger alone: on paper, where no latency is played and no master
+    has to be asked for the symbol."""
+    waits = live or settings.execution.paper.latency_enabled
+    return lambda symbol: not waits and instruments.get(symbol) is not None
 
 
 def _attended(settings: Settings) -> Settings:

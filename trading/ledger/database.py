@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from durable_orders.trading.errors import LedgerUnusable
 from durable_orders.trading.ledger.prepared import PreparedConnection
@@ -39,6 +39,10 @@ DRIVERS = {
 }
 
 
+class LedgerBusy(Exception):
+    """Somebody else is writing, and who asked does not wait. Nothing was done."""
+
+
 class Database:
     """Short transactions over the ledger. Thread-safe, but `write` must not be entered twice by one thread.
 
@@ -53,6 +57,7 @@ class Database:
         self._busy_seconds = busy_seconds
         self._writing = threading.Lock()
         self._was_open = False
+        self._asks = threading.local()
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
         self._reader = self.engine
         if not self.is_sqlite:
@@ -95,17 +100,54 @@ class Database:
 
         A `durable` one outlives a power cut, too: what depends on it may be done as soon as the block has ended.
         Raises SQLAlchemy's `OperationalError` if another process writes for longer than `busy_seconds`, and
-        `LedgerUnusable` if a file that was open is gone.
+        `LedgerUnusable` if a file that was open is gone; within `without_waiting`, `LedgerBusy`.
         """
-        with self._writing, self._connected(self.engine) as connection, connection.begin():
+        waits = not getattr(self._asks, "without_waiting", False)
+        with self._alone(waits=waits), self._connected(self.engine) as connection, connection.begin():
             if self.is_sqlite:
                 self._must_be_there(connection)
                 _synchronize(connection, FULL if durable else NORMAL)
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self._begin(connection, waits=waits)
             else:
                 milliseconds = max(1, round(self._busy_seconds * 1000))
                 connection.exec_driver_sql(TAKE_TURN, (str(milliseconds), WRITER_LOCK))
             yield connection
+
+    @contextmanager
+    def without_waiting(self) -> Iterator[None]:
+        """For a thread that must not stand still: within, a transaction that would have to wait for another one's
+        raises `LedgerBusy` before it begins. A server's ledger always waits, for its answers."""
+        if not self.is_sqlite:
+            raise LedgerBusy
+        self._asks.without_waiting = True
+        try:
+            yield
+        finally:
+            self._asks.without_waiting = False
+
+    @contextmanager
+    def _alone(self, *, waits: bool) -> Iterator[None]:
+        if not self._writing.acquire(blocking=waits):
+            raise LedgerBusy
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def _begin(self, connection: sa.Connection, *, waits: bool) -> None:
+        if waits:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        driver = connection.connection.cursor()
+        driver.execute("PRAGMA busy_timeout=0")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+                raise
+            raise LedgerBusy from None
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={round(self._busy_seconds * 1000)}")
 
     def _connected(self, engine: sa.Engine) -> sa.Connection:
         return PreparedConnection(engine) if self.is_sqlite else engine.connect()

@@ -49,7 +49,13 @@ async def stage(home: Home, settings: Settings) -> AsyncIterator[tuple[Home, San
     if (server := configured_server()) is not None:
         raise InvalidSettings(f"Temporal's environment names the server {server}: a rehearsal has its own, so unset it")
     instruments = settings.market.instruments
-    wanted = SandboxSettings(port=0, feed=FeedKind.PUSHED, instruments=instruments and instruments.resolve())
+    wanted = SandboxSettings(
+        port=0,
+        feed=FeedKind.PUSHED,
+        instruments=instruments and instruments.resolve(),
+        history=settings.market.history,
+        symbol=settings.market.symbol if settings.market.history else None,
+    )
     async with Sandbox(wanted) as sandbox:
         place = Home(home.make().path / f"rehearsal-{datetime.now(IST):%Y%m%d-%H%M%S}").make()
         place.rehearsal_mark.touch()

@@ -12,6 +12,7 @@ ORDERS_A_MINUTE = 400
 PLACEMENTS_A_DAY = 5000
 READS_A_SECOND = 10
 QUOTES_A_SECOND = 1
+CANDLES_A_SECOND = 3
 TOO_MANY_REQUESTS = "Too many requests"
 TOO_MANY_ORDERS = "Maximum allowed order requests exceeded."
 """Of a minute or a day (observed)."""
@@ -55,6 +56,7 @@ class RateLimits:
             Limit(Window(MINUTE), ORDERS_A_MINUTE, TOO_MANY_ORDERS),
         ]
         self._quotes = [Limit(Window(SECOND), QUOTES_A_SECOND, TOO_MANY_REQUESTS)]
+        self._candles = [Limit(Window(SECOND), CANDLES_A_SECOND, TOO_MANY_REQUESTS)]
         self._reads = [Limit(Window(SECOND), READS_A_SECOND, TOO_MANY_REQUESTS)]
         self._placements = 0
 
@@ -77,4 +79,6 @@ class RateLimits:
             return self._orders
         if route in QUOTES:
             return self._quotes
+        if route is Route.HISTORY:
+            return self._candles
         return self._reads if route in READS else []

@@ -154,6 +154,7 @@ class Run:
                 untaken.append(await self.orders.handle(numbered_id(self.strategy, number + 1)).now())
                 number += 1
         self.desk = RunDesk(self.orders, self.strategy, view, number, keeping.timers, keeping.state)
+        self.desk.source.warned = self._note
         if self._waits:
             market = await self.orders.read(lambda connection: read_market(connection, Account(account)))
             self.desk.market_time = market.market_at if market is not None else None
@@ -172,7 +173,13 @@ class Run:
         await self._do_asked()
         await self._call("on_start")
         await self._do_asked()
-        for event, order in self._meanwhile_changed if self.tells_of_meanwhile else ():
+        missed = self._meanwhile_changed if self.tells_of_meanwhile else []
+        if missed and has_own(self._callbacks, "on_missed"):
+            self._keeping.told = missed[-1][0]
+            await self._call("on_missed", tuple(order for _, order in missed))
+            await self._do_asked()
+            return
+        for event, order in missed:
             await self._tell_of(order, event)
             await self._do_asked()
 
@@ -184,6 +191,7 @@ class Run:
         self.desk.market_time = self.last = tick.at
         self._last_on_the_wall = datetime.now(UTC)
         self.desk.seen[tick.symbol] = tick
+        self.desk.see_tick(tick)
         self.first = self.first or tick.at
         self.ticks += 1
         await self.tell()

@@ -205,6 +205,7 @@ async def _play_one(run: Run, market: Market, plan: Plan, feeding: asyncio.Task[
     if shown is None:
         if feeding is not None:
             await feeding
+            await run.pass_time_by_the_wall()
         return Why.CLOSED
     if isinstance(shown, Moment):
         await run.pass_time(shown.at)

@@ -72,9 +72,8 @@ async def rehearse(
 ) -> Summary:
     """Run the strategy live against the sandbox, with these ticks at that speed, until the last is seen."""
     pushed = _Pushed(sandbox, ticks, speed)
-    return await run_strategy(
-        place, None, place.settings(), loaded, replace(plan, live=True, market=pushed.around, pace=speed)
-    )
+    recorded = replace(plan, live=True, market=pushed.around, pace=speed, begins_at=ticks[0].at if ticks else None)
+    return await run_strategy(place, None, place.settings(), loaded, recorded)
 
 
 def recorded_ticks(settings: Settings) -> list[Tick]:

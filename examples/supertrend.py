@@ -38,6 +38,6 @@ class Follows(Strategy):
         if not bar.is_whole:  # the run began within it: it is in the history of the next start
             return
         self.trend.add(bar.floats)
-        if self.trend[-1] is not None:
+        if self.trend[-1] is not None and bar.at.date() == desk.now.date():
             size = desk.instruments.get(self.symbol).lot * self.lots
             desk.target(self.symbol, size if self.trend[-1].trend is Trend.UP else -size)

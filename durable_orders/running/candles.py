@@ -48,6 +48,17 @@ class CandleStore:
             for at, ends, opened, high, low, close, volume, oi in rows
         ]
 
+    def agrees(self, symbol: str, interval: timedelta, day: date, told: Iterable[Bar]) -> bool:
+        """Whether what it has of that day is what is told of it now. Raises `sqlite3.Error`."""
+        kept = [bar for bar in self.bars(symbol, interval, day) if bar.at.date() == day]
+        return [_figures(bar) for bar in kept] == [_figures(bar) for bar in told if bar.at.date() == day]
+
+    def forget(self, symbol: str) -> None:
+        """All of that symbol. Raises `sqlite3.Error`."""
+        with closing(self._open()) as store, store:
+            store.execute("DELETE FROM candles WHERE symbol = ?", (symbol,))
+            store.execute("DELETE FROM days WHERE symbol = ?", (symbol,))
+
     def keep(self, symbol: str, interval: timedelta, days: Iterable[date], bars: Iterable[Bar]) -> None:
         """All of these days, those without a candle too. Raises `sqlite3.Error`."""
         kind, kept = (symbol, name_of(interval)), set(days)
@@ -80,6 +91,10 @@ class CandleStore:
 
 def _rupees(opened: str, high: str, low: str, close: str) -> tuple[Decimal, Decimal, Decimal, Decimal]:
     return Decimal(opened), Decimal(high), Decimal(low), Decimal(close)
+
+
+def _figures(bar: Bar) -> tuple[datetime, Decimal, Decimal, Decimal, Decimal]:
+    return bar.at, bar.open, bar.high, bar.low, bar.close
 
 
 def _moment(seconds: int) -> datetime:

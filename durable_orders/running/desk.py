@@ -93,7 +93,8 @@ class RunDesk(AskingDesk):
         sessions = InstrumentSessions(settings.market, orders.instruments())
         super().__init__(own, self._next_id, lambda: contracts, timers, state, sessions)
         self.source = source_of(orders, sessions)
-        self._grace = LATE_TICKS if settings.execution.mode is Mode.LIVE else timedelta()
+        self._is_live = settings.execution.mode is Mode.LIVE
+        self._grace = LATE_TICKS if self._is_live else timedelta()
         self._orders = orders
         self._strategy = strategy
         self._number = last_number
@@ -104,6 +105,8 @@ class RunDesk(AskingDesk):
         self._unrecorded: dict[str, Order] = {}
         self.view = view
         self.market_time: datetime | None = None
+        self.begins_at: datetime | None = None
+        """When a live market begins that shows what was recorded."""
         self.seen: dict[str, Tick] = {}
         """The last tick of each symbol that the run was shown."""
 
@@ -176,12 +179,21 @@ class RunDesk(AskingDesk):
         return self.source.quote(symbol) or known
 
     def _bars(self, symbol: str, interval: timedelta, since: datetime | None, count: int) -> list[Bar]:
-        at = self.market_time
-        if at is None and self._orders.settings.execution.mode is Mode.PAPER:
-            with self._orders.database.read() as connection:
-                market = read_market(connection, Account(self._orders.settings.account))
-            at = BEGINNING if market is None or market.market_at is None else market.market_at
-        return self.source.bars(symbol, interval, since, count, at or self.now)
+        at = self.market_time or self.begins_at
+        if at is None:
+            at = self.now if self._is_live else self._market_at() or BEGINNING
+        return self.source.bars(symbol, interval, since, count, at)
+
+    def _watches_since(self) -> datetime | None:
+        if self.market_time is not None or self.begins_at is not None:
+            return self.market_time
+        return self.now if self._is_live else self._market_at()
+
+    def _market_at(self) -> datetime | None:
+        """The time of a paper market that goes on already."""
+        with self._orders.database.read() as connection:
+            market = read_market(connection, Account(self._orders.settings.account))
+        return market.market_at if market is not None else None
 
     def funds(self) -> Funds | None:
         return self.source.funds()

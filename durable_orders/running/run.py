@@ -127,6 +127,8 @@ class Run:
         self._last_on_the_wall: datetime | None = None
         self.pace: float | None = None
         """Market seconds a second, of a live market that shows what was recorded."""
+        self.begins_at: datetime | None = None
+        """When that begins."""
         self._refused: list[Order] = []
         self.watch: Callable[[Sequence[str], bool], Awaitable[None]] = _all_anyway
         """Asks the market for the ticks of symbols, or for no more of them."""
@@ -154,7 +156,7 @@ class Run:
                 untaken.append(await self.orders.handle(numbered_id(self.strategy, number + 1)).now())
                 number += 1
         self.desk = RunDesk(self.orders, self.strategy, view, number, keeping.timers, keeping.state)
-        self.desk.source.warned = self._note
+        self.desk.source.warned, self.desk.begins_at = self._note, self.begins_at
         if self._waits:
             market = await self.orders.read(lambda connection: read_market(connection, Account(account)))
             self.desk.market_time = market.market_at if market is not None else None

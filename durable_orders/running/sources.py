@@ -190,20 +190,27 @@ class KiteSource:
     def _past(self, symbol: str, interval: timedelta, first: date, today: date) -> list[Bar]:
         """Of the days before today. What the home does not have, or cannot keep, is asked for."""
         try:
-            known = self._store.days(symbol, interval)
-        except sqlite3.Error:
-            known = set()
-        calendar = self._sessions.of(symbol)
-        every = _days(first, today - ONE)
-        missing = [day for day in every if day not in known and calendar.session_on(day) is not None]
-        fresh = self._fetched(symbol, interval, missing[0], missing[-1]) if missing else []
-        try:
-            if missing:
-                self._store.keep(symbol, interval, _days(missing[0], missing[-1]), fresh)
-            return self._store.bars(symbol, interval, first)
+            return self._kept(symbol, interval, first, today)
         except sqlite3.Error as error:
             self.warned(f"candles cannot be kept in the home: {error}")
-            return fresh if not known else self._fetched(symbol, interval, first, today - ONE)
+            return self._fetched(symbol, interval, first, today - ONE)
+
+    def _kept(self, symbol: str, interval: timedelta, first: date, today: date) -> list[Bar]:
+        """Kite adjusts its candles for splits and the like: if the last day that the home has is another by now, all
+        that the home has of the symbol is forgotten. Raises `sqlite3.Error`."""
+        known, calendar = self._store.days(symbol, interval), self._sessions.of(symbol)
+        past = (day for day in _days(first, today - ONE) if calendar.session_on(day) is not None)
+        missing = [day for day in past if day not in known]
+        if missing:
+            overlap = max((day for day in known if day < missing[0]), default=missing[0])
+            fresh = self._fetched(symbol, interval, overlap, missing[-1])
+            if overlap != missing[0] and not self._store.agrees(symbol, interval, overlap, fresh):
+                self._store.forget(symbol)
+                fresh, overlap = self._fetched(symbol, interval, first, today - ONE), first
+            told = max((bar.at.date() for bar in fresh), default=None)
+            if told is not None:  # what Kite does not tell yet is asked for again
+                self._store.keep(symbol, interval, _days(overlap, told), fresh)
+        return self._store.bars(symbol, interval, first)
 
     def _of_today(self, symbol: str, interval: timedelta, now: datetime) -> list[Bar]:
         """Asked for anew once another one has ended."""

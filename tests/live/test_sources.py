@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from chaos.venue import INFY, SBIN
+from durable_orders.running.candles import CandleStore
 from durable_orders.running.sources import KiteSource
 from durable_orders.trading.errors import DataUnavailable
 from durable_orders.trading.ist import IST
+from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from tests.live.conftest import Desks
 from tests.live.desk import Desk
@@ -33,12 +35,15 @@ async def test_candles_of_days_that_are_over_are_asked_for_once(desks: Desks, tm
     """Also after a restart; and where they cannot be kept, they are asked for again, and that is told."""
     (tmp_path / "before.csv").write_text("\n".join(["datetime,open,high,low,close,volume,symbol", *ROWS]) + "\n")
     desk = await desks(staffed=False, sandbox={"history": tmp_path / "before.csv"})
-    for _ in range(2):
+    readings = []
+    for _ in range(3):
         bars = await asyncio.to_thread(source_of(desk).bars, INFY, FIVE, None, 2, NOW)
         assert [(f"{bar.at:%d %H:%M}", bar.close, bar.volume, bar.oi) for bar in bars] == [
             ("05 15:20", 90, 5, 0),
             ("05 15:25", 91, 5, 0),
         ]
+        readings.append(await asked(desk, "history"))
+    assert readings == [2, 3, 4], "of days that are over once, and of today each time"
     in_all = await asked(desk, "history")
     source, told = source_of(desk), list[str]()
     source.warned = told.append
@@ -46,6 +51,19 @@ async def test_candles_of_days_that_are_over_are_asked_for_once(desks: Desks, tm
     assert len(await asyncio.to_thread(source.bars, INFY, FIVE, None, 2, NOW)) == 2
     assert [words.partition(":")[0] for words in told] == ["candles cannot be kept in the home"]
     assert await asked(desk, "history") > in_all
+
+
+async def test_candles_that_kite_has_adjusted_are_asked_for_anew(desks: Desks, tmp_path: Path) -> None:
+    """As after a split: what was kept would not go together with what comes."""
+    (tmp_path / "before.csv").write_text("\n".join(["datetime,open,high,low,close,volume,symbol", *ROWS]) + "\n")
+    desk = await desks(staffed=False, sandbox={"history": tmp_path / "before.csv"})
+    store = CandleStore(desk.home.path / "candles.db")
+    days, before = (NOW - timedelta(days=2), NOW - timedelta(days=1)), Decimal(180)
+    old = [Bar(INFY, at, at + FIVE, before, before, before, before, 1) for at in days]
+    store.keep(INFY, FIVE, [bar.at.date() for bar in old], old)
+    tomorrow = NOW + timedelta(days=1)
+    bars = await asyncio.to_thread(source_of(desk).bars, INFY, FIVE, old[0].at, 0, tomorrow)
+    assert [bar.close for bar in bars] == [90, 91]
 
 
 async def test_quotes_of_all_that_is_wanted_come_in_one_reading(desks: Desks) -> None:

@@ -59,6 +59,9 @@ class BacktestDesk(AskingDesk):
         self._core.find(client_order_id)
         self._asked.append(lambda: self._core.cancel(client_order_id, f"by {self._strategy}"))
 
+    def _watches_since(self) -> datetime | None:
+        return self.now if self._core.exchange.session is not None else None
+
     def _bars(self, symbol: str, interval: timedelta, since: datetime | None, count: int) -> list[Bar]:
         return self.recorded.until(symbol, interval, self.now)
 

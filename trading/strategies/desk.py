@@ -284,10 +284,14 @@ class AskingDesk(ABC):
                 raise InvalidStrategy(f"bars: {name!r} is the name of other bars; give these their own: name=...")
             return
         self._bar_calls[name] = callback, every, symbols
-        builder = BarBuilder(every, symbols, self._sessions, now)
+        builder = BarBuilder(every, symbols, self._sessions, self._watches_since())
         self._builders.append(builder)
         grid = Grid(lambda day: self._shortest(symbols, day), builder.owes, self._grace)
         self.timers.bars(every, partial(_tell_bars, builder, callback), name, now, grid)
+
+    @abstractmethod
+    def _watches_since(self) -> datetime | None:
+        """From when on ticks are seen; `None` if from the beginning."""
 
     def _hours(self, symbols: Collection[str], day: date) -> list[Session]:
         found = (self._sessions.of(symbol).session_on(day) for symbol in symbols)

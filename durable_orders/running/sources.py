@@ -18,7 +18,7 @@ from durable_orders.trading.errors import BookUnreadable, DataUnavailable, Inval
 from durable_orders.trading.exchange.sql_rms import PaperRms
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.bars import DAY, Bar
-from durable_orders.trading.market.calendar import SessionSource
+from durable_orders.trading.market.calendar import SessionCalendar, SessionSource
 from durable_orders.trading.market.feeds import ReplayFeed
 from durable_orders.trading.market.hours import listing_of
 from durable_orders.trading.market.instruments import INDEX_TICK, Instrument
@@ -199,8 +199,7 @@ class KiteSource:
         """Kite adjusts its candles for splits and the like: if the last day that the home has is another by now, all
         that the home has of the symbol is forgotten. Raises `sqlite3.Error`."""
         known, calendar = self._store.days(symbol, interval), self._sessions.of(symbol)
-        past = (day for day in _days(first, today - ONE) if calendar.session_on(day) is not None)
-        missing = [day for day in past if day not in known]
+        missing = [day for day in _traded(calendar, first, today - ONE) if day not in known]
         if missing:
             overlap = max((day for day in known if day < missing[0]), default=missing[0])
             fresh = self._fetched(symbol, interval, overlap, missing[-1])
@@ -209,7 +208,7 @@ class KiteSource:
                 fresh, overlap = self._fetched(symbol, interval, first, today - ONE), first
             told = max((bar.at.date() for bar in fresh), default=None)
             if told is not None:  # what Kite does not tell yet is asked for again
-                self._store.keep(symbol, interval, _days(overlap, told), fresh)
+                self._store.keep(symbol, interval, _traded(calendar, overlap, told), fresh)
         return self._store.bars(symbol, interval, first)
 
     def _of_today(self, symbol: str, interval: timedelta, now: datetime) -> list[Bar]:
@@ -218,6 +217,8 @@ class KiteSource:
         if session is None or now < session.opens:
             return []
         read_at, bars = self._today.get((symbol, interval), (session.opens, []))
+        if read_at < session.opens:  # on another day
+            read_at, bars = session.opens, []
         grid = min(now, session.closes)
         ended = session.opens + (grid - session.opens) // interval * interval if now < session.closes else grid
         if ended > session.opens and (read_at < ended + SETTLING and now - read_at >= FRESH):
@@ -253,5 +254,7 @@ def _candles(instrument: Instrument, interval: timedelta, first: date, last: dat
     return kite.candles(instrument, interval, first, last)
 
 
-def _days(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+def _traded(calendar: SessionCalendar, first: date, last: date) -> list[date]:
+    """The days from `first` to `last` that have a session."""
+    every = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return [day for day in every if calendar.session_on(day) is not None]

@@ -38,9 +38,9 @@ async def test_candles_of_days_that_are_over_are_asked_for_once(desks: Desks, tm
     readings = []
     for _ in range(3):
         bars = await asyncio.to_thread(source_of(desk).bars, INFY, FIVE, None, 2, NOW)
-        assert [(f"{bar.at:%d %H:%M}", bar.close, bar.volume, bar.oi) for bar in bars] == [
-            ("05 15:20", 90, 5, 0),
-            ("05 15:25", 91, 5, 0),
+        assert [f"{bar.at:%d %H:%M} {bar.close:.0f} {bar.volume} {bar.oi}" for bar in bars] == [
+            "05 15:20 90 5 0",
+            "05 15:25 91 5 0",
         ]
         readings.append(await asked(desk, "history"))
     assert readings == [2, 3, 4], "of days that are over once, and of today each time"

@@ -72,7 +72,7 @@ def test_a_live_day_by_the_clock(tmp_path: Path) -> None:
     assert answer.code == 0, answer.err
     known = (
         "history [('19 15:20', 1491, 3), ('19 15:25', 1492, 4)]",
-        "funds 1000000000 margin 30000",
+        "funds 1000000000.0 margin 30000.0",
         "bar 09:15 1500 True",
         "bar 09:16 1501 True",
     )

@@ -228,7 +228,7 @@ async def test_funds_and_margins_are_the_same_in_a_backtest_and_on_paper(
     [told] = strategies[0].calls
     without = ["3004.00", "3004.00", "6008.00"]
     assert told.split()[:3] == (["3004.00", "0.00", "6008.00"] if paper else without)
-    assert told.split()[4:] == (["3003.00"] if paper else [])
+    assert told.split()[4:] == (["3000.00"] if paper else [])
 
 
 async def test_a_restart_calls_nothing_twice_unless_it_is_asked_to(home: Home) -> None:

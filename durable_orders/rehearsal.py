@@ -49,7 +49,13 @@ async def stage(home: Home, settings: Settings) -> AsyncIterator[tuple[Home, San
     if (server := configured_server()) is not None:
         raise InvalidSettings(f"Temporal's environment names the server {server}: a rehearsal has its own, so unset it")
     instruments = settings.market.instruments
-    wanted = SandboxSettings(port=0, feed=FeedKind.PUSHED, instruments=instruments and instruments.resolve())
+    wanted = SandboxSettings(
+        port=0,
+        feed=FeedKind.PUSHED,
+        instruments=instruments and instruments.resolve(),
+        history=settings.market.history,
+        symbol=settings.market.symbol if settings.market.history else None,
+    )
     async with Sandbox(wanted) as sandbox:
         place = Home(home.make().path / f"rehearsal-{datetime.now(IST):%Y%m%d-%H%M%S}").make()
         place.rehearsal_mark.touch()
@@ -69,7 +75,8 @@ async def rehearse(
     pushed, settings = _Pushed(sandbox, ticks, speed), place.settings()
     if settings.market.symbol is None and ticks:
         settings = settings.replaced({"market": {"symbol": ticks[0].symbol}})
-    return await run_strategy(place, None, settings, loaded, replace(plan, live=True, market=pushed.around, pace=speed))
+    recorded = replace(plan, live=True, market=pushed.around, pace=speed, begins_at=ticks[0].at if ticks else None)
+    return await run_strategy(place, None, settings, loaded, recorded)
 
 
 def recorded_ticks(settings: Settings) -> list[Tick]:

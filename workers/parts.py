@@ -42,7 +42,7 @@ from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.homes import fix_mark
 from durable_orders.trading.ledger.identity import fix_mode, fix_user, must_be_user
 from durable_orders.trading.ledger.migrate import cause_of, open_database
-from durable_orders.trading.ledger.pacing import READS_PER_SECOND, Pacer
+from durable_orders.trading.ledger.pacing import HISTORY_PER_SECOND, READS_PER_SECOND, Pacer
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
 from durable_orders.trading.market.hours import listing_of
@@ -291,7 +291,16 @@ def _kite(
             alert(database, settings.account, f"{words}; trades before this count so after a rebuild", now())
 
     own = must_be or (lambda user: fix_user(database, settings.account, user, now()))
-    return KiteBroker(settings.kite, live, token, sessions, now, reads, quotes, commands, sizes_told, own), token
+    history = Pacer(database, f"{settings.account} history", HISTORY_PER_SECOND, 60 * HISTORY_PER_SECOND)
+    return KiteBroker(
+        *(settings.kite, live, token, sessions, now, reads, quotes, commands, sizes_told, own, history)
+    ), token
+
+
+def kite_to_ask(home: Home, settings: Settings, database: Database, sessions: SessionSource) -> "KiteBroker":
+    """Kite, for a program that only asks: for candles, quotes, funds and margins."""
+    _needs_api_key(settings)
+    return _kite(home, settings, database, sessions)[0]
 
 
 def _needs_api_key(settings: Settings) -> None:

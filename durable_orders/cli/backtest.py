@@ -44,6 +44,12 @@ TicksOption = Annotated[
         "--ticks", help="CSV or Parquet of ticks or candles; without it, as the settings say.", dir_okay=False
     ),
 ]
+HistoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--history", help="CSV or Parquet from before those: what the strategy's history begins with.", dir_okay=False
+    ),
+]
 ReportOption = Annotated[Path | None, typer.Option("--report", help="Write an HTML page with plots.", dir_okay=False)]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the fill models, instead of the settings' own.")]
 SymbolOption = Annotated[str | None, typer.Option("--symbol", help="Whose ticks those are, where the file has none.")]
@@ -54,6 +60,7 @@ def backtest(
     file: FileArgument,
     ticks: TicksOption = None,
     symbol: SymbolOption = None,
+    history: HistoryOption = None,
     report: ReportOption = None,
     seed: SeedOption = None,
     given: SetOption = None,
@@ -74,15 +81,18 @@ def backtest(
 
     with prints_aside(as_json=as_json):
         loaded = load_strategy(file, given=given or ())
-    settings = _settings(Home(home).settings(config), ticks, symbol, seed)
+    settings = _settings(Home(home).settings(config), ticks, symbol, history, seed)
     if unfollowed := "; ".join(left_out(settings)):
         note(f"a backtest leaves out: {unfollowed}")
     instruments = instruments_of(Home(home), settings)
     recorded = _ticks(settings, instruments)
     from durable_orders.trading.backtest.play import Player
     from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+    from durable_orders.trading.market.recorded import earlier_ticks
 
-    player = Player(loaded, settings, instruments, recorded[0].at if recorded else datetime.now().astimezone())
+    earlier = earlier_ticks(settings.market, instruments, recorded)
+    start = recorded[0].at if recorded else datetime.now().astimezone()
+    player = Player(loaded, settings, instruments, start, earlier)
     with prints_aside(as_json=as_json):
         played = _play(player.play, InstrumentSessions(settings.market, instruments), recorded)
     for words in played.notes:
@@ -99,9 +109,12 @@ def backtest(
         fail(why)
 
 
-def _settings(own: "Settings", ticks: Path | None, symbol: str | None, seed: int | None) -> "Settings":
+def _settings(
+    own: "Settings", ticks: Path | None, symbol: str | None, history: Path | None, seed: int | None
+) -> "Settings":
     """Those of the home, on paper whatever they say, with what the command line says over them."""
-    market = {key: value for key, value in {"ticks": ticks, "symbol": symbol}.items() if value is not None}
+    given = {"ticks": ticks, "symbol": symbol, "history": history}
+    market = {key: value for key, value in given.items() if value is not None}
     paper = own.execution.paper.model_dump() | ({"seed": seed} if seed is not None else {})
     return own.replaced({"market": market, "execution": {"mode": "paper", "dry_run": False, "paper": paper}})
 

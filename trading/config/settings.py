@@ -339,6 +339,9 @@ class Market(Section):
     """Whose ticks those are, where the file does not say."""
     speed: Annotated[float, Field(gt=0, le=100_000)] = 60.0
     """Market seconds per second."""
+    history: Path | None = None
+    """CSV or Parquet of ticks or candles from before the recording: not played, and what a strategy's `history` begins
+    with in a backtest and on paper."""
     instruments: Path | None = None
     """Kite's instruments CSV; without one, the small master that is shipped."""
     contract_sizes: dict[Underlying, Count] = Field(default_factory=dict)

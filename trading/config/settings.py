@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from types import GenericAlias
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 import yaml
 from pydantic import (
@@ -440,9 +440,30 @@ class Settings(Section):
         return self._checked(content, None)
 
 
+TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
+class _Loader(yaml.SafeLoader):
+    """Leaves dates as they are written: one that is none is refused by its key."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in found if tag != TIMESTAMP]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _value(text: str) -> Any:
+    """What is written in YAML. Raises `YAMLError`."""
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = _value(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{file}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
@@ -467,7 +488,7 @@ def _from_environment(environment: Any) -> list[tuple[list[str], Any]]:
 
 def _scalar(name: str, value: str) -> Any:
     try:
-        return yaml.safe_load(value)
+        return _value(value)
     except yaml.YAMLError:
         raise InvalidSettings(f"{name}: not a YAML value") from None
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from types import GenericAlias
-from typing import Annotated, Any, ClassVar, Self, get_args
+from typing import Annotated, Any, Self, get_args
 
 import yaml
 from pydantic import (
@@ -446,10 +446,12 @@ TIMESTAMP = "tag:yaml.org,2002:timestamp"
 class _Loader(yaml.SafeLoader):
     """Leaves dates as they are written: one that is none is refused by its key."""
 
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in found if tag != TIMESTAMP]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.yaml_implicit_resolvers = {
+            first: [(tag, pattern) for tag, pattern in found if tag != TIMESTAMP]
+            for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
 
 
 def _value(text: str) -> Any:

@@ -117,8 +117,9 @@ class Database:
             changed: set[str] = set()
             connection.info[CHANGED] = changed
             yield connection
-            for account in sorted(changed) if self.states is not None else ():
-                self.states.keep(connection, account)
+            if self.states is not None:
+                for account in sorted(changed):
+                    self.states.keep(connection, account)
 
     def close(self) -> None:
         self.engine.dispose()

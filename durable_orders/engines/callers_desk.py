@@ -53,6 +53,8 @@ class CallersDesk:
         self._sleep = sleep
         self._clock = clock
         self._lost: dict[OrderId, Lost] = {}
+        self._unproved: dict[OrderId, float] = {}
+        """Since when the book has shown an end that its figures do not prove, such as fills without a price."""
         self._looking = threading.Lock()
 
     def restore(self, order: Order) -> None:
@@ -122,7 +124,7 @@ class CallersDesk:
 
     def _refusal(self, order: Order) -> str | None:
         """The first reason against it."""
-        unsettled = [own_id for own_id in self._lost if own_id != order.order_id]
+        unsettled = [own_id for own_id in (*self._lost, *self._unproved) if own_id != order.order_id]
         if unsettled and self._still_unsettled():
             return f"UNSETTLED: what became of {unsettled[0]} is not known yet, and nothing new is sent before it is"
         return refusal_of(self._guardian, self._market_data, order)
@@ -132,7 +134,7 @@ class CallersDesk:
             self.look()
         except BookUnreadable:
             return True
-        return bool(self._lost)
+        return bool(self._lost or self._unproved)
 
     def _send(self, order: Order) -> Outcome:
         """Once: what a caller's broker object raises never proves that nothing was sent."""
@@ -188,7 +190,17 @@ class CallersDesk:
     def _report(self, own_id: OrderId, line: Line) -> Order:
         order = self._current(own_id)
         report = BookReport(row=_row(order, line), fills=_new_fill(order, line))
-        return self._followed.apply(own_id, lifecycle.Reported(report))
+        order = self._followed.apply(own_id, lifecycle.Reported(report))
+        if order.status.terminal or not line.is_end:
+            self._unproved.pop(own_id, None)
+            return order
+        since = self._unproved.setdefault(own_id, self._clock())
+        if order.status is Status.UNKNOWN or self._clock() - since < self._settings.settle_window:
+            return order
+        told = f"{line.word} in the broker's book, {line.filled_quantity} of {order.quantity} filled"
+        words = f"{line.order_id} is {told} at {line.average_price or 'no price'}, which does not add up"
+        logger.error("%s: look at it", words)
+        return self._followed.apply(own_id, lifecycle.Vanished(words))
 
     def _cancel_at_broker(self, order: Order, broker_id: BrokerOrderId) -> Order:
         outcome = self._broker.cancel(broker_id)

@@ -1,5 +1,6 @@
 """A halt outlives the ledger that it was entered in: after a restore nothing leaves before somebody has resumed."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,11 +8,15 @@ import pytest
 
 from durable_orders import halting
 from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.orders.order import Status
 from durable_orders.workers.backup import back_up
+from tests.durable_orders.program import Program
+from tests.operators.conftest import KiteDesks
 from tests.operators.counting_kite import CountingKite
 from tests.operators.desk import Desk, live_home
 from tests.operators.restoring import LEDGER, SERVER, go_back, life_of, log_in, log_out
+from tests.operators.test_cancels import locked
 
 FORGOTTEN = "not known to the ledger: lunch"
 
@@ -56,3 +61,23 @@ async def test_an_older_ledger_does_not_forget_a_halt(files: Sequence[str], tmp_
         log_in(desk)
         assert (await desk.orders.handle("waits").result()).status is Status.REJECTED
         await nothing_leaves_before_a_resume(desk, sent=1)
+
+
+async def test_a_halt_that_the_ledger_did_not_take_is_entered_by_the_worker_that_runs(
+    kite_desks: KiteDesks, kite: CountingKite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`halt` has waited for a locked ledger in vain, and said that the home has it."""
+    desk = await kite_desks()
+    before = await desk.resting("before")
+    program = Program(desk.home.path)
+    monkeypatch.setitem(Database.__init__.__kwdefaults__ or {}, "busy_seconds", 0.2)
+    with locked(desk):
+        said = await asyncio.to_thread(program.here, "halt", "--reason", "lunch")
+    assert said.code == 1
+    assert "the halt is not recorded, and orders are still taken until a worker of this home" in said.error
+    assert said.error.endswith("ledger: database is locked")
+    await desk.alerted("the ledger does not know")
+    assert halting.standing(desk.orders.database, desk.account).reason == FORGOTTEN
+    refused = await (await desk.place("after")).result()
+    assert (refused.status, len(kite.sent())) == (Status.REJECTED, 1)
+    assert (await before.cancel()).status is Status.CANCELLED

@@ -15,7 +15,15 @@ import sqlalchemy as sa
 from pydantic import AwareDatetime, ValidationError
 
 from durable_orders.trading.ist import IST
-from durable_orders.trading.ledger.accounts import AccountState, Permission, permission_of, tighten, update_within
+from durable_orders.trading.ledger.accounts import (
+    STRICTEST_LAST,
+    AccountState,
+    Permission,
+    permission_of,
+    tighten,
+    update_within,
+    words_of,
+)
 from durable_orders.trading.ledger.alerts import add_event, event_id
 from durable_orders.trading.ledger.database import Database, changes_state
 from durable_orders.trading.ledger.flags import RiskFlag, flags_of, raise_flag
@@ -105,6 +113,17 @@ class StateFiles:
             self._tell(connection, account, f"{words}: a ledger that is put back from a backup would not know it", now)
         else:
             self._told.clear()
+
+    def ask(self, account: str, wanted: Permission) -> Path:
+        """Say it while the ledger cannot be written: a worker of this home enters it once that can be. What lets the
+        account do even less stays. The file. Raises `OSError`."""
+        kept, at = self._read(account) or LastState(), wanted.since or datetime.now(UTC)
+        standing = Permission(kept.state, until=kept.until).at(at)
+        if STRICTEST_LAST.index(standing.state) <= STRICTEST_LAST.index(wanted.state):
+            said = {"reason": wanted.reason, "who": wanted.who, "since": at, "until": wanted.until}
+            event = Said(at=at, message=words_of(wanted))
+            self.write(account, kept.model_copy(update={"state": wanted.state, "said": event, **said}))
+        return self.of(account)
 
     def write(self, account: str, state: LastState) -> None:
         """Whole, and on the disk, or not at all. Raises `OSError`."""

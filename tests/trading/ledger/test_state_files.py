@@ -155,6 +155,20 @@ class CommitFailedError(Exception):
     pass
 
 
+@pytest.mark.parametrize("before", [ACTIVE, REDUCING, HALTED])
+def test_what_is_asked_without_the_ledger_lets_the_account_do_no_more(
+    ledgers: Ledgers, tmp_path: Path, before: AccountState
+) -> None:
+    ledger = ledgers()
+    set_state(ledger, "paper", before, "lunch", NOW, who="by ops")
+    StateFiles(tmp_path).ask("paper", Permission(REDUCING, "drift", "by ops", NOW + HOUR))
+    check_state(ledger, "paper")
+    assert standing(ledger).state is (HALTED if before is HALTED else REDUCING)
+    again = len(events_of_all(ledger))
+    check_state(ledger, "paper")
+    assert len(events_of_all(ledger)) == again
+
+
 def test_without_a_file_the_ledger_is_believed_and_the_file_is_made(ledgers: Ledgers, tmp_path: Path) -> None:
     """An older version's home, or one whose file was deleted."""
     ledger = ledgers()

@@ -51,8 +51,10 @@ class Worker:
             return
         words = [sys.executable, "-m", "chaos.stepping_worker", str(self._clock)]
         words += ["worker", "--live", "--no-limits", "--home", str(self._home.path)]
+        own = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # on a full disk it keeps half of a module
         with (self._home.path / "said").open("ab") as said:
-            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=HERE)
+            nothing = subprocess.DEVNULL
+            self._process = subprocess.Popen(words, stdin=nothing, stdout=said, stderr=said, cwd=HERE, env=own)
 
     def kill(self) -> None:
         if self._process is not None:

@@ -100,14 +100,12 @@ def halt(database: Database, settings: Settings, reason: str, *, state: AccountS
 
 def halt_without_a_ledger(home: Home, account: str, reason: str, *, state: AccountState, who: str) -> str:
     """The same where the ledger does not take it: a worker of this home enters it as soon as that can be. In words."""
+    words = "the halt is not recorded, and orders are still taken"
     try:
         file = StateFiles(home.path).ask(account, Permission(state, reason, who, datetime.now(UTC)))
     except OSError as error:
-        return (
-            f"the halt is not recorded, and orders are still taken; nor can it be kept in the home ({error.strerror})"
-        )
-    until = "until a worker of this home has read it there, within seconds after the ledger answers"
-    return f"the halt is not recorded, and orders are still taken; {file} has it, {until}"
+        return f"{words}; nor can it be kept in the home ({error.strerror})"
+    return f"{words} until a worker of this home, once the ledger answers, has read it in {file}"
 
 
 def resume(database: Database, settings: Settings, reason: str, *, who: str) -> Standing:

@@ -34,7 +34,6 @@ from tests.operators.restoring import (
 )
 from tests.trading.ledger.conftest import PostgresServer
 
-MANY = 30
 NAMES = ("rests", "partly", "filled", "waits", "since", "since-filled")
 
 
@@ -150,25 +149,3 @@ async def test_taking_up_takes_as_many_readings_whatever_is_open(
             await has_looked(desk, order)
         assert len(kite.sent("GET", "/orders")) - before <= 5
     assert len(kite.sent()) == count
-
-
-async def test_taking_up_after_a_restore_takes_as_many_readings_whatever_is_open(
-    tmp_path: Path, kite: CountingKite
-) -> None:
-    """The server's file is older than all of them; the ledger has them, and takes up more than it reads the book."""
-    home = live_home(tmp_path / "home", kite, reconciliation_interval=60)
-    async with life_of(home, kite) as desk:
-        log_in(desk)
-        await desk.resting("first")
-        back_up(home, desk.orders.settings, tmp_path / "backup")
-        orders = [await desk.place(f"order-{number}") for number in range(MANY)]
-        for order in orders:
-            await desk.reached(order, Status.PLACED)
-    go_back(home, tmp_path / "backup", (SERVER,))
-    before = len(kite.sent("GET", "/orders"))
-    async with life_of(home, kite) as desk:
-        for order in orders:
-            await desk.story_has(order, "its earlier workflow is gone")
-            await has_looked(desk, desk.orders.handle(order.order_id))
-        assert len(kite.sent("GET", "/orders")) - before <= 5
-    assert len(kite.sent()) == MANY + 1

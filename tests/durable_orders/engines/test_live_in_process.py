@@ -176,6 +176,7 @@ async def test_an_end_that_does_not_add_up_is_unknown_and_holds_what_comes_after
     monkeypatch.setattr(kite, "orders", lambda: [row | figures for row in read()])
     engine = make()
     order = await engine.place_order(older())
+    await engine.poll_orders()
     assert (order.status, order.filled_qty) == ("PLACED", 0)
     refused = await engine.place_order(older(side="SELL"))
     assert f"UNSETTLED: what became of {order.order_id} is not known yet" in str(refused.message)

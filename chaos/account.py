@@ -12,7 +12,6 @@ import yaml
 from chaos.venue import Venue
 from durable_orders import login
 from durable_orders.trading.ledger.accounts import set_halt
-from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.workers.home import SETTINGS_FILE, Home
 
@@ -72,7 +71,7 @@ async def resume(home: Home) -> None:
     settings = home.settings()
 
     def write() -> None:
-        with Database(home.ledger_url(settings)) as database:
+        with home.ledger(settings) as database:
             set_halt(database, settings.account, None, datetime.now(UTC))
 
     await asyncio.to_thread(write)

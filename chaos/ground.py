@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
@@ -51,8 +51,10 @@ class Worker:
             return
         words = [sys.executable, "-m", "chaos.stepping_worker", str(self._clock)]
         words += ["worker", "--live", "--no-limits", "--home", str(self._home.path)]
+        own = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # on a full disk it keeps half of a module
         with (self._home.path / "said").open("ab") as said:
-            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=HERE)
+            nothing = subprocess.DEVNULL
+            self._process = subprocess.Popen(words, stdin=nothing, stdout=said, stderr=said, cwd=HERE, env=own)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -149,10 +151,8 @@ class Ground:
             await asyncio.to_thread(back_up, self.home, self.orders.settings, directory)
             self._backups.append(directory)
 
-    async def restore(self, names: Collection[str], before_workers: Callable[[Orders], None]) -> bool:
-        """Go back to the last backup with these of its files, and let everything go on. Whether there was one.
-
-        `before_workers` does what has to be done to the ledger before anybody works."""
+    async def restore(self, names: Collection[str]) -> bool:
+        """Go back to the last backup with these of its files, and let everything go on. Whether there was one."""
         if not self._backups:
             return False
         async with self.lock:
@@ -165,7 +165,6 @@ class Ground:
                 await asyncio.to_thread(_put_back, self._backups[-1] / FILES[name], self.home.path / FILES[name])
             self._address = await server.start(self.home, self._address.port, self._address.ui_port)
             self.orders = await Orders.connect(self.home.path)
-            await asyncio.to_thread(before_workers, self.orders)
             for worker in self.workers:
                 worker.start()
             self.is_down = False

@@ -68,7 +68,7 @@ class Operator:
     async def _to_the_machine(self, act: Operate) -> None:
         ground = self.ground
         if act.act in RESTORES:
-            await ground.restore(FILES[act.act], self._halt_again)
+            await ground.restore(FILES[act.act])
         elif act.act is Act.LOCK_LEDGER:
             await ground.lock_ledger(act.seconds)
         elif act.act is Act.CLOCK:
@@ -91,11 +91,6 @@ class Operator:
             return
         await asyncio.sleep(min(act.seconds, MOST_LOGGED_IN))
         await log_in(self.ground.home)
-
-    def _halt_again(self, orders: Orders) -> None:
-        """An older ledger does not know of it, as docs/backups.md says."""
-        if self.is_halting:
-            _halt(orders)
 
     async def _halt(self, seconds: float) -> None:
         orders = self.ground.orders

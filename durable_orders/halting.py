@@ -28,10 +28,12 @@ from durable_orders.trading.ledger.delivery import moved_today
 from durable_orders.trading.ledger.flags import RiskFlag, clear_flag, flags_of
 from durable_orders.trading.ledger.position_differences import Unexplained, unexplained
 from durable_orders.trading.ledger.reading import list_orders, positions_of
+from durable_orders.trading.ledger.state_files import StateFiles
 from durable_orders.trading.orders.order import Frozen, Mode, Name, Product, Symbol
 from durable_orders.trading.reconciliation.position_settling import held_by_ledger
 from durable_orders.trading.reconciliation.positions import differences
 from durable_orders.trading.reconciliation.taking_over import take_over
+from durable_orders.workers.home import Home
 from durable_orders.workflows import names
 
 WATCH_SECONDS = 25.0
@@ -94,6 +96,16 @@ def halt(database: Database, settings: Settings, reason: str, *, state: AccountS
     """
     set_state(database, settings.account, state, checked_reason(reason), datetime.now(UTC), who=who)
     return standing(database, settings.account)
+
+
+def halt_without_a_ledger(home: Home, account: str, reason: str, *, state: AccountState, who: str) -> str:
+    """The same where the ledger does not take it: a worker of this home enters it as soon as that can be. In words."""
+    words = "the halt is not recorded, and orders are still taken"
+    try:
+        file = StateFiles(home.path).ask(account, Permission(state, reason, who, datetime.now(UTC)))
+    except OSError as error:
+        return f"{words}; nor can it be kept in the home ({error.strerror})"
+    return f"{words} until a worker of this home, once the ledger answers, has read it in {file}"
 
 
 def resume(database: Database, settings: Settings, reason: str, *, who: str) -> Standing:

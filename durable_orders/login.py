@@ -14,7 +14,6 @@ from durable_orders.trading.brokers.kite.session import SessionFile
 from durable_orders.trading.config.settings import Kite, Settings
 from durable_orders.trading.errors import BrokenError, InvalidSettings, RefusedError
 from durable_orders.trading.ledger.identity import fix_mode, fix_user
-from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.orders.order import Mode
 from durable_orders.workers.home import Home
 
@@ -49,7 +48,7 @@ def keep(home: Home, settings: Kite, access_token: str, account: Settings | None
     user = _field(_answer_to("this access token", settings, profile), "user_id")
     own = account or home.make().settings()
     if own.execution.mode is Mode.LIVE:
-        with open_database(home.make().ledger_url(own)) as database:
+        with home.make().open_ledger(own) as database:
             fix_mode(database, own.account, Mode.LIVE, datetime.now(UTC))
             fix_user(database, own.account, user, datetime.now(UTC))
     SessionFile(home.make().session_file, settings).save(access_token)

@@ -39,7 +39,6 @@ from durable_orders.trading.explained import explained
 from durable_orders.trading.flatten.request import FlattenResult
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.following import feed, follow, newest_id
-from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.ledger.plans import stored_views
 from durable_orders.trading.ledger.position_differences import Unexplained
 from durable_orders.trading.ledger.reading import (
@@ -129,7 +128,7 @@ class Orders:
             client = await connect(self._home)
             if settings.ledger.url is None and not self._home.path.is_dir():
                 raise errors.HomeUnusable(f"home {self._home.path}: there is none; `durable-orders up` starts one")
-            self._parts = client, open_database(self._home.ledger_url(settings)), settings
+            self._parts = client, self._home.open_ledger(settings), settings
         return self
 
     async def close(self) -> None:

@@ -8,12 +8,16 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import HomeUnusable, LedgerUnusable, RefusedError
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.ledger.state_files import LastState, Said, StateFiles
 from durable_orders.trading.orders.order import Frozen
 from durable_orders.workers.home import SETTINGS_FILE, Home
 
@@ -40,6 +44,7 @@ class Backup(Frozen):
 
 def back_up(home: Home, settings: Settings, directory: Path) -> Backup:
     """Copy ledger, histories and settings file into a new directory, which is there when it is whole, and not before.
+    A home that is made of it is HALTED: what is said of its account from now on is not in it.
 
     Raises `RefusedError` if there is something of that name already or nothing to copy, `LedgerUnusable` for a database
     that is damaged, and `HomeUnusable` where a file cannot be written.
@@ -54,6 +59,7 @@ def back_up(home: Home, settings: Settings, directory: Path) -> Backup:
         copied = sorted(half.iterdir())
         if not copied:
             raise RefusedError(f"home {home.path}: there is nothing to back up; `durable-orders up` starts one")
+        copied.append(_halted(half, settings.account))
         for file in copied:
             _to_disk(file)
         half.replace(directory)
@@ -83,6 +89,15 @@ def _fill(half: Path, home: Home, settings: Settings) -> list[str]:
         shutil.copyfile(own, half / SETTINGS_FILE)
         (half / SETTINGS_FILE).chmod(0o600)  # it may hold an API secret
     return left_out
+
+
+def _halted(half: Path, account: str) -> Path:
+    """Nobody can tell a home that is put back whole what was said of its account meanwhile."""
+    at = datetime.now(UTC)
+    reason = f"this home is a backup of {at.astimezone(IST):%d %B %Y %H:%M} IST, and what was said since is not in it"
+    files, said = StateFiles(half), Said(at=at, message=reason)
+    files.write(account, LastState(state=AccountState.HALTED, reason=reason, who="by the backup", since=at, said=said))
+    return files.of(account)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -17,6 +17,7 @@ from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import HomeUnusable, InvalidSettings
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.migrate import open_database
+from durable_orders.trading.ledger.state_files import StateFiles
 
 DEFAULT_HOME = Path(".durable-orders")
 SETTINGS_FILE = "durable-orders.yaml"
@@ -161,7 +162,11 @@ class Home:
         if settings.ledger.url is None and not self.ledger_db.is_file():
             what = "nothing was started in it yet" if self.path.is_dir() else "there is none"
             raise HomeUnusable(f"home {self.path}: {what}; `durable-orders up` starts one, --home names another")
-        return open_database(self.ledger_url(settings))
+        return self.open_ledger(settings)
+
+    def open_ledger(self, settings: Settings) -> Database:
+        """The same, and made where there is none. What is said of its accounts is kept in this home, too."""
+        return open_database(self.ledger_url(settings), states=StateFiles(self.path))
 
     def ledger_url(self, settings: Settings) -> str:
         """With its password. One that cannot be used is returned as it is: whoever opens it says so."""

@@ -41,8 +41,9 @@ from durable_orders.trading.ledger.alerts import alert
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.homes import fix_mark
 from durable_orders.trading.ledger.identity import fix_mode, fix_user, must_be_user
-from durable_orders.trading.ledger.migrate import cause_of, open_database
+from durable_orders.trading.ledger.migrate import cause_of
 from durable_orders.trading.ledger.pacing import HISTORY_PER_SECOND, READS_PER_SECOND, Pacer
+from durable_orders.trading.ledger.state_files import check_state
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
 from durable_orders.trading.market.hours import listing_of
@@ -202,12 +203,14 @@ Edge = tuple[Database, Broker, Stream, Callable[[str], None], AccountBook, Other
 
 
 def _opened(home: Home, settings: Settings) -> Database:
-    """The ledger, in which the account is of the settings' mode, and has a mark if it is live."""
-    database = open_database(home.ledger_url(settings))
+    """The ledger, in which the account is of the settings' mode, and has a mark if it is live. It may do no more than
+    was said of it last, also where the ledger has forgotten that."""
+    database = home.open_ledger(settings)
     try:
         fix_mode(database, settings.account, settings.execution.mode, now())
         if settings.execution.mode is Mode.LIVE:
             fix_mark(database, settings.account, now())
+        check_state(database, settings.account)
     except WrongAccount:
         database.close()
         raise

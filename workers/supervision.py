@@ -34,6 +34,7 @@ from durable_orders.trading.ledger.open_orders import (
 )
 from durable_orders.trading.ledger.plans import open_plans, record_plan
 from durable_orders.trading.ledger.reading import find_order, fingerprint_of
+from durable_orders.trading.ledger.state_files import check_state
 from durable_orders.trading.orders.order import Account, Order, Status
 from durable_orders.trading.plans.plan import PlanIntent
 from durable_orders.trading.plans.state import PlanState
@@ -129,6 +130,7 @@ class Supervisor:
     async def look(self) -> None:
         """Look once, and do something about what is not as it should be. Raises `RPCError`, `SQLAlchemyError`."""
         await self._tell_of_time()
+        await self._run(lambda: check_state(self._database, self._account))
         found = await self._run(self._open_orders)
         seen = Followed.of(self._account, found, await running_workflows(self._client, self._account))
         if not seen.watch_runs and await ensure_watch(self._client, self._account, self._mark):

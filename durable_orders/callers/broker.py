@@ -60,6 +60,17 @@ class Line:
     shown: Any
     """As it came."""
 
+    @property
+    def is_end(self) -> bool:
+        """Whether its word is that of an end, whatever its figures say."""
+        return WORDS.get(self.word, Status.PLACED).terminal
+
+    @property
+    def contradicts_itself(self) -> bool:
+        """Whether its figures do not prove the end that it shows: filled in part alone, or at no price."""
+        is_at_no_price = self.average_price is None and (self.filled_quantity > 0 or self.status is Status.FILLED)
+        return self.is_end and (is_at_no_price or not self.status.terminal)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 
 from durable_orders import halting
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, fail, note, print_json
 from durable_orders.halting import Standing
 from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.errors import LedgerUnusable
 from durable_orders.trading.flatten.request import FlattenRequest, FlattenResult, OrderOutcome
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.database import Database
@@ -59,9 +61,7 @@ def halt(
     settings = place.settings(config)
     state = AccountState.REDUCING if flatten or reducing else AccountState.HALTED
     if not (cancel_open or flatten):
-        with place.ledger(settings) as database:
-            found = halting.halt(database, settings, reason, state=state, who=halting.operator())
-        _show(found, as_json)
+        _halt(place, settings, halting.checked_reason(reason), state, as_json=as_json)
         return
     request = FlattenRequest(
         account=settings.account,
@@ -71,6 +71,17 @@ def halt(
         halt=flatten and not reducing,
     )
     _stop(place, settings, request, state, wait, as_json=as_json, everything=everything)
+
+
+def _halt(home: Home, settings: Settings, reason: str, state: AccountState, *, as_json: bool) -> None:
+    who = halting.operator()
+    try:
+        with home.ledger(settings) as database:
+            found = halting.halt(database, settings, reason, state=state, who=who)
+    except (LedgerUnusable, SQLAlchemyError) as error:
+        words = halting.halt_without_a_ledger(home, settings.account, reason, state=state, who=who)
+        fail(f"{words}: ledger: {getattr(error, 'orig', None) or error}")
+    _show(found, as_json)
 
 
 def _stop(

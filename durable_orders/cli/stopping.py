@@ -95,7 +95,10 @@ def stop(home: Home, settings: Settings, request: FlattenRequest, state: Account
         _cancel_directly(home, settings, stopped, str(found))
         found = recording.within(RECORDED_WITHIN)
     if isinstance(found, DurableOrdersError):
-        stopped.unproved.append(f"the halt is not recorded, and orders are still taken: {found}")
+        words = halting.halt_without_a_ledger(
+            home, settings.account, request.reason, state=state, who=halting.operator()
+        )
+        stopped.unproved.append(f"{words}: {found}")
     else:
         stopped.standing = found
         asyncio.run(_flatten(home, settings, request, wait, stopped))

@@ -69,6 +69,8 @@ class CallersDesk:
         self._lost: dict[OrderId, Lost] = {}
         self._changing: dict[OrderId, Terms] = {}
         """The terms of orders of which a change was asked for, as far as the book has not shown otherwise."""
+        self._unproved: dict[OrderId, float] = {}
+        """Since when the book has shown an end that its figures do not prove, such as fills without a price."""
         self._looking = threading.Lock()
 
     def restore(self, order: Order) -> None:
@@ -182,7 +184,7 @@ class CallersDesk:
 
     def _unsettled(self, own_id: OrderId) -> str | None:
         """Why nothing new is sent beside that order."""
-        unsettled = [other for other in self._lost if other != own_id]
+        unsettled = [other for other in (*self._lost, *self._unproved) if other != own_id]
         if unsettled and self._still_unsettled():
             return f"UNSETTLED: what became of {unsettled[0]} is not known yet, and nothing new is sent before it is"
         return None
@@ -192,7 +194,7 @@ class CallersDesk:
             self.look()
         except BookUnreadable:
             return True
-        return bool(self._lost)
+        return bool(self._lost or self._unproved)
 
     def _send(self, order: Order) -> Outcome:
         """Once: what a caller's broker object raises never proves that nothing was sent."""
@@ -249,7 +251,17 @@ class CallersDesk:
         order = self._current(own_id)
         terms = _terms_shown(line, self._changing[own_id]) if own_id in self._changing else order
         report = BookReport(row=_row(order, line, terms), fills=_new_fill(order, line))
-        return self._followed.apply(own_id, lifecycle.Reported(report))
+        order = self._followed.apply(own_id, lifecycle.Reported(report))
+        if order.status.terminal or not line.is_end:
+            self._unproved.pop(own_id, None)
+            return order
+        since = self._unproved.setdefault(own_id, self._clock())
+        if order.status is Status.UNKNOWN or self._clock() - since < self._settings.settle_window:
+            return order
+        told = f"{line.word} in the broker's book, {line.filled_quantity} of {order.quantity} filled"
+        words = f"{line.order_id} is {told} at {line.average_price or 'no price'}, which does not add up"
+        logger.error("%s: look at it", words)
+        return self._followed.apply(own_id, lifecycle.Vanished(words))
 
     def _cancel_at_broker(self, order: Order, broker_id: BrokerOrderId) -> Order:
         outcome = self._broker.cancel(broker_id)

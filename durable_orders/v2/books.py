@@ -238,7 +238,7 @@ def _later(known: Seen | None, seen: Seen) -> Seen:
         seen = replace(seen, filled=known.filled, average=known.average)
     if seen.status is Status.PLACED and seen.filled:
         seen = replace(seen, status=Status.PARTIAL)
-    return replace(seen, average=seen.average or known.average)
+    return replace(seen, average=known.average) if seen.average is None and seen.filled == known.filled else seen
 
 
 def _seen(entry: Mapping[str, Any]) -> Seen | None:

@@ -41,12 +41,26 @@ class LiveRoute:
         self._books = books
         self._logger = logger
         self._clock = clock
+        self._unproved: dict[str, Seen] = {}
+        """Orders whose end the broker's own figures do not prove, by its ids."""
 
     def blocked_by(self) -> str | None:
         """Why nothing new may be sent: an order whose outcome the book, read now, does not tell."""
         self.settle_all()
-        names = ", ".join(f"{lost.side} {lost.quantity} {lost.symbol} ({lost.tag})" for lost in self._books.lost())
-        return f"no new risk while the outcome of {names} is unknown" if names else None
+        for own_id in list(self._unproved):
+            row = self.shown(own_id)
+            if row is not None:
+                self.settled_by(row)
+        names = [f"{lost.side} {lost.quantity} {lost.symbol} ({lost.tag})" for lost in self._books.lost()]
+        names += [f"{seen.side} {seen.quantity} {seen.symbol} ({own_id})" for own_id, seen in self._unproved.items()]
+        return f"no new risk while the outcome of {', '.join(names)} is unknown" if names else None
+
+    def _weigh(self, line: Line | None, seen: Seen) -> None:
+        if line is not None and line.contradicts_itself:
+            self._logger.error("order %s is %s, and its figures do not add up: look at it", seen.order_id, line.word)
+            self._unproved[seen.order_id] = seen
+        else:
+            self._unproved.pop(seen.order_id, None)
 
     def send(self, intent: OrderIntent, order: Order) -> ExecutionResult:
         """Send the order, and say what is known of it then."""
@@ -74,6 +88,7 @@ class LiveRoute:
         outcome = answer.outcome
         if isinstance(outcome, Accepted):
             seen = _seen(answer.line, intent, order, str(outcome.broker_order_id))
+            self._weigh(answer.line, seen)
             message = answer.line.message if answer.line else None
             return self._accepted(seen, intent, lost, answer.shown, message)
         words = f"Broker error: {outcome.evidence.message}"
@@ -85,7 +100,9 @@ class LiveRoute:
         self._books.keep_lost(replace(lost, words=words))
         row = self._look_up(lost.tag)
         if row is not None:
-            return self._accepted(_seen(row, intent, order, row.order_id), intent, lost, row.shown, words)
+            seen = _seen(row, intent, order, row.order_id)
+            self._weigh(row, seen)
+            return self._accepted(seen, intent, lost, row.shown, words)
         said = f"{words}; it may have been placed, and nothing new is sent until the broker's book tells"
         return replace(result_of(intent, "UNKNOWN"), message=said, raw={"tag": lost.tag, "answer": answer.shown})
 
@@ -147,6 +164,7 @@ class LiveRoute:
             seen = _of_row(row, lost, known)
             if seen is None:
                 return None
+            self._weigh(row, seen)
             if lost is not None:
                 self._books.settle(lost.tag)
                 self._books.name(lost.tag, seen.order_id)
@@ -225,7 +243,7 @@ def _of_row(row: Line, lost: Lost | None, known: Seen | None) -> Seen | None:
         status=row.status,
         strategy=lost.strategy if lost else known.strategy if known else "",
         filled=quantity if whole else row.filled_quantity,
-        average=row.average_price or (known.average if known else None),
+        average=row.average_price,
         price=lost.price if lost else known.price if known else None,
     )
 

@@ -18,6 +18,9 @@ from tests.crashes.crashing_worker import Point
 PROGRAM = str(Path(sys.executable).parent / "durable-orders")
 HERE = Path(__file__).parents[2]
 
+NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""For processes whose files are limited: Python 3.11 keeps the half of a module that it could write."""
+
 Process = subprocess.Popen[bytes]
 
 
@@ -25,7 +28,8 @@ Process = subprocess.Popen[bytes]
 def running(home: Home, *words: str) -> Iterator[Process]:
     """A process for the length of a block, at whose end it is killed. What it says goes to `said` in the home."""
     with (home.path / "said").open("ab") as log:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=HERE)
+        nothing = subprocess.DEVNULL
+        process = subprocess.Popen(words, stdin=nothing, stdout=log, stderr=log, cwd=HERE, env=os.environ | NO_BYTECODE)
     try:
         yield process
     finally:

@@ -24,7 +24,7 @@ from tests.operators.restoring import (
 )
 from tests.trading.ledger.conftest import PostgresServer
 
-BACKUP, DUMP, GO_BACK, RESTORE, LOOK = (text for _, text in blocks("backups"))
+BACKUP, DUMP, GO_BACK, RESTORE, LOOK, RESUME = (text for _, text in blocks("backups"))
 
 
 class Shell:
@@ -89,4 +89,9 @@ async def test_going_back_as_the_page_has_it(
         await books_agree(desk, 30)
         assert list(sent_by_tag(kite).values()) == [1, 1, 1]
         said = shell.run(LOOK)
+        refused = await (await desk.place("too-soon")).result()
+        assert (refused.status, "this home is a backup of" in " ".join(refused.reasons)) == (Status.REJECTED, True)
+        shell.run(RESUME)
+        await desk.resting("resumed")
     assert "the ledger had forgotten it" in " ".join(said.split())
+    assert "this home is a backup of" in " ".join(said.split())

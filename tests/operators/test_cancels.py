@@ -14,6 +14,7 @@ from durable_orders.order_handle import OrderHandle
 from durable_orders.orders import Orders
 from durable_orders.trading.errors import OrderNotFound
 from durable_orders.trading.ledger.accounts import halt_reason
+from durable_orders.trading.ledger.state_files import check_state
 from durable_orders.trading.orders.order import Status
 from durable_orders.workers.home import Home
 from tests.conftest import eventually, until
@@ -264,6 +265,12 @@ async def test_halt_cancels_at_the_broker_without_a_server_and_a_ledger(
     (row,) = kite.rows()
     assert (code, out, row["status"]) == (1, "", "CANCELLED")
     assert "the halt is not recorded, and orders are still taken" in err
+    desk = without_a_server
+    with desk.home.open_ledger(desk.orders.settings) as new:
+        check_state(new, desk.account)
+        with new.read() as connection:
+            stands = halt_reason(connection, desk.account)
+    assert stands == "not known to the ledger: halted by hand", "by whoever works there next"
 
 
 async def test_halt_cancels_before_a_locked_ledger_lets_it_be_recorded(

@@ -1,5 +1,6 @@
 """One home serves a live account: a second one is refused wherever the two meet."""
 
+import os
 import resource
 import sqlite3
 import subprocess
@@ -23,6 +24,7 @@ from durable_orders.trading.orders.tags import mark_in, marked
 from durable_orders.workers import server
 from durable_orders.workers.home import ServerAddress
 from tests.conftest import eventually, new_account
+from tests.crashes.processes import NO_BYTECODE
 from tests.operators.conftest import KiteDesks
 from tests.operators.counting_kite import CountingKite
 from tests.operators.desk import TOKEN, USER, Desk, at_work, live_home
@@ -144,6 +146,7 @@ def test_a_worker_that_begins_on_a_full_disk_says_so_in_one_line(
     program = Path(sys.executable).with_name("durable-orders")
     done = subprocess.run(
         [program, "worker", "--live", "--no-limits", "--home", home.path],
+        env=os.environ | NO_BYTECODE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (FULL, FULL)),
         capture_output=True,
         text=True,

@@ -20,6 +20,7 @@ from durable_orders.workers.home import Home
 from tests.trading.ledger.examples import history, new_order, record_all
 
 SETTINGS = Settings.load(None, {})
+STATE = "state-paper.json"
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_what_is_written_meanwhile_is_in_it_whole_or_not_at_all(home: Home, tmp_
     made.append(back_up(home, SETTINGS, tmp_path / "last"))
     counts = []
     for backup in made:
-        assert [file.name for file in backup.files] == ["ledger.db"]
+        assert [file.name for file in backup.files] == ["ledger.db", STATE]
         with open_database(f"sqlite:///{backup.directory}/ledger.db") as copy, copy.read() as connection:
             count = connection.execute(sa.select(sa.func.count()).select_from(fills)).scalar_one()
             sums = fill_sums(connection, "paper")
@@ -58,13 +59,13 @@ def test_what_is_written_meanwhile_is_in_it_whole_or_not_at_all(home: Home, tmp_
 def test_settings_and_histories_are_in_it_and_what_is_not_is_said(home: Home, tmp_path: Path) -> None:
     (home.path / "durable-orders.yaml").write_text("account: desk\n")
     lacking = back_up(home, SETTINGS, tmp_path / "one")
-    assert [file.name for file in lacking.files] == ["durable-orders.yaml", "ledger.db"]
+    assert [file.name for file in lacking.files] == ["durable-orders.yaml", "ledger.db", STATE]
     assert len(lacking.left_out) == 1
     assert "histories" in lacking.left_out[0]
     home.ledger_db.rename(home.temporal_db)  # any database stands for the server's
     elsewhere = SETTINGS.replaced({"ledger": {"url": "postgresql://trader:hush@127.0.0.1:1/ledger"}})
     other = back_up(home, elsewhere, tmp_path / "two")
-    assert [file.name for file in other.files] == ["durable-orders.yaml", "temporal.db"]
+    assert [file.name for file in other.files] == ["durable-orders.yaml", STATE, "temporal.db"]
     assert ["pg_dump" in words for words in other.left_out] == [True]
     assert (tmp_path / "two" / "durable-orders.yaml").read_text() == "account: desk\n"
 

@@ -40,6 +40,8 @@ from tests.workflows.conftest import Desks
 from tests.workflows.desk import Desk, finished, now
 
 MANY = 1000
+TOO_LARGE = 3 * 1024 * 1024
+"""Bytes: more than the server takes in a signal."""
 PAGE = 1000
 """Workflows in one answer of the server's list."""
 
@@ -113,6 +115,27 @@ async def test_new_risk_waits_while_an_orders_workflow_fails(desks: Desks) -> No
         assert (await alerts(desk))[-1] == f"{order.order_id}: its workflow goes on again"
         assert (await (await desk.start(says.fills_at_once)).result()).status is Status.FILLED
         assert (await order.cancel()).status is Status.CANCELLED
+
+
+async def test_a_report_that_the_server_refuses_is_told_once_and_holds_new_risk(desk: Desk) -> None:
+    """One that is larger than the server takes: it would be refused for ever, and the order stand as it was."""
+    order = await desk.resting()
+    own = desk.broker.only
+    desk.broker.trade(own, 4)
+    desk.broker.update(own, message="x" * TOO_LARGE)
+    for _ in range(2):
+        await desk.look()
+    [alert] = await alerts(desk)
+    assert alert.startswith(f"{order.order_id} cannot be told what the broker's book shows, the server refuses it: ")
+    assert await desk.orders.read(lambda ledger: unsettled_orders(ledger, desk.account)) == [order.order_id]
+    assert (await order.now()).filled_quantity == 0
+    refused = await (await desk.start()).result()
+    assert "UNKNOWN_OUTSTANDING" in refused.reasons[0]
+    desk.broker.update(own, message=None)
+    await desk.look()
+    await desk.recorded(order, Status.PARTIAL, 4)
+    assert await desk.orders.read(lambda ledger: unsettled_orders(ledger, desk.account)) == []
+    assert (await order.cancel()).status is Status.CANCELLED
 
 
 async def followed_again(desk: Desk, order: OrderHandle) -> None:

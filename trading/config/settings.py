@@ -459,7 +459,7 @@ TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
 class _Loader(yaml.SafeLoader):
-    """Leaves dates as they are written: one that is none is refused by its key. And refuses a key that stands twice: YAML
+    """Leaves dates as they are written: one that is none is refused by its key. Refuses a key that stands twice: YAML
     takes the last, and a limit of the first would silently be gone."""
 
     def __init__(self, text: str) -> None:

@@ -112,7 +112,7 @@ def set_state_within(connection: sa.Connection, account: str, new: Permission) -
         return
     own = {"state": new.state.value, "halt_reason": new.reason, "who": new.who, "since": at, "until": new.until}
     update_within(connection, account, at, **own)
-    add_event(connection, account, EventType.ACCOUNT_STATE, _words(new), at)
+    add_event(connection, account, EventType.ACCOUNT_STATE, words_of(new), at)
 
 
 def set_halt(database: Database, account: str, reason: str | None, at: datetime, *, who: str = BY_HAND) -> None:
@@ -194,7 +194,8 @@ def _recorded(connection: sa.Connection, account: str) -> Permission:
     return Permission() if row is None else Permission(AccountState(row.state), *row[1:])
 
 
-def _words(new: Permission) -> str:
+def words_of(new: Permission) -> str:
+    """What the event says with which the account stands so."""
     until = f", until {new.until.astimezone(IST):%d %B %H:%M} IST" if new.until else ""
     reason = f": {new.reason}" if new.reason else ""
     return f"the account is {new.state}, {new.who}{until}{reason}"

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.database import Database, changes_state
 from durable_orders.trading.ledger.reading import last_sequence
 from durable_orders.trading.ledger.tables import events
-from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.events import STATE_EVENTS, EventType
 
 
 def alert(database: Database, account: str, message: str, at: datetime) -> None:
@@ -18,6 +18,8 @@ def alert(database: Database, account: str, message: str, at: datetime) -> None:
 
 def add_event(connection: sa.Connection, account: str, kind: EventType, message: str, at: datetime) -> int:
     """Add an event of the account, in the caller's transaction. Its order id is `account:{account}`. Its number."""
+    if kind in STATE_EVENTS:
+        changes_state(connection, account)
     own = event_id(account)
     sequence = last_sequence(connection, own) + 1
     connection.execute(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -27,6 +27,8 @@ FILE = "file"
 SYNCHRONOUS = "synchronous"
 """And under which how it writes to the disk."""
 NORMAL, FULL = "NORMAL", "FULL"
+CHANGED = "changed"
+"""And under which the accounts whose state this transaction changes."""
 GONE = "the file was deleted or replaced while it was open"
 POOL = 16
 """Connections that are kept open."""
@@ -43,6 +45,13 @@ class LedgerBusy(Exception):
     """Somebody else is writing, and who asked does not wait. Nothing was done."""
 
 
+class States(Protocol):
+    """Keeps the states of accounts beside the ledger, in the transactions that change them."""
+
+    def agrees(self, connection: sa.Connection, account: str) -> bool: ...
+    def keep(self, connection: sa.Connection, account: str) -> None: ...
+
+
 class Database:
     """Short transactions over the ledger. Thread-safe, but `write` must not be entered twice by one thread.
 
@@ -50,9 +59,10 @@ class Database:
     in the middle of it changes nothing.
     """
 
-    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS, states: States | None = None) -> None:
         """Raises `LedgerUnusable` for a URL that is not one. Connects only when used."""
         self.url = _checked(url)
+        self.states = states
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._busy_seconds = busy_seconds
         self._writing = threading.Lock()
@@ -111,7 +121,12 @@ class Database:
             else:
                 milliseconds = max(1, round(self._busy_seconds * 1000))
                 connection.exec_driver_sql(TAKE_TURN, (str(milliseconds), WRITER_LOCK))
+            changed: set[str] = set()
+            connection.info[CHANGED] = changed
             yield connection
+            if self.states is not None:
+                for account in sorted(changed):
+                    self.states.keep(connection, account)
 
     @contextmanager
     def without_waiting(self) -> Iterator[None]:
@@ -181,6 +196,11 @@ class Database:
         record.info[SYNCHRONOUS] = NORMAL
         record.info[FILE] = _identity(self.place)
         self._was_open = True
+
+
+def changes_state(connection: sa.Connection, account: str) -> None:
+    """This transaction changes how far the account may trade, or whose it is."""
+    connection.info.setdefault(CHANGED, set()).add(account)
 
 
 def _synchronize(connection: sa.Connection, how: str) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from durable_orders.trading.errors import WrongAccount
 from durable_orders.trading.ledger.accounts import update_within
-from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.database import Database, changes_state
 from durable_orders.trading.ledger.tables import accounts
 from durable_orders.trading.orders.order import Mode
 
@@ -60,6 +60,7 @@ def fix_user(database: Database, account: str, user: str, at: datetime) -> None:
         with database.write() as connection:
             if user_of(connection, account) is None:
                 update_within(connection, account, at, broker=KITE, user_id=user)
+                changes_state(connection, account)
     must_be_user(database, account, user)
 
 

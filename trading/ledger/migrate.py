@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from durable_orders.trading.errors import LedgerUnusable
-from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.database import Database, States
 from durable_orders.trading.ledger.tables import metadata
 
 NEWEST = "0027"
@@ -20,12 +20,13 @@ _upgrading = threading.Lock()
 """Alembic keeps the running migration in its module, so one at a time in a process, whatever the database."""
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, states: States | None = None) -> Database:
     """The ledger at that SQLAlchemy URL, ready for use. A SQLite file is made, with its directory, if missing.
+    `states` are kept beside it.
 
     Raises `LedgerUnusable`, with one line that names the place and the cause, if it cannot be used.
     """
-    database = Database(url)
+    database = Database(url, states=states)
     try:
         if database.is_sqlite:
             _prepare_file(Path(database.place))

@@ -65,6 +65,8 @@ SEVERITIES: dict[EventType, Severity] = {
     EventType.ALERT: Severity.ALERT,
 }
 """Of what is more than information."""
+STATE_EVENTS = frozenset({EventType.ACCOUNT_STATE, EventType.RISK_FLAG})
+"""Those with which it changes how far an account may trade."""
 
 
 EVENT_OF: dict[Status, EventType] = {

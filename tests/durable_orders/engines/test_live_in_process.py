@@ -15,7 +15,7 @@ from durable_orders.orders import Orders
 from durable_orders.trading.errors import DuplicateOrder, DurableOrdersError, InvalidOrder
 from durable_orders.trading.orders.order import Order
 from durable_orders.v2 import GuardianDecision, JournalStateStore, StateStore, TradeGuardian
-from tests.conftest import any_port
+from tests.conftest import any_port, eventually
 from tests.durable_orders.engines.conftest import older, rows_of
 from tests.sandbox.conftest import Serve
 from tests.sandbox.serving import Served
@@ -201,6 +201,34 @@ async def test_as_long_as_the_book_cannot_be_read_nothing_is_guessed_and_nothing
     served.control("DELETE", "faults")
     assert [order.status for order in await engine.poll_orders()] == ["PLACED", "REJECTED"]
     assert (await engine.place_order(older())).status in ("PLACED", "FILLED")
+    assert accepted(served) == 2
+
+
+@pytest.mark.parametrize("figures", [{"average_price": 0}, {"filled_quantity": 0}], ids=["no price", "nothing filled"])
+async def test_an_end_that_does_not_add_up_is_unknown_and_holds_what_comes_after_it(
+    make: Make, kite: KiteConnect, served: Served, monkeypatch: pytest.MonkeyPatch, figures: dict[str, Any]
+) -> None:
+    """A wrapper that says COMPLETE, and not at which price, or not how much: for good, or until it does."""
+    read = kite.orders
+    monkeypatch.setattr(kite, "orders", lambda: [row | figures for row in read()])
+    engine = make()
+    order = await engine.place_order(older())
+    await engine.poll_orders()
+    assert (order.status, order.filled_qty) == ("PLACED", 0)
+    refused = await engine.place_order(older(side="SELL"))
+    assert f"UNSETTLED: what became of {order.order_id} is not known yet" in str(refused.message)
+
+    async def is_unknown() -> bool:
+        await engine.poll_orders()
+        [now, _] = await engine.poll_orders()
+        return now.status == "UNKNOWN" and "does not add up" in str(now.message)
+
+    assert await eventually(is_unknown, "the settle window")
+    assert (await engine.place_order(older(side="SELL"))).status == "REJECTED"
+    monkeypatch.undo()
+    assert (await engine.place_order(older(side="SELL"))).status == "FILLED"
+    [bought, *_] = await engine.poll_orders()
+    assert (bought.status, bought.filled_qty) == ("FILLED", 10)
     assert accepted(served) == 2
 
 

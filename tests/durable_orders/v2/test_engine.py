@@ -336,6 +336,34 @@ def test_a_lost_answer_that_the_book_cannot_tell_is_unknown_and_blocks_until_it_
     assert [row["status"] for row in journal.rows] == ["UNKNOWN", "REJECTED", "REJECTED", "FILLED", "PLACED"]
 
 
+@pytest.mark.parametrize("wrong", [{"average_price": 0}, {"filled_quantity": 0}], ids=["no price", "nothing filled"])
+def test_an_end_that_does_not_add_up_holds_what_comes_after_it_until_it_does(wrong: dict[str, Any]) -> None:
+    exchange, store = Exchange(), Store()
+    engine = live(exchange, store)
+    assert engine.execute_intent(intent()).status == "PLACED"
+    exchange.book[0] |= {"status": "COMPLETE", "filled_quantity": 10, "average_price": 100.0} | wrong
+    engine.on_order_update(exchange.book[0])
+    blocked = engine.execute_intent(intent("SELL"))
+    assert (blocked.status, len(exchange.sent)) == ("REJECTED", 1)
+    assert "no new risk while the outcome of BUY 10 NIFTY24DECFUT (B1) is unknown" in (blocked.message or "")
+    exchange.book[0] |= {"filled_quantity": 10, "average_price": 101.0}
+    assert engine.execute_intent(intent("SELL")).status == "PLACED"
+    [position] = store.state["positions"]
+    assert (position["qty"], position["avg_price"]) == (10, 101.0)
+
+
+def test_a_price_that_is_not_told_is_not_taken_from_the_fills_before() -> None:
+    exchange, store = Exchange(), Store()
+    engine = live(exchange, store)
+    assert engine.execute_intent(intent()).status == "PLACED"
+    engine.on_order_update(exchange.book[0] | {"filled_quantity": 4, "average_price": 100.0})
+    engine.on_order_update(exchange.book[0] | {"status": "COMPLETE", "filled_quantity": 10, "average_price": 0})
+    assert store.state["positions"][0]["qty"] == 4
+    engine.on_order_update(exchange.book[0] | {"status": "COMPLETE", "filled_quantity": 10, "average_price": 106.0})
+    [position] = store.state["positions"]
+    assert (position["qty"], position["avg_price"]) == (10, 106.0)
+
+
 def test_a_broker_that_drops_tags_leaves_it_unknown_while_a_row_could_be_it() -> None:
     exchange = TaglessExchange()
     exchange.answers = [TimeoutError("no answer")]

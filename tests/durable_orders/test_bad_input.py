@@ -188,13 +188,13 @@ def test_settings_from_nowhere(tmp_path: Path) -> None:
     [
         ("", "ticks.csv: is empty"),
         ("timestamp,last_price,symbol\n", "has a header but no rows"),
-        ("timestamp,last_price,symbol\n2025-04-29T09:15:00+05:30,24000.05,NFO:NIF", "may be half-written"),
-        ("timestamp,last_price,symbol\n2025-04-29T09:15:00+05:30,2400", "may be half-written"),
+        ("timestamp,last_price,symbol\n2025-04-29T09:15:00+05:30,24000.05,NFO:NIF", "line 2: symbol: must be in the"),
+        ("timestamp,last_price,symbol\n2025-04-29T09:15:00+05:30,2400", "symbol: is missing, the line is half-written"),
         (
             f"timestamp,last_price,symbol\n2025-04-29T09:15:01+05:30,1,{SYMBOL}\n2025-04-29T09:15:00+05:30,1,{SYMBOL}\n",
             "line 3: timestamp: must not be earlier than the tick before it",
         ),
-        (f"timestamp,last_price,symbol\n2025-04-29T09:15:00+05:30,0,{SYMBOL}\n", "last_price: must be above 0, was 0"),
+        (f"timestamp,last_price,symbol\n2025-04-29T09:15:00+05:30,0,{SYMBOL}\n", "nothing to replay; rows left out: 1 (1 without"),
         ("when,what\n1,2\n", "header: must be timestamp,last_price"),
     ],
 )

@@ -80,7 +80,7 @@ def recorded_ticks(paths: Iterable[Path], how: Reading, report: ReadingReport) -
             candles += reader.candles(found)
     if candles:
         streams.insert(0, walked(_in_order(candles), how.step))
-    tick = None
+    tick: Tick | None = None
     for tick in streams[0] if len(streams) == 1 else merge(*streams, key=lambda each: each.at):
         yield tick
     if tick is None:

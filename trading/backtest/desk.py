@@ -11,7 +11,7 @@ from durable_orders.trading.backtest.orders import Ended, Live
 from durable_orders.trading.ledger.told_positions import ToldPosition
 from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.contracts import Contracts
-from durable_orders.trading.market.recorded import RecordedBars
+from durable_orders.trading.market.recorded_bars import RecordedBars
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.book import Funds
 from durable_orders.trading.orders.order import (

@@ -14,7 +14,7 @@ from durable_orders.trading.errors import StrategyFailed
 from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.feeds import Timed
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.market.recorded import RecordedBars
+from durable_orders.trading.market.recorded_bars import RecordedBars
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Order
 from durable_orders.trading.strategies.desk import SQUARE_OFF, guarded, numbered_id

@@ -24,7 +24,7 @@ from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.feeds import ReplayFeed
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.market.recorded import earlier_ticks
+from durable_orders.trading.market.recorded_bars import earlier_ticks
 from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.trading.market.tick_files import read_ticks
 from durable_orders.trading.market.ticks import Tick
@@ -76,7 +76,7 @@ def backtest(home: Home, strategy: Strategy) -> Played:
     assert settings.market.ticks is not None
     sessions = InstrumentSessions(settings.market, instruments)
     ticks = read_ticks(settings.market.ticks, SYMBOL, Decimal("0.05"))
-    earlier = earlier_ticks(settings.market, instruments, ticks)
+    earlier = earlier_ticks(settings.market, instruments, sessions, ticks)
     feed = ReplayFeed(ticks, 1.0, sessions, rounds=1)
     return Player(Loaded(strategy, NAME), settings, instruments, OPENS, earlier).play(feed)
 

@@ -72,6 +72,7 @@ bench-durable: $(READY) ## orders through Temporal, and the bus
 bench-older: $(READY) ## this tree beside 7d4ef65, built from its commit, in turn
 	$(BIN)/python -m bench.older core $(KEEP)
 	$(BIN)/python -m bench.older durable $(KEEP)
+	$(BIN)/python -m bench.older start $(KEEP)
 
 bench-parts: $(READY) ## the ledger, the watch and memory
 	$(BIN)/python -m bench.ledger $(KEEP)

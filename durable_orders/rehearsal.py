@@ -27,7 +27,7 @@ from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day, s
 from durable_orders.trading.market.tick_files import read_ticks
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.strategies.files import Loaded
-from durable_orders.workers.connection import configured_server
+from durable_orders.workers.environment import configured_server
 from durable_orders.workers.home import SETTINGS_FILE, Home
 
 ACCOUNT = "rehearsal"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from durable_orders.trading.errors import RefusedError
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 
 MAX_WHOLE = 10**15
 SHOWN = 60

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from durable_orders.trading.errors import InvalidTicks
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.market.candles import LONGEST_CANDLE, SHORTEST_CANDLE, Candle, candle_ticks
 from durable_orders.trading.market.tables import Row, Table, read_csv, read_parquet
 from durable_orders.trading.market.ticks import LEVELS, Depth, Level, Tick, price_rule

@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from durable_orders.trading.errors import InvalidTicks
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
 from durable_orders.trading.market.tick_files import read_ticks
 from durable_orders.trading.market.ticks import Depth, Level, Tick

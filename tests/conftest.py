@@ -6,6 +6,7 @@ time, each with its own account, home and ledger.
 
 import asyncio
 import os
+import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -26,6 +27,8 @@ R = TypeVar("R")
 
 hypothesis.settings.register_profile("patient", PATIENT)
 hypothesis.settings.load_profile("patient")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 for size in ("COLUMNS", "LINES"):  # of the developer's terminal: the command line reads it where it is imported
     os.environ.pop(size, None)
 

@@ -1,5 +1,6 @@
 """What every request passes first: how large its body may be, and what every answer tells the browser."""
 
+import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
@@ -11,6 +12,11 @@ from durable_orders.web.problems import Problem
 
 LARGEST = 64 * 1024
 """Bytes of a body. An order has some hundreds, an alert some thousands."""
+READ_ON = 1024 * 1024
+"""Bytes of a refused body that are still taken off the line: closed before that, the sender sees a connection that was
+reset in place of the answer."""
+READ_ON_FOR = 2.0
+"""Seconds that this may take."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -38,12 +44,13 @@ class Limits:
         if not told.isdecimal() or int(told) > self._largest:
             await self._refuse(scope, receive, send)
             return
-        taken = 0
+        taken, goes_on = 0, True
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal taken, goes_on
             message = await receive()
             taken += len(message.get("body", b""))
+            goes_on = message.get("more_body", False)
             if taken > self._largest:
                 raise TooLarge
             return message
@@ -58,13 +65,24 @@ class Limits:
         with suppress(TooLarge):
             await self._app(scope, counted, sent)
         if taken > self._largest:
-            await self._refuse(scope, receive, send)
+            await self._refuse(scope, receive, send, goes_on=goes_on)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, goes_on: bool = True) -> None:
+        if goes_on and "expect" not in Headers(scope=scope):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(_read_on(receive), READ_ON_FOR)
         words = f"a body may have {self._largest} bytes at most"
         answer = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TOO_LARGE", words).response()
         answer.headers["Connection"] = "close"
         await answer(scope, receive, send)
+
+
+async def _read_on(receive: Receive) -> None:
+    left, goes_on = READ_ON, True
+    while goes_on and left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        goes_on = message.get("more_body", False)
 
 
 def _add(headers: MutableHeaders, more: Iterable[tuple[str, str]]) -> None:

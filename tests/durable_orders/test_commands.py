@@ -80,7 +80,7 @@ def test_the_help_shows_every_command_once_and_in_its_order(tmp_path: Path) -> N
 def test_what_is_mistyped_is_answered_with_what_is_like_it(tmp_path: Path) -> None:
     said = Program(tmp_path).here("positons")
     assert said.code == 2
-    assert "Did you mean 'positions'?" in said.error
+    assert "Did you mean 'positions'" in said.error
 
 
 def test_the_package_alone_loads_none_of_its_parts() -> None:

@@ -11,8 +11,9 @@ SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 
 # The tests start hundreds of programs, each of which would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
-# The tests wait more than they work: three processes keep two cores busy. A file of tests stays in one process.
-SIDE_BY_SIDE := -n $(JOBS) --dist loadfile
+# The tests wait more than they work: three processes keep two cores busy. A file of tests stays in
+# one process, and `tests/conftest.py` has the longest come first.
+SIDE_BY_SIDE := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # What needs no Temporal server and no PostgreSQL.
 FAST := tests/trading tests/sandbox tests/durable_orders/v2 -k "not postgres and not over_a_home" --ignore tests/trading/ledger
 

@@ -14,7 +14,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunn
 from bench.bare import BareWorkflow, FrameWorkflow, nothing
 from bench.processes import cpu_seconds
 from durable_orders.orders import Orders
-from durable_orders.trading.config.settings import Calendar, Feed, Market, Settings
+from durable_orders.trading.config.settings import Calendar, Execution, Feed, Market, Paper, Settings
 from durable_orders.workers import ports, server, worker
 from durable_orders.workers.home import Home
 from durable_orders.workers.parts import Parts, build
@@ -55,8 +55,12 @@ class Ground:
 
 
 def settings() -> Settings:
-    """Defaults, with a market that is always open and shows a tick a second."""
-    return Settings(account=ACCOUNT, market=Market(feed=Feed.SYNTHETIC, calendar=Calendar.ALWAYS_OPEN))
+    """Defaults, with a market that is always open and shows a tick a second, and takes as many orders as come."""
+    return Settings(
+        account=ACCOUNT,
+        market=Market(feed=Feed.SYNTHETIC, calendar=Calendar.ALWAYS_OPEN),
+        execution=Execution(paper=Paper(request_limits=False)),
+    )
 
 
 def bare_worker(client: Client) -> Worker:

@@ -48,4 +48,5 @@ def _settle(home: Home) -> None:
     ticks = home.path / "ticks.csv"
     market.write_ticks(ticks)
     chosen = {"ticks": str(ticks), "symbol": SHIPPED_SYMBOL, "speed": 1, "calendar": "always_open"}
-    (home.path / SETTINGS_FILE).write_text(yaml.safe_dump({"account": ACCOUNT, "market": chosen}), encoding="utf-8")
+    settings = {"account": ACCOUNT, "market": chosen, "execution": {"paper": {"request_limits": False}}}
+    (home.path / SETTINGS_FILE).write_text(yaml.safe_dump(settings), encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 from durable_orders.trading.guardian.catalogue import ALWAYS, LIMITS, RULES
 from durable_orders.trading.guardian.check import Check
 from durable_orders.trading.guardian.checks.exchange import OF_EXCHANGE
-from durable_orders.trading.guardian.checks.pace import ChangesLeft
+from durable_orders.trading.guardian.checks.pace import OF_KITE
 from durable_orders.trading.market.rules import Distance, Scope, rules
 
 TARGET = Path(__file__).with_name("guardian.md")
@@ -47,7 +47,9 @@ judged; an instrument that the master does not have is not judged here at all.
 
 {exchange_rules}
 
-Live, the orders a minute and a day of the last row are limits of the account, and those a second are kept by waiting.
+Of the last row, what is above the requests a minute and the orders a day is refused: live by the wall's clock, on paper
+and in a backtest by the market's (`execution.paper.request_limits: false` lets it pass there). Those a second are kept
+by waiting, and so, live, are changes and cancels. What closes positions in a REDUCING account is not held up here.
 Above 10 a second, `execution.live.orders_per_second` needs `execution.live.algo_id`, which goes with each order.
 
 `guardian.physical_settlement` says what becomes of contracts on shares in their last days: `warn` alerts of those that
@@ -118,7 +120,7 @@ def render() -> str:
     """The whole page, as Markdown."""
     return PAGE.format(
         always=_table(ALWAYS),
-        of_exchange=_table((*OF_EXCHANGE, ChangesLeft)),
+        of_exchange=_table((*OF_EXCHANGE, *OF_KITE)),
         exchange_rules=_exchange_rules(),
         limits=_table(LIMITS),
         rules=_table(RULES),
@@ -131,6 +133,7 @@ def _exchange_rules() -> str:
     rows += [(_of(each), f"a price at most {_distance(each)} beyond the last", each) for each in every.price_limits]
     rows += [(_of(each), f"a limit at most {_distance(each)} from its trigger", each) for each in every.stop_distances]
     rows += [("closing auction", f"a price at most {every.auction_band.percent} % from the last", every.auction_band)]
+    rows += [("closing auction", every.cancelled_before_auction.words, every.cancelled_before_auction)]
     for each in every.freeze_quantities:
         units = ", ".join(f"{name} {units}" for name, units in each.units.items())
         rows.append((_of(each), f"at most so many units in one order: {units}", each))
@@ -140,7 +143,8 @@ def _exchange_rules() -> str:
     rows.append((f"sales by {', '.join(sorted(depository.products))}", depository.words, depository))
     limits = every.limits
     words = f"{limits.changes} changes of an order, {limits.slices} slices, {limits.orders_per_second} orders a second"
-    words += f" without a registered algo, {limits.orders_per_minute} a minute, {limits.orders_per_day} a day"
+    words += f" without a registered algo, {limits.orders_per_minute} requests a minute,"
+    words += f" {limits.orders_per_day} orders a day"
     rows.append(("all", words, limits))
     lines = [f"| {of} | {words} | {entry.since} | {entry.source} |" for of, words, entry in rows]
     return "\n".join(["| of | rule | since | source |", "| --- | --- | --- | --- |", *lines])

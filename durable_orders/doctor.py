@@ -130,17 +130,16 @@ def calendar_finding(settings: Settings, today: date) -> list[Finding]:
     """Whether the sessions of the next days are known. On paper nothing is refused for want of that."""
     if settings.market.calendar is Calendar.ALWAYS_OPEN:
         return []
-    unknown = {
-        segment: day
-        for segment in MarketSegment
-        if (day := segment_calendar(segment, settings.market).unknown_after(today - timedelta(days=1))) is not None
-    }
-    first = min(unknown.values(), default=None)
+    calendars = {segment: segment_calendar(segment, settings.market) for segment in MarketSegment}
+    found = {segment: each.unknown_after(today - timedelta(days=1)) for segment, each in calendars.items()}
+    first = min((session.date for session in found.values() if session is not None), default=None)
     if first is None or (first - today).days > WARN_DAYS:
         return [Finding(name="calendar", healthy=True, detail=f"sessions known{f' before {first}' if first else ''}")]
-    of = ", ".join(segment for segment, day in unknown.items() if day == first)
-    words = f"the sessions of {of} are not known from {first:%a %d %b %Y} on: "
-    words += "live orders are refused then; update, or set market.exceptions and market.known_until"
+    unknown = {segment: session for segment, session in found.items() if session is not None and session.date == first}
+    of, session = ", ".join(unknown), next(iter(unknown.values()))
+    when = f"on {first:%a %d %b %Y}" if session.lacks_hours else f"from {first:%a %d %b %Y} on"
+    words = f"the sessions of {of} are not known {when}: live orders are refused then; "
+    words += f"update, or write into the settings {session.in_settings}"
     return [Finding(name="calendar", healthy=settings.execution.mode is not Mode.LIVE, detail=words)]
 
 

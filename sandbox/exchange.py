@@ -100,7 +100,9 @@ class Exchange:
         return await self._command(lambda: self._kept(way_in(self._desk), details))
 
     async def modify(self, order: BrokerOrderId, change: Amendment, details: OrderDetails) -> BrokerOrderId:
-        return await self._command(lambda: self._kept(self._desk.modify(order, change), details))
+        return await self._command(
+            lambda: self._kept(self._desk.change(order, change, details.disclosed_quantity), details)
+        )
 
     async def cancel(self, order: BrokerOrderId) -> BrokerOrderId:
         return await self._command(lambda: self._desk.cancel(order))

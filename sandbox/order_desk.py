@@ -100,17 +100,19 @@ class OrderDesk:
 
     async def send(self, asked: Placement) -> BrokerOrderId:
         """Past the checks. Who asks for several orders at once has them checked as one."""
-        terms, tag = asked.terms, asked.tag
+        terms, tag, disclosed = asked.terms, asked.tag, asked.details.disclosed_quantity or None
         stuck = None
         if asked.variety is Variety.AMO:
-            order = await self.exchange.place(asked.details, lambda desk: desk.queue(terms, tag))
+            order = await self.exchange.place(asked.details, lambda desk: desk.queue(terms, tag, disclosed))
         elif message := self._late_rejection(terms):
             order = await self.exchange.place(asked.details, lambda desk: desk.reject(terms, tag, message))
         elif stuck := self.faults.take(FaultKind.STUCK_OPEN_PENDING, Route.PLACE):
-            order = await self.exchange.place(asked.details, lambda desk: desk.hold(terms, tag))
+            order = await self.exchange.place(asked.details, lambda desk: desk.hold(terms, tag, disclosed))
         else:
             protection = self._protection(asked)
-            order = await self.exchange.place(asked.details, lambda desk: desk.receive(terms, tag, protection))
+            order = await self.exchange.place(
+                asked.details, lambda desk: desk.receive(terms, tag, protection, disclosed)
+            )
         self.tally.accept(tag, order)
         if stuck is not None:
             self._releases[order] = self._in(stuck.lasts)

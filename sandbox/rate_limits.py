@@ -1,4 +1,7 @@
-"""Kite's rate limits: by the calendar second and minute of the server's clock (Kite documentation and staff)."""
+"""Kite's rate limits: by the calendar second and minute of the server's clock (Kite documentation and staff).
+
+Those of today, whatever day that clock shows: it is the API that has them, and not the market.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,10 +9,9 @@ from datetime import datetime
 
 from durable_orders.sandbox.envelopes import ErrorType, KiteError
 from durable_orders.sandbox.routes import ORDER_REQUESTS, QUOTES, READS, Route
+from durable_orders.trading.market.request_limits import Sent
+from durable_orders.trading.market.rules import rules
 
-ORDERS_A_SECOND = 10
-ORDERS_A_MINUTE = 400
-PLACEMENTS_A_DAY = 5000
 READS_A_SECOND = 10
 QUOTES_A_SECOND = 1
 TOO_MANY_REQUESTS = "Too many requests"
@@ -50,27 +52,26 @@ class RateLimits:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._orders = [
-            Limit(Window(SECOND), ORDERS_A_SECOND, TOO_MANY_REQUESTS),
-            Limit(Window(MINUTE), ORDERS_A_MINUTE, TOO_MANY_ORDERS),
-        ]
+        self._orders = [Limit(Window(SECOND), rules().limits.orders_per_second, TOO_MANY_REQUESTS)]
         self._quotes = [Limit(Window(SECOND), QUOTES_A_SECOND, TOO_MANY_REQUESTS)]
         self._reads = [Limit(Window(SECOND), READS_A_SECOND, TOO_MANY_REQUESTS)]
-        self._placements = 0
+        self._sent = Sent()
 
     def admit(self, route: Route) -> None:
         """Raises `KiteError` 429 for a request over the limit of its kind."""
         at, limits = self._clock(), self._of(route)
-        if route is Route.PLACE and self._placements >= PLACEMENTS_A_DAY:
-            raise KiteError(429, ErrorType.NETWORK, TOO_MANY_ORDERS)
+        is_order, day = route is Route.PLACE, at.date()
         for limit in limits:
             limit.check(at)
+        if route in ORDER_REQUESTS:
+            if self._sent.over_minute(at) or (is_order and self._sent.over_day(day)):
+                raise KiteError(429, ErrorType.NETWORK, TOO_MANY_ORDERS)
+            self._sent = self._sent.and_one(day, at, is_order=is_order)
         for limit in limits:
             limit.window.count += 1
-        self._placements += route is Route.PLACE
 
     def turn_day(self) -> None:
-        self._placements = 0
+        self._sent = self._sent._replace(orders=0)
 
     def _of(self, route: Route) -> list[Limit]:
         if route in ORDER_REQUESTS:

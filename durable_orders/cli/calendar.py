@@ -107,4 +107,5 @@ def _row(session: "Session") -> Shown:
 
 def _line(session: "Session") -> str:
     hours = f"{session.opens:%H:%M}-{session.closes:%H:%M}" if session.known else "not known  "
-    return f"{session.date:%a %d %b %Y}  {hours}  {session.source}"
+    missing = "" if session.known else f"; to have it known, write into the settings {session.in_settings}"
+    return f"{session.date:%a %d %b %Y}  {hours}  {session.source}{missing}"

@@ -48,6 +48,14 @@ def test_a_person_reads_the_source_of_each(tmp_path: Path, capsys: pytest.Captur
     assert out[2].startswith("Tue 10 Nov 2026  17:00-23:55  MCX")
 
 
+def test_a_day_that_is_not_known_says_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["calendar", "--home", str(tmp_path), "--from", "2026-11-08", "--days", "1"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("Sun 08 Nov 2026  not known    NSE/CMTR/71775")
+    exception = 'market.exceptions: [{date: 2026-11-08, windows: [{opens: "HH:MM", closes: "HH:MM"}]}]'
+    assert line.endswith(f"its hours by circular; to have it known, write into the settings {exception}")
+
+
 def test_a_week_without_a_session_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["calendar", "--home", str(tmp_path), "--from", "2026-11-28", "--days", "2"]) == 0
     assert capsys.readouterr().out == "No sessions.\n"

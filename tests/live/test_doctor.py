@@ -64,11 +64,27 @@ def test_a_clock_that_is_wrong_is_told(apart: timedelta | None, is_right: bool, 
     assert (clock.healthy, clock.detail) == (is_right, words)
 
 
+def test_the_hours_of_a_muhurat_are_asked_for_in_one_line() -> None:
+    settings = Settings.model_validate({"execution": {"mode": "live"}})
+    [finding] = calendar_finding(settings, date(2026, 11, 1))
+    exception = 'market.exceptions: [{date: 2026-11-08, windows: [{opens: "HH:MM", closes: "HH:MM"}]}]'
+    assert finding.healthy is False
+    assert finding.detail.endswith(
+        "agri_international are not known on Sun 08 Nov 2026: live orders are refused then; update, or write into the "
+        f"settings {exception}"
+    )
+
+
 @pytest.mark.parametrize(
     ("before", "mode", "healthy", "words"),
     [
         (WARN_DAYS + 1, "live", True, "sessions known before "),
-        (WARN_DAYS, "live", False, "live orders are refused then; update, or set market.exceptions"),
+        (
+            WARN_DAYS,
+            "live",
+            False,
+            "update, or write into the settings market.known_until: 2027-12-31, and market.exceptions",
+        ),
         (WARN_DAYS, "paper", True, "are not known from "),
         (0, "live", False, "are not known from "),
     ],

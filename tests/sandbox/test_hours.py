@@ -10,8 +10,8 @@ from durable_orders.sandbox.parts import Parts
 from durable_orders.sandbox.store import OrderDetails
 from durable_orders.trading.config.settings import Calendar, Market
 from durable_orders.trading.ist import IST
-from durable_orders.trading.market.calendar import STOPS_END
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.rules import rules
 from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import BrokerOrderId, OrderType, Side, Terms
@@ -26,7 +26,7 @@ ROWS = (
 )
 
 
-async def test_stops_end_before_the_closing_auction_and_the_rest_with_its_own_session(
+async def test_stops_and_disclosed_quantities_end_before_the_closing_auction_and_the_rest_with_its_own_session(
     tmp_path: Path, clock: Clock
 ) -> None:
     master = tmp_path / "master.csv"
@@ -42,11 +42,12 @@ async def test_stops_end_before_the_closing_auction_and_the_rest_with_its_own_se
             clock.now = FRIDAY + after
             await parts.feed.show(Tick(symbol, Decimal(price), clock.now), session, session.closes)
 
-        async def place(symbol: str, price: int, trigger: int | None = None) -> str:
+        async def place(symbol: str, price: int, trigger: int | None = None, disclosed: int = 0) -> str:
             kind = OrderType.LIMIT if trigger is None else OrderType.SL
             prices = {"price": Decimal(price)} | ({"trigger_price": Decimal(trigger)} if trigger else {})
             terms = Terms(symbol=symbol, side=Side.BUY, quantity=65, order_type=kind, **prices)
-            return await parts.desk.place(Placement(Variety.REGULAR, terms, None, OrderDetails(placed_by="SB0001")))
+            details = OrderDetails(placed_by="SB0001", disclosed_quantity=disclosed)
+            return await parts.desk.place(Placement(Variety.REGULAR, terms, None, details))
 
         def stands(order: str) -> tuple[str, str | None]:
             view = parts.exchange.book.get(BrokerOrderId(order))
@@ -56,8 +57,11 @@ async def test_stops_end_before_the_closing_auction_and_the_rest_with_its_own_se
         await show(SHARE, 1400, timedelta(0))
         await show(FUTURE, 26000, timedelta(0))
         stop, share, future = await place(SHARE, 1460, 1450), await place(SHARE, 1390), await place(FUTURE, 25900)
+        disclosed, hidden = await place(SHARE, 1390, disclosed=10), await place(SHARE, 1390)
+        await parts.desk.modify(Variety.REGULAR, BrokerOrderId(hidden), {"disclosed_quantity": "10", "price": "1391"})
         await show(FUTURE, 26000, timedelta(minutes=1))
-        assert stands(stop) == ("CANCELLED", STOPS_END)
+        why = str(rules().cancelled_before_auction)
+        assert stands(stop) == stands(disclosed) == stands(hidden) == ("CANCELLED", why)
         assert stands(share)[0] == stands(future)[0] == "OPEN"
         await show(FUTURE, 26000, timedelta(minutes=16))
         assert stands(share) == ("CANCELLED", "DAY: the session of 2026-11-27 has ended")

@@ -14,10 +14,11 @@ from durable_orders.trading.exchange.matching import Matcher, in_priority
 from durable_orders.trading.exchange.orders import ExchangeOrder, Progress, received
 from durable_orders.trading.exchange.rms import Rms, closing_at_expiry, ended_at_expiry, squared_off
 from durable_orders.trading.exchange.store import LOW_BITS, TWITTER_EPOCH_MS
-from durable_orders.trading.market.calendar import STOPS_END, Session, SessionSource
+from durable_orders.trading.market.calendar import Session, SessionSource
 from durable_orders.trading.market.expiry import Expiry
 from durable_orders.trading.market.offer import Offer, offered
-from durable_orders.trading.market.rules import ExchangeRules
+from durable_orders.trading.market.request_limits import Sent, is_limited
+from durable_orders.trading.market.rules import NO_WAYS, ExchangeRules, Way, rules, ways_of
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.book import BookState, Funds
 from durable_orders.trading.orders.order import (
@@ -159,6 +160,8 @@ class Exchange:
         self._shown_at: datetime | None = None
         self._number = 0
         self._changes: Counter[BrokerOrderId] = Counter()
+        self._is_limited = False
+        self._sent = Sent()
 
     def last(self, symbol: str) -> Last | None:
         return self._last.get(symbol)
@@ -170,6 +173,11 @@ class Exchange:
     def funds(self) -> Funds | None:
         """`None` for an account without `execution.paper.funds`."""
         return self._rms.funds() if self._rms is not None else None
+
+    @property
+    def sent(self) -> Sent | None:
+        """The requests of late; `None` where Kite's limits on them do not hold."""
+        return self._sent if self._is_limited else None
 
     @property
     def session(self) -> Session | None:
@@ -184,12 +192,17 @@ class Exchange:
             return refusal
         is_over = self._is_over_for(live.symbol, at)
         session = self._session_of_new(live.symbol, at, is_over=is_over)
-        if (refusal := self._broken(terms, session, None if is_over else at)) is not None:
+        moment, given = None if is_over else at, live.instructions
+        if (refusal := self._over_limit(moment, is_order=True)) is not None:
+            return refusal
+        ways = NO_WAYS if given is None else ways_of(terms)
+        if (refusal := self._broken(terms, session, moment, ways)) is not None:
             return refusal
         if self._rms is not None and (refusal := self._minded(self._rms, terms, session, at)) is not None:
             return refusal
         tag = partial(_tag, live.account, live.client_order_id)
-        progress = received(terms, tag, self._new_id(at), session, at, is_kept=False)
+        disclosed = None if given is None else given.disclosed_quantity
+        progress = received(terms, tag, self._new_id(at), session, at, is_kept=False, disclosed=disclosed)
         progress.open()
         order = progress.order
         if self._rms is not None:
@@ -202,6 +215,8 @@ class Exchange:
         return progress
 
     def cancel(self, order: ExchangeOrder, at: datetime) -> Progress | Refused:
+        if self._is_limited:
+            self._count(None if self._is_over_for(order.symbol, at) else at, is_order=False)
         refusal = paper_refusals.cancel_refusal(order)
         if refusal is not None:
             return refusal
@@ -213,16 +228,16 @@ class Exchange:
 
     def modify(self, order: ExchangeOrder, change: Amendment, at: datetime) -> Progress | Refused:
         """As `PaperBroker.modify`."""
-        own = order.broker_order_id
-        refusal = paper_refusals.modification_refusal(order, self._changes[own])
+        own, is_over = order.broker_order_id, self._is_over_for(order.symbol, at)
+        refusal = self._over_limit(None if is_over else at, is_order=False)
+        refusal = refusal or paper_refusals.modification_refusal(order, self._changes[own])
         if refusal is not None:
             return refusal
         terms = paper_refusals.terms_after(order, change, self._matcher.tick_sizes(order.symbol))
         if isinstance(terms, Refused):
             return terms
-        is_over = self._is_over_for(order.symbol, at)
         session = self._session_of_new(order.symbol, at, is_over=is_over)
-        broken = self._broken(terms, session, None if is_over else at)
+        broken = self._broken(terms, session, None if is_over else at, order.ways)
         if broken is not None:
             return broken
         if self._rms is not None:
@@ -333,16 +348,30 @@ class Exchange:
         for order in self._working.values():
             order.session = max(order.session, session.date)
         self._session = session
+        has_limits = self._rules is not None and self._matcher.settings.request_limits
+        self._is_limited = has_limits and is_limited(session.date)
         self._ends = sorted(self._sessions.ends(session.date), reverse=True)
         if self._rms is not None:
             self._rms.begin(session.date)
         return expired
 
-    def _broken(self, terms: Terms, session: date, at: datetime | None) -> Refused | None:
+    def _over_limit(self, at: datetime | None, *, is_order: bool) -> Refused | None:
+        """By Kite's limits on requests; what is within them is counted. `at` is `None` once the session is over."""
+        if not self._is_limited:
+            return None
+        refusal = paper_refusals.limit_refusal(self._sent, self._today(), at, is_order=is_order)
+        if refusal is None:
+            self._count(at, is_order=is_order)
+        return refusal
+
+    def _count(self, at: datetime | None, *, is_order: bool) -> None:
+        self._sent = self._sent.and_one(self._today(), at, is_order=is_order)
+
+    def _broken(self, terms: Terms, session: date, at: datetime | None, ways: frozenset[Way]) -> Refused | None:
         """By the rules of the exchanges. `at` is `None` once the session is over."""
         if self._rules is None or self._session is None:
             return None
-        return paper_refusals.rule_refusal(self._rules, terms, session, at, lambda: self.last_price(terms.symbol))
+        return paper_refusals.rule_refusal(self._rules, terms, session, at, lambda: self.last_price(terms.symbol), ways)
 
     def _minded(self, rms: Rms, terms: Terms, session: date, at: datetime) -> Refused | None:
         """What the broker's risk management refuses."""
@@ -393,20 +422,22 @@ class Exchange:
         return self._sessions.of(symbol).next_session(self._session.date).date if is_over else self._session.date
 
     def _end_sessions(self, at: datetime) -> list[Progress]:
-        """Expire the orders of symbols whose session has ended by then."""
+        """Expire the orders of symbols whose session has ended by then, and what may not rest in a closing auction
+        that has come."""
         while self._ends and at >= self._ends[-1]:
             self._ends.pop()
         today = [order for order in self._working.values() if not self._is_outside(order)]
         over = [order for order in today if self._is_over_for(order.symbol, at)]
-        stops = [order for order in today if order not in over and self._ends_as_stop(order, at)]
-        return self._expire(over, at) + self._expire(stops, at, STOPS_END) + self._settle(self._today(), at)
+        leaving = [order for order in today if order not in over and self._ends_before_auction(order, at)]
+        changed = self._expire(over, at) + self._expire(leaving, at, str(rules().cancelled_before_auction))
+        return changed + self._settle(self._today(), at)
 
-    def _ends_as_stop(self, order: ExchangeOrder, at: datetime) -> bool:
-        """Whether it waits for its trigger when the closing auction comes."""
-        if not order.waits_for_trigger or self._session is None:
+    def _ends_before_auction(self, order: ExchangeOrder, at: datetime) -> bool:
+        if not order.ends_before_auction(self._today()):
             return False
-        session = self._sessions.of(order.symbol).session_on(self._session.date)
-        return session is not None and session.stops_end is not None and at >= session.stops_end
+        session = self._sessions.of(order.symbol).session_on(self._today())
+        begins = session.auction_ahead_at if session is not None else None
+        return begins is not None and at >= begins
 
     def _expire(self, orders: list[ExchangeOrder], at: datetime, why: str = "") -> list[Progress]:
         expired = []

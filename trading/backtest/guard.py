@@ -223,6 +223,7 @@ class Guard:
             Pending.quoted(symbol, quantity, value, price or NO_PRICE),
             price,
             self._read(live, at, plan, last_price, reducing=reducing),
+            sent=self._exchange.sent,
         )
 
     def _read(self, live: Live, at: datetime, plan: Plan, last: Decimal | None, *, reducing: bool) -> Read:

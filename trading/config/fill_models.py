@@ -84,6 +84,9 @@ class FillModels(Section):
     """How long an order takes to the exchange, and a change or a cancel too where it has none of its own."""
     modify_latency_ms: Milliseconds | None = None
     cancel_latency_ms: Milliseconds | None = None
+    request_limits: bool = True
+    """Refuse orders and changes above Kite's limits a minute and a day, by the market's time, in sessions since
+    `rules.yaml` has them."""
     seed: int = 0
     stale_tick_seconds: Seconds = 20.0
     """A last price received longer ago than this fills nothing; the order waits for the next tick."""

@@ -13,13 +13,14 @@ import sqlalchemy as sa
 from durable_orders.trading.exchange import refusals as paper_refusals
 from durable_orders.trading.exchange import rows as paper_rows
 from durable_orders.trading.exchange import store as paper_store
+from durable_orders.trading.exchange.fill_models import Request
 from durable_orders.trading.exchange.orders import ExchangeOrder, Progress
 from durable_orders.trading.exchange.paper_broker import PaperBroker
 from durable_orders.trading.exchange.protection import Protection
 from durable_orders.trading.exchange.reading import reading
 from durable_orders.trading.ledger.last_ticks import last_price
 from durable_orders.trading.market.expiry import Expiry
-from durable_orders.trading.orders.order import BrokerOrderId, Product, Tag, Terms
+from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Product, Tag, Terms
 from durable_orders.trading.orders.outcome import Outcome, Refused
 
 
@@ -37,21 +38,28 @@ class Expired(NamedTuple):
 class PaperDesk(PaperBroker):
     """A `PaperBroker` whose orders can also be held up, queued, rejected, released and traded by hand."""
 
-    def receive(self, terms: Terms, tag: Tag | None, protection: Protection | None = None) -> Outcome:
+    def receive(
+        self, terms: Terms, tag: Tag | None, protection: Protection | None = None, disclosed: int | None = None
+    ) -> Outcome:
         """As `place`: to the exchange, where it is matched at once."""
-        return self._receive(terms, tag, Progress.open, protection=protection)
+        return self._receive(terms, tag, Progress.open, disclosed=disclosed, protection=protection)
 
-    def hold(self, terms: Terms, tag: Tag | None) -> Outcome:
+    def hold(self, terms: Terms, tag: Tag | None, disclosed: int | None = None) -> Outcome:
         """Take an order that stays OPEN PENDING: it can neither trade nor be changed until it is released."""
-        return self._receive(terms, tag, Progress.hold)
+        return self._receive(terms, tag, Progress.hold, disclosed=disclosed)
 
-    def queue(self, terms: Terms, tag: Tag | None) -> Outcome:
+    def queue(self, terms: Terms, tag: Tag | None, disclosed: int | None = None) -> Outcome:
         """Take an after-market order: AMO REQ RECEIVED until it is released. It can be changed, not traded."""
-        return self._receive(terms, tag, Progress.queue)
+        return self._receive(terms, tag, Progress.queue, disclosed=disclosed)
 
     def reject(self, terms: Terms, tag: Tag | None, message: str) -> Outcome:
         """Take an order and turn it down afterwards: a receipt, and a row that is REJECTED."""
         return self._receive(terms, tag, lambda progress: progress.reject(message))
+
+    def change(self, broker_order_id: BrokerOrderId, change: Amendment, disclosed: int) -> Outcome:
+        """As `modify`, with what of the order the market is to see; 0 for all."""
+        self._travel(Request.MODIFY)
+        return self._transact(lambda connection: self._modify(connection, broker_order_id, change, disclosed))
 
     def release(self, broker_order_id: BrokerOrderId) -> Outcome:
         """Let a held or queued order through to the exchange. Refused for one that waits for nothing."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from durable_orders.trading.market.rules import NO_WAYS, Way, ends_before_auction
 from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
 from durable_orders.trading.orders.order import (
     BrokerOrderId,
@@ -80,6 +81,8 @@ class ExchangeOrder:
     """Units that were at its price before it and have not traded yet; `None` where it does not stand in a queue."""
     margin_price: Decimal | None = None
     """Rupees a share that it binds margin by, where the account has funds."""
+    disclosed_quantity: int | None = None
+    """What of it the market is to see; `None` for all."""
 
     @property
     def tag(self) -> Tag | None:
@@ -128,6 +131,15 @@ class ExchangeOrder:
     @property
     def waits_for_trigger(self) -> bool:
         return self.order_type.has_trigger and not self.triggered
+
+    @property
+    def ways(self) -> frozenset[Way]:
+        """How it is sent, as far as the exchange is to know."""
+        return frozenset({Way.DISCLOSED}) if self.disclosed_quantity else NO_WAYS
+
+    def ends_before_auction(self, day: date) -> bool:
+        """Whether the exchange cancels it before the closing auction of that day, where its symbol has one."""
+        return ends_before_auction(day, self.order_type if self.waits_for_trigger else None, self.ways)
 
     @property
     def key(self) -> str:
@@ -305,8 +317,9 @@ def received(
     at: datetime,
     *,
     is_kept: bool = True,
+    disclosed: int | None = None,
 ) -> Progress:
-    """A new order on its way in. `is_kept`: somebody will ask for the history."""
+    """A new order on its way in. `is_kept`: somebody will ask for the history. `disclosed`: so much of it shows."""
     order = ExchangeOrder(
         broker_order_id,
         tag,
@@ -325,6 +338,7 @@ def received(
         at,
         at,
         session,
+        disclosed_quantity=disclosed,
     )
     return Progress(order, at, is_kept=is_kept)
 

@@ -28,6 +28,7 @@ from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.last_ticks import last_offer, last_tick, save_taken
 from durable_orders.trading.market.calendar import ALWAYS_OPEN, SessionSource
 from durable_orders.trading.market.hours import Listing
+from durable_orders.trading.market.request_limits import is_limited
 from durable_orders.trading.market.rules import Way, ways_of
 from durable_orders.trading.orders.approval import Approved
 from durable_orders.trading.orders.book import BrokerHolding, BrokerOrder, BrokerPosition, Funds
@@ -78,7 +79,9 @@ class PaperBroker:
         """
         self._travel(Request.PLACE)
         draft = approved.draft
-        return self._receive(draft, draft.tag, Progress.open, approved.redeem, last_look, ways_of(draft))
+        given = draft.instructions
+        disclosed = given.disclosed_quantity if given is not None else None
+        return self._receive(draft, draft.tag, Progress.open, approved.redeem, last_look, ways_of(draft), disclosed)
 
     def modify(self, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
         self._travel(Request.MODIFY)
@@ -126,10 +129,11 @@ class PaperBroker:
         redeem: Callable[[sa.Connection], None] = lambda _connection: None,
         last_look: LastLook | None = None,
         ways: frozenset[Way] = frozenset(),
+        disclosed: int | None = None,
         protection: Protection | None = None,
     ) -> Outcome:
-        """`way_in` says how far the order gets on its way to the exchange; `protection` is that of a MARKET order,
-        where its sender has asked for one."""
+        """`way_in` says how far the order gets on its way to the exchange; `disclosed` is what of it the market is to
+        see; `protection` is that of a MARKET order, where its sender has asked for one."""
         refusal = paper_refusals.placement_refusal(terms, self.matcher.tick_sizes(terms.symbol))
         if refusal is not None:
             return refusal
@@ -138,8 +142,9 @@ class PaperBroker:
             if last_look is not None and (late := last_look.late()) is not None:
                 return late
             redeem(connection)
-            broken = self._broken_rule(connection, terms, ways)
-            return broken or self._place(connection, terms, tag, way_in, protection)
+            refusal = self._over_limit(connection, terms.symbol, Request.PLACE)
+            refusal = refusal or self._broken_rule(connection, terms, ways)
+            return refusal or self._place(connection, terms, tag, way_in, protection, disclosed)
 
         return self._transact(place)
 
@@ -148,9 +153,8 @@ class PaperBroker:
         market = paper_store.read_market(connection, self._account)
         if self._rules is None or market is None or market.session is None:
             return None
-        calendar, now = self.sessions.of(terms.symbol), self.clock()
-        is_over = market.has_closed(now) or market.is_over_for(calendar)
-        day = calendar.next_session(market.session).date if is_over else market.session
+        is_over = self._is_over(market, terms.symbol)
+        day = self.sessions.of(terms.symbol).next_session(market.session).date if is_over else market.session
 
         def last_price() -> Decimal | None:
             tick = last_tick(connection, self._account, terms.symbol)
@@ -158,6 +162,26 @@ class PaperBroker:
 
         at = None if is_over else market.market_at
         return paper_refusals.rule_refusal(self._rules, terms, day, at, last_price, ways)
+
+    def _over_limit(self, connection: sa.Connection, symbol: str, request: Request) -> Refused | None:
+        """By Kite's limits on requests, by the market's clock; what is within them is counted. A cancel counts and is
+        never refused: live it waits for its turn."""
+        market = paper_store.read_market(connection, self._account)
+        if self._rules is None or not self.matcher.settings.request_limits or market is None or market.session is None:
+            return None
+        day, is_order = market.session, request is Request.PLACE
+        if not is_limited(day):
+            return None
+        at = None if self._is_over(market, symbol) else market.market_at
+        refusal = paper_refusals.limit_refusal(market.sent, day, at, is_order=is_order)
+        if refusal is not None and request is not Request.CANCEL:
+            return refusal
+        paper_store.save_sent(connection, self._account, market.sent.and_one(day, at, is_order=is_order))
+        return None
+
+    def _is_over(self, market: Market, symbol: str) -> bool:
+        """Whether the symbol's session of the market's day is."""
+        return market.has_closed(self.clock()) or market.is_over_for(self.sessions.of(symbol))
 
     def _transact(self, command: Callable[[sa.Connection], Outcome]) -> Outcome:
         """One transaction. A failure before COMMIT is asked for has provably changed nothing: without a COMMIT
@@ -180,6 +204,7 @@ class PaperBroker:
         tag: Tag | None,
         way_in: Callable[[Progress], None],
         protection: Protection | None,
+        disclosed: int | None,
     ) -> Accepted | Refused:
         now = self.clock()
         if self.rms is not None and (refusal := self.rms.refusal(connection, terms, None, now)) is not None:
@@ -188,24 +213,36 @@ class PaperBroker:
         market = paper_store.bump_market(connection, self._account)
         broker_order_id = paper_store.new_broker_order_id(connection, now, market.version)
         session = paper_store.session_of_new(market, self.sessions.of(terms.symbol), now)
-        progress = received(terms, tag, broker_order_id, session, now)
+        progress = received(terms, tag, broker_order_id, session, now, disclosed=disclosed)
         progress.order.margin_price = margin_price
         way_in(progress)
         self._meet_market(connection, progress, market, protection)
         paper_store.insert_order(connection, self._account, progress, market.version)
         return Accepted(broker_order_id=broker_order_id, report=progress.report)
 
-    def _modify(self, connection: sa.Connection, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
+    def _modify(
+        self,
+        connection: sa.Connection,
+        broker_order_id: BrokerOrderId,
+        change: Amendment,
+        disclosed: int | None = None,
+    ) -> Outcome:
+        """`disclosed` is what of it the market is to see from now on, as it was without one."""
         order = paper_rows.find_order(connection, self._account, broker_order_id)
         if order is None:
             return paper_refusals.unknown_order()
-        refusal = paper_refusals.modification_refusal(order, paper_rows.modifications(connection, broker_order_id))
+        refusal = self._over_limit(connection, order.symbol, Request.MODIFY)
+        refusal = refusal or paper_refusals.modification_refusal(
+            order, paper_rows.modifications(connection, broker_order_id)
+        )
         if refusal is not None:
             return refusal
         terms = paper_refusals.terms_after(order, change, self.matcher.tick_sizes(order.symbol))
         if isinstance(terms, Refused):
             return terms
-        if (broken := self._broken_rule(connection, terms, frozenset())) is not None:
+        if disclosed is not None:
+            order.disclosed_quantity = disclosed or None
+        if (broken := self._broken_rule(connection, terms, order.ways)) is not None:
             return broken
         now = self.clock()
         if self.rms is not None:
@@ -222,6 +259,7 @@ class PaperBroker:
         order = paper_rows.find_order(connection, self._account, broker_order_id)
         if order is None:
             return paper_refusals.unknown_order()
+        self._over_limit(connection, order.symbol, Request.CANCEL)
         refusal = paper_refusals.cancel_refusal(order)
         if refusal is not None:
             return refusal

@@ -17,9 +17,10 @@ from durable_orders.trading.exchange.rms import closing_at_expiry, ended_at_expi
 from durable_orders.trading.exchange.store import Market
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.last_ticks import last_offer, last_price, save_offers
-from durable_orders.trading.market.calendar import STOPS_END, Session
+from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.expiry import Settled
 from durable_orders.trading.market.offer import Offer, offered
+from durable_orders.trading.market.rules import rules
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Product, Terms
 
@@ -124,7 +125,8 @@ class PaperMarket:
     def _end_sessions(
         self, connection: sa.Connection, market: Market, session: Session, ticks: Sequence[Tick], now: datetime
     ) -> list[BrokerOrderId]:
-        """Expire the DAY orders of symbols whose session has ended between the ticks before and these."""
+        """Expire the DAY orders of symbols whose session has ended between the ticks before and these, and what may not
+        rest in a closing auction that has come."""
         sessions, at = self._broker.sessions, max((tick.at for tick in ticks), default=None)
         before = market.market_at
         if at is None or not any((before is None or before < end) and end <= at for end in sessions.ends(session.date)):
@@ -133,10 +135,10 @@ class PaperMarket:
         orders = paper_rows.working_orders(connection, self._account)
         of_today = [order for order in orders if order.session == session.date]
         ended = [order for order in of_today if over.is_over_for(sessions.of(order.symbol))]
-        waiting = [order for order in of_today if order.waits_for_trigger and order not in ended]
-        stops = [order for order in waiting if over.stops_are_over_for(sessions.of(order.symbol))]
+        leaving = [order for order in of_today if order not in ended and order.ends_before_auction(session.date)]
+        leaving = [order for order in leaving if over.has_auction_ahead(sessions.of(order.symbol))]
         changed = self._expire(connection, over, ended, now)
-        changed += self._expire(connection, over, stops, now, STOPS_END)
+        changed += self._expire(connection, over, leaving, now, str(rules().cancelled_before_auction))
         return changed + self._settle(connection, session.date, now, at=at)
 
     def _expire(

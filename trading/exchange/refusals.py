@@ -9,6 +9,7 @@ from decimal import Decimal
 from pydantic import ValidationError
 
 from durable_orders.trading.exchange.orders import ExchangeOrder, terms_of
+from durable_orders.trading.market.request_limits import Sent
 from durable_orders.trading.market.rules import ExchangeRules, LastPrice, Way, rules
 from durable_orders.trading.orders.order import Amendment, Terms, Validity
 from durable_orders.trading.orders.outcome import Evidence, Refused
@@ -52,6 +53,12 @@ def rule_refusal(
     """By the rules of exchanges and broker, the first that is broken. `at` is the market's time, if it is open."""
     broken = asked.broken(terms, day, at, last_price, ways)
     return refused(f"{broken[0].rule}: {broken[0]}") if broken else None
+
+
+def limit_refusal(sent: Sent, day: date, at: datetime | None, *, is_order: bool) -> Refused | None:
+    """By the limits on requests, after what was sent already. Kite's type. `at` as for `rule_refusal`."""
+    broken = sent.over_minute(at) or (sent.over_day(day) if is_order else None)
+    return refused(f"{broken.rule}: {broken}", "NetworkException") if broken else None
 
 
 def funds_refusal(required: Decimal, available: Decimal) -> Refused:

@@ -70,7 +70,12 @@ def _exchange_order_from(row: Any) -> ExchangeOrder:
     kept = {"session": row.session, "triggered": row.triggered, "fill_count": row.fill_count}
     shown = _shown(row)
     return ExchangeOrder(
-        marked=shown.pop("tag"), **shown, **kept, queue_ahead=row.queue_ahead, margin_price=row.margin_price
+        marked=shown.pop("tag"),
+        **shown,
+        **kept,
+        queue_ahead=row.queue_ahead,
+        margin_price=row.margin_price,
+        disclosed_quantity=row.disclosed_quantity,
     )
 
 

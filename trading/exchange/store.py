@@ -12,6 +12,7 @@ from durable_orders.trading.exchange.orders import ExchangeOrder, Progress, Trad
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.tables import exchange_history, exchange_markets, exchange_orders, exchange_trades
 from durable_orders.trading.market.calendar import SessionCalendar
+from durable_orders.trading.market.request_limits import Sent
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Product, Side
 
 TWITTER_EPOCH_MS = 1_288_834_974_657
@@ -32,6 +33,15 @@ class Market:
     closes_at: datetime | None
     wall_at: datetime | None = None
     """When `market_at` was shown, on the wall's clock."""
+    minute: datetime | None = None
+    minute_requests: int | None = None
+    day: date | None = None
+    day_orders: int | None = None
+
+    @property
+    def sent(self) -> Sent:
+        """The requests of its clients of late."""
+        return Sent(self.minute, self.minute_requests or 0, self.day, self.day_orders or 0)
 
     def has_closed(self, moment: datetime) -> bool:
         """Whether its day is over for everything, at that moment on the wall's clock."""
@@ -44,12 +54,13 @@ class Market:
         session = calendar.session_on(self.session)
         return session is None or self.market_at >= session.closes
 
-    def stops_are_over_for(self, calendar: SessionCalendar) -> bool:
-        """Whether the exchange has cancelled the stop orders of what keeps these hours, before its closing auction."""
+    def has_auction_ahead(self, calendar: SessionCalendar) -> bool:
+        """Whether continuous trading of what keeps these hours is over, and a closing auction comes or is there."""
         if self.session is None or self.market_at is None:
             return False
         session = calendar.session_on(self.session)
-        return session is not None and session.stops_end is not None and self.market_at >= session.stops_end
+        begins = session.auction_ahead_at if session is not None else None
+        return begins is not None and self.market_at >= begins
 
 
 def session_of_new(market: Market, calendar: SessionCalendar, now: datetime) -> date:
@@ -59,7 +70,10 @@ def session_of_new(market: Market, calendar: SessionCalendar, now: datetime) -> 
     return calendar.next_session(market.session).date if market.is_over_for(calendar) else market.session
 
 
-_MARKET = (_markets.epoch, _markets.version, _markets.session, _markets.market_at, _markets.closes_at, _markets.wall_at)
+_MARKET: tuple[sa.Column[Any], ...] = (
+    *(_markets.epoch, _markets.version, _markets.session, _markets.market_at, _markets.closes_at, _markets.wall_at),
+    *(_markets.minute, _markets.minute_requests, _markets.day, _markets.day_orders),
+)
 _OF_ACCOUNT = _markets.account == sa.bindparam("of_account")
 _READ = sa.select(*_MARKET).where(_OF_ACCOUNT)
 _BUMP = sa.update(exchange_markets).where(_OF_ACCOUNT).values(version=_markets.version + 1).returning(*_MARKET)
@@ -97,6 +111,12 @@ def _insert_market(connection: sa.Connection, account: Account, epoch: int, vers
 
 def update_market(connection: sa.Connection, account: Account, **columns: Any) -> None:
     connection.execute(sa.update(exchange_markets).where(_OF_ACCOUNT).values(**columns), {"of_account": account})
+
+
+def save_sent(connection: sa.Connection, account: Account, sent: Sent) -> None:
+    """Changes nothing of the book, and so not its version."""
+    minute = {"minute": sent.minute, "minute_requests": sent.requests}
+    update_market(connection, account, **minute, day=sent.day, day_orders=sent.orders)
 
 
 _TAKEN = sa.select(_orders.broker_order_id).where(_orders.broker_order_id == sa.bindparam("id"))
@@ -146,6 +166,7 @@ def _changing_columns(order: ExchangeOrder, version: int) -> dict[str, Any]:
         "trigger_price": order.trigger_price,
         "triggered": order.triggered,
         "queue_ahead": order.queue_ahead,
+        "disclosed_quantity": order.disclosed_quantity,
         "margin_price": order.margin_price,
         "status": order.status,
         "state": order.state,

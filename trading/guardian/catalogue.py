@@ -214,9 +214,10 @@ def _of_exchange(own: Guardian, settings: Settings, instruments: Instruments) ->
         yield exchange.NoDeliverySale()
     limits = rules().limits
     yield pace.ChangesLeft(limits.changes, limits.source)
-    if settings.execution.mode is Mode.LIVE:
-        yield pace.MaxOrdersPerMinute(limits.orders_per_minute, Scope.ACCOUNT)
-        yield pace.MaxOrdersPerDay(limits.orders_per_day, Scope.ACCOUNT)
+    is_live = settings.execution.mode is Mode.LIVE
+    if is_live or settings.execution.paper.request_limits:
+        yield pace.KitesMinute(is_live)
+        yield pace.KitesDay(is_live)
 
 
 def _of_the_day(own: Guardian, settings: Settings) -> Iterator[Check]:

@@ -14,6 +14,7 @@ from durable_orders.trading.ledger.exposure import NOTHING, Held, Pending
 from durable_orders.trading.ledger.funds import Margin
 from durable_orders.trading.ledger.position_differences import Unexplained
 from durable_orders.trading.market.instruments import Instrument
+from durable_orders.trading.market.request_limits import Sent
 from durable_orders.trading.orders.order import Order
 
 T = TypeVar("T")
@@ -87,6 +88,8 @@ class Situation(NamedTuple):
     """Why the instrument is not known though the master has it: its row cannot be read."""
     unexplained: Sequence[Unexplained] = ()
     """Positions in the order's symbol of which the broker has something else than the ledger."""
+    sent: Sent | None = None
+    """What the paper exchange was sent of late. `None` live, where approved orders are counted."""
 
     @property
     def is_sized(self) -> bool:

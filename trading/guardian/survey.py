@@ -102,6 +102,7 @@ class Surveyor:
             has_market_time=order.mode is not Mode.PAPER or around.market_at is not None,
             unreadable=None if instrument else self._instruments.left_out.get(order.symbol),
             unexplained=unexplained(connection, order.account, order.symbol) if around.has_unexplained else (),
+            sent=around.sent if order.mode is Mode.PAPER else None,
         )
 
 

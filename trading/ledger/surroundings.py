@@ -17,6 +17,7 @@ from durable_orders.trading.ledger.tables import (
     risk_flags,
     ticks,
 )
+from durable_orders.trading.market.request_limits import NOTHING_SENT, Sent
 from durable_orders.trading.orders.order import Order
 
 
@@ -39,6 +40,8 @@ class Surroundings:
     bid: Decimal | None = None
     ask: Decimal | None = None
     """Of the last tick. Rupees; `None` where it had none."""
+    sent: Sent = NOTHING_SENT
+    """What the paper exchange was sent of late."""
 
 
 _ACCOUNT: sa.BindParameter[str] = sa.bindparam("account")
@@ -54,6 +57,8 @@ _STATEMENT = sa.select(
     *(ticks.c.last_price, ticks.c.received_at, exchange_markets.c.market_at),
     *(_STANDS.label("is_reserved"), _UNSETTLED.label("has_unsettled")),
     *(_UNEXPLAINED.label("has_unexplained"), ticks.c.bid, ticks.c.ask),
+    *(exchange_markets.c.minute, exchange_markets.c.minute_requests),
+    *(exchange_markets.c.day, exchange_markets.c.day_orders),
 ).select_from(
     _NOTHING.outerjoin(accounts, accounts.c.account == _ACCOUNT)
     .outerjoin(ticks, (ticks.c.account == _ACCOUNT) & (ticks.c.symbol == sa.bindparam("symbol")))
@@ -63,7 +68,8 @@ _STATEMENT = sa.select(
 
 def surroundings(connection: sa.Connection, order: Order, now: datetime) -> Surroundings:
     own = {"account": order.account, "symbol": order.symbol, "order_id": order.order_id}
-    state, reason, until, is_flagged, *rest = connection.execute(_STATEMENT, own).one()
+    state, reason, until, is_flagged, *rest, minute, requests, day, of_day = connection.execute(_STATEMENT, own).one()
     recorded = Permission(AccountState(state or AccountState.ACTIVE), reason or "", until=until)
     permission = recorded.at(now, flags_of(connection, order.account) if is_flagged else ())
-    return Surroundings(permission.state, permission.reason, *rest)
+    sent = Sent(minute, requests or 0, day, of_day or 0)
+    return Surroundings(permission.state, permission.reason, *[*rest, sent])

@@ -440,9 +440,14 @@ exchange_markets = sa.Table(
     sa.Column("market_at", Moment),
     sa.Column("wall_at", Moment),
     sa.Column("closes_at", Moment),
+    sa.Column("minute", Moment),
+    sa.Column("minute_requests", sa.Integer),
+    sa.Column("day", sa.Date),
+    sa.Column("day_orders", sa.Integer),
 )
 """One paper market an account. `epoch` counts its owners, `version` its changes; `market_at` was shown at `wall_at`,
-and on the wall's clock the session closes at `closes_at`."""
+and on the wall's clock the session closes at `closes_at`. So many requests came in the `minute`, so many orders on the
+`day`, both by the market's clock."""
 
 exchange_orders = sa.Table(
     "exchange_orders",
@@ -461,6 +466,7 @@ exchange_orders = sa.Table(
     sa.Column("trigger_price", Money),
     sa.Column("triggered", sa.Boolean, nullable=False),
     sa.Column("queue_ahead", sa.BigInteger),
+    sa.Column("disclosed_quantity", sa.BigInteger),
     sa.Column("margin_price", Money),
     _text("status"),
     _text("state"),

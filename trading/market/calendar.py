@@ -15,10 +15,9 @@ from durable_orders.trading.config.settings import Calendar, Market
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.session_data import OrdinaryDay, close_of, data_of, distance, open_of
 
-__all__ = ["ALWAYS_OPEN", "STOPS_END", "Session", "SessionCalendar", "SessionSource", "segment_calendar"]
+__all__ = ["ALWAYS_OPEN", "IST", "Session", "SessionCalendar", "SessionSource", "segment_calendar"]
 
 SATURDAY = 5
-STOPS_END = "the exchange cancels stop orders that rest when the closing auction comes (NSE/CMTR/74466)"
 DAY = timedelta(days=1)
 DAYS_KEPT = 4096
 """Days kept in memory by each calendar."""
@@ -47,6 +46,19 @@ class Session:
     source: str = ""
 
     @property
+    def lacks_hours(self) -> bool:
+        """Whether it is known that this day trades, and not when."""
+        return not self.known and not self.windows
+
+    @property
+    def in_settings(self) -> str:
+        """What to write into the settings so that this day is known."""
+        if self.lacks_hours:
+            return f'market.exceptions: [{{date: {self.date}, windows: [{{opens: "HH:MM", closes: "HH:MM"}}]}}]'
+        of_holidays = "market.exceptions: [{date: YYYY-MM-DD, closed: true}]"
+        return f"market.known_until: {self.date.year}-12-31, and {of_holidays} for each holiday until then"
+
+    @property
     def over_at(self) -> datetime:
         """The end of all trading of that day, that at the closing price included."""
         ends = [datetime.combine(self.date, window.closes, IST) for window in self.windows]
@@ -56,8 +68,9 @@ class Session:
         return self.opens <= moment < self.closes
 
     @property
-    def stops_end(self) -> datetime | None:
-        """When the exchange cancels the stop orders that rest: before a closing auction. `None` without one."""
+    def auction_ahead_at(self) -> datetime | None:
+        """When continuous trading ends before a closing auction, and the exchange cancels what may not rest in it
+        (`rules.ends_before_auction`). `None` without one."""
         before = None
         for window in self.windows:
             if window.kind is WindowKind.CLOSING_AUCTION:
@@ -65,10 +78,10 @@ class Session:
             before = window
         return None
 
-    def cancels_stops(self, moment: datetime) -> bool:
-        """Whether the exchange cancels at that moment what rests with a trigger or a disclosed quantity: between the
-        end of continuous trading and the closing auction nobody else can."""
-        end = self.stops_end
+    def is_before_auction(self, moment: datetime) -> bool:
+        """Whether that moment is between the end of continuous trading and the closing auction: nobody but the exchange
+        can cancel then."""
+        end = self.auction_ahead_at
         return end is not None and end <= moment < self.closes and self.window_at(moment) is None
 
     def window_at(self, moment: datetime) -> Window | None:
@@ -101,7 +114,7 @@ class SessionSource(Protocol):
     def of(self, symbol: str) -> "SessionCalendar": ...
 
     def ends(self, day: date) -> Collection[datetime]:
-        """When sessions of that day end, or take no stop orders any more."""
+        """When sessions of that day end, or their continuous trading does before a closing auction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +130,7 @@ class SessionCalendar:
 
     def ends(self, day: date) -> Collection[datetime]:
         session = self.session_on(day)
-        return () if session is None else tuple(filter(None, (session.stops_end, session.closes)))
+        return () if session is None else tuple(filter(None, (session.auction_ahead_at, session.closes)))
 
     def session_at_or_after(self, moment: datetime) -> Session:
         """The session that is open at `moment`, or the next one."""
@@ -161,13 +174,14 @@ class SessionCalendar:
             if session is not None:
                 yield session
 
-    def unknown_after(self, day: date) -> date | None:
-        """The first weekday after that date of which nothing is known, if it comes within two years."""
+    def unknown_after(self, day: date) -> Session | None:
+        """The first day after that date of which it is not known whether it trades, or when, if it comes within two
+        years."""
         for _ in range(731):
             day += DAY
             session = self.session_on(day)
             if session is not None and not session.known:
-                return day
+                return session
         return None
 
 

@@ -46,6 +46,8 @@ class Rule(StrEnum):
     STOP_DISTANCE = "STOP_DISTANCE"
     FREEZE = "FREEZE_QUANTITY"
     CIRCUIT = "CIRCUIT_LIMIT"
+    MINUTE = "REQUESTS_PER_MINUTE"
+    DAY = "ORDERS_PER_DAY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,15 @@ class Band(_Entry):
     percent: Decimal
 
 
+class CancelledBeforeAuction(_Entry):
+    order_types: frozenset[OrderType]
+    ways: frozenset[Way]
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.words} ({self.source})"
+
+
 class Delivery(Scope):
     days: int
     """Of trading before the expiry."""
@@ -156,6 +167,7 @@ class Rules(BaseModel):
     not_taken: tuple[NotTaken, ...]
     price_limits: tuple[Distance, ...]
     auction_band: Band
+    cancelled_before_auction: CancelledBeforeAuction
     stop_distances: tuple[Distance, ...]
     freeze_quantities: tuple[Freeze, ...]
     physical_settlement: tuple[Delivery, ...]
@@ -190,6 +202,13 @@ def delivery_of(instrument: Instrument, day: date, calendar: SessionCalendar) ->
             left = sum(1 for _ in calendar.sessions(day, (instrument.expiry - day).days + 1)) - 1
             return entry if left <= entry.days else None
     return None
+
+
+def ends_before_auction(day: date, waiting: OrderType | None, ways: frozenset[Way]) -> bool:
+    """Whether the exchange cancels what rests like that before that day's closing auction, where its symbol has one.
+    `waiting` is the type of an order that waits for its trigger."""
+    entry = rules().cancelled_before_auction
+    return entry.since <= day and (waiting in entry.order_types or bool(ways & entry.ways))
 
 
 def outside(band: CircuitLimits, terms: Terms) -> str | None:

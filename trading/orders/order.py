@@ -178,12 +178,14 @@ class Terms(Frozen):
 
 
 class Instructions(Frozen):
-    """How Kite is to handle an order beyond its terms (Kite documentation, place order). Live accounts only."""
+    """How Kite is to handle an order beyond its terms (Kite documentation, place order). All but the disclosed quantity
+    are for live accounts only."""
 
     validity_ttl: Annotated[int, Field(strict=True, ge=1, le=120)] | None = None
     """Minutes, with validity TTL. Kite's own screen takes 1 to 120; for the API no limits are documented."""
     disclosed_quantity: Quantity | None = None
-    """Shares of the order that the market sees; equities only."""
+    """Shares of the order that the market sees; equities only. On paper it fills as if all of it showed, and is refused
+    and cancelled as live."""
     market_protection: Annotated[Decimal, Field(gt=0, le=100, decimal_places=2)] | None = None
     """Percent, for MARKET and SL-M, instead of the account's setting."""
     iceberg_legs: Annotated[int, Field(strict=True, ge=2, le=50)] | None = None
@@ -254,9 +256,9 @@ class OrderIntent(Terms):
     @model_validator(mode="after")
     def _instructions_fit(self) -> Self:
         given = self.instructions
-        if given is not None and self.mode is Mode.PAPER:
-            named = ", ".join(given.model_dump(exclude_none=True))
-            raise ValueError(f"{named}: for live accounts only, the paper exchange takes none")
+        named = given.model_dump(exclude_none=True, exclude={"disclosed_quantity"}) if given is not None else {}
+        if named and self.mode is Mode.PAPER:
+            raise ValueError(f"{', '.join(named)}: for live accounts only, the paper exchange takes none")
         minutes = given.validity_ttl if given is not None else None
         if (minutes is not None) != (self.validity is Validity.TTL):
             raise ValueError("validity_ttl: belongs to an order of validity TTL, and such an order needs it")

@@ -2,7 +2,7 @@
 
 import ast
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import AttemptUsed, NotApproved
 from durable_orders.trading.guardian import catalogue
+from durable_orders.trading.guardian.check import Failure
+from durable_orders.trading.guardian.checks.pace import KitesDay, KitesMinute
 from durable_orders.trading.guardian.checks.terms import ALLOWED
 from durable_orders.trading.guardian.guardian import Guardian
-from durable_orders.trading.ledger.accounts import set_halt
+from durable_orders.trading.guardian.situation import Read, Situation
+from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.accounts import AccountState, set_halt
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.reading import events_of, find_order
 from durable_orders.trading.ledger.recording import record
@@ -229,14 +233,29 @@ def test_the_26th_change_is_refused_before_it_is_sent(guardian: Guardian) -> Non
     assert guardian.check_amendment(order, Amendment(price=Decimal(24100))) == (), "one was certainly not made"
 
 
-def test_the_day_s_and_the_minute_s_orders_of_a_live_account_are_counted(guardian_with: MakeGuardian) -> None:
+@pytest.mark.parametrize(
+    ("kind", "most", "words"),
+    [(KitesMinute, 400, "at most 400 order requests a minute"), (KitesDay, 5000, "at most 5000 orders a day")],
+)
+def test_the_minute_s_and_the_day_s_orders_of_a_live_account_are_counted(
+    kind: type[KitesMinute | KitesDay], most: int, words: str
+) -> None:
     live = Settings.model_validate({"account": "paper", "execution": {"mode": "live"}})
-    of_account = {
-        type(check).__name__: check.limit  # type: ignore[attr-defined]
-        for check in catalogue.chosen(live, INSTRUMENTS)
-        if type(check).__name__.startswith("MaxOrdersPer")
-    }
-    assert of_account == {"MaxOrdersPerMinute": 400, "MaxOrdersPerDay": 5000}
+    [check] = [check for check in catalogue.chosen(live, INSTRUMENTS) if isinstance(check, kind)]
+    order, [count] = an_order(), check.counts()
+    at = datetime(2026, 4, 1, 10, 0, tzinfo=IST)
+
+    def judged(before: int, at: datetime, state: AccountState = AccountState.ACTIVE) -> Failure | None:
+        read = Read(counts={count: before})
+        return check(order, Situation(order, at, at, at, INSTRUMENTS.get(order.symbol), state=state, read=read))
+
+    assert judged(most - 1, at) is None
+    found = judged(most, at)
+    assert found is not None
+    assert words in found.message
+    assert "Kite documentation, rate limits" in found.message
+    assert judged(most, at - timedelta(days=1)) is None, "the rule has its date"
+    assert judged(most, at, AccountState.REDUCING) is None
 
 
 def a_dollar(price: str) -> OrderIntent:

@@ -8,7 +8,7 @@ import pytest
 from durable_orders.trading.guardian import catalogue
 from durable_orders.trading.guardian.check import Check, Failure
 from durable_orders.trading.guardian.checks.exchange import OF_EXCHANGE
-from durable_orders.trading.guardian.checks.pace import ChangesLeft
+from durable_orders.trading.guardian.checks.pace import OF_KITE
 from durable_orders.trading.guardian.guardian import Guardian
 from durable_orders.trading.guardian.situation import Situation
 from durable_orders.trading.ledger.accounts import set_halt
@@ -163,7 +163,7 @@ def test_a_check_that_fails_refuses_the_order(
     assert "check BROKEN failed on BUY 100" in caplog.text
 
 
-EVERY: tuple[type[Check], ...] = (*catalogue.ALWAYS, *catalogue.LIMITS, *catalogue.RULES, *OF_EXCHANGE, ChangesLeft)
+EVERY: tuple[type[Check], ...] = (*catalogue.ALWAYS, *catalogue.LIMITS, *catalogue.RULES, *OF_EXCHANGE, *OF_KITE)
 
 
 @pytest.mark.parametrize("check", EVERY, ids=lambda check: str(check.code))

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from durable_orders.trading.config.sessions import MarketSegment, WindowKind
@@ -259,12 +260,18 @@ def test_what_each_window_takes(
 def test_a_day_beyond_the_lists_is_not_known(segment: MarketSegment) -> None:
     calendar = segment_calendar(segment)
 
-    assert calendar.unknown_after(date(2026, 11, 9)) == date(2027, 1, 1)
+    new_year = calendar.unknown_after(date(2026, 11, 9))
+    assert new_year is not None
+    assert new_year.date == date(2027, 1, 1)
+    assert new_year.in_settings.startswith("market.known_until: 2027-12-31, and market.exceptions: [{date: ")
     assert calendar.next_session(date(2026, 12, 31)).known is False
     muhurat = calendar.session_on(date(2026, 11, 8))
     assert muhurat is not None
     assert not muhurat.known, "it trades, and at which hour is for a circular to say"
     assert "NSE/CMTR/71775" in muhurat.source
+    key, _, written = muhurat.in_settings.replace('"HH:MM"', '"18:00"', 1).replace("HH:MM", "19:00").partition(": ")
+    own = Market.model_validate({key.removeprefix("market."): yaml.safe_load(written)})
+    assert hours(segment_calendar(segment, own).session_on(muhurat.date)) == "18:00-19:00", "what it says to write"
 
 
 def test_the_users_own_word_lies_over_the_file() -> None:

@@ -56,7 +56,7 @@ def intents(draw: st.DrawFn) -> OrderIntent:
     mode = draw(st.sampled_from(Mode))
     validity = draw(st.sampled_from(Validity if mode is Mode.LIVE else [Validity.DAY, Validity.IOC]))
     minutes = draw(st.integers(1, 120)) if validity is Validity.TTL else None
-    disclosed = draw(st.none() | st.just(1)) if mode is Mode.LIVE else None
+    disclosed = draw(st.none() | st.just(1))
     special = None if minutes is disclosed is None else Instructions(validity_ttl=minutes, disclosed_quantity=disclosed)
     order_type, side = draw(st.sampled_from(OrderType)), draw(st.sampled_from(Side))
     low, high = sorted([draw(prices), draw(prices)])

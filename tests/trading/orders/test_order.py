@@ -407,7 +407,10 @@ LEGS = {"iceberg_legs": 2, "iceberg_quantity": 5}
 @pytest.mark.parametrize(
     ("terms", "words"),
     [
-        ({"mode": "paper", "instructions": {"disclosed_quantity": 1}}, "the paper exchange takes none"),
+        (
+            {"mode": "paper", "quantity": 9, "instructions": {"disclosed_quantity": 1, "market_protection": 2}},
+            "Value error, market_protection: for live accounts only, the paper exchange takes none",
+        ),
         ({"instructions": {}}, "give at least one"),
         ({"validity": "TTL"}, "validity_ttl"),
         ({"instructions": {"validity_ttl": 5}}, "validity_ttl"),

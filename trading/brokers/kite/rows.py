@@ -9,6 +9,7 @@ from durable_orders.trading.brokers.kite.split_orders import Part, part_of
 from durable_orders.trading.charges.contracts import IN_UNITS, contract_of
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.calendar import SessionCalendar, SessionSource
+from durable_orders.trading.market.rules import NO_WAYS, Way, ends_before_auction
 from durable_orders.trading.orders import tags
 from durable_orders.trading.orders.book import (
     BookState,
@@ -193,11 +194,13 @@ def _state(row: Row, validity: Validity, calendar: SessionCalendar, at: datetime
 
 
 def _stopped(row: Row, calendar: SessionCalendar, at: datetime) -> bool:
-    """Whether it rested with a trigger or a disclosed quantity when the exchange cancels those."""
-    if not (OrderType(row["order_type"]).has_trigger or int(row.get("disclosed_quantity") or 0)):
+    """Whether the exchange cancelled what may not rest in the closing auction that came."""
+    day, disclosed = at.astimezone(IST).date(), bool(int(row.get("disclosed_quantity") or 0))
+    ways = frozenset({Way.DISCLOSED}) if disclosed else NO_WAYS
+    if not ends_before_auction(day, OrderType(row["order_type"]), ways):
         return False
-    session = calendar.session_on(at.astimezone(IST).date())
-    return session is not None and session.cancels_stops(at)
+    session = calendar.session_on(day)
+    return session is not None and session.is_before_auction(at)
 
 
 def _never_sent(row: Row) -> bool:

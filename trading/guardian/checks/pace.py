@@ -3,14 +3,20 @@
 An account that is REDUCING has only positions to close, and so many orders that this takes: no pace holds them up.
 """
 
+from abc import abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
 from durable_orders.trading.guardian.check import Check, Failure, When
 from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.approvals import Count, Kind, Scope
+from durable_orders.trading.market.calendar import Session
+from durable_orders.trading.market.instruments import Instrument
+from durable_orders.trading.market.request_limits import is_limited, over_day, over_minute
+from durable_orders.trading.market.rules import Broken, Rule
 from durable_orders.trading.orders.order import Terms
 
 SECOND = 1.0
@@ -127,6 +133,60 @@ class ChangesLeft(Check):
 
 
 @dataclass(frozen=True, slots=True)
+class _LimitOfKite(Check):
+    """Live, approved orders are counted: when Kite's minutes begin cannot be known, so its limit holds in any. On paper
+    and in a backtest the exchange's own count is asked."""
+
+    is_live: bool
+    when: ClassVar[When] = When.NEW_ORDER
+    approved: ClassVar[Count]
+
+    def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
+        return is_limited(session.date)
+
+    def counts(self) -> Collection[Count]:
+        return (self.approved,) if self.is_live else ()
+
+    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+        is_judged = situation.has_market_time and situation.state is not AccountState.REDUCING
+        if not is_judged or not is_limited(situation.market_time.astimezone(IST).date()):
+            return None
+        broken = self._broken(situation)
+        return Failure(str(broken), broken.limit, broken.value) if broken is not None else None
+
+    @abstractmethod
+    def _broken(self, situation: Situation) -> Broken | None: ...
+
+
+class KitesMinute(_LimitOfKite):
+    """Kite takes so many requests a minute: orders, changes and cancels. Live, the orders approved within the last
+    minute count, and changes and cancels wait for their turn; on paper and in a backtest all of them count, by the
+    minutes of the market's clock."""
+
+    code: ClassVar[str] = Rule.MINUTE.value
+    approved: ClassVar[Count] = Count(Kind.ORDERS, Scope.ACCOUNT, MINUTE)
+
+    def _broken(self, situation: Situation) -> Broken | None:
+        if self.is_live:
+            return over_minute(situation.count(self.approved))
+        return situation.sent.over_minute(situation.market_time) if situation.sent is not None else None
+
+
+class KitesDay(_LimitOfKite):
+    """Kite takes so many orders a day. Live, those approved since midnight, IST, count; on paper and in a backtest
+    those that the exchange was sent on the market's day."""
+
+    code: ClassVar[str] = Rule.DAY.value
+    approved: ClassVar[Count] = Count(Kind.ORDERS)
+
+    def _broken(self, situation: Situation) -> Broken | None:
+        if self.is_live:
+            return over_day(situation.count(self.approved))
+        day = situation.market_time.astimezone(IST).date()
+        return situation.sent.over_day(day) if situation.sent is not None else None
+
+
+@dataclass(frozen=True, slots=True)
 class NoDuplicate(Check):
     """The same strategy may not order the same quantity of a symbol on the same side twice within some seconds, unless
     the first ended without a fill."""
@@ -159,3 +219,7 @@ def _too_many(check: Check, limit: int, what: str, situation: Situation) -> Fail
         Scope.SYMBOL: situation.order.symbol,
     }[count.scope]
     return Failure(f"{whose} may have at most {limit} {what}, and has {before} already", limit, before)
+
+
+OF_KITE: tuple[type[Check], ...] = (KitesMinute, KitesDay, ChangesLeft)
+"""What the broker takes of an account, whatever the settings are."""

@@ -42,7 +42,7 @@ class DayKnown(Check):
         if session.known or situation.only_reduces():
             return None
         words = f"whether and when {terms.symbol} trades on {session.date:%a %d %b %Y} is not known ({session.source})"
-        return Failure(f"{words}; say so in market.exceptions", value=session.date.isoformat())
+        return Failure(f"{words}; write into the settings {session.in_settings}", value=session.date.isoformat())
 
 
 @dataclass(frozen=True, slots=True)

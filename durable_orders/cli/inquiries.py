@@ -12,6 +12,7 @@ import typer
 
 from durable_orders.cli import render
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, link, print_json
+from durable_orders.cli.commands import loading
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import ServerUnreachable
 from durable_orders.trading.ledger.database import Database
@@ -116,8 +117,9 @@ async def _listed(home: Path, config: Path | None, wanted: Wanted) -> list[Order
 
 
 async def _untaken(home: Home, settings: Settings, ledger: Database) -> list[Order]:
-    from durable_orders.untaken import untaken
-    from durable_orders.workers.connection import connect
+    with loading():
+        from durable_orders.untaken import untaken
+        from durable_orders.workers.connection import connect
 
     try:
         async with asyncio.timeout(SERVER_SECONDS):

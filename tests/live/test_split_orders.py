@@ -122,8 +122,8 @@ async def test_the_first_slice_alone_proves_nothing(desk: Desk) -> None:
     await desk.venue.fault(Fault.ORDER_HIDDEN, seconds=0.01)
     await desk.venue.fault(Fault.ORDER_HIDDEN, seconds=1.5, count=2)
     order = await sliced(desk, OrderType.MARKET)
-    await desk.told(order.order_id, "found in the order book")
-    assert (await order.now()).status is Status.UNKNOWN
+    found = await desk.told(order.order_id, "found in the order book")
+    assert found.status is Status.UNKNOWN
     ended = await order.result()
     assert (ended.status, ended.filled_quantity) == (Status.FILLED, BIG)
     assert "no more were taken" not in story(await order.events())

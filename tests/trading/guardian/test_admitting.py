@@ -48,6 +48,8 @@ from tests.trading.orders.strategies import intents
 
 HOUSE = Path(__file__).parents[3]
 UNITS = {CRUDE: 100, DOLLAR: 1000}
+FROZEN_BEYOND = {"NIFTY": 1800, "BANKNIFTY": 900}
+"""Units of one order, on the day of these tests."""
 """What one lot of these is, by the exchanges' contract specifications; of all others the quantity is in units."""
 
 
@@ -262,6 +264,10 @@ def a_dollar(price: str) -> OrderIntent:
     return OrderIntent(symbol=DOLLAR, side="BUY", quantity=1, order_type="LIMIT", price=price, product="NRML")
 
 
+def a_future() -> OrderIntent:
+    return OrderIntent(symbol=FUTURE, side="BUY", quantity=75, order_type="LIMIT", price="24000", product="NRML")
+
+
 @settings(FIXTURES_STAY, max_examples=150)
 @given(
     intent=intents(),
@@ -270,6 +276,9 @@ def a_dollar(price: str) -> OrderIntent:
     most=st.none() | st.integers(1, 5_000),
     dearest=st.none() | st.integers(1, 10**9),
 )
+@example(intent=a_future(), symbol=FUTURE, lots=24, most=None, dearest=None)
+@example(intent=a_future(), symbol=FUTURE, lots=25, most=None, dearest=None)
+@example(intent=a_future(), symbol="NFO:BANKNIFTY25MAYFUT", lots=31, most=None, dearest=None)
 @example(intent=a_dollar("0.0575"), symbol=DOLLAR, lots=1, most=None, dearest=57)
 @example(intent=a_dollar("0.0575"), symbol=DOLLAR, lots=1, most=None, dearest=58)
 def test_nothing_passes_that_breaks_a_rule(
@@ -293,6 +302,7 @@ def test_nothing_passes_that_breaks_a_rule(
         and order.quantity % instrument.lot_size == 0
         and all(price % instrument.tick_size == 0 for price in (order.price, order.trigger_price) if price)
         and (most is None or order.quantity <= most)
+        and order.quantity <= FROZEN_BEYOND.get(instrument.name, order.quantity)
         and (dearest is None or (value is not None and value <= dearest))
         and (value or 0) <= 10**14
     )

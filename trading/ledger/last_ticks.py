@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from durable_orders.trading.ist import start_of_day
 from durable_orders.trading.ledger.prepared import prepared
+from durable_orders.trading.ledger.rows import insertion
 from durable_orders.trading.ledger.tables import ticks as table
 from durable_orders.trading.market.offer import Offer
 from durable_orders.trading.market.ticks import Depth, Level, Tick
@@ -55,11 +56,12 @@ def save_offers(connection: sa.Connection, account: str, offers: Sequence[Offer]
         return
     shared = {"account": account, "received_at": received_at, "today": start_of_day(received_at)}
     rows = [{"symbol": symbol, **shared, **seen} for symbol, seen in last.items()]
-    connection.execute(_SAVE[connection.dialect.name], rows)
+    connection.execute(_saving(connection.dialect.name), rows)
 
 
-def _save(insert: Any) -> Any:
-    statement = insert.values(
+@cache
+def _saving(dialect: str) -> Any:
+    statement = insertion(table, dialect).values(
         {column.name: sa.bindparam(column.name) for column in table.columns if column is not CLOSE}
     )
     new = statement.excluded
@@ -68,11 +70,10 @@ def _save(insert: Any) -> Any:
     )
     changes = {column.name: new[column.name] for column in table.columns if column not in (*table.primary_key, CLOSE)}
     changes |= {CLOSE.name: before}
-    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
+    return prepared(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes))
 
 
 CLOSE = table.c.previous_close
-_SAVE = {"sqlite": prepared(_save(sqlite.insert(table))), "postgresql": _save(postgresql.insert(table))}
 
 
 def save_taken(connection: sa.Connection, account: str, offer: Offer) -> None:

@@ -64,11 +64,12 @@ async def stage(home: Home, settings: Settings) -> AsyncIterator[tuple[Home, San
 async def rehearse(
     place: Home, sandbox: Sandbox, loaded: Loaded, plan: Plan, ticks: Sequence[Tick], speed: float
 ) -> Summary:
-    """Run the strategy live against the sandbox, with these ticks at that speed, until the last is seen."""
-    pushed = _Pushed(sandbox, ticks, speed)
-    return await run_strategy(
-        place, None, place.settings(), loaded, replace(plan, live=True, market=pushed.around, pace=speed)
-    )
+    """Run the strategy live against the sandbox, with these ticks at that speed, until the last is seen. One that names
+    no symbol trades the one of the ticks, as in a backtest."""
+    pushed, settings = _Pushed(sandbox, ticks, speed), place.settings()
+    if settings.market.symbol is None and ticks:
+        settings = settings.replaced({"market": {"symbol": ticks[0].symbol}})
+    return await run_strategy(place, None, settings, loaded, replace(plan, live=True, market=pushed.around, pace=speed))
 
 
 def recorded_ticks(settings: Settings) -> list[Tick]:

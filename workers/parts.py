@@ -179,12 +179,15 @@ def _attended(settings: Settings) -> Settings:
 
 
 def must_agree(settings: Settings, live: bool) -> None:
-    """Real money takes two decisions: `execution.mode: live` and `--live`. Raises `InvalidSettings` for one alone."""
+    """Real money takes two decisions: `execution.mode: live` and `--live`; and the key of an app at Kite, without which
+    nothing is asked of anybody. Raises `InvalidSettings`."""
     mode = settings.execution.mode
     if live and mode is not Mode.LIVE:
         raise InvalidSettings(f"execution.mode: is {mode}, and --live was given; live trading needs both")
     if mode is Mode.LIVE and not live:
         raise InvalidSettings("execution.mode: is live, and --live was not given; live trading needs both")
+    if live:
+        _needs_api_key(settings)
 
 
 Edge = tuple[Database, Broker, Stream, Callable[[str], None], AccountBook, OtherHomes | None]
@@ -243,7 +246,6 @@ def _live_edge(
     from durable_orders.activities.kite_stream import KiteStream
     from durable_orders.activities.live_prices import LivePrices
 
-    _needs_api_key(settings)
     database = _opened(home, settings)
     mark = fix_mark(database, settings.account, now())
     broker, token = _kite(home, settings, database, sessions)
@@ -289,7 +291,7 @@ def _kite(
 
 def _needs_api_key(settings: Settings) -> None:
     if settings.kite.api_key is None:
-        raise InvalidSettings("kite.api_key: live trading needs one")
+        raise InvalidSettings("kite.api_key: live trading needs the key of your app at Kite (docs/first-live-day.md)")
 
 
 def book_of(home: Home, settings: Settings, database: Database) -> Broker:

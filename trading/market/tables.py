@@ -157,7 +157,7 @@ def _half_written(table: Table, text: str) -> RefusedError:
     """Even a line with all its fields may have lost the end of the last one: 24370.7 is also how 243 begins."""
     lines = text.split("\n")
     fields = lines[-1].count(",") + 1
-    last = table.columns[min(fields, len(table.columns)) - 1]
+    last = table.columns[min(fields, len(table.columns)) - 1] if len(lines) > 1 else "header"
     row = Row(table, len(lines), {last: lines[-1]})
     return row.problem(last, "the last line must end with a line break, without one it may be half-written")
 

@@ -67,10 +67,10 @@ class CallersDesk:
         self._sleep = sleep
         self._clock = clock
         self._lost: dict[OrderId, Lost] = {}
-        self._changing: dict[OrderId, Terms] = {}
-        """The terms of orders of which a change was asked for, as far as the book has not shown otherwise."""
         self._unproved: dict[OrderId, float] = {}
         """Since when the book has shown an end that its figures do not prove, such as fills without a price."""
+        self._changing: dict[OrderId, Terms] = {}
+        """The terms of orders of which a change was asked for, as far as the book has not shown otherwise."""
         self._looking = threading.Lock()
 
     def restore(self, order: Order) -> None:

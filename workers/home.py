@@ -5,10 +5,12 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
+
+import sqlalchemy as sa
 
 from durable_orders.trading.charges.contracts import underlying_of, use_sizes
 from durable_orders.trading.config.settings import Settings
@@ -162,7 +164,13 @@ class Home:
         return open_database(self.ledger_url(settings))
 
     def ledger_url(self, settings: Settings) -> str:
-        return settings.ledger.url or f"sqlite:///{self.ledger_db.resolve()}"
+        """With its password. One that cannot be used is returned as it is: whoever opens it says so."""
+        url, password = settings.ledger.url, settings.ledger.password
+        if url is None or password is None:
+            return url or f"sqlite:///{self.ledger_db.resolve()}"
+        with suppress(sa.exc.ArgumentError):
+            return sa.make_url(url).set(password=password.get_secret_value()).render_as_string(hide_password=False)
+        return url
 
     def address(self) -> ServerAddress | None:
         """What the last server of this home wrote; `None` without one or from a half-written file."""

@@ -45,12 +45,12 @@ from durable_orders.trading.ledger.migrate import cause_of, open_database
 from durable_orders.trading.ledger.pacing import HISTORY_PER_SECOND, READS_PER_SECOND, Pacer
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
+from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.hours import listing_of
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.recordings import TICK_SIZE, market_ticks, symbol_of
 from durable_orders.trading.market.rules import ExchangeRules
-from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
-from durable_orders.trading.market.tick_files import read_ticks
 from durable_orders.trading.orders.order import Account, Mode, Order
 from durable_orders.trading.reconciliation.expiries import Expiries
 from durable_orders.trading.reconciliation.whole_book import ReceivedToday
@@ -178,12 +178,15 @@ def _attended(settings: Settings) -> Settings:
 
 
 def must_agree(settings: Settings, live: bool) -> None:
-    """Real money takes two decisions: `execution.mode: live` and `--live`. Raises `InvalidSettings` for one alone."""
+    """Real money takes two decisions: `execution.mode: live` and `--live`; and the key of an app at Kite, without which
+    nothing is asked of anybody. Raises `InvalidSettings`."""
     mode = settings.execution.mode
     if live and mode is not Mode.LIVE:
         raise InvalidSettings(f"execution.mode: is {mode}, and --live was given; live trading needs both")
     if mode is Mode.LIVE and not live:
         raise InvalidSettings("execution.mode: is live, and --live was not given; live trading needs both")
+    if live:
+        _needs_api_key(settings)
 
 
 Edge = tuple[Database, Broker, Stream, Callable[[str], None], AccountBook, OtherHomes | None]
@@ -240,7 +243,6 @@ def _live_edge(
     from durable_orders.activities.kite_stream import KiteStream
     from durable_orders.activities.live_prices import LivePrices
 
-    _needs_api_key(settings)
     database = _opened(home, settings)
     mark = fix_mark(database, settings.account, now())
     broker, token = _kite(home, settings, database, sessions)
@@ -295,7 +297,7 @@ def kite_to_ask(home: Home, settings: Settings, database: Database, sessions: Se
 
 def _needs_api_key(settings: Settings) -> None:
     if settings.kite.api_key is None:
-        raise InvalidSettings("kite.api_key: live trading needs one")
+        raise InvalidSettings("kite.api_key: live trading needs the key of your app at Kite (docs/first-live-day.md)")
 
 
 def book_of(home: Home, settings: Settings, database: Database) -> Broker:
@@ -364,14 +366,14 @@ def pace(settings: Settings) -> float:
 def tick_source(
     settings: Settings, instruments: Instruments, sessions: SessionSource
 ) -> Callable[[datetime | None], Iterator[Timed]]:
-    """The configured feed, from a moment of market time on. A ticks file is read once, here."""
+    """The configured feed, from a moment of market time on. Files of ticks are read once, here."""
     market = settings.market
-    symbol = market.symbol or (SHIPPED_SYMBOL if market.ticks is None else None)
-    instrument = instruments.get(symbol) if symbol else None
-    if symbol and instrument is None:
-        raise InvalidSettings(f"market.symbol: {symbol} is not in the instrument master")
-    step = instrument.tick_size if instrument else Decimal("0.05")
     if market.feed is Feed.SYNTHETIC:
+        symbol = symbol_of(market)
+        instrument = instruments.get(symbol) if symbol else None
+        if symbol and instrument is None:
+            raise InvalidSettings(f"market.symbol: {symbol} is not in the instrument master")
+        step = instrument.tick_size if instrument else TICK_SIZE
         prices = (
             {instrument.symbol: Decimal(24_000) if instrument.lot_size > 1 else Decimal(1_500)} if instrument else {}
         )
@@ -382,7 +384,10 @@ def tick_source(
             return iter(SyntheticFeed(prices, step, seed, 1.0, start, sessions, with_book=book))
 
         return walk
-    ticks = read_ticks(market.ticks or shipped_day(), symbol, step)
+    report = ReadingReport()
+    ticks = list(market_ticks(market, instruments, sessions, report))
+    for words in report.lines():
+        log.warning("recorded ticks: %s", words)
     return lambda after: iter(ReplayFeed(ticks, market.speed, sessions, start_after=after))
 
 

@@ -8,17 +8,20 @@ from decimal import Decimal
 from typing import Any
 
 from durable_orders.callers.figures import exact, first_of, moment_of
-from durable_orders.callers.methods import call_as, method_of
+from durable_orders.callers.methods import Form, call_as, form_of, method_of
 from durable_orders.trading.brokers.kite.outcomes import Ending, outcome_of
 from durable_orders.trading.errors import BookUnreadable
 from durable_orders.trading.orders.book import STATES
 from durable_orders.trading.orders.lifecycle import ENDS, next_status
-from durable_orders.trading.orders.order import BrokerOrderId, Status
+from durable_orders.trading.orders.order import Amendment, BrokerOrderId, OrderType, Status
 from durable_orders.trading.orders.outcome import Accepted, Evidence, NotSent, Outcome, Refused, Unknown
 
 BOOKS = ("get_orders", "orders", "order_book", "get_order_book")
 """What the method may be called that shows all orders of the day."""
 VARIETY = "regular"
+AT_MARKET = (OrderType.MARKET, OrderType.SL_M)
+MAPPINGS = ("changes", "payload", "params", "updates", "modifications", "order")
+"""What the argument may be called that takes all that changes of an order."""
 LET_KITE_CHOOSE = -1
 """Kite's market protection, without which it refuses MARKET and SL-M orders."""
 WORDS = {word: next_status(Status.PLACED, ENDS[state]) for word, state in STATES.items()} | {
@@ -96,6 +99,21 @@ class CallersBroker:
             return Refused(evidence=Evidence(message="the broker object has no cancel_order()"))
         try:
             call_as(cancel, ((), {"variety": VARIETY, "order_id": order_id}), ((order_id,), {}))
+        except Exception as error:
+            return _raised(error)
+        return Accepted(broker_order_id=BrokerOrderId(order_id))
+
+    def modify(self, order_id: str, change: Amendment) -> Outcome:
+        """Ask for a change, once. `Accepted` means that the request was taken."""
+        modify = method_of(self.broker, "modify_order")
+        if modify is None:
+            return Refused(evidence=Evidence(message="the broker object has no modify_order()"))
+        try:
+            form = form_of(modify, *_changes(order_id, change))
+        except TypeError as error:
+            return Refused(evidence=Evidence(message=str(error)))
+        try:
+            modify(*form[0], **form[1])
         except Exception as error:
             return _raised(error)
         return Accepted(broker_order_id=BrokerOrderId(order_id))
@@ -233,9 +251,28 @@ def _as_kite(place: Callable[..., Any], payload: Mapping[str, Any]) -> Any:
         "trigger_price": payload["trigger_price"],
         "tag": payload["tag"],
     }
-    if payload["order_type"] in ("MARKET", "SL-M"):
+    if payload["order_type"] in AT_MARKET:
         terms["market_protection"] = LET_KITE_CHOOSE
     return place(**_taken_by(place, terms))
+
+
+def _changes(order_id: str, change: Amendment) -> tuple[Form, ...]:
+    """How a change may be asked for: as Kite's client is, by names, or with one mapping of what changes."""
+    asked = change.model_dump(exclude_none=True)
+    named: dict[str, Any] = {
+        name: float(value) if isinstance(value, Decimal) else getattr(value, "value", value)
+        for name, value in asked.items()
+    }
+    older = {"qty" if name == "quantity" else name: value for name, value in named.items()}
+    protected = {"market_protection": LET_KITE_CHOOSE} if change.order_type in AT_MARKET else {}
+    mapping = named | ({"qty": change.quantity} if change.quantity is not None else {})
+    return (
+        ((), {"variety": VARIETY, "order_id": order_id, **named, **protected}),
+        ((), {"variety": VARIETY, "order_id": order_id, **named}),
+        ((), {"order_id": order_id, **named}),
+        ((), {"order_id": order_id, **older}),
+        *(((), {"order_id": order_id, name: mapping}) for name in MAPPINGS),
+    )
 
 
 def _taken_by(place: Callable[..., Any], terms: Mapping[str, Any]) -> dict[str, Any]:

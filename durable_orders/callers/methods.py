@@ -17,20 +17,24 @@ def method_of(owner: Any, *names: str) -> Callable[..., Any] | None:
 
 
 def call_as(method: Callable[..., Any], *forms: Form) -> Any:
-    """Call it with the first of these arguments that it takes.
+    """Call it with the first of these arguments that it takes. A call is made once. Raises `TypeError` if it takes none
+    of them."""
+    args, named = form_of(method, *forms)
+    return method(*args, **named)
 
-    What it takes is read off its signature and not tried out: a call is made once. Raises `TypeError` if it takes none
-    of them.
-    """
+
+def form_of(method: Callable[..., Any], *forms: Form) -> Form:
+    """The first of these arguments that it takes, read off its signature and not tried out. Raises `TypeError` if it
+    takes none of them."""
     try:
         signature = inspect.signature(method)
     except (TypeError, ValueError):  # something without a signature: the first form is the usual one
-        return method(*forms[0][0], **forms[0][1])
+        return forms[0]
     for args, named in forms:
         try:
             signature.bind(*args, **named)
         except TypeError:
             continue
-        return method(*args, **named)
+        return args, named
     name = getattr(method, "__qualname__", repr(method))
     raise TypeError(f"{name}{signature} takes none of the arguments that are known for it")

@@ -66,6 +66,7 @@ from durable_orders.trading.errors import DurableOrdersError
 
 __all__ = ["app", "main", "run"]
 
+PROGRAM = "durable-orders"
 FAILED = 1
 
 
@@ -83,7 +84,7 @@ def main() -> NoReturn:
 def run(words: Sequence[str]) -> int:
     """Run one command line; gives its exit code. Whatever fails is one line on stderr."""
     try:
-        return app(list(words) or ["--help"], standalone_mode=False) or 0
+        return app(list(words) or ["--help"], prog_name=PROGRAM, standalone_mode=False) or 0
     except SystemExit as done:
         return int(done.code or 0)
     except typer.TyperException as error:
@@ -105,8 +106,10 @@ def run(words: Sequence[str]) -> int:
 def _usage(error: typer.TyperException) -> str:
     """What is wrong with the command line, and where its help is."""
     words = error.format_message().replace("Value error, ", "").replace("Input should be", "must be").rstrip(".")
+    words = words.replace("does not match the formats '%Y-%m-%d'", "is no day, as 2025-04-29 is one")
+    words = re.sub(", unable to parse string as an? (integer|number)$", "", words)
     if negative := re.fullmatch(r"No such option: (-\d)", words):
         words = f"a quantity is above 0, and {negative[1]}... is read as an option"
     context = getattr(error, "ctx", None)
     command = f" {context.command_path}" if context is not None and context.parent is not None else ""
-    return f"{words} (see `durable-orders{command.removeprefix(' durable-orders')} --help`)"
+    return f"{words} (see `{PROGRAM}{command.removeprefix(f' {PROGRAM}')} --help`)"

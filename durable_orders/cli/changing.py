@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, fail, note
 from durable_orders.cli.ordering import PriceOption, TriggerOption, TypeOption, money, print_order, show_order
 from durable_orders.orders import whole_id
 from durable_orders.trading.errors import DurableOrdersError, LedgerUnusable, ServerUnreachable
-from durable_orders.trading.explained import explained
 from durable_orders.trading.orders.order import Amendment, Mode, Order, OrderType, Status
+from durable_orders.trading.orders.terms import amendment_of
 from durable_orders.workers.home import Home
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The client order id, or the whole order id.")]
@@ -82,10 +81,7 @@ def amend(
 ) -> None:
     """Change a working order: price, quantity, trigger price or type."""
     content = {"price": money("price", price), "trigger_price": money("trigger_price", trigger)}
-    try:
-        change = Amendment(quantity=quantity, order_type=order_type, **content)
-    except ValidationError as error:
-        raise explained(error) from None
+    change = amendment_of({"quantity": quantity, "order_type": order_type, **content})
     show_order(asyncio.run(_amend(home, config, client_order_id, change)), home, as_json)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from durable_orders.cli import render
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, console, link, print_json
+from durable_orders.cli.filters import named, of_symbol
 from durable_orders.orders import whole_id
 from durable_orders.portfolio import position_lines, totals
 from durable_orders.trading.errors import ServerUnreachable
@@ -66,7 +67,7 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """List the account's orders, newest first."""
-    wanted = Wanted(open_only, status or None, symbol.upper() if symbol else None, strategy, limit)
+    wanted = Wanted(open_only, status or None, of_symbol(symbol), named("--strategy", strategy), limit)
     found = asyncio.run(_listed(home, config, wanted))
     if as_json:
         print_json(found)

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from durable_orders.cli import journal_output
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
-from durable_orders.trading.explained import NAME_RULE, PATTERN_RULES
+from durable_orders.cli.filters import named, of_symbol
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.journal import Chosen, journal_lines
 from durable_orders.trading.ledger.journal_events import journal_events
-from durable_orders.trading.orders.order import Name, Status, Symbol
+from durable_orders.trading.orders.order import Status
 from durable_orders.workers.home import Home
 
 
@@ -90,11 +89,11 @@ def journal(
     settings = place.settings(config)
     since, until = bounds(date, first, last)
     chosen = Chosen(
-        account=_fitting("--account", account, Name, NAME_RULE) or settings.account,
+        account=named("--account", account) or settings.account,
         since=since,
         until=until,
-        symbol=_fitting("--symbol", symbol.upper() if symbol else symbol, Symbol, PATTERN_RULES["symbol"]),
-        strategy=_fitting("--strategy", strategy, Name, NAME_RULE),
+        symbol=of_symbol(symbol),
+        strategy=named("--strategy", strategy),
         statuses=status or None,
         realized_by=settings.ledger.realized_by,
     )
@@ -135,16 +134,6 @@ def bounds(
     return since, datetime.combine(last + timedelta(days=1), time(0), IST) if last else None
 
 
-def _fitting(option: str, text: str | None, kind: Any, rule: str) -> str | None:
-    """The text, which must be what it is to be compared with: nobody should read "nothing" for a misspelt symbol."""
-    if text is None:
-        return None
-    try:
-        return str(TypeAdapter[str](kind).validate_python(text))
-    except ValidationError:
-        raise typer.BadParameter(f"{rule}, was {text[:40]!r}", param_hint=f"'{option}'") from None
-
-
 def _shape(given: Format | None, output: Path | None, as_json: bool) -> Format:
     if as_json:
         if given not in (None, Format.JSON):
@@ -153,4 +142,6 @@ def _shape(given: Format | None, output: Path | None, as_json: bool) -> Format:
     if given is Format.XLSX and output is None:
         raise typer.BadParameter("xlsx is a workbook, and needs --output FILE.xlsx", param_hint="'--format'")
     by_name = output.suffix.lower().removeprefix(".") if output else ""
+    if given is None and by_name not in {*Format, "", "txt"}:
+        raise typer.BadParameter(f"a .{by_name} is none of {', '.join(Format)}: give --format", param_hint="'--output'")
     return given or (Format(by_name) if by_name in set(Format) else Format.TABLE)

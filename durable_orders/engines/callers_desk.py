@@ -9,14 +9,28 @@ from decimal import Decimal
 from typing import Any
 
 from durable_orders.callers.broker import CallersBroker, Line
+from durable_orders.callers.figures import exact, first_of
 from durable_orders.callers.lost import Lost, looked_up, unread
+from durable_orders.engines.changing import checked, must_be_made, must_work
 from durable_orders.engines.checking import refusal_of
 from durable_orders.engines.followed import Followed
 from durable_orders.trading.config.settings import Live
-from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.errors import BookUnreadable, InvalidOrder, UnknownError
 from durable_orders.trading.orders import lifecycle
+from durable_orders.trading.orders.amending import fate, not_done
 from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
-from durable_orders.trading.orders.order import PRICE_PLACES, BrokerOrderId, Fill, Order, OrderId, Status, TradeId
+from durable_orders.trading.orders.order import (
+    PRICE_PLACES,
+    Amendment,
+    BrokerOrderId,
+    Fill,
+    Order,
+    OrderId,
+    OrderType,
+    Status,
+    Terms,
+    TradeId,
+)
 from durable_orders.trading.orders.outcome import Accepted, Outcome, Unknown
 
 STATES = {
@@ -53,6 +67,8 @@ class CallersDesk:
         self._sleep = sleep
         self._clock = clock
         self._lost: dict[OrderId, Lost] = {}
+        self._changing: dict[OrderId, Terms] = {}
+        """The terms of orders of which a change was asked for, as far as the book has not shown otherwise."""
         self._looking = threading.Lock()
 
     def restore(self, order: Order) -> None:
@@ -105,6 +121,46 @@ class CallersDesk:
             return self._followed.apply(own_id, lifecycle.Noted(note))
         return self._cancel_at_broker(order, order.broker_order_id)
 
+    def amend(self, order: Order, change: Amendment) -> Order:
+        """Ask for a change, once, and look until the book shows it. Raises `InvalidOrder` for what was not done, and
+        `UnknownError` for what may still be."""
+        own_id, name = order.order_id, order.client_order_id
+        if order.status in (Status.PENDING, Status.UNKNOWN):
+            order = self._looked_at(own_id)
+        must_work(order)
+        if order.broker_order_id is None or order.cancel_requested:
+            words = "a cancel was asked for" if order.cancel_requested else "it is not at the broker yet"
+            raise InvalidOrder(f"{name}: {not_done(change, words)}")
+        terms = checked(order, change, self._guardian, self._market_data)
+        if terms.quantity > order.quantity and (unsettled := self._unsettled(own_id)) is not None:
+            raise InvalidOrder(f"{name}: {not_done(change, unsettled)}")
+        outcome = self._broker.modify(order.broker_order_id, change)
+        if not isinstance(outcome, Accepted):
+            self._followed.apply(own_id, lifecycle.Noted(fate(change, outcome)))
+        if isinstance(outcome, Accepted | Unknown):
+            self._changing[own_id] = terms if isinstance(outcome, Accepted) else order
+        return self._changed(order, change, outcome)
+
+    def _changed(self, before: Order, change: Amendment, outcome: Outcome) -> Order:
+        """The order once the book shows the change, for which it is waited a while."""
+        until = self._clock() + (CANCEL_SECONDS if isinstance(outcome, Accepted | Unknown) else 0)
+        pause = min(self._settings.reconciliation_interval, 0.2)
+        while True:
+            order = self._looked_at(before.order_id)
+            if change.is_in(order) or order.status.terminal:
+                return must_be_made(order, change)
+            if isinstance(outcome, Accepted) and order.summary() != before.summary():
+                return order  # as the broker has made it: it may set a limit for what fires at the market
+            if self._clock() >= until:
+                break
+            self._sleep(pause)
+        if isinstance(outcome, Accepted):
+            words = f"amendment ({change.summary()}) may still be made: the book does not show it yet"
+            raise UnknownError(f"{order.client_order_id}: {words}")
+        if isinstance(outcome, Unknown):
+            raise UnknownError(f"{order.client_order_id}: {fate(change, outcome)}")
+        return must_be_made(order, change)
+
     def look(self) -> list[Order]:
         """Read the book, and take in what it says. Raises `BookUnreadable`; nothing has changed then."""
         with self._looking:
@@ -122,10 +178,14 @@ class CallersDesk:
 
     def _refusal(self, order: Order) -> str | None:
         """The first reason against it."""
-        unsettled = [own_id for own_id in self._lost if own_id != order.order_id]
+        return self._unsettled(order.order_id) or refusal_of(self._guardian, self._market_data, order)
+
+    def _unsettled(self, own_id: OrderId) -> str | None:
+        """Why nothing new is sent beside that order."""
+        unsettled = [other for other in self._lost if other != own_id]
         if unsettled and self._still_unsettled():
             return f"UNSETTLED: what became of {unsettled[0]} is not known yet, and nothing new is sent before it is"
-        return refusal_of(self._guardian, self._market_data, order)
+        return None
 
     def _still_unsettled(self) -> bool:
         try:
@@ -187,7 +247,8 @@ class CallersDesk:
 
     def _report(self, own_id: OrderId, line: Line) -> Order:
         order = self._current(own_id)
-        report = BookReport(row=_row(order, line), fills=_new_fill(order, line))
+        terms = _terms_shown(line, self._changing[own_id]) if own_id in self._changing else order
+        report = BookReport(row=_row(order, line, terms), fills=_new_fill(order, line))
         return self._followed.apply(own_id, lifecycle.Reported(report))
 
     def _cancel_at_broker(self, order: Order, broker_id: BrokerOrderId) -> Order:
@@ -238,20 +299,33 @@ def _lost(order: Order, words: str) -> Lost:
     )
 
 
-def _row(order: Order, line: Line) -> BrokerOrder:
-    """The line in the broker's terms. What it does not say is as the order has it."""
+def _terms_shown(line: Line, asked: Terms) -> Terms:
+    """The terms of an order of which a change was asked for, as the book has them. What the line does not say, or says
+    in a way that fits nothing, is as it was asked for."""
+    told: dict[str, Any] = {"quantity": line.quantity}
+    try:
+        told |= {name: exact(first_of(line.shown, name) or 0, name) or None for name in ("price", "trigger_price")}
+        told["order_type"] = OrderType(str(getattr(kind := first_of(line.shown, "order_type"), "value", kind)))
+        change = Amendment.model_validate({name: value for name, value in told.items() if value is not None})
+        return change.applied_to(asked)
+    except ValueError:
+        return asked
+
+
+def _row(order: Order, line: Line, terms: Terms) -> BrokerOrder:
+    """The line in the broker's terms. What it does not say is as the terms have it."""
     return BrokerOrder(
         broker_order_id=BrokerOrderId(line.order_id),
         tag=order.tag,
         symbol=order.symbol,
         side=order.side,
         product=order.product,
-        order_type=order.order_type,
+        order_type=terms.order_type,
         validity=order.validity,
-        quantity=line.quantity or order.quantity,
+        quantity=line.quantity or terms.quantity,
         filled_quantity=line.filled_quantity,
-        price=order.price,
-        trigger_price=order.trigger_price,
+        price=terms.price,
+        trigger_price=terms.trigger_price,
         status=line.word,
         state=STATES.get(line.status, BookState.WORKING),
         message=line.message,

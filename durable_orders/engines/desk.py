@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from durable_orders.trading.orders.order import Order
+from durable_orders.trading.orders.order import Amendment, Order
 
 
 class Desk(Protocol):
@@ -13,6 +13,10 @@ class Desk(Protocol):
 
     async def cancel(self, name: str) -> Order:
         """By order id or client order id. Raises `OrderNotFound`."""
+
+    async def amend(self, name: str, change: Amendment) -> Order:
+        """The order with these terms. Raises `OrderNotFound`, `InvalidOrder` with the reason where it does not get
+        them, and `UnknownError` where it may still get them."""
 
     async def poll(self) -> list[Order]:
         """All orders, oldest first, after a look at the broker's book."""

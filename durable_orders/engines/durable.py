@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from durable_orders.engines.books import Books
+from durable_orders.engines.changing import checked, must_work
 from durable_orders.engines.checking import refusal_of
 from durable_orders.engines.terms import intent_of
 from durable_orders.orders import Orders, whole_id
@@ -21,7 +22,7 @@ from durable_orders.trading.ledger.following import follow, newest_id
 from durable_orders.trading.ledger.reading import find_order
 from durable_orders.trading.orders import lifecycle
 from durable_orders.trading.orders.events import EventType
-from durable_orders.trading.orders.order import Mode, Order, OrderId, OrderIntent, Status
+from durable_orders.trading.orders.order import Amendment, Mode, Order, OrderId, OrderIntent, Status
 
 AGAIN_SECONDS = 1.0
 
@@ -69,6 +70,15 @@ class DurableDesk:
     async def cancel(self, name: str) -> Order:
         await self._connected()
         return await self._noted(await self._orders.cancel(whole_id(self._orders.settings.account, name)))
+
+    async def amend(self, name: str, change: Amendment) -> Order:
+        """The worker's guardian checks the change, and a guardian of the caller before."""
+        await self._connected()
+        own_id = whole_id(self._orders.settings.account, name)
+        order = self._refused.get(own_id) or await self._orders.get(own_id)
+        must_work(order)
+        await asyncio.to_thread(checked, order, change, self._guardian, self._market_data)
+        return await self._noted(await self._orders.handle(own_id).amend(change))
 
     async def poll(self) -> list[Order]:
         """Those of this engine, now or before, and whatever else is open in the account, also where no worker has taken

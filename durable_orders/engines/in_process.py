@@ -11,7 +11,7 @@ from durable_orders.engines.followed import Followed
 from durable_orders.engines.terms import LiveTerms, id_of, owned
 from durable_orders.trading.bus.bus import EventBus
 from durable_orders.trading.errors import BookUnreadable, OrderNotFound
-from durable_orders.trading.orders.order import Mode, Order
+from durable_orders.trading.orders.order import Amendment, Mode, Order
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ class InProcessDesk:
         return await asyncio.to_thread(self._desk.place, own)
 
     async def cancel(self, name: str) -> Order:
-        order = self._followed.find(id_of(self._account, name))
-        if order is None:
-            raise OrderNotFound(f"no order {name}")
-        return await asyncio.to_thread(self._desk.cancel, order)
+        return await asyncio.to_thread(self._desk.cancel, self._known(name))
+
+    async def amend(self, name: str, change: Amendment) -> Order:
+        return await asyncio.to_thread(self._desk.amend, self._known(name), change)
 
     async def poll(self) -> list[Order]:
         """Raises `BookUnreadable`, when no order has changed."""
@@ -54,6 +54,12 @@ class InProcessDesk:
             with suppress(asyncio.CancelledError):
                 await self._looking
         self._looking = None
+
+    def _known(self, name: str) -> Order:
+        order = self._followed.find(id_of(self._account, name))
+        if order is None:
+            raise OrderNotFound(f"no order {name}")
+        return order
 
     def _look_from_now_on(self) -> None:
         """In the loop that runs now; again, if it was another one that has ended."""

@@ -1,9 +1,12 @@
-"""What an execution engine is: place, cancel, poll, and a bus that tells what happens meanwhile."""
+"""What an execution engine is: place, amend, cancel, poll, and a bus that tells what happens meanwhile."""
 
 from abc import ABC, abstractmethod
+from typing import Unpack
 
 from durable_orders.trading.bus.bus import EventBus
+from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.orders.order import Order
+from durable_orders.trading.orders.terms import Changes
 
 
 class ExecutionEngine(ABC):
@@ -27,6 +30,16 @@ class ExecutionEngine(ABC):
 
         Takes the order id or the client order id. Raises `ValueError` ("Order X not found") for one that it never saw.
         """
+
+    async def amend_order(self, order_id: str, **terms: Unpack[Changes]) -> Order:
+        """Change a working order: `price`, `trigger_price`, `quantity` (in all, as Kite counts) or `order_type`. The
+        guardian checks the change, the order works on meanwhile, and the answer is the order with its new terms.
+
+        Takes the order id or the client order id. Raises `InvalidOrder` with the field and the rule, or with whoever
+        refused it: nothing has changed then. Raises `UnknownError` where the answer was lost and the book does not show
+        the change: it may still be made. Raises `ValueError` ("Order X not found") for one that it never saw.
+        """
+        raise InvalidOrder(f"{order_id}: {type(self).__name__} changes no orders")
 
     @abstractmethod
     async def poll_orders(self) -> list[Order]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from durable_orders.callers.market import Quote, last_quote
 from durable_orders.engines.books import Books
+from durable_orders.engines.changing import checked, must_be_made, must_work
 from durable_orders.engines.checking import refusal_of
 from durable_orders.engines.followed import Followed
 from durable_orders.engines.terms import intent_of, owned, tradingsymbol
@@ -21,7 +22,7 @@ from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders import lifecycle
 from durable_orders.trading.orders.book import BookReport, BookState, row_of
-from durable_orders.trading.orders.order import PRICE_PLACES, Mode, Order, OrderId
+from durable_orders.trading.orders.order import PRICE_PLACES, Amendment, Mode, Order, OrderId
 
 GONE = "the process that simulated its exchange has ended"
 
@@ -76,15 +77,23 @@ class MemoryDesk:
 
     async def cancel(self, name: str) -> Order:
         with self._lock:
-            own_id = self._id_of(name)
-            order = self._followed.find(own_id)
-            if order is None:
-                raise OrderNotFound(f"no order {name}")
+            order = self._known(name)
             if not order.status.terminal and self._core is not None:
                 self._core.cancel(order.client_order_id, "by the strategy")
                 self._core.pass_time(self._core.now + self._latency(Request.CANCEL))
                 self._take_changes()
-            return self._followed.find(own_id) or order
+            return self._known(name)
+
+    async def amend(self, name: str, change: Amendment) -> Order:
+        with self._lock:
+            order = self._known(name)
+            must_work(order)
+            checked(order, change, self._guardian, self._market_data)
+            if self._core is not None:
+                self._core.change(order.client_order_id, change)
+                self._core.pass_time(self._core.now + self._latency(Request.MODIFY))
+                self._take_changes()
+            return must_be_made(self._known(name), change)
 
     async def poll(self) -> list[Order]:
         """The resting orders meet the prices of now. A symbol that has none keeps its last one."""
@@ -159,6 +168,12 @@ class MemoryDesk:
 
     def _owned(self, order: Order) -> Order:
         return owned(order, self._settings.account, Mode.PAPER)
+
+    def _known(self, name: str) -> Order:
+        order = self._followed.find(self._id_of(name))
+        if order is None:
+            raise OrderNotFound(f"no order {name}")
+        return order
 
     def _id_of(self, name: str) -> OrderId:
         return OrderId(name if name.startswith("order:") else f"order:{self._settings.account}:{name}")

@@ -1,10 +1,13 @@
-"""The engine's three calls over whatever desk executes the orders."""
+"""The engine's calls over whatever desk executes the orders."""
+
+from typing import Unpack
 
 from durable_orders.engines.desk import Desk
 from durable_orders.engines.interface import ExecutionEngine
 from durable_orders.trading.bus.bus import EventBus
 from durable_orders.trading.errors import OrderNotFound
 from durable_orders.trading.orders.order import Order
+from durable_orders.trading.orders.terms import Changes, amendment_of
 
 
 class OverDesk(ExecutionEngine):
@@ -24,6 +27,15 @@ class OverDesk(ExecutionEngine):
             raise ValueError(f"Order {order_id} not found") from None
         await self.event_bus.settled()
         return cancelled
+
+    async def amend_order(self, order_id: str, **terms: Unpack[Changes]) -> Order:
+        change = amendment_of(terms)
+        try:
+            amended = await self._desk.amend(order_id, change)
+        except OrderNotFound:
+            raise ValueError(f"Order {order_id} not found") from None
+        await self.event_bus.settled()
+        return amended
 
     async def poll_orders(self) -> list[Order]:
         polled = await self._desk.poll()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from durable_orders.engines.interface import ExecutionEngine
 from durable_orders.persistence import persistently
@@ -11,6 +11,7 @@ from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.ledger.positions import Position
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Order, Product
+from durable_orders.trading.orders.terms import Changes, product_of
 
 
 class SessionEngine(ExecutionEngine):
@@ -54,12 +55,17 @@ class SessionEngine(ExecutionEngine):
     async def cancel_order(self, order_id: str) -> Order:
         return await self._settled(await persistently(lambda: self._engine.cancel_order(order_id)))
 
+    async def amend_order(self, order_id: str, **terms: Unpack[Changes]) -> Order:
+        """As every engine does. Out of the session a change is refused, as an order is: raises `InvalidOrder`."""
+        async with self._turn:
+            return await self._settled(await persistently(lambda: self._engine.amend_order(order_id, **terms)))
+
     async def poll_orders(self) -> list[Order]:
         return await persistently(self._engine.poll_orders)
 
     async def position(self, symbol: str, product: Product | str = Product.MIS) -> Position:
         """What this strategy's own orders have come to, in this run and before; flat if there were none."""
-        return await self._position(symbol, Product(product))
+        return await self._position(symbol, product_of(product))
 
     async def finished(self) -> None:
         """Once no order is on its way to the server."""

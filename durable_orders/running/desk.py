@@ -34,6 +34,7 @@ from durable_orders.trading.orders.order import (
     Terms,
     order_id,
 )
+from durable_orders.trading.orders.terms import product_of
 from durable_orders.trading.strategies.desk import AskingDesk, numbered_id, of_whom
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.timers import Timers
@@ -251,7 +252,7 @@ class RunDesk(AskingDesk):
         return [*self.view.open, *self._unrecorded.values()]
 
     def position(self, symbol: str, product: Product | str = Product.MIS) -> ToldPosition:
-        return self.view.told(self._orders.settings.account, (symbol, Product(product)))
+        return self.view.told(self._orders.settings.account, (symbol, product_of(product)))
 
     def ask(self, asked: Asked) -> None:
         self._asked.append(asked)

@@ -20,11 +20,11 @@ from durable_orders.trading.ist import IST
 from durable_orders.trading.market.bars import DAY, Bar
 from durable_orders.trading.market.calendar import SessionCalendar, SessionSource
 from durable_orders.trading.market.feeds import ReplayFeed
+from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.hours import listing_of
-from durable_orders.trading.market.instruments import INDEX_TICK, Instrument
+from durable_orders.trading.market.instruments import Instrument
 from durable_orders.trading.market.recorded import RecordedBars, earlier_ticks
-from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
-from durable_orders.trading.market.tick_files import read_ticks
+from durable_orders.trading.market.recordings import market_ticks
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.book import Funds
 from durable_orders.trading.orders.order import Account, Mode, Terms
@@ -113,10 +113,8 @@ class PaperSource:
         market, instruments = self._orders.settings.market, self._orders.instruments()
         if market.feed is not Feed.REPLAY:
             return RecordedBars(lambda: iter(()), self._sessions), BEGINNING
-        symbol = market.symbol or (SHIPPED_SYMBOL if market.ticks is None else None)
-        instrument = instruments.get(symbol) if symbol else None
-        ticks = read_ticks(market.ticks or shipped_day(), symbol, instrument.tick_size if instrument else INDEX_TICK)
-        earlier = earlier_ticks(market, instruments, ticks)
+        ticks = list(market_ticks(market, instruments, self._sessions, ReadingReport()))
+        earlier = earlier_ticks(market, instruments, self._sessions, ticks)
         feed = ReplayFeed(ticks, 1.0, self._sessions)
         return RecordedBars(lambda: chain(earlier, (timed.tick for timed in feed)), self._sessions), ticks[0].at
 

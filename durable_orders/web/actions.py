@@ -15,7 +15,8 @@ from durable_orders import halting
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.explained import explained, problem_words
 from durable_orders.trading.ledger.accounts import AccountState
-from durable_orders.trading.orders.order import Amendment, Status
+from durable_orders.trading.orders.order import Status
+from durable_orders.trading.orders.terms import amendment_of
 from durable_orders.web.api import DeskOf, Flatten, NewOrder, changed, flattened, order_named, submit
 from durable_orders.web.desk import Desk
 from durable_orders.web.login import Halts, NotLoggedIn, Trades, Visitor, to_login
@@ -106,12 +107,7 @@ async def cancel(client_order_id: str, desk: DeskOf, visitor: Trades) -> Respons
 async def amend(client_order_id: str, request: Request, desk: DeskOf, visitor: Trades) -> Response:
     order = await order_named(desk, client_order_id)
     given = {name: str(value).strip() for name, value in (await request.form()).items()}
-    try:
-        change = Amendment.model_validate(
-            _typed({name: given.get(name, "") for name in ("quantity", "price", "trigger_price")})
-        )
-    except ValidationError as error:
-        raise explained(error) from None
+    change = amendment_of(_typed({name: given.get(name, "") for name in ("quantity", "price", "trigger_price")}))
     await (await desk.orders()).handle(order.order_id).amend(change)
     await desk.note(f"{order.client_order_id} was amended {visitor.who}: {change.summary()}")
     return RedirectResponse(f"/order/{quote(order.client_order_id)}", HTTPStatus.SEE_OTHER)

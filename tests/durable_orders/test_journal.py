@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_written_whole_is_not_written(
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("--date", "20.11.2026"), MISUSED, "'20.11.2026' does not match the formats '%Y-%m-%d'"),
+        (("--date", "20.11.2026"), MISUSED, "'20.11.2026' is no day, as 2025-04-29 is one"),
         (("--date", "0001-01-01"), MISUSED, "the year must be 1970 to 9998"),
         (("--date", "2026-11-20", "--from", "2026-11-20"), MISUSED, "is one day: give either it, or --from and --to"),
         (("--from", "2026-11-20", "--to", "2026-11-19"), MISUSED, "must not lie before --from, 2026-11-20"),

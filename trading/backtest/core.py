@@ -36,6 +36,7 @@ from durable_orders.trading.market.rules import ExchangeRules, delivery_of
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders import lifecycle
 from durable_orders.trading.orders.actions import CANCEL, PLACE
+from durable_orders.trading.orders.amending import not_done
 from durable_orders.trading.orders.order import (
     Account,
     Amendment,
@@ -140,17 +141,9 @@ class Core:
         self._flatten()
 
     def amend(self, live: Live, change: Amendment) -> None:
-        """Ask for a change of a working order; of one that has ended it changes nothing. What it needs is not checked
-        again: it is for orders that only close."""
-        if live.working is not None and not live.cancel_requested:
-            self._travel(self._modify_latency, lambda at: self._modify(live, change, at))
-
-    def change(self, client_order_id: str, change: Amendment) -> None:
-        """The same as a strategy asks for it: through the guardian, and done when it has travelled there. What is
-        refused is noted on the order. Raises `OrderNotFound`."""
-        live = self._live.get(client_order_id)
-        if live is None:
-            self.find(client_order_id)
+        """Ask for a change of a working order, through the guardian; it is done when it has travelled there. What is
+        refused is noted on the order. Of one that has ended it changes nothing."""
+        if live.status.terminal:
             return
         if live.working is None or live.cancel_requested:
             words = "a cancel was asked for" if live.cancel_requested else "it is not at the exchange yet"
@@ -159,8 +152,14 @@ class Core:
             self._apply(live, _not_done(change, "; ".join(map(str, refusals))), self.now)
         else:
             live.amended = True
-            self.amend(live, change)
+            self._travel(self._modify_latency, lambda at: self._modify(live, change, at))
         self._flatten()
+
+    def change(self, client_order_id: str, change: Amendment) -> None:
+        """The same of an order by its name. Raises `OrderNotFound`."""
+        found = self.find(client_order_id)
+        if isinstance(found, Live):
+            self.amend(found, change)
 
     def get_out(self, strategy: str, symbol: str | None, product: Product | None, reason: str) -> None:
         """Cancel a strategy's orders and close what it holds, of one symbol or product or of all."""
@@ -394,7 +393,7 @@ class Core:
 
 
 def _not_done(change: Amendment, words: str) -> lifecycle.Noted:
-    return lifecycle.Noted(f"amendment ({change.summary()}) not done: {words}")
+    return lifecycle.Noted(not_done(change, words))
 
 
 def _same(known: Live | Ended, intent: OrderIntent) -> bool:

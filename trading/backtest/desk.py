@@ -24,6 +24,7 @@ from durable_orders.trading.orders.order import (
     Terms,
     new_client_order_id,
 )
+from durable_orders.trading.orders.terms import product_of
 from durable_orders.trading.strategies.desk import AskingDesk, of_whom
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.timers import Timers
@@ -93,8 +94,9 @@ class BacktestDesk(AskingDesk):
         return [live.order() for live in self._core.live() if self._is_mine(live)]
 
     def position(self, symbol: str, product: Product | str = Product.MIS) -> ToldPosition:
-        own = self._core.guard.of_strategy(self._strategy).position(symbol, Product(product))
-        return ToldPosition.of(own, self._core.guard.holdings.position(symbol, Product(product)).quantity)
+        of = product_of(product)
+        own = self._core.guard.of_strategy(self._strategy).position(symbol, of)
+        return ToldPosition.of(own, self._core.guard.holdings.position(symbol, of).quantity)
 
     def order(self, client_order_id: str) -> Order:
         return self._core.order(client_order_id)

@@ -44,7 +44,7 @@ class Account(Protocol):
         """Ask for a cancel."""
 
     def amend(self, live: Live, change: Amendment) -> None:
-        """Ask for a change."""
+        """Ask for a change, through the guardian."""
 
     def send(self, intent: OrderIntent) -> Live:
         """A new order, through the guardian."""

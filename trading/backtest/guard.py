@@ -14,7 +14,7 @@ from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.exchange.orders import Traded
 from durable_orders.trading.guardian.breakers import day_trips, end_of_day
 from durable_orders.trading.guardian.catalogue import day_limits
-from durable_orders.trading.guardian.guardian import INVALID_TERMS
+from durable_orders.trading.guardian.changing import NOT_OPEN, NOTHING_RESERVED, changed_terms
 from durable_orders.trading.guardian.judging import Plan, Plans
 from durable_orders.trading.guardian.situation import Figures, Read, Situation
 from durable_orders.trading.ledger.accounts import AccountState
@@ -124,11 +124,12 @@ class Guard:
 
     def admit_change(self, live: Live, change: Amendment, at: datetime) -> tuple[Refusal, ...]:
         """As `Guardian.check_amendment`: all the reasons against a change; with none, what it needs is reserved."""
-        order, stands = live.order(), self._stands[live.key]
-        try:
-            terms = change.applied_to(order)
-        except ValueError as error:
-            return (Refusal(code=INVALID_TERMS, message=str(error)),)
+        order, stands = live.order(), self._stands.get(live.key)
+        terms = changed_terms(order, change)
+        if isinstance(terms, Refusal):
+            return (terms,)
+        if stands is None:
+            return (Refusal(code=NOT_OPEN, message=NOTHING_RESERVED),)
         last = self._exchange.last_price(live.symbol)
         needed = stands.with_change(terms.quantity, own_price(terms) or last or stands.price)
         plan = self._plans.of_change(order, terms, raises=needed != stands)

@@ -25,6 +25,7 @@ from durable_orders.trading.config.fill_models import FillModels
 from durable_orders.trading.config.hooks import Hook
 from durable_orders.trading.config.margins import Margins, PaperAccount
 from durable_orders.trading.config.news import Channel
+from durable_orders.trading.config.recordings import Recordings
 from durable_orders.trading.config.sections import Count, Percent, Rupees, Seconds, Section
 from durable_orders.trading.config.sessions import MarketException, Sessions
 from durable_orders.trading.errors import InvalidSettings
@@ -333,8 +334,10 @@ Underlying = Annotated[str, Field(pattern=r"^(MCX|NCO|CDS|BCD):[A-Z0-9&-]+$")]
 class Market(Section):
     calendar: Calendar = Calendar.XNSE
     feed: Feed = Feed.REPLAY
-    ticks: Path | None = None
-    """CSV or Parquet to replay; without one, the shipped day of the NIFTY 50."""
+    ticks: Path | tuple[Path, ...] | None = None
+    """Files or folders of ticks or candles to replay (docs/data-files.md); without any, the shipped day of the
+    NIFTY 50."""
+    recordings: Recordings = Recordings()
     symbol: str | None = None
     """Whose ticks those are, where the file does not say."""
     speed: Annotated[float, Field(gt=0, le=100_000)] = 60.0
@@ -342,8 +345,8 @@ class Market(Section):
     history: Path | None = None
     """CSV or Parquet of ticks or candles from before the recording: not played, and what a strategy's `history` begins
     with in a backtest and on paper."""
-    instruments: Path | None = None
-    """Kite's instruments CSV; without one, the small master that is shipped."""
+    instruments: Path | tuple[Path, ...] | None = None
+    """Kite's instruments CSV, or several, an exchange each; without any, the small master that is shipped."""
     contract_sizes: dict[Underlying, Count] = Field(default_factory=dict)
     """Units of the price that one lot is, by exchange and underlying, as in `MCX:NICKEL: 250`: over those that are
     shipped, and those that Kite's positions tell."""
@@ -358,6 +361,20 @@ class Market(Section):
     """Up to then days count as known that are beyond the exchanges' lists in `sessions.yaml`: `exceptions` have
     what the lists say of them. Without it, live orders for such a day are refused unless they reduce a position."""
 
+    @property
+    def masters(self) -> tuple[Path, ...]:
+        """The files of `instruments`."""
+        if self.instruments is None:
+            return ()
+        return self.instruments if isinstance(self.instruments, tuple) else (self.instruments,)
+
+    @property
+    def tick_files(self) -> tuple[Path, ...]:
+        """The files and folders of `ticks`."""
+        if self.ticks is None:
+            return ()
+        return self.ticks if isinstance(self.ticks, tuple) else (self.ticks,)
+
     @field_validator("exceptions")
     @classmethod
     def _said_once(cls, exceptions: tuple[MarketException, ...]) -> tuple[MarketException, ...]:
@@ -371,9 +388,17 @@ class Market(Section):
 class Ledger(Section):
     url: str | None = None
     """SQLAlchemy URL; without one, `ledger.db` in the home directory."""
+    password: SecretStr | None = None
+    """Of the URL's user, where it does not stand in the URL."""
     realized_by: RealizedBy = RealizedBy.AVERAGE
     """`average` or `fifo`: which realized profit is shown, and counted as the day's loss. The ledger keeps both, so it
     may be changed at any time."""
+
+    @model_validator(mode="after")
+    def _has_somebody_whose_it_is(self) -> Self:
+        if self.password is not None and self.url is None:
+            raise ValueError("password: belongs to the user of a url, and there is none")
+        return self
 
 
 class Page(Section):
@@ -443,15 +468,32 @@ class Settings(Section):
         return self._checked(content, None)
 
 
+class _Twice(yaml.MarkedYAMLError):
+    """A key that stands twice."""
+
+
+class _Once(yaml.SafeLoader):
+    """YAML takes the last of two equal keys, and a limit of the first would silently be gone."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        known = set()
+        for key, _ in node.value:
+            if key.value in known:
+                raise _Twice(problem=f"{key.value}: stands there twice", problem_mark=key.start_mark)
+            known.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), _Once)  # noqa: S506  (a safe loader)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{file}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
-        raise InvalidSettings(f"{file}: not YAML{line}") from None
+        twice = f", {error.problem}" if isinstance(error, _Twice) else ""
+        raise InvalidSettings(f"{file}: not YAML{line}{twice}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -460,12 +502,32 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _from_environment(environment: Any) -> list[tuple[list[str], Any]]:
-    """`DURABLE_ORDERS_EXECUTION__PAPER__SLIPPAGE_BPS=7` as (["execution", "paper", "slippage_bps"], 7)."""
+    """`DURABLE_ORDERS_EXECUTION__PAPER__SLIPPAGE_BPS=7` as (["execution", "paper", "slippage_bps"], 7).
+
+    `DURABLE_ORDERS_LEDGER__PASSWORD_FILE=/run/secrets/ledger` is what that file holds: a secret need not stand in an
+    environment, which any process of the same user can read.
+    """
     found = []
     for name, value in sorted(environment.items()):
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in OTHER_VARIABLES:
-            found.append((name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), _scalar(name, value)))
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in OTHER_VARIABLES:
+            continue
+        setting = name.removesuffix(IN_A_FILE)
+        if setting != name and setting in environment:
+            raise InvalidSettings(f"{name}: {setting} is set as well: give one of them")
+        read = _scalar(name, value) if setting == name else _content(name, Path(value))
+        found.append((setting.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), read))
     return found
+
+
+def _content(name: str, file: Path) -> str:
+    """What a secret's file holds, without the line break at its end."""
+    try:
+        content = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{name}: {file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not content:
+        raise InvalidSettings(f"{name}: {file}: is empty")
+    return content
 
 
 def _scalar(name: str, value: str) -> Any:
@@ -475,6 +537,7 @@ def _scalar(name: str, value: str) -> Any:
         raise InvalidSettings(f"{name}: not a YAML value") from None
 
 
+IN_A_FILE = "_FILE"
 OTHER_VARIABLES = frozenset({"DURABLE_ORDERS_HOME", "DURABLE_ORDERS_CONFIG"})
 """Read by the command line, not settings."""
 
@@ -496,10 +559,26 @@ def _explain(root: type[BaseModel], error: ValidationError, file: Path | None) -
     return f"{file or 'settings'}: " + "; ".join(words)
 
 
+MOST_NAMED = 12
+"""Settings of a section that an error lists."""
+
+
 def _nearest(root: type[BaseModel], key: str) -> str:
-    known = [".".join(key) for key in all_keys(root)]
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f", did you mean {near[0]}?" if near else ""
+    """In the section where it stands, or else wherever that name is one."""
+    *above, name = key.split(".")
+    keys = all_keys(root)
+    beside = {
+        own[len(above)]
+        for own in keys
+        if len(own) > len(above) and all(each in (given, "*") for each, given in zip(own, above, strict=False))
+    }
+    if near := difflib.get_close_matches(name, beside, n=1):
+        return f", did you mean {'.'.join((*above, near[0]))}?"
+    elsewhere = {own[-1]: ".".join(own) for own in reversed(keys)}
+    if near := difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.75):
+        return f", did you mean {elsewhere[near[0]]}?"
+    there = sorted(beside - {"*"}) if above else []
+    return f"; there is {', '.join(there)}" if 0 < len(there) <= MOST_NAMED else ""
 
 
 def all_keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from durable_orders.trading.errors import NotApproved
 from durable_orders.trading.guardian import worst_case
 from durable_orders.trading.guardian.breakers import DayBreakers
 from durable_orders.trading.guardian.catalogue import day_limits
+from durable_orders.trading.guardian.changing import NOT_OPEN, NOTHING_RESERVED, changed_terms
 from durable_orders.trading.guardian.judging import Plan, Plans
 from durable_orders.trading.guardian.survey import Subject, Surveyor
 from durable_orders.trading.ledger import attempts, reservations
@@ -34,12 +35,6 @@ from durable_orders.trading.plans.state import entry_id
 
 SETTLE_READS = 4
 """The settle window is divided into this many readings of the book."""
-INVALID_TERMS = "INVALID_TERMS"
-"""The terms after a change would not fit together."""
-SPLIT = "SPLIT_ORDER"
-NO_AMENDMENT = "Kite made several orders of it (iceberg, autoslice), and they do not change together: cancel it"
-NOT_OPEN = "NOT_OPEN"
-"""Nothing is reserved for the order that is to be changed: it has ended, or was never approved."""
 
 SessionEnd = Callable[[sa.Connection, Order], datetime]
 
@@ -131,16 +126,13 @@ class Guardian:
         Until the book shows the change, or `withdraw_amendment` says that it was not made, enough is reserved for the
         order with and without it.
         """
-        if order.instructions is not None and order.instructions.splits:
-            return (Refusal(code=SPLIT, message=NO_AMENDMENT),)
-        try:
-            terms = change.applied_to(order)
-        except ValueError as error:
-            return (Refusal(code=INVALID_TERMS, message=str(error)),)
+        terms = changed_terms(order, change)
+        if isinstance(terms, Refusal):
+            return (terms,)
         with self._database.write() as connection:
             stands = reservations.standing(connection, order.order_id)
             if stands is None:
-                return (Refusal(code=NOT_OPEN, message="nothing is reserved for the order: it has ended"),)
+                return (Refusal(code=NOT_OPEN, message=NOTHING_RESERVED),)
             around = surroundings(connection, order, self._clock())
             price = own_price(terms) or around.last_price or stands.price
             needed = stands.with_change(terms.quantity, price)

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from durable_orders.trading.config.settings import Market
 from durable_orders.trading.market.bars import Bar, BarBuilder
 from durable_orders.trading.market.calendar import SessionSource
-from durable_orders.trading.market.instruments import INDEX_TICK, Instruments
-from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
-from durable_orders.trading.market.tick_files import read_ticks
+from durable_orders.trading.market.files.report import ReadingReport
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.recordings import market_ticks, symbol_of
 from durable_orders.trading.market.ticks import Tick
 
 
@@ -50,11 +50,12 @@ class RecordedBars:
         return line.until(now)
 
 
-def earlier_ticks(market: Market, instruments: Instruments, played: Sequence[Tick]) -> list[Tick]:
-    """Those of `market.history` from before what is played. Raises `InvalidTicks`."""
+def earlier_ticks(
+    market: Market, instruments: Instruments, sessions: SessionSource, played: Sequence[Tick]
+) -> list[Tick]:
+    """Those of `market.history` from before what is played. Raises `InvalidTicks` and `InvalidSettings`."""
     if market.history is None:
         return []
-    symbol = market.symbol or (SHIPPED_SYMBOL if market.ticks is None else None)
-    instrument = instruments.get(symbol) if symbol else None
-    ticks = read_ticks(market.history, symbol, instrument.tick_size if instrument else INDEX_TICK)
+    earlier = market.model_copy(update={"ticks": market.history, "symbol": symbol_of(market)})
+    ticks = market_ticks(earlier, instruments, sessions, ReadingReport())
     return [tick for tick in ticks if not played or tick.at < played[0].at]

@@ -5,8 +5,22 @@ from collections.abc import Sequence
 from durable_orders.trading.orders import lifecycle
 from durable_orders.trading.orders.actions import CheckAmendment, Modify, Reply
 from durable_orders.trading.orders.order import Amendment, Order
-from durable_orders.trading.orders.outcome import Accepted, Outcome, Unknown
+from durable_orders.trading.orders.outcome import Accepted, NotSent, Outcome, Refused, SessionExpired, Unknown
 from durable_orders.trading.orders.verdict import Refusal
+
+NotTaken = Refused | NotSent | SessionExpired | Unknown
+
+
+def not_done(change: Amendment, why: object) -> str:
+    """A change that was not made, in words."""
+    return f"amendment ({change.summary()}) not done: {why}"
+
+
+def fate(change: Amendment, answer: NotTaken) -> str:
+    """What became of a change that the broker has not taken, in words."""
+    if isinstance(answer, Unknown):
+        return f"amendment ({change.summary()}) may still be made, its answer was lost: {answer.evidence}"
+    return not_done(change, answer.evidence)
 
 
 class Amendments:
@@ -50,10 +64,8 @@ class Amendments:
         if isinstance(answer, Accepted) or change.is_in(order):
             self.reply = Reply()
             return None
-        is_unknown = isinstance(answer, Unknown)
-        fate = "may still be made, its answer was lost" if is_unknown else "not done"
-        words = f"amendment ({change.summary()}) {fate}: {answer.evidence}"
-        self.reply = Reply(words, is_unknown=is_unknown)
+        words = fate(change, answer)
+        self.reply = Reply(words, is_unknown=isinstance(answer, Unknown))
         return lifecycle.Noted(words)
 
     def replied(self) -> None:

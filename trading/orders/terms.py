@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.explained import explained
-from durable_orders.trading.orders.order import OrderIntent, OrderType, Product, Side, Validity
+from durable_orders.trading.orders.order import Amendment, OrderIntent, OrderType, Product, Side, Validity
 
 
 class OrderTerms(TypedDict, total=False):
@@ -49,6 +49,22 @@ class ClientOrderTerms(OrderTerms, total=False):
 
     strategy: str
     """Who wants it: `manual` if not given."""
+
+
+def product_of(product: Product | str) -> Product:
+    """Raises `InvalidOrder` for what is none of Kite's."""
+    try:
+        return Product(product)
+    except ValueError:
+        raise InvalidOrder(f"product: must be {', '.join(Product)}, was {product!r:.40}") from None
+
+
+def amendment_of(changes: Mapping[str, Any]) -> Amendment:
+    """A change of an order. Raises `InvalidOrder`, which names every field that is wrong and its rule."""
+    try:
+        return Amendment.model_validate(dict(changes))
+    except ValidationError as error:
+        raise explained(error) from None
 
 
 TERMS = frozenset(get_type_hints(OrderTerms))

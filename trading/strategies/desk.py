@@ -1,5 +1,6 @@
 """What every desk of a strategy has in common: how what it asks for becomes an order, and how it is called."""
 
+import dis
 import sysconfig
 import threading
 import traceback
@@ -32,7 +33,7 @@ from durable_orders.trading.orders.order import (
     Terms,
     is_free,
 )
-from durable_orders.trading.orders.terms import TERMS, Changes, OrderTerms, intent_of
+from durable_orders.trading.orders.terms import TERMS, Changes, OrderTerms, amendment_of, intent_of, product_of
 from durable_orders.trading.strategies.sizing import Number, quantity_for
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.targets import Targets
@@ -173,11 +174,7 @@ class AskingDesk(ABC):
         return self._ask(Side.SELL, symbol, quantity, terms)
 
     def amend(self, client_order_id: str, **terms: Unpack[Changes]) -> None:
-        try:
-            change = Amendment.model_validate(dict(terms))
-        except ValidationError as error:
-            raise explained(error) from None
-        self._change(client_order_id, change)
+        self._change(client_order_id, amendment_of(terms))
 
     def cancel_all(self, symbol: str | None = None) -> None:
         for order in self.open_orders():
@@ -185,10 +182,10 @@ class AskingDesk(ABC):
                 self.cancel(order.client_order_id)
 
     def close(self, symbol: str, product: Product | str | None = None, *, reason: str = "close") -> None:
-        self._close(symbol, None if product is None else Product(product), reason)
+        self._close(symbol, None if product is None else product_of(product), reason)
 
     def target(self, symbol: str, quantity: int, product: Product | str = Product.MIS) -> None:
-        self.targets.want(symbol, quantity, Product(product))
+        self.targets.want(symbol, quantity, product_of(product))
 
     def subscribe(self, *symbols: str) -> None:
         for symbol in symbols:
@@ -360,20 +357,30 @@ def _tell_bars(builder: BarBuilder, callback: BarsCall, desk: AskingDesk) -> Non
 def guarded(strategy: str, callback: str, call: Callable[[], object]) -> None:
     """Call a callback of somebody's code. Raises `StrategyFailed`, one line that says where it failed.
 
-    `sys.exit()` in there ends the strategy, not the program around it, which has orders to look after. Ctrl-C comes to
-    the main thread, and is nobody's failure.
+    `sys.exit()` in there or `raise KeyboardInterrupt` ends the strategy, not the program around it, which has orders
+    to look after. Ctrl-C comes to the main thread, and is nobody's failure.
     """
     try:
         call()
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # whatever it may raise
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        if isinstance(error, KeyboardInterrupt) and not _was_raised(error):
             raise
         frames = traceback.extract_tb(error.__traceback__)
         where = ([frame for frame in frames if not _is_library(frame.filename)] or frames)[-1]
         place = f"{Path(where.filename).name} line {where.lineno}"
         said = explained(error) if isinstance(error, ValidationError) else error
-        words = f"{strategy}: {callback} failed at {place}: {type(error).__name__}: {said}"
+        words = f"{strategy}: {callback} failed at {place}: {type(error).__name__}{f': {said}' if str(said) else ''}"
         raise StrategyFailed(words) from error
+
+
+def _was_raised(error: BaseException) -> bool:
+    """Whether a `raise` of somebody's code did it. Ctrl-C comes between any two instructions of the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return True
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] == "RAISE_VARARGS"
 
 
 def _is_library(file: str) -> bool:

@@ -77,6 +77,8 @@ def _misspelt(owner: object) -> list[str]:
 
 
 def _module(path: Path) -> ModuleType:
+    if path.is_dir():
+        raise InvalidStrategy(f"{path}: must be a Python file (.py), is a directory")
     if not path.is_file():
         raise InvalidStrategy(f"{path}: no such file")
     spec = spec_from_file_location(MODULE_PREFIX + path.stem, path)

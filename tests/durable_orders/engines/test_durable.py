@@ -1,6 +1,7 @@
 """The engines over durable workflows: a paper desk that is up, and a live one against the sandbox."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from durable_orders import Orders
 from durable_orders.engines import LiveExecutionEngine, PaperExecutionEngine
 from durable_orders.trading.bus.bus import EventBus
-from durable_orders.trading.errors import InvalidSettings, OrderNotFound
+from durable_orders.trading.errors import InvalidOrder, InvalidSettings, OrderNotFound
 from durable_orders.v2 import GuardianDecision, StateStore
 from tests.conftest import MakeHome, eventually
 from tests.durable_orders.conftest import FAR_BELOW
@@ -87,6 +88,34 @@ async def test_the_callers_guardian_comes_before_the_server(desk: Program, own_i
     async with Orders(desk.home) as orders:
         with pytest.raises(OrderNotFound):
             await orders.get(own_id)
+
+
+async def test_an_order_on_the_server_is_changed_through_both_guardians(
+    desk: Program, own_id: str, state_store: StateStore
+) -> None:
+    class Strict:
+        def validate_pre_trade(self, intent: Any, market_snapshot: Any) -> GuardianDecision:
+            return GuardianDecision(intent.qty < 225, "too many")
+
+    engine = PaperExecutionEngine(home=desk.home, guardian=Strict(), state_store=state_store)
+    placed = await engine.place_order(future(own_id, **LIMIT))
+    amended = await engine.amend_order(own_id, price="20010", quantity=150)
+    assert (amended.order_id, amended.status, amended.price, amended.qty) == (
+        placed.order_id,
+        "PLACED",
+        Decimal(20010),
+        150,
+    )
+    [kept] = state_store.load()["open_orders"]
+    assert (kept["price"], kept["quantity"]) == (20010.0, 150)
+    with pytest.raises(InvalidOrder, match="not done: Guardian blocked: too many"):
+        await engine.amend_order(own_id, quantity=225)
+    with pytest.raises(InvalidOrder, match="LOT_SIZE: quantity must be a multiple of the lot of 75, was 76"):
+        await engine.amend_order(own_id, quantity=76)
+    with pytest.raises(ValueError, match="Order never-placed not found"):
+        await engine.amend_order("never-placed", quantity=75)
+    assert (await engine.cancel_order(own_id)).qty == 150
+    await engine.close()
 
 
 async def test_paper_orders_never_become_real_ones(desk: Program, own_id: str) -> None:

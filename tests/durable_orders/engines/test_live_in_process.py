@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from kiteconnect import KiteConnect
 
 from durable_orders.engines import LiveExecutionEngine
 from durable_orders.orders import Orders
-from durable_orders.trading.errors import DuplicateOrder, DurableOrdersError
+from durable_orders.trading.errors import DuplicateOrder, DurableOrdersError, InvalidOrder
 from durable_orders.trading.orders.order import Order
 from durable_orders.v2 import GuardianDecision, JournalStateStore, StateStore, TradeGuardian
 from tests.conftest import any_port
@@ -125,6 +126,42 @@ async def test_a_cancel_is_what_the_book_says(engine: LiveExecutionEngine, serve
     assert (ended.status, ended.filled_qty) == ("FILLED", 10)
     assert await engine.cancel_order(other.order_id) == ended
     assert [kind for kind, _ in told(engine)].count("order_cancelled") == 1
+
+
+async def test_a_resting_order_is_changed_as_the_book_shows(
+    engine: LiveExecutionEngine, served: Served, state_store: StateStore
+) -> None:
+    placed = await engine.place_order(older(**LIMIT))
+    amended = await engine.amend_order(placed.client_order_id, price=1480, quantity=20)
+    assert (amended.status, amended.price, amended.qty, accepted(served)) == ("PLACED", Decimal(1480), 20, 1)
+    [kept] = state_store.load()["open_orders"]
+    assert (kept["price"], kept["quantity"]) == (1480.0, 20)
+    served.tick(1479)
+    assert [(order.status, order.filled_qty) for order in await engine.poll_orders()] == [("FILLED", 20)]
+    with pytest.raises(InvalidOrder, match="cannot be amended, it has ended: FILLED"):
+        await engine.amend_order(placed.order_id, price=1470)
+    with pytest.raises(ValueError, match="Order X not found"):
+        await engine.amend_order("X", price=1470)
+
+
+async def test_a_change_whose_answer_was_lost_is_looked_up_and_asked_for_once(
+    engine: LiveExecutionEngine, served: Served
+) -> None:
+    placed = await engine.place_order(older(**LIMIT))
+    served.fault("accept_then_drop")
+    assert (await engine.amend_order(placed.order_id, price=1480)).price == 1480
+    assert sum(served.tally()["requests"]["modify"].values()) == 1
+
+
+async def test_a_change_that_the_broker_or_the_guardian_refuses_is_not_done(make: Make, served: Served) -> None:
+    engine = make(guardian=Watching(allow=True))
+    placed = await engine.place_order(older(**LIMIT))
+    with pytest.raises(InvalidOrder, match=r"amendment \(price 900\) not done: .*outside the circuit limits"):
+        await engine.amend_order(placed.order_id, price=900)
+    strict = make(guardian=Watching(allow=False))
+    with pytest.raises(InvalidOrder, match="not done: Guardian blocked: too far"):
+        await strict.amend_order(placed.order_id, price=1470)
+    assert [(order.price, order.status) for order in await engine.poll_orders()] == [(Decimal(1490), "PLACED")]
 
 
 @pytest.mark.parametrize("name", ["X", "order:live:X", "no such order"])

@@ -1,5 +1,6 @@
 """The paper engine without a server: the backtest's guardian and exchange on a caller's market data."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from durable_orders.engines import PaperExecutionEngine
 from durable_orders.trading.bus.bus import EventBus
-from durable_orders.trading.errors import DuplicateOrder
+from durable_orders.trading.errors import DuplicateOrder, InvalidOrder
 from durable_orders.v2 import GuardianDecision, JournalStateStore, StateStore
 from tests.durable_orders.engines.conftest import older, rows_of
 
@@ -148,6 +149,53 @@ async def test_the_same_seed_gives_the_same_fills(prices: Prices) -> None:
 async def test_latency_holds_nobody_up(prices: Prices) -> None:
     engine = engine_on(prices, {"latency_enabled": True, "latency_ms": 3000})
     assert (await engine.place_order(older())).status == "FILLED"
+
+
+async def test_a_resting_order_is_changed_and_meets_the_price_it_was_given(
+    prices: Prices, state_store: StateStore
+) -> None:
+    engine = engine_on(prices, {"latency_enabled": True}, state_store=state_store)
+    placed = await engine.place_order(older(order_type="LIMIT", price=1490.0))
+    amended = await engine.amend_order(placed.client_order_id, price="1480", quantity=20)
+    assert (amended.status, amended.price, amended.qty) == ("PLACED", Decimal(1480), 20)
+    [kept] = state_store.load()["open_orders"]
+    assert (kept["price"], kept["quantity"]) == (1480.0, 20)
+    prices.closes["INFY"] = 1485.0
+    assert [order.status for order in await engine.poll_orders()] == ["PLACED"]
+    prices.closes["INFY"] = 1479.0
+    assert [(order.status, order.filled_qty) for order in await engine.poll_orders()] == [("FILLED", 20)]
+    with pytest.raises(InvalidOrder, match=r"cannot be amended, it has ended: FILLED"):
+        await engine.amend_order(placed.order_id, price=1470)
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ({}, "give at least one of quantity, price, trigger_price, order_type"),
+        ({"pirce": 1480}, "pirce: "),
+        ({"price": "1480.02"}, "not done: TICK_SIZE: prices must be multiples of the tick of 0.05"),
+        ({"quantity": 51}, "not done: MAX_ORDER_QUANTITY: quantity may be at most 50"),
+        ({"trigger_price": 1480}, "not done: INVALID_TERMS: trigger_price: a LIMIT order takes none"),
+        ({"quantity": 30}, "not done: Guardian blocked: too many"),
+    ],
+)
+async def test_a_change_goes_through_every_guardian_and_one_that_is_refused_changes_nothing(
+    prices: Prices, terms: Any, said: str
+) -> None:
+    class Few:
+        def validate_pre_trade(self, intent: Any, market_snapshot: Any = None) -> GuardianDecision:
+            return GuardianDecision(intent.qty != 30, "too many")
+
+    engine = engine_on(prices, guardian=Few(), config={"guardian": {"max_order_quantity": 50}})
+    placed = await engine.place_order(older(order_type="LIMIT", price=1490.0))
+    with pytest.raises(InvalidOrder) as refused:
+        await engine.amend_order(placed.order_id, **terms)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    [order] = await engine.poll_orders()
+    assert (order.price, order.qty, order.status) == (Decimal(1490), 10, "PLACED")
+    with pytest.raises(ValueError, match="Order nobody not found"):
+        await engine.amend_order("nobody", price=1)
 
 
 async def test_what_rested_when_its_process_ended_has_ended_with_it(prices: Prices, state_store: StateStore) -> None:

@@ -76,7 +76,7 @@ def backtest(home: Home, strategy: Strategy) -> Played:
     assert settings.market.ticks is not None
     sessions = InstrumentSessions(settings.market, instruments)
     ticks = read_ticks(settings.market.ticks, SYMBOL, Decimal("0.05"))
-    earlier = earlier_ticks(settings.market, instruments, ticks)
+    earlier = earlier_ticks(settings.market, instruments, sessions, ticks)
     feed = ReplayFeed(ticks, 1.0, sessions, rounds=1)
     return Player(Loaded(strategy, NAME), settings, instruments, OPENS, earlier).play(feed)
 

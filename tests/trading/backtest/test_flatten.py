@@ -14,7 +14,7 @@ from durable_orders.trading.ist import IST
 from durable_orders.trading.market.calendar import SessionCalendar
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Side, Status
+from durable_orders.trading.orders.order import Amendment, Order, OrderIntent, OrderType, Side, Status
 from tests.trading.backtest.test_differential import (
     INFY,
     INSTRUMENTS,
@@ -153,6 +153,22 @@ def test_a_closing_order_that_rests_is_repriced_until_it_fills() -> None:
     closed = core.order(tripped.closing[0])
     assert (closed.status, closed.price, closed.filled_quantity) == (Status.FILLED, Decimal("975.10"), 80)
     assert held(core) == {}
+
+
+def test_a_new_price_of_a_closing_order_passes_the_guardian_too() -> None:
+    """Another way in would let a breaker's own order out at a price that nobody checked."""
+    core = core_of("flatten", paper=RESTING | {"market_rests_probability": 1}, exits={"interval": 1})
+    show(core, [tick(INFY, "1000", 1000, 0), order("long", Side.BUY, 100, order_type="LIMIT", price="1001")])
+    show(core, [tick(INFY, "980", 1030, 2), order("sold", Side.SELL, 20, order_type="LIMIT", price="979")])
+    [closing] = [live for live in core.live() if live.strategy == FLATTEN]
+    before = closing.price
+    core.amend(closing, Amendment(price=Decimal("975.01")))
+    assert closing.price == before
+    assert closing.reasons[-1].startswith("amendment (price 975.01) not done: TICK_SIZE: ")
+    core.amend(closing, Amendment(quantity=200))
+    assert (closing.quantity, closing.status) == (80, Status.PLACED)
+    core.amend(closing, Amendment(price=Decimal("975.00")))
+    assert (closing.price, closing.filled_quantity) == (Decimal(975), 10), "as much as the tick had left"
 
 
 @given(steps=schedules(), paper=st.sampled_from([{}, RESTING, RESTING | {"latency_enabled": True}]))

@@ -59,18 +59,18 @@ def test_the_environment_alone_is_enough() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("marktet: {speed: 5}", r"marktet: no such setting, did you mean market\."),
+        ("marktet: {speed: 5}", r"marktet: no such setting, did you mean market\?"),
         ("market: {sped: 5}", r"market\.sped: no such setting, did you mean market\.speed\?"),
         ("execution: {paper: {slippage: 5}}", r"paper\.slippage: .*did you mean execution\.paper\.slippage_bps"),
         ("xyzzy: 1", r"xyzzy: no such setting$"),
-        ("market: {speed: fast}", r"market\.speed: Input should be a valid number"),
-        ("market: {speed: 0}", r"market\.speed: Input should be greater than 0"),
+        ("market: {speed: fast}", r"market\.speed: must be a number"),
+        ("market: {speed: 0}", r"market\.speed: must be greater than 0"),
         ("market: {speed: .nan}", r"market\.speed"),
-        ("market: {feed: satellite}", r"market\.feed: Input should be 'replay' or 'synthetic'"),
-        ("market: 5", r"market: Input should be a valid dictionary"),
+        ("market: {feed: satellite}", r"market\.feed: must be 'replay' or 'synthetic'"),
+        ("market: 5", r"market: must hold `key: value`"),
         ("account: a/b", r"account: must be 1 to 64 letters, digits"),
-        ("guardian: {max_order_quantity: 1.5}", r"guardian\.max_order_quantity: Input should be a valid integer"),
-        ("guardian: {max_order_value: -1}", r"guardian\.max_order_value: Input should be greater than 0"),
+        ("guardian: {max_order_quantity: 1.5}", r"guardian\.max_order_quantity: must be a valid integer"),
+        ("guardian: {max_order_value: -1}", r"guardian\.max_order_value: must be greater than 0"),
         ("execution: {paper: {slippage_bps: 10001}}", r"execution\.paper\.slippage_bps: .*less than or equal to 10000"),
         ("market: {speed: 0}\naccount: 5", r"account: .*; market\.speed: "),
         ("execution: {live: {orders_per_second: 11}}", r"live.*must have registered .* set algo_id"),
@@ -90,7 +90,7 @@ def test_what_is_wrong_is_said_on_one_line_with_the_file_and_the_key(tmp_path: P
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("MARKET__SPEED", "fast", r"settings: market\.speed: Input should be a valid number"),
+        ("MARKET__SPEED", "fast", r"settings: market\.speed: must be a number"),
         ("MARKET__SPED", "5", r"market\.sped: no such setting, did you mean market\.speed\?"),
         ("ACCOUNT__NAME", "x", r"account"),
         ("ACCOUNT", "[", r"DURABLE_ORDERS_ACCOUNT: not a YAML value"),
@@ -99,6 +99,42 @@ def test_what_is_wrong_is_said_on_one_line_with_the_file_and_the_key(tmp_path: P
 def test_a_variable_that_cannot_be_used_is_named(name: str, value: str, words: str) -> None:
     with pytest.raises(InvalidSettings, match=words):
         Settings.load(None, {f"DURABLE_ORDERS_{name}": value})
+
+
+def test_a_secret_is_read_from_the_file_that_a_variable_names(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("12345\n")
+    variables = {
+        "DURABLE_ORDERS_LEDGER__PASSWORD_FILE": str(file),
+        "DURABLE_ORDERS_LEDGER__URL": "postgresql://me@db/x",
+    }
+    password = Settings.load(None, variables).ledger.password
+    assert password is not None
+    assert password.get_secret_value() == "12345", "a text, whatever it looks like"
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "words"),
+    [
+        (None, {}, r"DURABLE_ORDERS_LEDGER__PASSWORD_FILE: .*password: cannot be read: No such file"),
+        ("\n", {}, r"password: is empty"),
+        ("x", {"PASSWORD": "y"}, r"PASSWORD_FILE: DURABLE_ORDERS_LEDGER__PASSWORD is set as well: give one of them"),
+        ("x", {}, r"ledger.*password: belongs to the user of a url, and there is none"),
+    ],
+)
+def test_a_secrets_file_that_cannot_be_used(
+    tmp_path: Path, content: str | None, more: dict[str, str], words: str
+) -> None:
+    if content is not None:
+        (tmp_path / "password").write_text(content)
+    own = {f"DURABLE_ORDERS_LEDGER__{name}": value for name, value in more.items()}
+    with pytest.raises(InvalidSettings, match=words):
+        Settings.load(None, {"DURABLE_ORDERS_LEDGER__PASSWORD_FILE": str(tmp_path / "password")} | own)
+
+
+def test_a_key_that_stands_twice_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match=r"not YAML at line 3, guardian: stands there twice"):
+        loaded(tmp_path, "guardian: {max_order_value: 100}\nmarket: {speed: 5}\nguardian: {max_loss_streak: 3}")
 
 
 def test_a_value_of_the_file_cannot_become_a_section(tmp_path: Path) -> None:
@@ -114,7 +150,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_some_keys_can_be_replaced_and_are_checked_again() -> None:
     found = Settings.load(None, NOTHING).replaced({"market": {"speed": 7}})
     assert (found.market.speed, found.account) == (7.0, "paper")
-    with pytest.raises(InvalidSettings, match=r"market\.speed: Input should be greater than 0"):
+    with pytest.raises(InvalidSettings, match=r"market\.speed: must be greater than 0"):
         found.replaced({"market": {"speed": -7}})
 
 

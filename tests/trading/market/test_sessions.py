@@ -316,9 +316,9 @@ def test_the_users_own_hours_of_every_day() -> None:
             },
             "market.exceptions.0.windows: must follow one another without overlapping, were 18:00-19:00 and 18:30",
         ),
-        ({"date": "2026-11-08", "segments": ["shares"]}, "market.exceptions.0.segments.0: Input should be 'equity'"),
-        ({"date": "2026-02-30", "closed": True}, "market.exceptions.0.date: Input should be a valid date"),
-        ({"date": "8 November", "closed": True}, "market.exceptions.0.date: Input should be a valid date"),
+        ({"date": "2026-11-08", "segments": ["shares"]}, "market.exceptions.0.segments.0: must be 'equity'"),
+        ({"date": "2026-02-30", "closed": True}, "market.exceptions.0.date: must be a valid date"),
+        ({"date": "8 November", "closed": True}, "market.exceptions.0.date: must be a valid date"),
         (
             {"date": "2026-11-08", "windows": [{"opens": "19:00", "closes": "18:00"}]},
             "market.exceptions.0.windows.0: opens: must be before closes, was 19:00 to 18:00",

@@ -9,7 +9,7 @@ from durable_orders.trading.market.bars import Bar, BarBuilder
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.market.recorded_ticks import market_ticks
+from durable_orders.trading.market.recorded_ticks import market_ticks, symbol_of
 from durable_orders.trading.market.ticks import Tick
 
 
@@ -53,8 +53,9 @@ class RecordedBars:
 def earlier_ticks(
     market: Market, instruments: Instruments, sessions: SessionSource, played: Sequence[Tick]
 ) -> list[Tick]:
-    """Those of `market.history` from before what is played, read as the recording is. Raises `InvalidTicks`."""
+    """Those of `market.history` from before what is played. Raises `InvalidTicks` and `InvalidSettings`."""
     if market.history is None:
         return []
-    ticks = market_ticks(market.model_copy(update={"ticks": market.history}), instruments, sessions, ReadingReport())
+    earlier = market.model_copy(update={"ticks": market.history, "symbol": symbol_of(market)})
+    ticks = market_ticks(earlier, instruments, sessions, ReadingReport())
     return [tick for tick in ticks if not played or tick.at < played[0].at]

@@ -109,8 +109,8 @@ def _clock(apart: timedelta | None) -> Finding:
 
 def _master(home: Home, settings: Settings, now: datetime) -> Finding:
     """How old what is ordered by is; nothing is fetched."""
-    if settings.market.instruments is not None:
-        return _file_age(settings.market.instruments, now)
+    if settings.market.masters:
+        return min((_file_age(each, now) for each in settings.market.masters), key=lambda each: each.healthy)
     days = sorted(each.stem.removeprefix("instruments-") for each in home.path.glob("instruments-????-??-??.csv"))
     if not days:
         return Finding(name="master", healthy=True, detail="none was fetched yet; a worker does so when it starts")

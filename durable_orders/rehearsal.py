@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -22,9 +21,11 @@ from durable_orders.sandbox import FeedKind, Sandbox, SandboxSettings
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import BrokenError, InvalidSettings
 from durable_orders.trading.ist import IST
+from durable_orders.trading.market.files.report import ReadingReport
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day, shipped_instruments
-from durable_orders.trading.market.tick_files import read_ticks
+from durable_orders.trading.market.recordings import market_ticks
+from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.strategies.files import Loaded
 from durable_orders.workers.connection import configured_server
@@ -48,8 +49,10 @@ async def stage(home: Home, settings: Settings) -> AsyncIterator[tuple[Home, San
     """
     if (server := configured_server()) is not None:
         raise InvalidSettings(f"Temporal's environment names the server {server}: a rehearsal has its own, so unset it")
-    instruments = settings.market.instruments
-    wanted = SandboxSettings(port=0, feed=FeedKind.PUSHED, instruments=instruments and instruments.resolve())
+    masters = settings.market.masters
+    wanted = SandboxSettings(
+        port=0, feed=FeedKind.PUSHED, instruments=tuple(each.resolve() for each in masters) or None
+    )
     async with Sandbox(wanted) as sandbox:
         place = Home(home.make().path / f"rehearsal-{datetime.now(IST):%Y%m%d-%H%M%S}").make()
         place.rehearsal_mark.touch()
@@ -72,16 +75,14 @@ async def rehearse(
     return await run_strategy(place, None, settings, loaded, replace(plan, live=True, market=pushed.around, pace=speed))
 
 
-def recorded_ticks(settings: Settings) -> list[Tick]:
-    """Those of the settings, or of the shipped day. Raises `InvalidTicks` and `InvalidSettings`."""
+def recorded_ticks(settings: Settings, report: ReadingReport) -> list[Tick]:
+    """Those of the settings, or of the shipped day; the report has what is to be told of them.
+
+    Raises `InvalidTicks` and `InvalidSettings`.
+    """
     market = settings.market
-    symbol = market.symbol or (SHIPPED_SYMBOL if market.ticks is None else None)
-    instruments = Instruments.read(market.instruments) if market.instruments else Instruments.shipped()
-    instrument = instruments.get(symbol) if symbol else None
-    if symbol and instrument is None:
-        raise InvalidSettings(f"market.symbol: {symbol} is not in the instrument master")
-    step = instrument.tick_size if instrument else Decimal("0.05")
-    return list(read_ticks(market.ticks or shipped_day(), symbol, step))
+    instruments = Instruments.read(*market.masters) if market.masters else Instruments.shipped()
+    return list(market_ticks(market, instruments, InstrumentSessions(market, instruments), report))
 
 
 class _Pushed:
@@ -142,7 +143,8 @@ def _settings(settings: Settings, sandbox: Sandbox, wanted: SandboxSettings) -> 
     content["execution"].setdefault("live", {}).setdefault("reconciliation_interval", 1)
     content["market"] = content.get("market", {}) | {"calendar": "always_open"}
     # a file, as whoever asks the sandbox for its own would wait for this very process
-    content["market"]["instruments"] = str((settings.market.instruments or shipped_instruments()).resolve())
+    masters = settings.market.masters or (shipped_instruments(),)
+    content["market"]["instruments"] = [str(each.resolve()) for each in masters]
     content["kite"] = {
         "api_key": wanted.api_key,
         "api_secret": wanted.api_secret.get_secret_value(),

@@ -57,7 +57,9 @@ class Parts:
         self.settings = settings
         self._market = Market(calendar=settings.calendar)
         self.clock = clock
-        self.instruments = Instruments.read(settings.instruments) if settings.instruments else Instruments.shipped()
+        masters = settings.instruments or ()
+        paths = masters if isinstance(masters, tuple) else (masters,)
+        self.instruments = Instruments.read(*paths) if paths else Instruments.shipped()
         self.store = Store(database)
         self.faults = Faults(settings.seed, settings.faults)
         self.falsified = Falsified()

@@ -58,8 +58,8 @@ class SandboxSettings(BaseModel):
     speed: Annotated[float, Field(gt=0, le=100_000)] | None = None
     """Of a replay, in market seconds per second; 1 if not set."""
     calendar: Calendar = Calendar.ALWAYS_OPEN
-    instruments: Path | None = None
-    """Kite's instruments CSV; without one, the small master that is shipped."""
+    instruments: Path | tuple[Path, ...] | None = None
+    """Kite's instruments CSV, or several; without one, the small master that is shipped."""
     cash: Annotated[Decimal, Field(ge=0)] = Decimal(1_000_000_000)
     """Rupees in the account at its beginning. Nothing is paid in or out."""
     slippage_bps: Bps = Decimal(0)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -51,13 +51,13 @@ class Master:
 
     def __init__(self, home: Home, settings: Settings, clock: Callable[[], datetime] = _now) -> None:
         """Raises `InvalidInstruments` where no master can be had."""
-        self._file = settings.market.instruments
-        self._downloads = self._file is None and settings.execution.mode is Mode.LIVE
+        self._files = settings.market.masters
+        self._downloads = not self._files and settings.execution.mode is Mode.LIVE
         self._url = settings.kite.root + ROUTE
         self._home = home.path
         self._clock = clock
         self._lock = threading.Lock()
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[tuple[int, int], ...] | None = None
         self._tried_at: datetime | None = None
         self._asked: set[tuple[date, str]] = set()
         self.told: list[str] = []
@@ -69,14 +69,14 @@ class Master:
     @property
     def is_living(self) -> bool:
         """Whether another one may come."""
-        return self._downloads or self._file is not None
+        return self._downloads or bool(self._files)
 
     def renew(self) -> bool:
         """Read the next master if there is one; whether it was read. What is wrong with it is in `told`. Blocks."""
         with self._lock:
             if self._downloads:
                 return self._is_due() and self._fetched()
-            return self._file is not None and self._read_again(self._file)
+            return bool(self._files) and self._read_again()
 
     def ensure(self, symbol: str) -> None:
         """For a symbol that is not known, look once a day whether a newer master has it. Blocks."""
@@ -89,8 +89,8 @@ class Master:
             self._asked.add(asked)
             if self._downloads:
                 self._fetched()
-            elif self._file is not None:
-                self._read_again(self._file)
+            elif self._files:
+                self._read_again()
 
     async def keep(self, renewed: Callable[["Master"], object]) -> None:
         """Renew it when it is time, until cancelled. `renewed` is called, in a thread, at the first look, as an earlier
@@ -108,9 +108,9 @@ class Master:
                 log.exception("the instrument master could not be renewed")
 
     def _first(self) -> Instruments:
-        if self._file is not None:
-            self._stamp = _stamp_of(self._file)
-            return self._noted(Instruments.read(self._file))
+        if self._files:
+            self._stamp = _stamp_of(self._files)
+            return self._noted(Instruments.read(*self._files))
         if not self._downloads:
             return Instruments.shipped()
         day, kept = self._day(), self._kept()
@@ -184,12 +184,12 @@ class Master:
         """The newest that is there."""
         return max(self._home.glob("instruments-????-??-??.csv"), default=None)
 
-    def _read_again(self, file: Path) -> bool:
-        stamp = _stamp_of(file)
+    def _read_again(self) -> bool:
+        stamp = _stamp_of(self._files)
         if stamp is None or stamp == self._stamp:
             return False
         try:
-            self.instruments.renew(self._noted(Instruments.read(file)))
+            self.instruments.renew(self._noted(Instruments.read(*self._files)))
         except InvalidInstruments as error:
             self.told = [f"{error}; the one that was read before stays"]
             return False
@@ -206,13 +206,13 @@ class Master:
         return instruments
 
 
-def _stamp_of(file: Path) -> tuple[int, int] | None:
-    """Tells a file that was written anew; `None` while there is none."""
+def _stamp_of(files: Sequence[Path]) -> tuple[tuple[int, int], ...] | None:
+    """Tells files that were written anew; `None` while one is not there."""
     try:
-        found = file.stat()
+        found = [file.stat() for file in files]
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return tuple((each.st_mtime_ns, each.st_size) for each in found)
 
 
 def _name(day: date) -> str:

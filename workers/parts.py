@@ -45,12 +45,12 @@ from durable_orders.trading.ledger.migrate import cause_of, open_database
 from durable_orders.trading.ledger.pacing import READS_PER_SECOND, Pacer
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
+from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.hours import listing_of
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.recordings import TICK_SIZE, market_ticks, symbol_of
 from durable_orders.trading.market.rules import ExchangeRules
-from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
-from durable_orders.trading.market.tick_files import read_ticks
 from durable_orders.trading.orders.order import Account, Mode, Order
 from durable_orders.trading.reconciliation.expiries import Expiries
 from durable_orders.trading.reconciliation.whole_book import ReceivedToday
@@ -357,14 +357,14 @@ def pace(settings: Settings) -> float:
 def tick_source(
     settings: Settings, instruments: Instruments, sessions: SessionSource
 ) -> Callable[[datetime | None], Iterator[Timed]]:
-    """The configured feed, from a moment of market time on. A ticks file is read once, here."""
+    """The configured feed, from a moment of market time on. Files of ticks are read once, here."""
     market = settings.market
-    symbol = market.symbol or (SHIPPED_SYMBOL if market.ticks is None else None)
-    instrument = instruments.get(symbol) if symbol else None
-    if symbol and instrument is None:
-        raise InvalidSettings(f"market.symbol: {symbol} is not in the instrument master")
-    step = instrument.tick_size if instrument else Decimal("0.05")
     if market.feed is Feed.SYNTHETIC:
+        symbol = symbol_of(market)
+        instrument = instruments.get(symbol) if symbol else None
+        if symbol and instrument is None:
+            raise InvalidSettings(f"market.symbol: {symbol} is not in the instrument master")
+        step = instrument.tick_size if instrument else TICK_SIZE
         prices = (
             {instrument.symbol: Decimal(24_000) if instrument.lot_size > 1 else Decimal(1_500)} if instrument else {}
         )
@@ -375,7 +375,10 @@ def tick_source(
             return iter(SyntheticFeed(prices, step, seed, 1.0, start, sessions, with_book=book))
 
         return walk
-    ticks = read_ticks(market.ticks or shipped_day(), symbol, step)
+    report = ReadingReport()
+    ticks = list(market_ticks(market, instruments, sessions, report))
+    for words in report.lines():
+        log.warning("recorded ticks: %s", words)
     return lambda after: iter(ReplayFeed(ticks, market.speed, sessions, start_after=after))
 
 

@@ -34,7 +34,8 @@ class TradeLine:
     average_price: Decimal
     """Rupees a unit."""
     arrival_price: Decimal | None
-    """Rupees: the last price when the strategy asked for it; `None` before the first tick."""
+    """Rupees: the last price when the strategy asked for it, `None` before the first tick; of a stop its trigger, as
+    that is where it asked to trade."""
     slippage: Decimal | None
     """Rupees that the fills were worse than that; less than 0 where they were better."""
     charges: Decimal
@@ -118,11 +119,13 @@ class Figures:
     """Why orders were rejected, and how many."""
     refused: list[RefusedLine]
     trips: list[TripLine]
-    uncharged: list[str]
-    """Symbols whose charges are not known."""
+    uncharged: dict[str, str]
+    """Symbols whose charges are not known, and why."""
     funds: Funds | None
     """The broker's at the end, with the charges that no order has; `None` where the account has none set."""
     failure: str | None
+    notes: list[str]
+    """What went otherwise than one might think, from the files of ticks on: rows that were left out, columns, zones."""
 
 
 def figures_of(played: Played) -> Figures:
@@ -160,15 +163,19 @@ def figures_of(played: Played) -> Figures:
         uncharged=uncharged,
         funds=played.core.exchange.funds(),
         failure=played.failure,
+        notes=played.notes,
     )
 
 
 def refused_throughout(figures: Figures) -> str | None:
-    """Why nothing was traded, if every single order was refused for one reason; else `None`."""
-    if not figures.orders or len(figures.refused) < figures.orders or len(figures.refusals) != 1:
+    """Why nothing was traded, if every single order was refused; else `None`."""
+    if not figures.orders or len(figures.refused) < figures.orders:
         return None
     first, others = figures.refused[0], figures.orders - 1
     too = f", and {others} more for the same reason" if others else ""
+    if others and len(figures.refusals) > 1:
+        counts = ", ".join(f"{count} {code}" for code, count in figures.refusals.items())
+        too = f"; all {figures.orders} were refused: {counts}"
     return f"{figures.strategy}: no order passed: {first.client_order_id} was refused, {first.why}{too}"
 
 
@@ -211,9 +218,9 @@ def _code(reason: str) -> str:
     return code if colon and code.isupper() else reason.partition(". ")[0]
 
 
-def _trades(orders: Sequence[Ended]) -> tuple[list[TradeLine], Charges, list[str]]:
+def _trades(orders: Sequence[Ended]) -> tuple[list[TradeLine], Charges, dict[str, str]]:
     held: dict[tuple[str, Product], Position] = {}
-    lines, total, uncharged = [], Charges(), dict[str, None]()
+    lines, total, uncharged = [], Charges(), dict[str, str]()
     for order in sorted(orders, key=lambda order: order.trades[-1].at):
         key = (order.symbol, order.product)
         before = position = held.get(key) or Position(order.account, *key)
@@ -222,12 +229,12 @@ def _trades(orders: Sequence[Ended]) -> tuple[list[TradeLine], Charges, list[str
         held[key] = position
         try:
             charges = _charges(order)
-        except NoCharges:
+        except NoCharges as error:
             charges = Charges()
-            uncharged[order.symbol] = None
+            uncharged[order.symbol] = str(error)
         total += charges
         lines.append(_line(order, charges, position.realized_pnl - before.realized_pnl, position.quantity))
-    return lines, total, list(uncharged)
+    return lines, total, uncharged
 
 
 def _charges(order: Ended) -> Charges:
@@ -238,7 +245,7 @@ def _charges(order: Ended) -> Charges:
 def _line(order: Ended, charges: Charges, realized: Decimal, position: int) -> TradeLine:
     quantity = sum(trade.quantity for trade in order.trades)
     value = sum((trade.price * trade.quantity for trade in order.trades), ZERO)
-    arrival = order.arrival_price
+    arrival = order.trigger_price if order.order_type.has_trigger else order.arrival_price
     return TradeLine(
         at=order.trades[-1].at,
         client_order_id=order.client_order_id,

@@ -49,7 +49,7 @@ def _page(played: Played, figures: Figures) -> str:
         f'<div class="cards">{_cards(figures)}</div>{plots}'
         f'<h2>Figures</h2><div class="wide"><table>{rows}</table></div>'
         f'<h2>Trades</h2><div class="wide"><table>{_trade_rows(figures.trades)}</table></div>'
-        f"{_trips(figures.trips)}{_refused(figures.refused)}</body></html>\n"
+        f"{_trips(figures.trips)}{_refused(figures.refused)}{_notes(figures.notes)}</body></html>\n"
     )
 
 
@@ -164,6 +164,10 @@ def _refused(lines: list[RefusedLine]) -> str:
         cells = "".join(f"<td>{escape(word)}</td>" for word in words)
         rows.append(f'<tr>{cells}<td class="n">{line.quantity}</td><td>{escape(line.why)}</td></tr>')
     return f'<h2>Rejected</h2><div class="wide"><table>{"".join(rows)}</table></div>'
+
+
+def _notes(lines: list[str]) -> str:
+    return f"<h2>Notes</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>" if lines else ""
 
 
 def _local(at: object) -> str:

@@ -53,7 +53,7 @@ def summary(figures: Figures) -> list[tuple[str, str, str]]:
     ]
     rows += [("rejected", str(count), why) for why, count in figures.refusals.items()]
     if figures.uncharged:
-        rows.append(("not charged", str(len(figures.uncharged)), ", ".join(figures.uncharged)))
+        rows.append(("not charged", str(len(figures.uncharged)), "; ".join(figures.uncharged.values())))
     return rows
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,18 +31,35 @@ if TYPE_CHECKING:
     from durable_orders.trading.config.settings import Settings
     from durable_orders.trading.market.calendar import SessionSource
     from durable_orders.trading.market.feeds import Timed
-    from durable_orders.trading.market.instruments import Instruments
     from durable_orders.trading.market.ticks import Tick
 
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE.py", help="The strategy: one class, or an object called strategy.")
 ]
 TicksOption = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
-        "--ticks", help="CSV or Parquet of ticks or candles; without it, as the settings say.", dir_okay=False
+        "--ticks", help="File or folder of ticks or candles; may be repeated. Without it, as the settings say."
     ),
 ]
+SkipOption = Annotated[
+    bool, typer.Option("--skip-bad", help="Count the rows that cannot be; without it the first is an error.")
+]
+ZoneOption = Annotated[
+    str | None, typer.Option("--zone", help="Of times that have none, as in UTC; without it they are IST.")
+]
+DatesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dates", metavar="day-first|month-first", help="What 04/05/2025 is, where the file does not show it."
+    ),
+]
+MastersOption = Annotated[
+    list[Path] | None,
+    typer.Option("--instruments", help="Kite's instruments CSV; may be repeated, as for NSE and NFO.", dir_okay=False),
+]
+LotOption = Annotated[int | None, typer.Option("--lot", help="Units, of instruments that no master has.")]
+TickOption = Annotated[str | None, typer.Option("--tick", help="Rupees, of instruments that no master has.")]
 ReportOption = Annotated[Path | None, typer.Option("--report", help="Write an HTML page with plots.", dir_okay=False)]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the fill models, instead of the settings' own.")]
 SymbolOption = Annotated[str | None, typer.Option("--symbol", help="Whose ticks those are, where the file has none.")]
@@ -54,6 +70,12 @@ def backtest(
     file: FileArgument,
     ticks: TicksOption = None,
     symbol: SymbolOption = None,
+    skip_bad: SkipOption = False,
+    zone: ZoneOption = None,
+    dates: DatesOption = None,
+    masters: MastersOption = None,
+    lot: LotOption = None,
+    tick: TickOption = None,
     report: ReportOption = None,
     seed: SeedOption = None,
     given: SetOption = None,
@@ -64,27 +86,35 @@ def backtest(
     """Play a strategy over recorded ticks: the same checks, lifecycle and paper exchange, in memory.
 
     Nothing is sent and nothing is kept but the report. Exit code 1 if the strategy was stopped by an error
-    of its own, or if none of its orders passed, all for one reason.
+    of its own, or if none of its orders passed.
     """
     from durable_orders.backtest.figures import figures_of, refused_throughout
-    from durable_orders.backtest.left_out import left_out
+    from durable_orders.backtest.left_out import left_out, silence
     from durable_orders.trading.strategies.files import load_strategy
     from durable_orders.workers.home import Home
     from durable_orders.workers.instruments import instruments_of
 
     with prints_aside(as_json=as_json):
         loaded = load_strategy(file, given=given or ())
-    settings = _settings(Home(home).settings(config), ticks, symbol, seed)
+    files = {"ticks": tuple(ticks or ()), "symbol": symbol, "instruments": tuple(masters or ())}
+    reading = {"skip_bad": skip_bad, "zone": zone, "dates": dates, "lot": lot, "tick": tick}
+    settings = _settings(Home(home).settings(config), files, reading, seed)
     if unfollowed := "; ".join(left_out(settings)):
         note(f"a backtest leaves out: {unfollowed}")
     instruments = instruments_of(Home(home), settings)
-    recorded = _ticks(settings, instruments)
     from durable_orders.trading.backtest.play import Player
+    from durable_orders.trading.market.files.report import ReadingReport
     from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+    from durable_orders.trading.market.recordings import market_ticks
 
+    told = ReadingReport()
+    sessions = InstrumentSessions(settings.market, instruments)
+    recorded = list(market_ticks(settings.market, instruments, sessions, told))
     player = Player(loaded, settings, instruments, recorded[0].at if recorded else datetime.now().astimezone())
     with prints_aside(as_json=as_json):
-        played = _play(player.play, InstrumentSessions(settings.market, instruments), recorded)
+        played = _play(player.play, sessions, recorded)
+    played.notes[:0] = told.lines()
+    played.notes += silence(played, loaded.strategy)
     for words in played.notes:
         note(words)
     figures = figures_of(played)
@@ -99,26 +129,14 @@ def backtest(
         fail(why)
 
 
-def _settings(own: "Settings", ticks: Path | None, symbol: str | None, seed: int | None) -> "Settings":
+def _settings(own: "Settings", files: dict[str, Any], reading: dict[str, Any], seed: int | None) -> "Settings":
     """Those of the home, on paper whatever they say, with what the command line says over them."""
-    market = {key: value for key, value in {"ticks": ticks, "symbol": symbol}.items() if value is not None}
+    market = {key: value for key, value in files.items() if value}
+    market["recordings"] = own.market.recordings.model_dump() | {key: value for key, value in reading.items() if value}
     paper = own.execution.paper.model_dump() | ({"seed": seed} if seed is not None else {})
+    if "square_off_enabled" not in own.execution.paper.model_fields_set:
+        paper["square_off_enabled"] = True  # nobody's MIS stays over night
     return own.replaced({"market": market, "execution": {"mode": "paper", "dry_run": False, "paper": paper}})
-
-
-def _ticks(settings: "Settings", instruments: "Instruments") -> "list[Tick]":
-    """Raises `InvalidTicks`, and `InvalidSettings` for a symbol that is not in the master."""
-    from durable_orders.trading.errors import InvalidSettings
-    from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
-    from durable_orders.trading.market.tick_files import read_ticks
-
-    market = settings.market
-    symbol = market.symbol or (SHIPPED_SYMBOL if market.ticks is None else None)
-    instrument = instruments.get(symbol) if symbol else None
-    if symbol and instrument is None:
-        raise InvalidSettings(f"market.symbol: {symbol} is not in the instrument master")
-    step = instrument.tick_size if instrument else Decimal("0.05")
-    return read_ticks(market.ticks or shipped_day(), symbol, step)
 
 
 def _play(play: "Callable[..., Played]", sessions: "SessionSource", ticks: "list[Tick]") -> "Played":
@@ -167,7 +185,7 @@ def _print(figures: "Figures", *, as_json: bool) -> None:
         console.print(trades_table(figures.trades[-SHOWN:]))
         if len(figures.trades) > SHOWN:
             console.print(f"The last {SHOWN} of {len(figures.trades)} trades; --report and --json have all.")
-    if figures.refused and refused_throughout(figures) is None:
+    if figures.refused and (refused_throughout(figures) is None or len(figures.refusals) > 1):
         console.print()
         console.print(refused_table(figures.refused[-SHOWN:]))
         if len(figures.refused) > SHOWN:

@@ -21,7 +21,7 @@ from durable_orders.trading.orders.order import Mode
 from durable_orders.workers.children import beside
 from durable_orders.workers.home import Home, ServerAddress
 
-TicksOption = Annotated[Path | None, typer.Option("--ticks", help="CSV or Parquet to replay, instead of the setting.")]
+TicksOption = Annotated[Path | None, typer.Option("--ticks", help="File or folder to replay, instead of the setting.")]
 SpeedOption = Annotated[float | None, typer.Option("--speed", help="Market seconds per second.")]
 SymbolOption = Annotated[str | None, typer.Option("--symbol", help="Whose ticks those are, if the file does not say.")]
 LiveOption = Annotated[bool, typer.Option("--live", help="Real money. The settings must say execution.mode: live too.")]

@@ -150,12 +150,16 @@ def rehearse(
     from durable_orders.rehearsal import USUAL_SPEED, recorded_ticks, stage
     from durable_orders.rehearsal import rehearse as play
     from durable_orders.running import Plan
+    from durable_orders.trading.market.files.report import ReadingReport
 
     log_to_stderr()
     with prints_aside(as_json=as_json):
         loaded = load_strategy(file, given=given or ())
     settings = settings_of(Home(home), config, ticks, speed, symbol)
-    recorded, out_at = recorded_ticks(settings), _clock(square_off)
+    report = ReadingReport()
+    recorded, out_at = recorded_ticks(settings, report), _clock(square_off)
+    for words in report.lines():
+        note(words)
 
     async def rehearsed() -> "Summary":
         async with stage(Home(home), settings) as (place, sandbox):

@@ -156,9 +156,11 @@ def test_an_order_that_no_check_passes_is_told_with_all_its_reasons(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     once = "if not self.told: desk.buy(tick.symbol, 10, order_type='LIMIT', price='24000.02')"
-    told = figures(capsys, written(tmp_path, once), "--home", str(tmp_path))
-    assert told["by_status"] == {"REJECTED": 1}
+    code, out, err = shown(capsys, written(tmp_path, once), "--home", str(tmp_path), "--json")
+    told = json.loads(out)
+    assert (code, told["by_status"]) == (1, {"REJECTED": 1})
     assert told["refusals"] == {"LOT_SIZE": 1, "TICK_SIZE": 1}
+    assert "buyer: no order passed: buyer-1 was refused, LOT_SIZE: " in " ".join(err.split())
 
 
 def test_orders_that_are_all_refused_for_one_reason_are_told_once(
@@ -260,3 +262,100 @@ def test_a_setting_that_it_does_not_follow_is_named(
 def test_settings_that_it_follows_need_no_word(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     _, _, err = shown(capsys, written(tmp_path, "pass"), "--home", str(tmp_path))
     assert err == ""
+
+
+DAY = "date,open,high,low,close,volume,symbol\n"
+
+
+def candle(at: str, *prices: float, symbol: str = "NSE:INFY") -> str:
+    return f"{at}:00+05:30,{','.join(map(str, prices))},1000,{symbol}\n"
+
+
+def test_mis_does_not_stay_over_night(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = ("2025-04-28", "2025-04-29")
+    hours = [f"{day} {clock}" for day in days for clock in ("09:15", "15:15", "15:20")]
+    (tmp_path / "a.csv").write_text(DAY + "".join(candle(at, 100, 101, 99, 100) for at in hours))
+    file = written(tmp_path, "if not self.told: desk.buy(tick.symbol, 10); self.told.append(1)")
+    words = (file, "--ticks", str(tmp_path / "a.csv"), "--home", str(tmp_path))
+
+    bought, closed = figures(capsys, *words)["trades"]
+
+    assert (bought["at"][:10], closed["at"][:16]) == ("2025-04-28", "2025-04-28T15:20")
+    assert (closed["position"], closed["reason"]) == (0, "RMS: intraday square-off")
+    monkeypatch.setenv("DURABLE_ORDERS_EXECUTION__PAPER__SQUARE_OFF_ENABLED", "false")
+    assert len(figures(capsys, *words)["trades"]) == 1
+
+
+def test_a_stop_slips_from_its_trigger(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DURABLE_ORDERS_EXECUTION__PAPER__SLIPPAGE_ENABLED", "false")
+    (tmp_path / "ticks.csv").write_text(
+        "timestamp,last_price,symbol\n"
+        "2025-04-29T09:15:00+05:30,1000,NSE:INFY\n"
+        "2025-04-29T09:16:00+05:30,1100,NSE:INFY\n"
+        "2025-04-29T09:17:00+05:30,1100.5,NSE:INFY\n"
+    )
+    file = written(
+        tmp_path,
+        "if not self.told: desk.buy(tick.symbol, 10, order_type='SL-M', trigger_price='1100'); self.told.append(1)",
+    )
+
+    told = figures(capsys, file, "--ticks", str(tmp_path / "ticks.csv"), "--home", str(tmp_path))
+
+    [bought] = told["trades"]
+    assert (bought["average_price"], bought["arrival_price"], bought["slippage"]) == ("1100.00", "1100.00", "0.00")
+
+
+def test_what_the_files_leave_out_is_told_and_skipped_rows_are_counted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rows = candle("2025-04-29 09:15", 100, 101, 99, 100) + candle("2025-04-29 09:20", 100, 101, 99, 100)
+    (tmp_path / "a.csv").write_text(DAY + rows + candle("2025-04-29 09:25", 100, 90, 99, 100))
+    (tmp_path / "b.csv").write_text(
+        (DAY + rows).replace("volume,", "volume,rsi,").replace(",1000,", ",1000,55,").replace("INFY", "TCS")
+    )
+    words = (written(tmp_path, "pass"), "--ticks", str(tmp_path / "a.csv"), "--ticks", str(tmp_path / "b.csv"))
+
+    code, _, err = shown(capsys, *words, "--home", str(tmp_path))
+    assert (code, err) == (1, "error: a.csv: line 4: high: must not be below the low of 99, was '90'\n")
+
+    told = figures(capsys, *words, "--skip-bad", "--home", str(tmp_path))
+    assert (told["ticks"], told["notes"]) == (
+        80,
+        [
+            "rows skipped that cannot be: 1 (1 high: must not be below the low of 99)",
+            "the first of them: a.csv: line 4: high: must not be below the low of 99, was '90'",
+            "columns that are not needed were left out: rsi",
+        ],
+    )
+
+
+def test_an_unknown_symbol_is_an_error_before_anything_is_played(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rows = [candle(f"2025-04-29 09:{minute}", 100, 101, 99, 100, symbol="NSE:WIPRO") for minute in (15, 20)]
+    (tmp_path / "a.csv").write_text(DAY + "".join(rows))
+    words = (written(tmp_path, "desk.buy(tick.symbol, 1)"), "--ticks", str(tmp_path / "a.csv"), "--home", str(tmp_path))
+
+    code, out, err = shown(capsys, *words)
+
+    assert (code, out) == (1, "")
+    assert "a.csv: line 2: symbol: must be in the instrument master" in err
+    assert "--tick would say what no master has of it" in err
+    assert figures(capsys, *words, "--tick", "0.05")["by_status"] == {"FILLED": 40}
+
+
+def test_all_refused_for_several_reasons_is_said_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "ticks.csv").write_text("timestamp,last_price,symbol\n2025-04-29T09:15:00+05:30,1000,NSE:INFY\n")
+    both = "[desk.buy(tick.symbol, 1, order_type='LIMIT', price='1000.03'), desk.buy('NSE:NOBODY', 1)]"
+
+    code, _, err = shown(
+        capsys, written(tmp_path, both), "--ticks", str(tmp_path / "ticks.csv"), "--home", str(tmp_path)
+    )
+
+    assert code == 1
+    assert "buyer: no order passed: buyer-1 was refused, TICK_SIZE" in err
+    assert "all 2 were refused: 1 TICK_SIZE, 1 UNKNOWN_SYMBOL" in err

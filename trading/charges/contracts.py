@@ -4,7 +4,6 @@ Kite's instrument master forgets a contract when it expires. Its symbol stays in
 and earned: so that is worked out from the symbol alone, today and years later alike.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,17 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from durable_orders.trading.charges.rates import Exchange
 from durable_orders.trading.data_files import read_data
+from durable_orders.trading.market.tradingsymbols import EXPIRING, month_of
 
 FILE = "contracts.yaml"
 SHARES = (Exchange.NSE, Exchange.BSE)
 IN_UNITS = (*SHARES, Exchange.NFO, Exchange.BFO)
 """Where an order's quantity is a number of units, and never of lots."""
 SYMBOLS_KEPT = 4096
-MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-EXPIRING = re.compile(
-    rf"(?P<underlying>.+?)(?P<year>\d{{2}})(?:(?P<month>{'|'.join(MONTHS)})|(?P<short>[1-9OND])(?P<day>\d{{2}}))[\d.]*(?P<kind>FUT|CE|PE)"
-)
-"""Kite's tradingsymbols: year and month, or year, month and day of a weekly option; then the strike."""
 
 
 class Kind(StrEnum):
@@ -109,7 +104,7 @@ def _size(exchange: Exchange, name: str, expires: date) -> int | None:
 
 def _last_day(year: str, month: str) -> date:
     """Of the month in which a contract expires, as its symbol has it: `26` and `DEC`, or `D` for a weekly one."""
-    number = (MONTHS.index(month) if len(month) > 1 else "123456789OND".index(month)) + 1
+    number = month_of(month)
     whole = 2000 + int(year)
     return date(whole + number // 12, number % 12 + 1, 1) - timedelta(days=1)
 

@@ -25,6 +25,7 @@ from durable_orders.trading.config.fill_models import FillModels
 from durable_orders.trading.config.hooks import Hook
 from durable_orders.trading.config.margins import Margins, PaperAccount
 from durable_orders.trading.config.news import Channel
+from durable_orders.trading.config.recordings import Recordings
 from durable_orders.trading.config.sections import Count, Percent, Rupees, Seconds, Section
 from durable_orders.trading.config.sessions import MarketException, Sessions
 from durable_orders.trading.errors import InvalidSettings
@@ -333,14 +334,16 @@ Underlying = Annotated[str, Field(pattern=r"^(MCX|NCO|CDS|BCD):[A-Z0-9&-]+$")]
 class Market(Section):
     calendar: Calendar = Calendar.XNSE
     feed: Feed = Feed.REPLAY
-    ticks: Path | None = None
-    """CSV or Parquet to replay; without one, the shipped day of the NIFTY 50."""
+    ticks: Path | tuple[Path, ...] | None = None
+    """Files or folders of ticks or candles to replay (docs/data-files.md); without any, the shipped day of the
+    NIFTY 50."""
+    recordings: Recordings = Recordings()
     symbol: str | None = None
     """Whose ticks those are, where the file does not say."""
     speed: Annotated[float, Field(gt=0, le=100_000)] = 60.0
     """Market seconds per second."""
-    instruments: Path | None = None
-    """Kite's instruments CSV; without one, the small master that is shipped."""
+    instruments: Path | tuple[Path, ...] | None = None
+    """Kite's instruments CSV, or several, an exchange each; without any, the small master that is shipped."""
     contract_sizes: dict[Underlying, Count] = Field(default_factory=dict)
     """Units of the price that one lot is, by exchange and underlying, as in `MCX:NICKEL: 250`: over those that are
     shipped, and those that Kite's positions tell."""
@@ -354,6 +357,20 @@ class Market(Section):
     known_until: date | None = None
     """Up to then days count as known that are beyond the exchanges' lists in `sessions.yaml`: `exceptions` have
     what the lists say of them. Without it, live orders for such a day are refused unless they reduce a position."""
+
+    @property
+    def masters(self) -> tuple[Path, ...]:
+        """The files of `instruments`."""
+        if self.instruments is None:
+            return ()
+        return self.instruments if isinstance(self.instruments, tuple) else (self.instruments,)
+
+    @property
+    def tick_files(self) -> tuple[Path, ...]:
+        """The files and folders of `ticks`."""
+        if self.ticks is None:
+            return ()
+        return self.ticks if isinstance(self.ticks, tuple) else (self.ticks,)
 
     @field_validator("exceptions")
     @classmethod

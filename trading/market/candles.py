@@ -1,9 +1,10 @@
 """From candles to ticks: the path that the price of a candle is taken to have gone."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from heapq import heappop, heappush, heapreplace
 from itertools import pairwise
 
 from durable_orders.trading.market.ticks import Tick
@@ -13,7 +14,10 @@ CANDLE_STEP = timedelta(seconds=15)
 SHORTEST_CANDLE = 4 * CANDLE_STEP
 """Open, high, low and close are four ticks."""
 LONGEST_CANDLE = timedelta(hours=1)
-"""Kite's longest candle within a day. A longer one would walk on while the market is closed."""
+"""Kite's longest candle within a day."""
+DAILY = timedelta(days=1)
+DAY_STEP = timedelta(minutes=15)
+"""Market time between the ticks of a daily candle, of which the last is shown just before the close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +34,55 @@ class Candle:
     volume: int
 
 
-def candle_ticks(candles: Iterable[Candle], length: timedelta, tick_size: Decimal) -> list[Tick]:
-    """The ticks of all candles, in the order of their time. `length` is that of one candle.
+Span = tuple[Candle, datetime, datetime]
+"""A candle, and from when to when it is walked through: no longer than the market is open."""
+
+
+def candle_ticks(candles: Iterable[Candle], length: timedelta, tick_size: Decimal) -> Iterator[Tick]:
+    """The ticks of all candles, in the order of their time. `length` is that of one candle."""
+    return walked(((candle, candle.at, candle.at + length) for candle in candles), lambda _symbol: tick_size)
+
+
+def walked(spans: Iterable[Span], tick_size: Callable[[str], Decimal]) -> Iterator[Tick]:
+    """The ticks of candles that are in the order of their beginnings, in the order of their time; one candle of each
+    symbol is walked through at once.
 
     Volume builds up evenly over a candle, and over the day from candle to candle.
     """
-    steps = length // CANDLE_STEP
-    traded: dict[tuple[str, object], int] = {}
-    ticks: list[Tick] = []
-    for candle in candles:
-        day = (candle.symbol, candle.at.date())
-        before = traded.get(day, 0)
-        for step, price in enumerate(candle_path(candle, steps, tick_size)):
-            volume = before + candle.volume * (step + 1) // steps
-            ticks.append(Tick(candle.symbol, price, candle.at + step * CANDLE_STEP, volume))
-        traded[day] = before + candle.volume
-    return sorted(ticks, key=lambda tick: tick.at)
+    traded: dict[str, tuple[object, int]] = {}
+    walking: list[tuple[datetime, int, Tick, Iterator[Tick]]] = []
+    for number, (candle, begins, ends) in enumerate(spans):
+        while walking and walking[0][0] < begins:
+            yield _stepped(walking)
+        day, before = traded.get(candle.symbol, (None, 0))
+        before = before if day == begins.date() else 0
+        traded[candle.symbol] = (begins.date(), before + candle.volume)
+        ticks = _walk(candle, begins, ends, before, tick_size(candle.symbol))
+        first = next(ticks)
+        heappush(walking, (first.at, number, first, ticks))
+    while walking:
+        yield _stepped(walking)
+
+
+def _stepped(walking: list[tuple[datetime, int, Tick, Iterator[Tick]]]) -> Tick:
+    """The earliest tick, with its candle put in the place of the next one."""
+    _, number, tick, ticks = walking[0]
+    following = next(ticks, None)
+    if following is None:
+        heappop(walking)
+    else:
+        heapreplace(walking, (following.at, number, following, ticks))
+    return tick
+
+
+def _walk(candle: Candle, begins: datetime, ends: datetime, before: int, tick_size: Decimal) -> Iterator[Tick]:
+    span = ends - begins
+    step = DAY_STEP if span > LONGEST_CANDLE else min(CANDLE_STEP, span / 4)
+    path = candle_path(candle, span // step, tick_size)
+    steps = len(path)
+    for number, price in enumerate(path):
+        at = begins + number * step if number < steps - 1 or step is not DAY_STEP else ends - CANDLE_STEP
+        yield Tick(candle.symbol, price, at, before + candle.volume * (number + 1) // steps)
 
 
 def candle_path(candle: Candle, steps: int, tick_size: Decimal) -> list[Decimal]:

@@ -8,11 +8,10 @@ from itertools import count
 from random import Random
 
 from durable_orders.trading.errors import InvalidTicks
-from durable_orders.trading.ist import IST
 from durable_orders.trading.market.calendar import ALWAYS_OPEN, Session, SessionSource
+from durable_orders.trading.market.files.outside import NOTHING, when_outside
 from durable_orders.trading.market.ticks import LEVELS, Depth, Level, Tick
 
-IST_OVER_UTC = timedelta(hours=5, minutes=30)
 LEAST_TICKS = 10
 """A synthetic price never falls below so many times its tick size."""
 BOLDNESS = 5_000
@@ -132,17 +131,10 @@ def _days(ticks: Iterable[Tick], sessions: SessionSource) -> list[_Day]:
             days.append(_Day(session.date, []))
         days[-1].ticks.append((tick, session))
     if not days:
-        words = "nothing to replay: no tick lies in a session of its symbol"
-        raise InvalidTicks(f"{words}{_when(in_order[0], sessions) if in_order else ''}")
+        if not in_order:
+            raise InvalidTicks(NOTHING)
+        raise InvalidTicks(when_outside(in_order[0].symbol, in_order[0].at, sessions))
     return days
-
-
-def _when(first: Tick, sessions: SessionSource) -> str:
-    """When the first tick is, and what is probably wrong with it: times in UTC that do not say so."""
-    said = f"; the first is of {first.at.astimezone(IST):%d %b %Y %H:%M} IST"
-    if sessions.of(first.symbol).is_open(first.at + IST_OVER_UTC):
-        said += ", and would be in one if that were UTC: give its zone (as in 03:45Z or 09:15+05:30)"
-    return said
 
 
 class SyntheticFeed:

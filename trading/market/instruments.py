@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from durable_orders.trading.errors import InvalidInstruments, RefusedError
+from durable_orders.trading.market.files.moments import Moments
 from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.trading.market.tables import Row, read_csv
 from durable_orders.trading.market.ticks import price_rule
@@ -77,41 +79,63 @@ class Instruments:
     def __init__(self) -> None:
         self._by_symbol: dict[str, Instrument] = {}
         self._by_token: dict[int, Instrument] = {}
+        self._made: dict[str, Instrument] = {}
         self.left_out: dict[str, str] = {}
         """Symbols, or places in the file, whose rows cannot be read or contradict each other, with the reason."""
         self.version = 0
         """How often it was renewed."""
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Kite's CSV. A row that cannot be read costs its symbol, and is in `left_out`.
+    def read(cls, *paths: Path) -> Self:
+        """Kite's CSV, whole or an exchange a file; Excel may have saved it, with its own dates. A row that cannot be
+        read costs its symbol, and is in `left_out`.
 
         Raises `InvalidInstruments` for a file that is none or not whole, or of which no row can be read: one line that
         names the file, the line, the column and the rule.
         """
-        table = read_csv(path, InvalidInstruments)
-        missing = [column for column in COLUMNS if column not in table.columns]
-        if missing:
-            raise InvalidInstruments(f"{path.name}: header: must have the column {missing[0]} (Kite's instruments CSV)")
         found = cls()
-        for row in table.rows():
-            if isinstance(row, RefusedError):
-                found.left_out[str(row).partition(": ")[2].partition(": ")[0]] = str(row)
-            else:
-                found._add(row)
+        for path in paths:
+            found._read(path)
         if not found._by_symbol:
             raise InvalidInstruments(next(iter(found.left_out.values())))
         return found
 
+    def _read(self, path: Path) -> None:
+        table = read_csv(path, InvalidInstruments)
+        missing = [column for column in COLUMNS if column not in table.columns]
+        if missing:
+            raise InvalidInstruments(f"{path.name}: header: must have the column {missing[0]} (Kite's instruments CSV)")
+        of_excel = []
+        for row in table.rows():
+            if isinstance(row, RefusedError):
+                self.left_out[str(row).partition(": ")[2].partition(": ")[0]] = str(row)
+            elif row.text("expiry") and not _is_iso(row.text("expiry")):
+                of_excel.append(row)
+            else:
+                self._add(row)
+        dates = Moments()
+        dates.learn(row.text("expiry") for row in of_excel)
+        for row in of_excel:
+            with suppress(ValueError):  # what is no date stays, and is told as any other bad row
+                row.cells["expiry"] = dates.day(row.text("expiry")).isoformat()
+            self._add(row)
+
     def renew(self, other: "Instruments") -> None:
         """Have what the other has. Whoever holds this one has it from now on."""
         self._by_symbol, self._by_token, self.left_out = other._by_symbol, other._by_token, other.left_out
+        self._by_symbol = self._made | self._by_symbol
         self.version += 1
 
     @classmethod
     def shipped(cls) -> Self:
         """The small master that comes with the package. See `shipped.shipped_instruments`."""
         return cls.read(shipped_instruments())
+
+    def add(self, made: Instrument) -> None:
+        """One that no master has, for as long as this process runs. Its token, if 0, is not known."""
+        self._made[made.symbol] = made
+        self._by_symbol[made.symbol] = made
+        self.version += 1
 
     def get(self, symbol: str) -> Instrument | None:
         return self._by_symbol.get(symbol)
@@ -173,6 +197,10 @@ class Instruments:
         known = self._by_symbol.pop(symbol, None)
         if known is not None:
             self._by_token.pop(known.instrument_token, None)
+
+
+def _is_iso(text: str) -> bool:
+    return text[:4].isdigit() and text[4:5] == "-"
 
 
 def _symbol(row: Row) -> str | None:

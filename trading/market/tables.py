@@ -1,16 +1,14 @@
-"""Files of rows, CSV or Parquet, where every complaint names the file, the line and the column."""
+"""CSV files of rows, where every complaint names the file, the line and the column."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, tzinfo
+from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from durable_orders.trading.errors import RefusedError
-from durable_orders.trading.market.calendar import IST
 
 MAX_WHOLE = 10**15
 SHOWN = 60
@@ -23,7 +21,7 @@ class Table:
 
     name: str
     unit: str
-    """How a row is counted: `line` of a CSV, from 1 with the header; `row` of a Parquet file, from 1."""
+    """How a row is counted: `line`, from 1 with the header."""
     columns: tuple[str, ...]
     records: Iterable[tuple[int, Sequence[str]]]
     error: type[RefusedError]
@@ -105,16 +103,6 @@ class Row:
         except ValueError:
             raise self.problem(column, "must be a date as in 2025-05-29") from None
 
-    def moment(self, column: str, zone: tzinfo | None) -> datetime:
-        """A time, in IST. One without a zone is in `zone`; where that is `None` too, it is an error."""
-        try:
-            at = datetime.fromisoformat(self.text(column))
-            if at.tzinfo is None and zone is None:
-                raise self.problem(column, "must carry a zone as in 2025-04-29 09:15:00+05:30")
-            return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(IST)
-        except (ValueError, OverflowError):
-            raise self.problem(column, "must be a time as in 2025-04-29 09:15:00+05:30") from None
-
 
 def read_csv(path: Path, error: type[RefusedError]) -> Table:
     """UTF-8 with a header. Raises `error` if it cannot be read, is empty, or ends in the middle of a line."""
@@ -160,27 +148,3 @@ def _half_written(table: Table, text: str) -> RefusedError:
     last = table.columns[min(fields, len(table.columns)) - 1] if len(lines) > 1 else "header"
     row = Row(table, len(lines), {last: lines[-1]})
     return row.problem(last, "the last line must end with a line break, without one it may be half-written")
-
-
-def read_parquet(path: Path, error: type[RefusedError]) -> Table:
-    """Needs pyarrow, the extra `parquet`. Raises `error` without it, and for a file that is not whole."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise error(f"{path.name}: reading Parquet needs pyarrow: pip install 'durable-orders[parquet]'") from None
-    try:
-        content = parquet.read_table(path)
-    except FileNotFoundError:
-        raise error(f"{path.name}: cannot be read: No such file or directory") from None
-    except (pyarrow.ArrowException, OSError) as problem:
-        raise error(f"{path.name}: cannot be read: {str(problem).splitlines()[0]}") from None
-    columns = [_cells(column, pyarrow) for column in content.columns]
-    return Table(path.name, "row", tuple(content.column_names), enumerate(zip(*columns, strict=True), 1), error)
-
-
-def _cells(column: Any, pyarrow: Any) -> list[str]:
-    """The values as a CSV would hold them. Nanoseconds are cut: Python's times end at microseconds."""
-    if pyarrow.types.is_timestamp(column.type):
-        column = column.cast(pyarrow.timestamp("us", column.type.tz), safe=False)
-    return ["" if value is None else str(value) for value in column.to_pylist()]

@@ -83,13 +83,13 @@ def test_ticks_outside_the_sessions_are_left_out() -> None:
 
 
 def test_a_recording_without_a_session_is_refused() -> None:
-    with pytest.raises(InvalidTicks, match=r"no tick lies in a session of its symbol; .* 03 May 2025 11:00 IST$"):
+    with pytest.raises(InvalidTicks, match=r"no tick lies in a session .* 03 May 2025 11:00 IST, on a weekend$"):
         ReplayFeed(ticks_at("2025-05-03 11:00:00"), 60, NSE)
 
 
 def test_times_that_would_fit_as_utc_are_asked_for_their_zone() -> None:
     with pytest.raises(
-        InvalidTicks, match=r"29 Apr 2025 03:45 IST, and would be in one if that were UTC: give its zone"
+        InvalidTicks, match=r"03:45 IST, before the opening, and would be in one if that were UTC: give its zone"
     ):
         ReplayFeed(ticks_at("2025-04-29 03:45:00", "2025-04-29 03:50:00"), 60, NSE)
 

@@ -1,0 +1,1 @@
+"""Recorded ticks and candles, read as their sources write them: containers, columns, rows, a report."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, fail, jsonable, note
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, fail, note
 from durable_orders.cli.journal_output import counted
 from durable_orders.cli.logs import log_to_stderr
+from durable_orders.json_text import jsonable
 from durable_orders.trading.errors import HomeUnusable, InvalidSettings
 from durable_orders.workers.home import Home
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, jsonable, note
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
 from durable_orders.cli.journal_output import counted, until_the_reader_leaves, whole_file
 from durable_orders.cli.render import rupees
+from durable_orders.json_text import jsonable
 from durable_orders.statement import By, Line, financial_year, year_of
 from durable_orders.statement import statement as lines_of
 from durable_orders.trading.ist import IST

@@ -194,6 +194,8 @@ def test_files_that_changed_are_told_and_nothing_is_added_to_them(place: Place, 
     file.write_bytes(content)
     with pytest.raises(InvalidTicks, match="is not whole"):
         check(file)
+    with pytest.raises(InvalidTicks, match=r"INFY\.parquet: "):
+        prices(place)
     (infy,) = recordings(place.folder)
     assert infy.problem is not None
     recorder.hear(frame([shown(408065, "1600", TEN + 60 * SECOND)]))

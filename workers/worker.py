@@ -23,7 +23,6 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from durable_orders.trading.errors import BrokenError
 from durable_orders.trading.orders.order import Mode
 from durable_orders.workers.evenings import ensure_evenings
-from durable_orders.workers.on_the_loop import OnTheLoop
 from durable_orders.workers.one_home import OneHome
 from durable_orders.workers.parts import Parts
 from durable_orders.workers.renewals import Renewals
@@ -83,7 +82,6 @@ def workers(
             ],
             activity_executor=parts.executor,
             workflow_runner=runner or workflow_runner(),
-            workflow_task_executor=OnTheLoop(),
             interceptors=interceptors,
             build_id=BUILD_ID,
             max_cached_workflows=CACHED_WORKFLOWS,
@@ -114,7 +112,7 @@ def _patient(worker: Worker) -> Worker:
     After two seconds the SDK takes it for a deadlock, whether it was one or the machine was busy or stopped, and
     interrupts its thread at any place. A task of the workflow may be lost by that; then its run is never evicted, and
     nobody follows the order until this worker ends (temporalio 1.35, seen on a busy machine). A workflow that does hang
-    is interrupted by `OnTheLoop`, reported by the server, and told by `supervision`. There is no public way to say so.
+    is reported by the server, and told by `supervision`. There is no public way to say so.
     """
     inner = worker._workflow_worker
     if inner is None or not hasattr(inner, "_deadlock_timeout_seconds"):

@@ -236,7 +236,7 @@ def test_a_backup_that_was_made_while_up_is_a_home(tmp_path: Path) -> None:
         assert (answer.code, answer.err) == (0, "")
         again = program.here("backup", str(copy))
         assert (again.code, again.error) == (REFUSED, f"{copy}: is there already; a backup takes a new directory")
-    assert [file["name"] for file in answer.json["files"]] == ["ledger.db", "temporal.db"]
+    assert [file["name"] for file in answer.json["files"]] == ["ledger.db", "state-paper.json", "temporal.db"]
     restored = Program(copy)
     assert {order["client_order_id"] for order in restored.here("list", "--json").json} == {"first", "second"}
     rebuilt = restored("rebuild", "--json")

@@ -43,11 +43,11 @@ class Desk:
         return self.orders.settings
 
     def intent(self, order_type: OrderType = OrderType.LIMIT, **terms: Any) -> OrderIntent:
-        """BUY 10 INFY, LIMIT at the last price, or whatever the terms say."""
+        """BUY 10 INFY, LIMIT at the last price, however long its worker takes to start, or whatever the terms say."""
         content: dict[str, Any] = {"symbol": INFY, "side": Side.BUY, "quantity": 10, "mode": "live"}
-        content |= {"account": self.settings.account, "order_type": order_type}
+        content |= {"account": self.settings.account, "order_type": order_type, "place_by": datetime.now(UTC) + HOURS}
         if order_type is OrderType.LIMIT:
-            content |= {"price": LAST, "place_by": datetime.now(UTC) + HOURS}
+            content |= {"price": LAST}
         return OrderIntent(**content | terms)
 
     async def place(self, order_type: OrderType = OrderType.LIMIT, **terms: Any) -> OrderHandle:

@@ -11,8 +11,9 @@ SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 
 # The tests start hundreds of programs, each of which would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
-# The tests wait more than they work: three processes keep two cores busy. A file of tests stays in one process.
-SIDE_BY_SIDE := -n $(JOBS) --dist loadfile
+# The tests wait more than they work: three processes keep two cores busy. A file of tests stays in
+# one process, and `tests/conftest.py` has the longest come first.
+SIDE_BY_SIDE := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # What needs no Temporal server and no PostgreSQL.
 FAST := tests/trading tests/sandbox tests/durable_orders/v2 -k "not postgres and not over_a_home" --ignore tests/trading/ledger
 
@@ -72,6 +73,7 @@ bench-durable: $(READY) ## orders through Temporal, and the bus
 bench-older: $(READY) ## this tree beside 7d4ef65, built from its commit, in turn
 	$(BIN)/python -m bench.older core $(KEEP)
 	$(BIN)/python -m bench.older durable $(KEEP)
+	$(BIN)/python -m bench.older start $(KEEP)
 
 bench-parts: $(READY) ## the ledger, the watch and memory
 	$(BIN)/python -m bench.ledger $(KEEP)

@@ -12,10 +12,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger import reservations
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.reading import OpenView, open_views, views_for
-from durable_orders.trading.market.calendar import IST
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Mode, Status
 from durable_orders.trading.reconciliation.book_diff import Sighting
 from durable_orders.trading.reconciliation.whole_book import Reading

@@ -20,7 +20,8 @@ from typing import Any
 from durable_orders.trading.backtest.core import Core
 from durable_orders.trading.backtest.play import Player
 from durable_orders.trading.config.settings import Settings
-from durable_orders.trading.market.calendar import IST, Session
+from durable_orders.trading.ist import IST
+from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.feeds import Timed
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.shipped import SHIPPED_SYMBOL

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 
 START = datetime(2025, 4, 29, 0, 5, tzinfo=IST)
 LASTS = timedelta(hours=6)

@@ -1,4 +1,4 @@
-"""This tree beside an older commit of the repository: `python -m bench.older durable`, or `core`.
+"""This tree beside an older commit of the repository: `python -m bench.older durable`, `core` or `start`.
 
 The older one is built from its commit, once, with the requirements that it pins. Then both are measured in turn, so
 many pairs, each with its own `bench` and in its own processes. Ratios of this tree to the older one; the median counts.
@@ -10,7 +10,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,9 +24,9 @@ from rich.table import Table
 from bench.machine import ROOT, local_circumstances
 from bench.report import LATEST, add_keep, keep
 from bench.sampling import progress_bar
+from bench.start import Commands
 
 COMMIT = "7d4ef65"
-PAIRS = 5
 LONGEST = 600
 """Seconds for one measurement of one tree."""
 Figures = Mapping[str, float]
@@ -39,6 +40,12 @@ class Part:
 
     statement: str
     figures: Callable[[Any], Figures]
+    pairs: int = 5
+
+    @contextmanager
+    def in_tree(self, tree: Path) -> Iterator[Callable[[], Figures]]:
+        """What measures it in that tree, as often as it is called."""
+        yield lambda: figures_of(tree, self)
 
 
 def _durable(report: Any) -> Figures:
@@ -57,7 +64,8 @@ def _core(report: Any) -> Figures:
     return {f"{kind.replace('_', ' ')} orders a second": rate for kind, rate in report.items()}
 
 
-PARTS = {
+PARTS: dict[str, Part | Commands] = {
+    "start": Commands(),
     "durable": Part(
         "import asyncio; from bench.durable import measure; report = asyncio.run(measure({1: 40, 16: 96, 48: 144}, 1))",
         _durable,
@@ -102,16 +110,17 @@ def figures_of(tree: Path, part: Part) -> Figures:
         return part.figures(json.loads(answer.read_text(encoding="utf-8")))
 
 
-def measure(part: Part, commit: str, pairs: int) -> dict[str, Any]:
+def measure(part: Part | Commands, commit: str, pairs: int) -> dict[str, Any]:
     """Ratios of this tree to the older one, each with the pairs that it is the median of."""
     older = built(commit)
     found: list[tuple[Figures, Figures]] = []
-    with progress_bar(console) as progress:
+    with ExitStack() as stack, progress_bar(console) as progress:
+        measuring = {tree: stack.enter_context(part.in_tree(tree)) for tree in (ROOT, older)}
         task = progress.add_task(f"beside {commit}", total=2 * pairs)
         for number in range(pairs):
             measured = {}
             for tree in (older, ROOT) if number % 2 else (ROOT, older):
-                measured[tree] = figures_of(tree, part)
+                measured[tree] = measuring[tree]()
                 progress.advance(task)
             found.append((measured[ROOT], measured[older]))
     return {"commit": commit, "pairs": pairs, "ratios": _ratios(found)}
@@ -144,10 +153,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.older", description=__doc__)
     parser.add_argument("part", choices=sorted(PARTS))
     parser.add_argument("--commit", default=COMMIT, help="of this repository")
-    parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("--pairs", type=int, help="as many as the part needs, otherwise")
     add_keep(parser)
     chosen = parser.parse_args()
-    measured = local_circumstances() | measure(PARTS[chosen.part], chosen.commit, chosen.pairs)
+    part = PARTS[chosen.part]
+    measured = local_circumstances() | measure(part, chosen.commit, chosen.pairs or part.pairs)
     console.print(table(measured))
     before = json.loads(LATEST.read_text(encoding="utf-8")).get("older", {}) if chosen.keep else {}
     keep(chosen.keep, {"older": before | {chosen.part: measured}})

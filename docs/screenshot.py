@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from durable_orders.workers.connection import ui_link
 from durable_orders.workers.home import Home
 from durable_orders.workers.server import temporal_program
 
@@ -102,7 +101,7 @@ def place_order(home: Home) -> str:
     """The link to the history of an order that has rested and been filled."""
     line = [str(PROGRAM), "place", "BUY", SYMBOL, "75", "--id", CLIENT_ORDER_ID, *ORDER, "--home", str(home.path)]
     subprocess.run([*line, "--wait"], check=True, timeout=PATIENCE)
-    address, link = home.address(), ui_link(home, f"order:paper:{CLIENT_ORDER_ID}")
+    address, link = home.address(), home.ui_link(f"order:paper:{CLIENT_ORDER_ID}")
     assert address is not None  # noqa: S101
     line = [temporal_program(), "workflow", "describe", "--workflow-id", f"order:paper:{CLIENT_ORDER_ID}"]
     line += ["--address", address.target, "--output", "json"]

@@ -35,7 +35,8 @@ from durable_orders.trading.ledger.sweeping import Leak, sweep
 from durable_orders.trading.market.calendar import segment_calendar
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.orders.order import Account, Mode
-from durable_orders.workers.connection import configured_server, connect
+from durable_orders.workers.connection import connect
+from durable_orders.workers.environment import configured_server
 from durable_orders.workers.followed import Followed, running_workflows
 from durable_orders.workers.home import Home, ServerAddress
 from durable_orders.workers.instruments import instruments_of

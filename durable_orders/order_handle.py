@@ -28,11 +28,10 @@ from durable_orders.trading.orders.order import (
     Amendment,
     Order,
     OrderId,
-    OrderIntent,
-    PlanOrderIntent,
     is_adopted,
 )
 from durable_orders.trading.orders.settlement import Settlement
+from durable_orders.untaken import as_it_stands
 from durable_orders.workflows import names
 
 if TYPE_CHECKING:
@@ -150,23 +149,7 @@ class OrderHandle:
 
         Raises `OrderNotFound`.
         """
-        return await self._recorded() or await self._unrecorded()
-
-    async def _unrecorded(self) -> Order:
-        """An order that no worker has taken yet: PENDING, with nothing sent."""
-        try:
-            history = await self._workflow.fetch_history()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise self._not_found() from None
-            raise unreachable(error) from None
-        started = history.events[0]
-        payloads = started.workflow_execution_started_event_attributes.input
-        (intent,) = await self._orders.client.data_converter.decode(
-            payloads.payloads[:1],
-            [OrderIntent | PlanOrderIntent],  # type: ignore[list-item]
-        )
-        return Order.from_intent(intent, started.event_time.ToDatetime().astimezone())
+        return await as_it_stands(self._orders.client, self._orders.database, self.order_id)
 
     async def events(self) -> list[FeedEvent]:
         """Everything recorded about the order, oldest first."""

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import uuid
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
@@ -44,7 +43,6 @@ from durable_orders.trading.ledger.position_differences import Unexplained
 from durable_orders.trading.ledger.reading import (
     FeedEvent,
     events_after,
-    find_order,
     fingerprint_of,
     list_orders,
 )
@@ -60,16 +58,18 @@ from durable_orders.trading.orders.order import (
     Side,
     Status,
     kept_for,
-    order_id,
 )
+from durable_orders.trading.orders.order_ids import whole_id
 from durable_orders.trading.orders.position_entry import EntryKind, PositionEntry
 from durable_orders.trading.orders.settlement import Settlement
 from durable_orders.trading.orders.terms import CLIENT_TERMS, ClientOrderTerms, intent_of
 from durable_orders.trading.plans.plan import PlanChange, PlanIntent
 from durable_orders.trading.plans.state import PlanView
 from durable_orders.trading.reconciliation.position_settling import settle_position
+from durable_orders.untaken import UNTAKEN, untaken
 from durable_orders.workers.connection import connect
-from durable_orders.workers.home import DEFAULT_HOME, Home
+from durable_orders.workers.home import Home
+from durable_orders.workers.places import DEFAULT_HOME, HOME_VARIABLE
 from durable_orders.workflows import names
 
 if TYPE_CHECKING:
@@ -82,10 +82,6 @@ log = logging.getLogger(__name__)
 
 EVENTS = 1000
 """How many events are given at once, unless another number is asked for."""
-UNTAKEN = 200
-"""How many orders without a worker are looked up at most: each is one more question to the server."""
-HOME_VARIABLE = "DURABLE_ORDERS_HOME"
-ORDER_ID = re.compile(r"order:[A-Za-z0-9._-]{1,64}:[A-Za-z0-9._-]{1,64}")
 
 
 class Orders:
@@ -505,16 +501,7 @@ class Orders:
 
     async def untaken(self, limit: int = UNTAKEN) -> list[Order]:
         """Orders that the server has and no worker has taken yet, newest first: PENDING, and not in the ledger."""
-        wanted = {"WorkflowType": names.ORDER_WORKFLOW, "ExecutionStatus": "Running"}
-        wanted |= {names.ACCOUNT.name: self.settings.account, names.STATUS.name: Status.PENDING.value}
-        query = " AND ".join(f'{name}="{value}"' for name, value in wanted.items())
-        try:
-            running = [OrderId(found.id) async for found in self.client.list_workflows(query, limit=limit)]
-            recorded = await self.read(lambda c: [find_order(c, own_id) for own_id in running])
-            fresh = [own_id for own_id, order in zip(running, recorded, strict=True) if order is None]
-            return list(await asyncio.gather(*(OrderHandle(self, own_id).now() for own_id in fresh)))
-        except RPCError as error:
-            raise unreachable(error) from None
+        return await untaken(self.client, self.database, self.settings.account, limit)
 
     async def list(
         self,
@@ -546,14 +533,3 @@ async def _take_back(start: WithStartWorkflowOperation[Any, Any]) -> None:
     """The SDK leaves the error of an interrupted call in here, and asyncio prints a traceback if nobody takes it."""
     with contextlib.suppress(asyncio.CancelledError, RPCError, WorkflowAlreadyStartedError):
         await start.workflow_handle()
-
-
-def whole_id(account: str, text: str) -> OrderId:
-    """The order id that a client order id of this account, or a whole order id, stands for.
-
-    Raises `OrderNotFound` for what cannot be the id of an order.
-    """
-    own_id = text if text.startswith("order:") else order_id(account, text)
-    if not ORDER_ID.fullmatch(own_id):
-        raise errors.OrderNotFound(f"no order {text[:64]!r}: it cannot be the id of one")
-    return OrderId(own_id)

@@ -21,7 +21,8 @@ from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.ledger.rebuilding import Rebuilding, Sources
 from durable_orders.trading.orders.order import Frozen
 from durable_orders.workers import ports, server
-from durable_orders.workers.connection import configured_server, connect
+from durable_orders.workers.connection import connect
+from durable_orders.workers.environment import configured_server
 from durable_orders.workers.home import Home
 from durable_orders.workers.one_home import mark_at
 

@@ -28,7 +28,7 @@ from durable_orders.trading.market.recordings import market_ticks
 from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.strategies.files import Loaded
-from durable_orders.workers.connection import configured_server
+from durable_orders.workers.environment import configured_server
 from durable_orders.workers.home import SETTINGS_FILE, Home
 
 ACCOUNT = "rehearsal"

@@ -8,7 +8,7 @@ from typing import Any
 from durable_orders.sandbox.book import DayTrade, OrderView
 from durable_orders.sandbox.store import Leg
 from durable_orders.trading.exchange.orders import KiteStatus
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.order import PRICE_PLACES

@@ -32,8 +32,38 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background
 for size in ("COLUMNS", "LINES"):  # of the developer's terminal: the command line reads it where it is imported
     os.environ.pop(size, None)
 
+LONGEST = (
+    "durable_orders/test_walk_tutorial.py",
+    "operators/test_cancels.py",
+    "live/test_crashes.py",
+    "workflows/test_plans.py",
+    "live/test_faults.py",
+    "live/test_close_day.py",
+    "durable_orders/test_walk_readme.py",
+    "operators/test_supervision.py",
+    "live/test_split_orders.py",
+    "durable_orders/test_checking.py",
+    "live/test_model.py",
+    "crashes/test_worker.py",
+    "operators/test_restores.py",
+    "live/test_exits.py",
+    "workers/test_up.py",
+    "operators/test_books.py",
+    "durable_orders/test_tutorial.py",
+    "durable_orders/web/test_up.py",
+    "durable_orders/running/test_asking.py",
+    "live/test_account_model.py",
+    "live/test_stream.py",
+    "trading/exchange/test_state_machine.py",
+)
+"""The files that take longest come first, so that no process is left alone with one of them in the end."""
+PLACES = {f"tests/{file}": place for place, file in enumerate(LONGEST)}
 PATIENCE = 180.0
 """Seconds until a test that waits for something gives up. Only a failing test ever waits so long."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: PLACES.get(item.nodeid.partition("::")[0], len(PLACES)))
 
 
 class MakeHome(Protocol):

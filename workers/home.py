@@ -19,7 +19,6 @@ from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.ledger.state_files import StateFiles
 
-DEFAULT_HOME = Path(".durable-orders")
 SETTINGS_FILE = "durable-orders.yaml"
 UP_LOCK = "up.lock"
 LOCK_TRIES, LOCK_EVERY = 5, 0.02
@@ -183,6 +182,11 @@ class Home:
             return ServerAddress(**json.loads(self.address_file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+
+    def ui_link(self, order_id: str, namespace: str = "default") -> str | None:
+        """The order's page in the Temporal UI of this home's embedded server."""
+        address = self.address()
+        return f"{address.ui}/namespaces/{namespace}/workflows/{order_id}" if address else None
 
     def save_address(self, address: ServerAddress) -> None:
         self._save(self.address_file, asdict(address))

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-import requests
-
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import InvalidInstruments
 from durable_orders.trading.ist import IST
@@ -221,6 +219,8 @@ def _name(day: date) -> str:
 
 def _fetch(url: str) -> bytes:
     """The CSV, whole. The route needs no login."""
+    import requests
+
     try:
         reply = requests.get(url, timeout=DOWNLOAD_SECONDS, headers={"X-Kite-Version": "3"})
         reply.raise_for_status()

@@ -9,7 +9,8 @@ from durable_orders.activities.paper_feed import Audience
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import HomeUnusable, ServerUnreachable
 from durable_orders.workers import server, worker
-from durable_orders.workers.connection import configured_server, connect
+from durable_orders.workers.connection import connect
+from durable_orders.workers.environment import configured_server
 from durable_orders.workers.home import Home, ServerAddress
 from durable_orders.workers.parts import build, must_agree
 from durable_orders.workers.supervision import cancelled

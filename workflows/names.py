@@ -1,12 +1,14 @@
 """Names that clients, workers and the server's settings share."""
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 
 from durable_orders.trading.orders.order import Mode, Order, OrderIntent, Status
-from durable_orders.trading.plans.plan import PlanIntent
+
+if TYPE_CHECKING:
+    from durable_orders.trading.plans.plan import PlanIntent
 
 ACCOUNT = SearchAttributeKey.for_keyword("Account")
 SYMBOL = SearchAttributeKey.for_keyword("Symbol")
@@ -69,7 +71,7 @@ def plan_workflow_id(account: str, plan_id: str) -> str:
     return f"plan:{account}:{plan_id}"
 
 
-def plan_options(intent: PlanIntent) -> dict[str, Any]:
+def plan_options(intent: "PlanIntent") -> dict[str, Any]:
     """How the workflow of a plan is started, whoever starts it."""
     attributes = {
         ACCOUNT: intent.account,

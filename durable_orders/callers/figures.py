@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 
 EPOCH_IN_MILLISECONDS = 100_000_000_000
 """From here on (the year 5138 in seconds) an epoch is one of milliseconds."""

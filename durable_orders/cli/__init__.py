@@ -1,5 +1,6 @@
 """The `durable-orders` command: exit code 0 for done, 1 for refused or failed with one line, 2 for bad usage."""
 
+import gc
 import os
 import re
 import sys
@@ -8,59 +9,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
-from temporalio.service import RPCError
 
-# In the order in which the help shows their commands.
-from durable_orders.cli import processes  # noqa: F401
-
-# isort: split
-from durable_orders.cli import overview  # noqa: F401
-
-# isort: split
-from durable_orders.cli import running  # noqa: F401
-
-# isort: split
-from durable_orders.cli import live  # noqa: F401
-
-# isort: split
-from durable_orders.cli import ordering  # noqa: F401
-
-# isort: split
-from durable_orders.cli import changing  # noqa: F401
-
-# isort: split
-from durable_orders.cli import planning  # noqa: F401
-
-# isort: split
-from durable_orders.cli import halting  # noqa: F401
-
-# isort: split
-from durable_orders.cli import settling  # noqa: F401
-
-# isort: split
-from durable_orders.cli import inquiries  # noqa: F401
-
-# isort: split
-from durable_orders.cli import journal  # noqa: F401
-
-# isort: split
-from durable_orders.cli import evening  # noqa: F401
-
-# isort: split
-from durable_orders.cli import quality  # noqa: F401
-
-# isort: split
-from durable_orders.cli import backtest  # noqa: F401
-
-# isort: split
-from durable_orders.cli import calendar  # noqa: F401
-
-# isort: split
-from durable_orders.cli import desk  # noqa: F401
-
-# isort: split
-from durable_orders.cli import checking  # noqa: F401
 from durable_orders.cli.app import INTERRUPTED, app, complain
 from durable_orders.trading.errors import DurableOrdersError
 
@@ -74,6 +23,7 @@ def main() -> NoReturn:
     """The program. It leaves without the interpreter's own farewell, which the Temporal SDK's threads can outlive: one
     exit in some sixty is then an abort, after everything has been done.
     """
+    gc.disable()  # until the command's module is there: what is imported is no garbage
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
@@ -94,13 +44,23 @@ def run(words: Sequence[str]) -> int:
         return INTERRUPTED
     except DurableOrdersError as error:
         complain(str(error))
-    except SQLAlchemyError as error:
-        complain(f"ledger: {getattr(error, 'orig', None) or error}")
-    except RPCError as error:
-        complain(f"the Temporal server did not answer: {error.message or error.status.name}")
     except OSError as error:
         complain(f"{error.filename or 'system'}: {error.strerror or error}")
+    except Exception as error:
+        complain(_of_a_library(error))
     return FAILED
+
+
+def _of_a_library(error: Exception) -> str:
+    """What failed, where the ledger or the server did. Any other error is raised again: it is a fault of ours."""
+    from sqlalchemy.exc import SQLAlchemyError
+    from temporalio.service import RPCError
+
+    if isinstance(error, SQLAlchemyError):
+        return f"ledger: {getattr(error, 'orig', None) or error}"
+    if isinstance(error, RPCError):
+        return f"the Temporal server did not answer: {error.message or error.status.name}"
+    raise error
 
 
 def _usage(error: typer.TyperException) -> str:

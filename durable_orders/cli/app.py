@@ -1,22 +1,22 @@
-"""The application object, the options that every command shares, and how things are said."""
+"""The options that every command shares, and how things are said. What it imports, `--help` has to wait for."""
 
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from pydantic import BaseModel
 from rich.console import Console
 
-from durable_orders.json_text import json_text
-from durable_orders.json_text import jsonable as jsonable
-from durable_orders.orders import Orders
-from durable_orders.workers.connection import configured_server, ui_link
-from durable_orders.workers.home import DEFAULT_HOME, Home
+from durable_orders.cli.commands import app as app
+from durable_orders.workers.places import DEFAULT_HOME, HOME_VARIABLE
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from durable_orders.orders import Orders
 
 WIDE = 1000
 """Columns of what is not a terminal: a file or a pipe wants one line an order, and links whole."""
@@ -26,17 +26,11 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
 
 
-app = typer.Typer(
-    name="durable-orders",
-    help="Durable order execution for Zerodha Kite: every order is a Temporal workflow, and no outcome is guessed.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-)
 console = Console(highlight=False, width=_width())
 errors = Console(stderr=True, highlight=False)
 
 HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="DURABLE_ORDERS_HOME", help="Where this installation keeps its state.")
+    Path, typer.Option("--home", envvar=HOME_VARIABLE, help="Where this installation keeps its state.")
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -54,6 +48,8 @@ INTERRUPTED = 130
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         console.print(f"durable-orders {version('durable-orders')}")
         raise typer.Exit
 
@@ -96,16 +92,23 @@ def prints_aside(*, as_json: bool) -> Iterator[None]:
         yield
 
 
-async def connected(home: Path, config: Path | None) -> Orders:
+async def connected(home: Path, config: Path | None) -> "Orders":
+    from durable_orders.orders import Orders
+
     return await Orders.connect(home, config)
 
 
 def link(home: Path, order_id: str) -> str | None:
     """The order's page in the Temporal UI, where that is the embedded server's."""
-    return None if configured_server() else ui_link(Home(home), order_id)
+    from durable_orders.workers.environment import configured_server
+    from durable_orders.workers.home import Home
+
+    return None if configured_server() else Home(home).ui_link(order_id)
 
 
-def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, object]) -> None:
+def print_json(value: "BaseModel | Sequence[BaseModel] | dict[str, object]") -> None:
     """Exactly one JSON value on stdout."""
+    from durable_orders.json_text import json_text
+
     sys.stdout.write(json_text(value, indent=2) + "\n")
     sys.stdout.flush()

@@ -196,7 +196,7 @@ def _print_json(figures: "Figures") -> None:
     import json
     import sys
 
-    from durable_orders.cli.app import jsonable
+    from durable_orders.json_text import jsonable
 
     content: dict[str, Any] = {name: getattr(figures, name) for name in figures.__slots__}
     content["trades"] = [asdict(line) for line in figures.trades]

@@ -8,9 +8,9 @@ import typer
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, fail, note
 from durable_orders.cli.ordering import PriceOption, TriggerOption, TypeOption, money, print_order, show_order
-from durable_orders.orders import whole_id
 from durable_orders.trading.errors import DurableOrdersError, LedgerUnusable, ServerUnreachable
 from durable_orders.trading.orders.order import Amendment, Mode, Order, OrderType, Status
+from durable_orders.trading.orders.order_ids import whole_id
 from durable_orders.trading.orders.terms import amendment_of
 from durable_orders.workers.home import Home
 

@@ -1,4 +1,5 @@
-"""Commands that only ask: show, list, events, positions."""
+"""Commands that only ask: show, list, events, positions. Of the server only what the ledger does not know: its client
+is loaded for that alone."""
 
 import asyncio
 import sys
@@ -10,13 +11,15 @@ from typing import Annotated
 import typer
 
 from durable_orders.cli import render
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, console, link, print_json
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, link, print_json
+from durable_orders.cli.commands import loading
 from durable_orders.cli.filters import named, of_symbol
-from durable_orders.orders import whole_id
-from durable_orders.portfolio import position_lines, totals
+from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import ServerUnreachable
+from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.reading import FeedEvent, events_after, events_of, find_order, list_orders
-from durable_orders.trading.orders.order import Account, Order, Status
+from durable_orders.trading.orders.order import Account, Order, OrderId, Status
+from durable_orders.trading.orders.order_ids import whole_id
 from durable_orders.workers.home import Home
 
 FOLLOW_SECONDS = 0.3
@@ -47,12 +50,17 @@ async def _show(home: Path, config: Path | None, client_order_id: str) -> tuple[
     place = Home(home)
     settings = place.settings(config)
     own_id = whole_id(settings.account, client_order_id)
-    with place.ledger(settings) as database, database.read() as connection:
-        order, found = find_order(connection, own_id), events_of(connection, own_id)
-    if order is not None:
-        return order, found
-    async with await connected(home, config) as orders:
-        return await orders.handle(own_id).now(), []
+    with place.ledger(settings) as database:
+        with database.read() as connection:
+            order, found = find_order(connection, own_id), events_of(connection, own_id)
+        return (order, found) if order is not None else (await _from_server(place, database, own_id), [])
+
+
+async def _from_server(home: Home, ledger: Database, own_id: OrderId) -> Order:
+    from durable_orders.untaken import as_it_stands
+    from durable_orders.workers.connection import connect
+
+    return await as_it_stands(await connect(home), ledger, own_id)
 
 
 @app.command(name="list")
@@ -98,20 +106,25 @@ class Wanted:
 
 async def _listed(home: Path, config: Path | None, wanted: Wanted) -> list[Order]:
     """What the ledger has, and before it what waits for a worker, if there is a server to ask."""
-    fresh = [order for order in await _untaken(home, config) if wanted.include(order)]
     place = Home(home)
     settings = place.settings(config)
-    with place.ledger(settings) as database, database.read() as connection:
-        recorded = list_orders(connection, Account(settings.account), **asdict(wanted))
+    with place.ledger(settings) as database:
+        fresh = [order for order in await _untaken(place, settings, database) if wanted.include(order)]
+        with database.read() as connection:
+            recorded = list_orders(connection, Account(settings.account), **asdict(wanted))
     known = {order.order_id for order in recorded}
     every = [*recorded, *(order for order in fresh if order.order_id not in known)]
     return sorted(every, key=lambda order: order.created_at, reverse=True)[: wanted.limit]
 
 
-async def _untaken(home: Path, config: Path | None) -> list[Order]:
+async def _untaken(home: Home, settings: Settings, ledger: Database) -> list[Order]:
+    with loading():
+        from durable_orders.untaken import untaken
+        from durable_orders.workers.connection import connect
+
     try:
-        async with asyncio.timeout(SERVER_SECONDS), await connected(home, config) as orders:
-            return await orders.untaken()
+        async with asyncio.timeout(SERVER_SECONDS):
+            return await untaken(await connect(home), ledger, settings.account)
     except (ServerUnreachable, TimeoutError):
         return []
 
@@ -169,6 +182,8 @@ class EventPrinter:
 def positions(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Print the account's net positions: what they earned and cost, in all and today, and where the broker has
     something else."""
+    from durable_orders.portfolio import position_lines, totals
+
     place = Home(home)
     settings = place.settings(config)
     with place.ledger(settings) as database, database.read() as connection:

@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from durable_orders.cli.app import WIDE, console, fail, jsonable
+from durable_orders.cli.app import WIDE, console, fail
 from durable_orders.cli.fitting import FittingTable
 from durable_orders.cli.render import rupees, status_text
+from durable_orders.json_text import jsonable
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.journal import JournalLine
 from durable_orders.trading.ledger.journal_csv import write_csv

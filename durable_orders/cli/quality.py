@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, jsonable, note
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
 from durable_orders.cli.journal import DAY, FROM, TO, bounds
 from durable_orders.cli.journal_output import whole_file
 from durable_orders.cli.render import rupees
 from durable_orders.execution_quality import By, Line, grouped, lines
+from durable_orders.json_text import jsonable
 from durable_orders.workers.home import Home
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from durable_orders.cli.fitting import FittingTable
 from durable_orders.json_text import rupees as rupees
-from durable_orders.portfolio import PositionLine, Totals
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.reading import FeedEvent
 from durable_orders.trading.orders.events import EventType
@@ -17,6 +16,7 @@ from durable_orders.trading.orders.order import Order, Status
 
 if TYPE_CHECKING:
     from durable_orders.finding import Finding
+    from durable_orders.portfolio import PositionLine, Totals
 
 COLOURS = {
     Status.FILLED: "green",
@@ -139,7 +139,7 @@ def client_id(event: FeedEvent) -> str:
     return event.order_id.split(":", 2)[-1]
 
 
-def positions_table(lines: Sequence[PositionLine], width: int = 80) -> Table:
+def positions_table(lines: "Sequence[PositionLine]", width: int = 80) -> Table:
     """With what each has cost, if the terminal has room for it."""
     charged = width >= WITH_CHARGES
     figures = ("quantity", "average", "last", "realized", "unrealized", *(["charges"] if charged else []))
@@ -151,7 +151,7 @@ def positions_table(lines: Sequence[PositionLine], width: int = 80) -> Table:
     return table
 
 
-def unexplained_lines(lines: Sequence[PositionLine]) -> list[Text]:
+def unexplained_lines(lines: "Sequence[PositionLine]") -> list[Text]:
     """Of each position of which the broker has something else."""
     return [
         Text(
@@ -165,7 +165,7 @@ def unexplained_lines(lines: Sequence[PositionLine]) -> list[Text]:
     ]
 
 
-def result_text(every: Totals) -> Text:
+def result_text(every: "Totals") -> Text:
     """All positions and the day, a line each, and what is missing in them."""
     whole = {"realized": every.realized_pnl, "unrealized": every.unrealized_pnl, "charges": every.charges}
     day = {

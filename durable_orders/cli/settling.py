@@ -14,7 +14,7 @@ from durable_orders.cli.changing import IdArgument
 from durable_orders.cli.ordering import money, print_order
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.explained import explained
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.orders.order import BrokerOrderId, Mode, Order, Product, Status
 from durable_orders.trading.orders.position_entry import EntryKind, PositionEntry
 from durable_orders.trading.orders.settlement import Settlement

@@ -21,8 +21,8 @@ from durable_orders.cli import render
 from durable_orders.demo.strategy import Step, near, plan, resting
 from durable_orders.orders import Orders
 from durable_orders.trading.errors import BrokenError
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.last_ticks import LastTick, last_tick
-from durable_orders.trading.market.calendar import IST
 from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
 from durable_orders.trading.orders.order import Amendment, Order, OrderType
 from durable_orders.verify import verify_home

@@ -14,7 +14,7 @@ from durable_orders.engines.books import Books
 from durable_orders.engines.changing import checked, must_work
 from durable_orders.engines.checking import refusal_of
 from durable_orders.engines.terms import intent_of
-from durable_orders.orders import Orders, whole_id
+from durable_orders.orders import Orders
 from durable_orders.trading.bus.bus import Event, EventBus
 from durable_orders.trading.errors import InvalidSettings, OrderNotFound
 from durable_orders.trading.ledger.entering import Entered, entered_after, newest_entry
@@ -23,6 +23,7 @@ from durable_orders.trading.ledger.reading import find_order
 from durable_orders.trading.orders import lifecycle
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Amendment, Mode, Order, OrderId, OrderIntent, Status
+from durable_orders.trading.orders.order_ids import whole_id
 
 AGAIN_SECONDS = 1.0
 

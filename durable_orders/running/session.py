@@ -21,7 +21,7 @@ from durable_orders.trading.errors import HomeUnusable, StrategyFailed
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Mode, Order, Product
 from durable_orders.trading.strategies.files import Loaded
-from durable_orders.workers.connection import configured_server
+from durable_orders.workers.environment import configured_server
 from durable_orders.workers.home import Home
 from durable_orders.workers.parts import must_agree
 from durable_orders.workers.up import at_work, stop_on_signals

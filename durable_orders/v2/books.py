@@ -16,7 +16,7 @@ from durable_orders.callers.journal import journal_row
 from durable_orders.callers.lost import Lost
 from durable_orders.callers.positions import book_fill
 from durable_orders.callers.state import keep_state, state_of
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.orders.order import Side, Status
 from durable_orders.v2.throttler import TradeThrottler
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from durable_orders.callers.figures import exact, first_of
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.v2 import rebuilding
 from durable_orders.v2.files import alone_with, append_text, read_json, write_json, write_whole
 from durable_orders.v2.journal_files import Index, append_rows, days, read_rows

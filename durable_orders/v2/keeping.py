@@ -9,7 +9,7 @@ from durable_orders.callers.figures import exact, first_of
 from durable_orders.callers.journal import journal_row
 from durable_orders.callers.state import keep_state, state_of
 from durable_orders.engines.settled import SETTLED
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.v2.books import EXECUTION
 from durable_orders.v2.throttler import TradeThrottler
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from durable_orders.callers.figures import exact
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 
 DEFAULT_EXPECTED_EDGE_RUPEES = 100.0
 KEPT_RESULTS = 50

@@ -16,7 +16,6 @@ from starlette.responses import PlainTextResponse
 from durable_orders import halting
 from durable_orders.halting import Standing
 from durable_orders.json_text import json_text
-from durable_orders.orders import whole_id
 from durable_orders.portfolio import PositionLine, position_lines
 from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound
 from durable_orders.trading.explained import explained
@@ -36,6 +35,7 @@ from durable_orders.trading.orders.order import (
     Symbol,
     Terms,
 )
+from durable_orders.trading.orders.order_ids import whole_id
 from durable_orders.web.access import READER, Halter, Trader
 from durable_orders.web.desk import Desk, desk_of
 from durable_orders.web.metrics import MEDIA_TYPE as METRICS

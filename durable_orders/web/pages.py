@@ -38,7 +38,7 @@ from durable_orders.web.api import DeskOf, order_named, standing
 from durable_orders.web.desk import Desk
 from durable_orders.web.login import Looks
 from durable_orders.web.view import page
-from durable_orders.workers.connection import configured_server, ui_link
+from durable_orders.workers.environment import configured_server
 
 STALE = timedelta(seconds=30)
 """After which what is known of the broker's book counts as old."""
@@ -127,7 +127,7 @@ async def order(request: Request, client_order_id: str, desk: DeskOf, visitor: L
 async def order_content(desk: Desk, client_order_id: str) -> dict[str, Any]:
     found = await order_named(desk, client_order_id)
     events = await desk.read(lambda connection: events_of(connection, found.order_id))
-    shown = None if configured_server() else ui_link(desk.home, found.order_id)
+    shown = None if configured_server() else desk.home.ui_link(found.order_id)
     return {"order": found, "events": events, "workflow": shown, "types": list(OrderType)}
 
 

@@ -15,12 +15,12 @@ def test_the_median_of_the_pairs_counts() -> None:
 
 
 def test_a_part_is_measured_in_a_process_of_its_own() -> None:
-    part = older.Part("report = {'market': 4, 'limit_and_cancel': 2}", older.PARTS["core"].figures)
+    part = older.Part("report = {'market': 4, 'limit_and_cancel': 2}", older._core)
     assert older.figures_of(ROOT, part) == {"market orders a second": 4, "limit and cancel orders a second": 2}
 
 
 def test_one_that_fails_says_why() -> None:
-    part = older.Part("raise RuntimeError('no ticks')", older.PARTS["core"].figures)
+    part = older.Part("raise RuntimeError('no ticks')", older._core)
     with pytest.raises(SystemExit, match=r"could not be measured:(?s:.*)no ticks"):
         older.figures_of(ROOT, part)
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from durable_orders.orders import Orders
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.last_ticks import LastTick, last_tick
-from durable_orders.trading.market.calendar import IST
 from durable_orders.trading.orders.order import OrderIntent, OrderType, Side
 from tests.conftest import eventually
 from tests.crashes.processes import Process

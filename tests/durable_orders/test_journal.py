@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.journal_csv import COLUMNS
-from durable_orders.trading.market.calendar import IST
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SYMBOL
 from tests.durable_orders.program import PROGRAM, Program, once_started
 

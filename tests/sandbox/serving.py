@@ -11,7 +11,7 @@ import requests
 from kiteconnect import KiteConnect
 
 from durable_orders.sandbox import FeedKind, Sandbox, SandboxSettings
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 
 MORNING = datetime(2026, 1, 5, 10, 0, tzinfo=IST)
 """A Monday."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from kiteconnect import KiteConnect
 
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from tests.sandbox.serving import FUTURE, MORNING, Served, order, row_of, statuses, until
 
 NAIVE = MORNING.replace(tzinfo=None)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from durable_orders.trading.errors import HomeUnusable, InvalidSettings, ServerUnreachable
-from durable_orders.workers.connection import configured_server, connect, ui_link
+from durable_orders.workers.connection import connect
+from durable_orders.workers.environment import configured_server
 from durable_orders.workers.home import SETTINGS_FILE, Home, ServerAddress
 
 ADDRESS = ServerAddress(pid=1, port=7001, ui_port=8001)
@@ -30,14 +31,14 @@ def test_the_address_is_remembered(home: Home) -> None:
     assert home.address() is None
     home.save_address(ADDRESS)
     assert home.address() == ADDRESS
-    assert ui_link(home, "order:paper:x") == "http://127.0.0.1:8001/namespaces/default/workflows/order:paper:x"
+    assert home.ui_link("order:paper:x") == "http://127.0.0.1:8001/namespaces/default/workflows/order:paper:x"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": 1}', '"text"', "\x00"])
 def test_a_half_written_address_is_none(home: Home, content: str) -> None:
     home.address_file.write_text(content)
     assert home.address() is None
-    assert ui_link(home, "order:paper:x") is None
+    assert home.ui_link("order:paper:x") is None
 
 
 def test_an_address_is_written_whole(home: Home) -> None:

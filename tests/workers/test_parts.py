@@ -10,8 +10,9 @@ import pytest
 from durable_orders.trading.config.sessions import MarketSegment
 from durable_orders.trading.config.settings import Market, Settings
 from durable_orders.trading.errors import InvalidInstruments, InvalidSettings, InvalidTicks
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.tables import exchange_markets
-from durable_orders.trading.market.calendar import ALWAYS_OPEN, IST, segment_calendar
+from durable_orders.trading.market.calendar import ALWAYS_OPEN, segment_calendar
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.shipped import SHIPPED_SYMBOL

@@ -25,9 +25,10 @@ from durable_orders.trading.flatten.closing import Target, closing
 from durable_orders.trading.flatten.quotes import quote_of
 from durable_orders.trading.flatten.request import FlattenRequest, before_delivery
 from durable_orders.trading.flatten.snapshot import Closing
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.positions import Position
-from durable_orders.trading.market.calendar import IST, Session
+from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.hours import listing_of
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from durable_orders.trading.backtest.orders import Live
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.approvals import Count, Kind, Scope
-from durable_orders.trading.market.calendar import IST
 
 
 def midnight(at: datetime) -> datetime:

@@ -14,7 +14,7 @@ from durable_orders.trading.config.settings import Paper
 from durable_orders.trading.exchange import refusals as paper_refusals
 from durable_orders.trading.exchange.account import OpenOrder, PaperAccount, Trade
 from durable_orders.trading.exchange.orders import ExchangeOrder, Progress, received
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.market.expiry import Settled
 from durable_orders.trading.market.hours import Listing
 from durable_orders.trading.orders.book import Funds

@@ -11,9 +11,9 @@ from durable_orders.trading.exchange.account import OpenOrder, Trade
 from durable_orders.trading.exchange.orders import ExchangeOrder
 from durable_orders.trading.exchange.rms import Rms
 from durable_orders.trading.exchange.store import Market, read_market
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.last_ticks import last_tick
 from durable_orders.trading.ledger.tables import exchange_orders, exchange_trades
-from durable_orders.trading.market.calendar import IST
 from durable_orders.trading.market.hours import Listing
 from durable_orders.trading.orders.book import BookState, Funds
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Product, Side, Tag, Terms

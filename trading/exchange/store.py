@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from durable_orders.trading.exchange.orders import ExchangeOrder, Progress, Traded
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.tables import exchange_history, exchange_markets, exchange_orders, exchange_trades
-from durable_orders.trading.market.calendar import IST, SessionCalendar
+from durable_orders.trading.market.calendar import SessionCalendar
 from durable_orders.trading.market.request_limits import Sent
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Product, Side
 

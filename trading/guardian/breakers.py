@@ -13,12 +13,11 @@ import sqlalchemy as sa
 
 from durable_orders.trading.config.settings import OnTrip, RealizedBy
 from durable_orders.trading.guardian.checks.account import DayLimit, DayResult
-from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ist import IST, start_of_day
 from durable_orders.trading.ledger import results
 from durable_orders.trading.ledger.accounts import AccountState, Permission, tighten
 from durable_orders.trading.ledger.flags import RiskFlag, raise_flag
 from durable_orders.trading.ledger.trips import Trip, enter
-from durable_orders.trading.market.calendar import IST
 
 RISK_FLAG = "RISK_FLAG"
 BROKER_REFUSALS = "BROKER_REFUSALS"

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from durable_orders.trading.config.settings import OnTrip
 from durable_orders.trading.guardian.breakers import BROKER_REFUSALS, tripping
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.accounts import AccountState, permission_of
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.refusals import accepted, refused
 from durable_orders.trading.ledger.trips import Trip
-from durable_orders.trading.market.calendar import IST
 from durable_orders.trading.orders.outcome import Accepted, Outcome, Refused
 
 

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from durable_orders.trading.config.sections import ClockTime, Section
 from durable_orders.trading.guardian.check import Check, Failure, When
 from durable_orders.trading.guardian.situation import Situation
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.orders.order import Terms
 
 

@@ -11,13 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ist import IST, start_of_day
 from durable_orders.trading.ledger.alerts import add_event
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.flags import RiskFlag, flags_of
 from durable_orders.trading.ledger.rows import upsert
 from durable_orders.trading.ledger.tables import accounts
-from durable_orders.trading.market.calendar import IST
 from durable_orders.trading.orders.events import EventType
 
 BY_HAND = "by hand"

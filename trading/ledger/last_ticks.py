@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ledger.rows import insertion
 from durable_orders.trading.ledger.tables import ticks as table
 from durable_orders.trading.market.offer import Offer
 from durable_orders.trading.market.ticks import Depth, Level, Tick
@@ -52,11 +53,12 @@ def save_offers(connection: sa.Connection, account: str, offers: Sequence[Offer]
         return
     shared = {"account": account, "received_at": received_at, "today": start_of_day(received_at)}
     rows = [{"symbol": symbol, **shared, **seen} for symbol, seen in last.items()]
-    connection.execute(_SAVE[connection.dialect.name], rows)
+    connection.execute(_saving(connection.dialect.name), rows)
 
 
-def _save(insert: Any) -> Any:
-    statement = insert.values(
+@cache
+def _saving(dialect: str) -> Any:
+    statement = insertion(table, dialect).values(
         {column.name: sa.bindparam(column.name) for column in table.columns if column is not CLOSE}
     )
     new = statement.excluded
@@ -69,7 +71,6 @@ def _save(insert: Any) -> Any:
 
 
 CLOSE = table.c.previous_close
-_SAVE = {"sqlite": _save(sqlite.insert(table)), "postgresql": _save(postgresql.insert(table))}
 
 
 def save_taken(connection: sa.Connection, account: str, offer: Offer) -> None:

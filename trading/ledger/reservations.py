@@ -10,12 +10,13 @@ Prices and values are stored as quoted. What they are in rupees is worked out wh
 
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from durable_orders.trading.ledger.exposure import Pending
+from durable_orders.trading.ledger.rows import insertion
 from durable_orders.trading.ledger.tables import LARGEST, SCALE, reservations
 from durable_orders.trading.orders.order import Order, Terms
 
@@ -70,10 +71,6 @@ _R = reservations.c
 _OWN = _R.order_id == sa.bindparam("own")
 _STANDS = _R.released_at.is_(None)
 _STANDING = sa.select(*(_R[name] for name in Reservation._fields)).where(_OWN, _STANDS)
-_INSERT = {
-    "sqlite": sqlite.insert(reservations).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(reservations).on_conflict_do_nothing(),
-}
 _UPDATE = sa.update(reservations).where(_OWN)
 _REST = sa.case((_R.quantity > sa.bindparam("traded"), _R.quantity - sa.bindparam("traded")), else_=0)
 _END = _UPDATE.values(
@@ -81,6 +78,11 @@ _END = _UPDATE.values(
     quantity=_REST,
     released_at=sa.func.coalesce(_R.released_at, sa.bindparam("at", type_=_R.released_at.type)),
 )
+
+
+@cache
+def _insert(dialect: str) -> Any:
+    return insertion(reservations, dialect).on_conflict_do_nothing()
 
 
 def own_price(terms: Terms) -> Decimal | None:
@@ -116,7 +118,7 @@ def reserve(connection: sa.Connection, order: Order, price: Decimal, at: datetim
         "reserved_at": at,
         **{f"arrival_{name}": seen for name, seen in arrival._asdict().items()},
     }
-    connection.execute(_INSERT[connection.dialect.name], row)
+    connection.execute(_insert(connection.dialect.name), row)
 
 
 def standing(connection: sa.Connection, order_id: str) -> Reservation | None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
+from importlib import import_module
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from durable_orders.trading.ledger.positions import Position
 from durable_orders.trading.ledger.tables import fills, orders
@@ -85,10 +85,14 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> N
     connection.execute(_upsert(table, tuple(rows[0]), connection.dialect.name), list(rows))
 
 
+def insertion(table: sa.Table, dialect: str) -> Any:
+    """An INSERT that can say what becomes of a conflict, which each dialect says in its own way."""
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+
+
 @cache
 def _upsert(table: sa.Table, columns: tuple[str, ...], dialect: str) -> Any:
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement: Any = insert(table)
+    statement = insertion(table, dialect)
     keys = [column.name for column in table.primary_key]
     changes = {name: statement.excluded[name] for name in columns if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=changes)

@@ -8,10 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
-from importlib.metadata import version
 from typing import Protocol
-
-from holidays import financial_holidays
 
 from durable_orders.trading.config.sessions import MarketException, MarketSegment, Sessions, Window, WindowKind
 from durable_orders.trading.config.settings import Calendar, Market
@@ -22,7 +19,6 @@ __all__ = ["ALWAYS_OPEN", "IST", "Session", "SessionCalendar", "SessionSource", 
 
 SATURDAY = 5
 DAY = timedelta(days=1)
-LIBRARY = f"holidays {version('holidays')}, XNSE"
 DAYS_KEPT = 4096
 """Days kept in memory by each calendar."""
 
@@ -266,7 +262,7 @@ class _Days:
             return None
         known = self._data.known
         if known.covers(day):
-            return _Plan(usual, f"{LIBRARY}; {ordinary.source}")
+            return _Plan(usual, f"{_library()}; {ordinary.source}")
         if self._known_until is not None and known.until < day <= self._known_until:
             return _Plan(usual, f"market.known_until: {self._known_until}; {ordinary.source}")
         return _Plan(usual, f"the exchanges' lists are here for {known.since} to {known.until}", known=False)
@@ -302,6 +298,15 @@ def _whole_day(day: date, source: str) -> Session:
 
 
 @cache
+def _library() -> str:
+    from importlib.metadata import version
+
+    return f"holidays {version('holidays')}, XNSE"
+
+
+@cache
 def _nse_holidays(year: int) -> frozenset[date]:
     """A year at a time and finished before it is used: the library's own growing set is not safe among threads."""
+    from holidays import financial_holidays  # a tenth of a second, and most commands ask for no session
+
     return frozenset(financial_holidays("XNSE", years=year))

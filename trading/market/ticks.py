@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from durable_orders.trading.errors import InvalidTicks
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.orders.order import PRICE_PLACES
 
 MAX_PRICE = Decimal(10) ** 10

@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from durable_orders.trading.charges.contracts import multiplier_of
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.broker_positions import BrokerReading
 from durable_orders.trading.ledger.positions import Position, signed
-from durable_orders.trading.market.calendar import IST
 from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder, BrokerPosition
 from durable_orders.trading.orders.lifecycle import ENDS, Reported, next_status, step
 from durable_orders.trading.orders.narration import sentence

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from durable_orders.trading.errors import FilesUnusable
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.v2 import JournalStateStore, fifo_pair
 from tests.durable_orders.v2.disk import full_at
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.v2 import ThrottlerConfig, TradeThrottler, build_throttler_config, latest_throttler_summary
 
 OFF = {

@@ -18,8 +18,9 @@ from durable_orders.trading.backtest.core import Core
 from durable_orders.trading.backtest.play import Played
 from durable_orders.trading.config.sessions import Sessions
 from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.reading import list_orders, positions_of
-from durable_orders.trading.market.calendar import IST, Session
+from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Product, Side, Validity

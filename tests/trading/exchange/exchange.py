@@ -8,8 +8,9 @@ from typing import Any
 from durable_orders.trading.config.settings import Paper
 from durable_orders.trading.exchange.paper_broker import PaperBroker
 from durable_orders.trading.exchange.paper_market import PaperMarket
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.database import Database
-from durable_orders.trading.market.calendar import IST, Session
+from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.hours import Listing
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.approval import Approved, approve

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from durable_orders.trading.config.fill_models import PriceImprovement
 from durable_orders.trading.config.settings import Paper
 from durable_orders.trading.exchange import fill_models
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.market.hours import Listing
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.ticks import LEVELS, Depth, Level, Tick

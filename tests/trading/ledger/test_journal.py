@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable_orders.trading.config.settings import RealizedBy
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.alerts import alert
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.journal import Chosen, JournalLine, journal_lines
@@ -22,7 +23,6 @@ from durable_orders.trading.ledger.journal_csv import COLUMNS, write_csv
 from durable_orders.trading.ledger.journal_events import journal_events, write_events_csv
 from durable_orders.trading.ledger.reading import positions_of
 from durable_orders.trading.ledger.recording import record
-from durable_orders.trading.market.calendar import IST
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.events import Entry, EventType
 from durable_orders.trading.orders.lifecycle import Refused, step

@@ -46,6 +46,14 @@ def test_the_migrated_tables_are_those_of_the_program(url: str) -> None:
         assert keys[name]["name"] == f"pk_{name}"
 
 
+def test_the_indices_of_a_part_of_the_rows_are_those_of_the_program(tmp_path: Path) -> None:
+    said = {index.name: index.info.get("where") for table in metadata.tables.values() for index in table.indexes}
+    with open_database(f"sqlite:///{tmp_path / 'ledger.db'}") as database, database.read() as connection:
+        made = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOTNULL")
+        wheres = {name: sql.partition(" WHERE ")[2] or None for name, sql in made}
+    assert wheres == said
+
+
 def test_opening_again_keeps_what_is_there(url: str) -> None:
     with open_database(url) as database:
         enter(database, new_order())

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_orders.trading.config.sessions import MarketSegment
-from durable_orders.trading.market.calendar import ALWAYS_OPEN, IST, SessionCalendar, segment_calendar
+from durable_orders.trading.ist import IST
+from durable_orders.trading.market.calendar import ALWAYS_OPEN, SessionCalendar, segment_calendar
 
 NSE = segment_calendar(MarketSegment.EQUITY)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.market.candles import CANDLE_STEP, Candle, candle_path, candle_ticks
 
 AT = datetime(2025, 4, 29, 9, 15, tzinfo=IST)

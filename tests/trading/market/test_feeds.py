@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from durable_orders.trading.config.sessions import MarketSegment
 from durable_orders.trading.errors import InvalidTicks
-from durable_orders.trading.market.calendar import ALWAYS_OPEN, IST, SessionCalendar, segment_calendar
+from durable_orders.trading.ist import IST
+from durable_orders.trading.market.calendar import ALWAYS_OPEN, SessionCalendar, segment_calendar
 from durable_orders.trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
 from durable_orders.trading.market.ticks import Tick
 

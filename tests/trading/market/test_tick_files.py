@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from durable_orders.trading.errors import InvalidTicks
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.market.files.reading import Reading, recorded_ticks
 from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day

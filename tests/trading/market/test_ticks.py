@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from durable_orders.trading.errors import InvalidTicks
-from durable_orders.trading.market.calendar import IST
+from durable_orders.trading.ist import IST
 from durable_orders.trading.market.ticks import Depth, Level, Tick
 
 AT = datetime(2025, 4, 29, 9, 15, tzinfo=IST)

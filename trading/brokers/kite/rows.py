@@ -7,7 +7,8 @@ from typing import Any
 
 from durable_orders.trading.brokers.kite.split_orders import Part, part_of
 from durable_orders.trading.charges.contracts import IN_UNITS, contract_of
-from durable_orders.trading.market.calendar import IST, SessionCalendar, SessionSource
+from durable_orders.trading.ist import IST
+from durable_orders.trading.market.calendar import SessionCalendar, SessionSource
 from durable_orders.trading.market.rules import NO_WAYS, Way, ends_before_auction
 from durable_orders.trading.orders import tags
 from durable_orders.trading.orders.book import (

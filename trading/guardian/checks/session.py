@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from durable_orders.trading.guardian.check import Check, Failure, When
 from durable_orders.trading.guardian.situation import Figures, Situation
-from durable_orders.trading.market.calendar import IST, SessionSource
+from durable_orders.trading.ist import IST
+from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.orders.order import Product, Terms, Validity
 
 

@@ -75,10 +75,11 @@ bench-older: $(READY) ## this tree beside 7d4ef65, built from its commit, in tur
 	$(BIN)/python -m bench.older durable $(KEEP)
 	$(BIN)/python -m bench.older start $(KEEP)
 
-bench-parts: $(READY) ## the ledger, the watch and memory
+bench-parts: $(READY) ## the ledger, the watch, memory and the recorder
 	$(BIN)/python -m bench.ledger $(KEEP)
 	$(BIN)/python -m bench.watch $(KEEP)
 	$(BIN)/python -m bench.memory $(KEEP)
+	$(BIN)/python -m bench.recording $(KEEP)
 
 bench-ledger: $(READY) ## a year's ledger
 	$(BIN)/python -m bench.ledger --year $(KEEP)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from durable_orders.trading.guardian.guardian import Guardian
 from durable_orders.trading.guardian.refusal_breaker import RefusalBreaker
 from durable_orders.trading.ledger import attempts
 from durable_orders.trading.ledger.accounts import last_book_read
-from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.database import Database, LedgerBusy
 from durable_orders.trading.ledger.pacing import NO_LIMIT, Pacer, Turn
 from durable_orders.trading.ledger.recording import on_record, record_of_run
 from durable_orders.trading.orders.absence import rows_of, under_another_mark
@@ -163,14 +163,17 @@ class OrderActivities:
         positions: PositionReader,
         broker_redeems: bool = False,
         book: AccountBook | None = None,
+        at_once: Callable[[str], bool] = lambda _symbol: False,
     ) -> None:
         """`placing` runs placements and `cancelling` cancels: what waits for its turn or for the ledger keeps no cancel
         from a thread. `on_trip` is called when a circuit breaker tripped; it may be called from any thread.
         `ensure_price` sees to it, before an order or a change of one is checked, that its symbol has a last price if
         one can be had. `positions` tells what the broker has, before what closes is sent. `broker_redeems` says whether
         the broker redeems a permission itself, in the transaction in which it takes the order. `book` is the account's
-        own; without one, it is taken to be whole whatever it shows.
+        own; without one, it is taken to be whole whatever it shows. `at_once` says of a symbol whether its orders take
+        no more than the ledger and an exchange in it: then they need no thread, unless somebody else is writing there.
         """
+        self._at_once = at_once
         self._ensure_price = ensure_price
         self._broker = broker
         self._guardian = guardian
@@ -186,10 +189,14 @@ class OrderActivities:
         self._book = book or AccountBook(broker, database)
 
     @activity.defn
-    def guard(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
+    async def guard(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
         """Check and reserve, in one transaction. Repeating it is harmless."""
-        self._ensure_price(order.symbol)
-        return self._guardian.admit(order, run_id, fingerprint, place_by)
+
+        def admit() -> Verdict:
+            self._ensure_price(order.symbol)
+            return self._guardian.admit(order, run_id, fingerprint, place_by)
+
+        return await self._promptly(order, admit)
 
     @activity.defn
     def guard_amendment(self, order: Order, change: Amendment) -> tuple[Refusal, ...]:
@@ -198,7 +205,7 @@ class OrderActivities:
         return self._guardian.check_amendment(order, change)
 
     @activity.defn
-    def record(
+    async def record(
         self, order: Order, entries: list[Entry], unsettled: bool, attempt: int | None = None
     ) -> OnRecord | None:
         """Write what happened into the ledger, with the breakers that it trips. Repeating it is harmless.
@@ -206,12 +213,16 @@ class OrderActivities:
         Nothing is written where the ledger has more of the order than whoever says this: it gives that. `attempt` is
         the last attempt to send it that they know of.
         """
-        with self._database.write() as connection:
-            known, booked = record_of_run(connection, order, entries, unsettled=unsettled, attempt=attempt)
-            tripped = booked and self._guardian.breakers.after_fills(connection, order.account, now())
-        if tripped:
-            self._on_trip()
-        return known
+
+        def write() -> OnRecord | None:
+            with self._database.write() as connection:
+                known, booked = record_of_run(connection, order, entries, unsettled=unsettled, attempt=attempt)
+                tripped = booked and self._guardian.breakers.after_fills(connection, order.account, now())
+            if tripped:
+                self._on_trip()
+            return known
+
+        return await self._promptly(order, write)
 
     @activity.defn
     def recall(self, order_id: str) -> OnRecord | None:
@@ -234,7 +245,11 @@ class OrderActivities:
         number no attempts.
         """
         beat = Beat(activity.info().started_time)
-        return await self._beating(lambda: self._place(order, place_by, number, proved, beat), beat, self._placing)
+
+        def send() -> Outcome:
+            return self._place(order, place_by, number, proved, beat)
+
+        return await self._promptly(order, send, lambda: self._beating(send, beat, self._placing))
 
     def _place(self, order: Order, place_by: datetime, number: int, proved: int, beat: Beat) -> Outcome:
         try:
@@ -388,6 +403,21 @@ class OrderActivities:
         if self._pacer is None:
             return nullcontext(NO_LIMIT)
         return self._pacer.turn(urgent=urgent, patience=(until - now()).total_seconds())
+
+    async def _promptly(
+        self, order: Order, call: Callable[[], R], else_: Callable[[], Awaitable[R]] | None = None
+    ) -> R:
+        """The call, which is one transaction of the ledger: here, where nobody else is writing, which takes a thread
+        longer to be given than to do; else on a thread, so that the worker never waits for somebody's lock."""
+        if self._at_once(order.symbol):
+            try:
+                with self._database.without_waiting():
+                    return call()
+            except LedgerBusy:
+                pass
+        if else_ is not None:
+            return await else_()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def _beating(self, call: Callable[[], R], beat: Beat | None = None, executor: Executor | None = None) -> R:
         """The call on a thread, with heartbeats while it runs, so that a dead worker is noticed in seconds."""

@@ -16,9 +16,9 @@ from bench.processes import cpu_seconds
 from durable_orders.orders import Orders
 from durable_orders.trading.config.settings import Calendar, Execution, Feed, Market, Paper, Settings
 from durable_orders.workers import ports, server, worker
+from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home
 from durable_orders.workers.parts import Parts, build
-from durable_orders.workers.payloads import data_converter
 
 ACCOUNT = "bench"
 BARE_QUEUE = "bare"
@@ -82,7 +82,7 @@ async def running() -> AsyncIterator[Ground]:
     with tempfile.TemporaryDirectory(prefix="durable-orders-bench-") as path:
         home = Home(Path(path)).make()
         async with server.running(home, ports.ANY, ports.ANY) as address:
-            client, stranger = [await Client.connect(address.target, data_converter=data_converter) for _ in range(2)]
+            client, stranger = [await connect(home) for _ in range(2)]
             parts = build(home, settings(), client)
             async with worker.running(client, parts), bare_worker(client):
                 yield Ground(home, parts, client, stranger, psutil.Process(address.pid))

@@ -71,8 +71,7 @@ cache. Resident memory.
 `python -m bench.ledger`, and `make bench-ledger` for a year of trading: what questions take on SQLite, and what it
 takes to record one change of an order.
 
-{ledger}
-"""
+{ledger}"""
 
 MISSING = "Not measured yet."
 WIDTH = 120

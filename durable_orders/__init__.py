@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from durable_orders.trading.errors import (
         BookUnreadable,
         BrokenError,
+        DataUnavailable,
         DuplicateOrder,
         DurableOrdersError,
         FilesUnusable,
@@ -50,9 +51,11 @@ if TYPE_CHECKING:
     from durable_orders.trading.ledger.positions import Position
     from durable_orders.trading.ledger.reading import FeedEvent
     from durable_orders.trading.ledger.told_positions import ToldPosition
+    from durable_orders.trading.market.bars import Bar
     from durable_orders.trading.market.contracts import Contract, Contracts
     from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
     from durable_orders.trading.market.ticks import Depth, Level, Tick
+    from durable_orders.trading.orders.book import Funds
     from durable_orders.trading.orders.events import EventType
     from durable_orders.trading.orders.order import (
         Amendment,
@@ -78,12 +81,14 @@ if TYPE_CHECKING:
 __all__ = [
     "SHIPPED_SYMBOL",
     "Amendment",
+    "Bar",
     "BookUnreadable",
     "BrokenError",
     "Cause",
     "ClientOrderTerms",
     "Contract",
     "Contracts",
+    "DataUnavailable",
     "Depth",
     "Desk",
     "DuplicateOrder",
@@ -100,6 +105,7 @@ __all__ = [
     "FeedKind",
     "FilesUnusable",
     "Fill",
+    "Funds",
     "HomeUnusable",
     "Instructions",
     "InvalidInstruments",
@@ -169,6 +175,7 @@ _MODULES = {
     "durable_orders.trading.errors": (
         "BookUnreadable",
         "BrokenError",
+        "DataUnavailable",
         "DuplicateOrder",
         "DurableOrdersError",
         "FilesUnusable",
@@ -193,9 +200,11 @@ _MODULES = {
     "durable_orders.trading.ledger.positions": ("Position",),
     "durable_orders.trading.ledger.reading": ("FeedEvent",),
     "durable_orders.trading.ledger.told_positions": ("ToldPosition",),
+    "durable_orders.trading.market.bars": ("Bar",),
     "durable_orders.trading.market.contracts": ("Contract", "Contracts"),
     "durable_orders.trading.market.shipped": ("SHIPPED_SYMBOL", "shipped_day"),
     "durable_orders.trading.market.ticks": ("Depth", "Level", "Tick"),
+    "durable_orders.trading.orders.book": ("Funds",),
     "durable_orders.trading.orders.events": ("EventType",),
     "durable_orders.trading.orders.order": (
         "Amendment",

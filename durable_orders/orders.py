@@ -147,6 +147,11 @@ class Orders:
         return self._parts
 
     @property
+    def home(self) -> Home:
+        """Where its files are."""
+        return self._home
+
+    @property
     def client(self) -> Client:
         """Temporal's client."""
         return self._open()[0]

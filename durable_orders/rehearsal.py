@@ -24,7 +24,7 @@ from durable_orders.trading.ist import IST
 from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.market.recordings import market_ticks
+from durable_orders.trading.market.recorded_ticks import market_ticks
 from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.strategies.files import Loaded
@@ -51,7 +51,11 @@ async def stage(home: Home, settings: Settings) -> AsyncIterator[tuple[Home, San
         raise InvalidSettings(f"Temporal's environment names the server {server}: a rehearsal has its own, so unset it")
     masters = settings.market.masters
     wanted = SandboxSettings(
-        port=0, feed=FeedKind.PUSHED, instruments=tuple(each.resolve() for each in masters) or None
+        port=0,
+        feed=FeedKind.PUSHED,
+        instruments=tuple(each.resolve() for each in masters) or None,
+        history=settings.market.history,
+        symbol=settings.market.symbol if settings.market.history else None,
     )
     async with Sandbox(wanted) as sandbox:
         place = Home(home.make().path / f"rehearsal-{datetime.now(IST):%Y%m%d-%H%M%S}").make()
@@ -72,7 +76,8 @@ async def rehearse(
     pushed, settings = _Pushed(sandbox, ticks, speed), place.settings()
     if settings.market.symbol is None and ticks:
         settings = settings.replaced({"market": {"symbol": ticks[0].symbol}})
-    return await run_strategy(place, None, settings, loaded, replace(plan, live=True, market=pushed.around, pace=speed))
+    recorded = replace(plan, live=True, market=pushed.around, pace=speed, begins_at=ticks[0].at if ticks else None)
+    return await run_strategy(place, None, settings, loaded, recorded)
 
 
 def recorded_ticks(settings: Settings, report: ReadingReport) -> list[Tick]:

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from durable_orders.sandbox.candle_routes import Shown
 from durable_orders.sandbox.exchange import Exchange
 from durable_orders.sandbox.quotes import Quotes
 from durable_orders.sandbox.settings import START_PRICES, FeedKind, SandboxSettings
@@ -17,7 +18,7 @@ from durable_orders.trading.errors import InvalidSettings, InvalidTicks
 from durable_orders.trading.market.calendar import Session, SessionCalendar
 from durable_orders.trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
-from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.instruments import INDEX_TICK, Instruments
 from durable_orders.trading.market.shipped import SHIPPED_SYMBOL, shipped_day
 from durable_orders.trading.market.tick_files import read_ticks
 from durable_orders.trading.market.ticks import Tick
@@ -33,15 +34,19 @@ log = logging.getLogger(__name__)
 class MarketFeed:
     """Brings ticks to the exchange, the quotes and the ticker."""
 
-    def __init__(self, exchange: Exchange, quotes: Quotes, ticker: Ticker, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, exchange: Exchange, quotes: Quotes, ticker: Ticker, shown: Shown, clock: Callable[[], datetime]
+    ) -> None:
         self._exchange = exchange
         self._quotes = quotes
         self._ticker = ticker
+        self._shown = shown
         self._clock = clock
 
     async def show(self, tick: Tick, session: Session, closes_at: datetime) -> None:
         """`closes_at` is on the wall's clock."""
         await self._exchange.show(tick, session, closes_at)
+        self._shown.show(tick)
         if (quote := self._quotes.show(tick)) is not None:
             self._ticker.show(quote)
 
@@ -104,6 +109,11 @@ class PushedMarket:
         if self._session is None:
             raise RuntimeError("the pushed market has not begun")
         return self._session
+
+
+def earlier_ticks(settings: SandboxSettings) -> Sequence[Tick]:
+    """Those of `history`. Raises `InvalidTicks`."""
+    return read_ticks(settings.history, settings.symbol, INDEX_TICK) if settings.history else ()
 
 
 def ticks_of(

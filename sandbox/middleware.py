@@ -9,14 +9,13 @@ from aiohttp.typedefs import Middleware
 from durable_orders.sandbox.envelopes import ErrorType, KiteError, failure, success
 from durable_orders.sandbox.rate_limits import RateLimits
 from durable_orders.sandbox.request_faults import Dropped, RequestFaults
-from durable_orders.sandbox.routes import ORDER_REQUESTS, WITHOUT_TOKEN, Route, route_of
+from durable_orders.sandbox.routes import MARKET_DATA, ORDER_REQUESTS, WITHOUT_TOKEN, Route, route_of
 from durable_orders.sandbox.sessions import Sessions
 from durable_orders.sandbox.settings import SandboxSettings
 from durable_orders.sandbox.tally import DROPPED, Tally
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-MARKET_DATA = frozenset({Route.QUOTE, Route.OHLC, Route.LTP})
 log = logging.getLogger(__name__)
 
 

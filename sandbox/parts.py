@@ -9,6 +9,7 @@ from aiohttp import web
 from durable_orders.sandbox.account_control import AccountControl
 from durable_orders.sandbox.account_events import AccountEvents
 from durable_orders.sandbox.book_routes import BookRoutes
+from durable_orders.sandbox.candle_routes import CandleRoutes, Shown
 from durable_orders.sandbox.charge_routes import ChargeRoutes
 from durable_orders.sandbox.control import Control
 from durable_orders.sandbox.exchange import Exchange
@@ -16,7 +17,7 @@ from durable_orders.sandbox.falsified import Falsified
 from durable_orders.sandbox.faults import Faults
 from durable_orders.sandbox.instruments_csv import InstrumentRoutes
 from durable_orders.sandbox.margin_routes import MarginRoutes
-from durable_orders.sandbox.market_feed import MarketFeed, PushedMarket
+from durable_orders.sandbox.market_feed import MarketFeed, PushedMarket, earlier_ticks
 from durable_orders.sandbox.market_routes import MarketRoutes
 from durable_orders.sandbox.middleware import Gate
 from durable_orders.sandbox.order_desk import OrderDesk
@@ -95,7 +96,8 @@ class Parts:
         self.events = AccountEvents(self.portfolio, self.exchange, self.desk, expiry)
         self.ticker = Ticker(self.sessions, self.quotes, self.faults, settings.user_id, entitled=settings.market_data)
         self.updates = OrderUpdates(self.rows, self.faults)
-        self.feed = MarketFeed(self.exchange, self.quotes, self.ticker, clock)
+        self.shown = Shown(earlier_ticks(settings))
+        self.feed = MarketFeed(self.exchange, self.quotes, self.ticker, self.shown, clock)
         shares = segment_calendar(MarketSegment.EQUITY, self._market)
         self.pushed = PushedMarket(self.feed, self.exchange, self.instruments, shares, clock)
         self.postbacks = self._postbacks()
@@ -113,6 +115,7 @@ class Parts:
             ChargeRoutes(self.falsified, self.clock),
             MarginRoutes(self.instruments, self.quotes, self.portfolio),
             MarketRoutes(self.quotes),
+            CandleRoutes(self.instruments, self.shown, InstrumentSessions(self._market, self.instruments)),
             InstrumentRoutes(self.instruments, self.quotes),
             self.ticker,
             AccountControl(self.events),

@@ -14,6 +14,7 @@ from durable_orders.trading.market.rules import rules
 
 READS_A_SECOND = 10
 QUOTES_A_SECOND = 1
+CANDLES_A_SECOND = 3
 TOO_MANY_REQUESTS = "Too many requests"
 TOO_MANY_ORDERS = "Maximum allowed order requests exceeded."
 """Of a minute or a day (observed)."""
@@ -54,6 +55,7 @@ class RateLimits:
         self._clock = clock
         self._orders = [Limit(Window(SECOND), rules().limits.orders_per_second, TOO_MANY_REQUESTS)]
         self._quotes = [Limit(Window(SECOND), QUOTES_A_SECOND, TOO_MANY_REQUESTS)]
+        self._candles = [Limit(Window(SECOND), CANDLES_A_SECOND, TOO_MANY_REQUESTS)]
         self._reads = [Limit(Window(SECOND), READS_A_SECOND, TOO_MANY_REQUESTS)]
         self._sent = Sent()
 
@@ -78,4 +80,6 @@ class RateLimits:
             return self._orders
         if route in QUOTES:
             return self._quotes
+        if route is Route.HISTORY:
+            return self._candles
         return self._reads if route in READS else []

@@ -27,6 +27,7 @@ class Route(StrEnum):
     QUOTE = "quote"
     OHLC = "ohlc"
     LTP = "ltp"
+    HISTORY = "history"
     INSTRUMENTS = "instruments"
     EXCHANGE_INSTRUMENTS = "exchange_instruments"
     SOCKET = "socket"
@@ -34,6 +35,8 @@ class Route(StrEnum):
 
 ORDER_REQUESTS = frozenset({Route.PLACE, Route.MODIFY, Route.CANCEL})
 QUOTES = frozenset({Route.QUOTE, Route.OHLC, Route.LTP})
+MARKET_DATA = QUOTES | {Route.HISTORY}
+"""What Kite's free plan does not have, besides the socket."""
 BOOK_READS = frozenset({Route.ORDER_BOOK, Route.ORDER_HISTORY, Route.TRADES, Route.ORDER_TRADES})
 WITHOUT_TOKEN = frozenset(
     {
@@ -47,7 +50,7 @@ WITHOUT_TOKEN = frozenset(
     }
 )
 """Served without the Authorization header. The instruments are public (Kite staff); the socket checks for itself."""
-READS = frozenset(Route) - ORDER_REQUESTS - QUOTES - WITHOUT_TOKEN
+READS = frozenset(Route) - ORDER_REQUESTS - MARKET_DATA - WITHOUT_TOKEN
 
 
 _BY_NAME: dict[str | None, Route] = {route.value: route for route in Route}

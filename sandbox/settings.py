@@ -54,7 +54,9 @@ class SandboxSettings(BaseModel):
     ticks: Path | None = None
     """CSV or Parquet to replay; without one, the shipped day."""
     symbol: Symbol | None = None
-    """Whose ticks those are, where the file does not say."""
+    """Whose ticks those are, and those of `history`, where the file does not say."""
+    history: Path | None = None
+    """CSV or Parquet of ticks or candles with which the historical candles begin; what the feed shows follows."""
     speed: Annotated[float, Field(gt=0, le=100_000)] | None = None
     """Of a replay, in market seconds per second; 1 if not set."""
     calendar: Calendar = Calendar.ALWAYS_OPEN
@@ -86,7 +88,8 @@ class SandboxSettings(BaseModel):
 
     @model_validator(mode="after")
     def _options_fit_the_feed(self) -> Self:
-        of_feed = {"ticks": "replay", "symbol": "replay", "speed": "replay", "prices": "synthetic"}
+        of_feed = {"ticks": "replay", "speed": "replay", "prices": "synthetic"}
+        of_feed |= {} if self.history else {"symbol": "replay"}
         for field, feed in (of_feed | {"tick_interval": "synthetic"}).items():
             if getattr(self, field) is not None and self.feed != feed:
                 raise ValueError(f"{field}: only with feed {feed}, was {self.feed}")

@@ -97,7 +97,7 @@ def test_every_block_of_the_strategies_page_works_as_it_is_printed(tmp_path: Pat
         if language == "console":
             follow(text, tmp_path)
         else:
-            (tmp_path / "opening.py").write_text(text)
+            (tmp_path / text.split(maxsplit=2)[1]).write_text(text)
 
 
 def test_the_backtests_page_explains_every_setting_that_it_leaves_out() -> None:

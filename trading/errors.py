@@ -104,6 +104,11 @@ class WrongLogin(LoginNeeded):
     """The broker's session is another user's. Nothing of it is read or sent: as if nobody were logged in."""
 
 
+class DataUnavailable(BrokenError):
+    """Prices, candles, funds or margins that a strategy asked for cannot be had: the plan does not include them, nobody
+    is logged in, or nothing answers. A strategy that does not catch it is stopped."""
+
+
 class MarketNotOwned(BrokenError):
     """Another process has taken over this paper market. This one stops matching at once."""
 

@@ -1,6 +1,6 @@
 """The way to the Temporal server: Temporal's own environment configuration, else this home's embedded server."""
 
-from temporalio.client import Client
+from temporalio.client import Client, GrpcCompression
 
 from durable_orders.trading.errors import ServerUnreachable
 from durable_orders.workers.environment import configured
@@ -13,13 +13,14 @@ async def connect(home: Home) -> Client:
     """A client whose payloads are Pydantic. Raises `ServerUnreachable`, which says what to start."""
     config = configured()
     address = home.address()
-    hint = "is TEMPORAL_ADDRESS right?"
+    hint, packing = "is TEMPORAL_ADDRESS right?", GrpcCompression.GZIP
     if "target_host" not in config:
         hint = f"start one with `durable-orders up --home {home.path}`"
         if address is None or not is_there(address):
             raise ServerUnreachable(f"no server is running for home {home.path}: {hint}")
         config["target_host"] = address.target
+        packing = GrpcCompression.NONE  # it would cost both sides more than it saves on one machine
     try:
-        return await Client.connect(**config, data_converter=data_converter)
+        return await Client.connect(**config, data_converter=data_converter, grpc_compression=packing)
     except RuntimeError:
         raise ServerUnreachable(f"no Temporal server answers on {config['target_host']}: {hint}") from None

@@ -223,6 +223,17 @@ class Home:
         with self._held(f"run-{strategy}.lock", f"{strategy} is already running"):
             yield
 
+    @property
+    def recordings(self) -> Path:
+        """Recorded ticks, by day, exchange and symbol."""
+        return self.path / "ticks"
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Hold the recordings in the same way: two would write into each other's journals."""
+        with self._held("record.lock", "ticks are already recorded"):
+            yield
+
     @contextmanager
     def telling(self) -> Iterator[None]:
         """Hold the news in the same way: two would tell everything twice."""

@@ -42,7 +42,7 @@ from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.homes import fix_mark
 from durable_orders.trading.ledger.identity import fix_mode, fix_user, must_be_user
 from durable_orders.trading.ledger.migrate import cause_of
-from durable_orders.trading.ledger.pacing import READS_PER_SECOND, Pacer
+from durable_orders.trading.ledger.pacing import HISTORY_PER_SECOND, READS_PER_SECOND, Pacer
 from durable_orders.trading.ledger.state_files import check_state
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.market.feeds import ReplayFeed, SyntheticFeed, Timed
@@ -50,7 +50,7 @@ from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.hours import listing_of
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.market.recordings import TICK_SIZE, market_ticks, symbol_of
+from durable_orders.trading.market.recorded_ticks import TICK_SIZE, market_ticks, symbol_of
 from durable_orders.trading.market.rules import ExchangeRules
 from durable_orders.trading.orders.order import Account, Mode, Order
 from durable_orders.trading.reconciliation.expiries import Expiries
@@ -151,6 +151,7 @@ def build(
         positions=positions,
         broker_redeems=not live,
         book=book,
+        at_once=_at_once(settings, instruments, live=live),
     )
     rules = ExchangeRules(instruments.get, sessions, settings.guardian)
     quotes = ExitQuotes(settings, instruments, sessions, rules)
@@ -170,6 +171,13 @@ def _reconciliation(
         interval=settings.placing.reconciliation_interval,
         expiries=expiries,
     )
+
+
+def _at_once(settings: Settings, instruments: Instruments, *, live: bool) -> Callable[[str], bool]:
+    """Whether an order of a symbol is a matter of the ledger alone: on paper, where no latency is played and no master
+    has to be asked for the symbol."""
+    waits = live or settings.execution.paper.latency_enabled
+    return lambda symbol: not waits and instruments.get(symbol) is not None
 
 
 def _attended(settings: Settings) -> Settings:
@@ -286,7 +294,16 @@ def _kite(
             alert(database, settings.account, f"{words}; trades before this count so after a rebuild", now())
 
     own = must_be or (lambda user: fix_user(database, settings.account, user, now()))
-    return KiteBroker(settings.kite, live, token, sessions, now, reads, quotes, commands, sizes_told, own), token
+    history = Pacer(database, f"{settings.account} history", HISTORY_PER_SECOND, 60 * HISTORY_PER_SECOND)
+    return KiteBroker(
+        *(settings.kite, live, token, sessions, now, reads, quotes, commands, sizes_told, own, history)
+    ), token
+
+
+def kite_to_ask(home: Home, settings: Settings, database: Database, sessions: SessionSource) -> "KiteBroker":
+    """Kite, for a program that only asks: for candles, quotes, funds and margins."""
+    _needs_api_key(settings)
+    return _kite(home, settings, database, sessions)[0]
 
 
 def _needs_api_key(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, pydantic_data_converter
@@ -10,7 +11,6 @@ from temporalio.converter import (
     CompositePayloadConverter,
     DefaultPayloadConverter,
     JSONPlainPayloadConverter,
-    PayloadCodec,
 )
 
 _PYDANTIC = PydanticJSONPlainPayloadConverter()
@@ -22,22 +22,20 @@ ENCODING, COMPRESSED = "encoding", b"binary/zlib"
 class PayloadConverter(CompositePayloadConverter):
     """The SDK's own Pydantic converter, with one cache of type adapters for all workflows.
 
-    The SDK makes a converter for each workflow; without this, each builds the adapters of its types anew.
+    The SDK makes a converter for each workflow; without this, each builds the adapters of its types anew. Long payloads
+    are compressed here and by no codec: for one, the SDK visits every payload of every task. The Temporal UI shows all
+    others as they are.
     """
 
     def __init__(self) -> None:
         defaults = DefaultPayloadConverter.default_encoding_payload_converters
         super().__init__(*(_PYDANTIC if isinstance(one, JSONPlainPayloadConverter) else one for one in defaults))
 
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        return [_compressed(each) if len(each.data) > LONG else each for each in super().to_payloads(values)]
 
-class Compression(PayloadCodec):
-    """Of long payloads alone: the Temporal UI shows all others as they are."""
-
-    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [_compressed(each) if len(each.data) > LONG else each for each in payloads]
-
-    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [_plain(each) if each.metadata.get(ENCODING) == COMPRESSED else each for each in payloads]
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        return super().from_payloads([_plain(each) for each in payloads], type_hints)
 
 
 def _compressed(payload: Payload) -> Payload:
@@ -45,7 +43,8 @@ def _compressed(payload: Payload) -> Payload:
 
 
 def _plain(payload: Payload) -> Payload:
-    return Payload.FromString(zlib.decompress(payload.data))
+    is_plain = payload.metadata.get(ENCODING) != COMPRESSED
+    return payload if is_plain else Payload.FromString(zlib.decompress(payload.data))
 
 
-data_converter = replace(pydantic_data_converter, payload_converter_class=PayloadConverter, payload_codec=Compression())
+data_converter = replace(pydantic_data_converter, payload_converter_class=PayloadConverter)

@@ -27,6 +27,7 @@ from durable_orders.workers.one_home import OneHome
 from durable_orders.workers.parts import Parts
 from durable_orders.workers.renewals import Renewals
 from durable_orders.workers.supervision import Supervisor, cancelled, ensure_watch
+from durable_orders.workers.unneeded import leave_visits_out
 from durable_orders.workflows.day_close import DayCloseWorkflow
 from durable_orders.workflows.flatten import FlattenWorkflow
 from durable_orders.workflows.names import broker_queue, orders_queue
@@ -61,6 +62,7 @@ def workers(
 
     Without a `runner`, workflows run in the sandbox, which notices what would not replay.
     """
+    leave_visits_out()
     account, mode = parts.settings.account, parts.settings.execution.mode
     queue, at_the_broker = broker_queue(account, mode), list(parts.orders.at_the_broker())
     together = queue == orders_queue(account)

@@ -42,6 +42,10 @@ TicksOption = Annotated[
         "--ticks", help="File or folder of ticks or candles; may be repeated. Without it, as the settings say."
     ),
 ]
+HistoryOption = Annotated[
+    Path | None,
+    typer.Option("--history", help="File from before those: what the strategy's history begins with.", dir_okay=False),
+]
 SkipOption = Annotated[
     bool, typer.Option("--skip-bad", help="Count the rows that cannot be; without it the first is an error.")
 ]
@@ -70,6 +74,7 @@ def backtest(
     file: FileArgument,
     ticks: TicksOption = None,
     symbol: SymbolOption = None,
+    history: HistoryOption = None,
     skip_bad: SkipOption = False,
     zone: ZoneOption = None,
     dates: DatesOption = None,
@@ -96,7 +101,7 @@ def backtest(
 
     with prints_aside(as_json=as_json):
         loaded = load_strategy(file, given=given or ())
-    files = {"ticks": tuple(ticks or ()), "symbol": symbol, "instruments": tuple(masters or ())}
+    files = {"ticks": tuple(ticks or ()), "symbol": symbol, "history": history, "instruments": tuple(masters or ())}
     reading = {"skip_bad": skip_bad, "zone": zone, "dates": dates, "lot": lot, "tick": tick}
     settings = _settings(Home(home).settings(config), files, reading, seed)
     if unfollowed := "; ".join(left_out(settings)):
@@ -105,12 +110,15 @@ def backtest(
     from durable_orders.trading.backtest.play import Player
     from durable_orders.trading.market.files.report import ReadingReport
     from durable_orders.trading.market.instrument_sessions import InstrumentSessions
-    from durable_orders.trading.market.recordings import market_ticks
+    from durable_orders.trading.market.recorded_bars import earlier_ticks
+    from durable_orders.trading.market.recorded_ticks import market_ticks
 
     told = ReadingReport()
     sessions = InstrumentSessions(settings.market, instruments)
     recorded = list(market_ticks(settings.market, instruments, sessions, told))
-    player = Player(loaded, settings, instruments, recorded[0].at if recorded else datetime.now().astimezone())
+    earlier = earlier_ticks(settings.market, instruments, sessions, recorded)
+    start = recorded[0].at if recorded else datetime.now().astimezone()
+    player = Player(loaded, settings, instruments, start, earlier)
     with prints_aside(as_json=as_json):
         played = _play(player.play, sessions, recorded)
     played.notes[:0] = told.lines()

@@ -80,6 +80,16 @@ COMMANDS: dict[str, dict[str, str]] = {
         "quality": "Tell how well orders were executed: slippage, spread, markouts, shortfall, and where "
         "the time went.",
     },
+    "statement": {
+        "statement": "Print a financial year by month, class of instrument and strategy, with the turnover "
+        "of a tax audit.",
+    },
+    "recording": {
+        "record": "Record Kite's live ticks, with five levels of the book, of what is traded and of what is "
+        "named, until Ctrl-C.",
+        "recordings": "Tell what was recorded, file by file, and what is missing of it; each is read whole "
+        "and verified.",
+    },
     "backtest": {
         "backtest": "Play a strategy over recorded ticks: the same checks, lifecycle and paper exchange, in memory.",
     },

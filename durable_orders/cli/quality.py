@@ -39,6 +39,10 @@ class Format(StrEnum):
     TABLE = "table"
     JSON = "json"
     HTML = "html"
+    XLSX = "xlsx"
+
+
+BY_NAME = {".html": Format.HTML, ".xlsx": Format.XLSX, ".json": Format.JSON}
 
 
 @app.command()
@@ -51,7 +55,10 @@ def quality(
         list[Path] | None,
         typer.Option(help="Recorded ticks, for markouts, VWAP and close; may be given several times.", dir_okay=False),
     ] = None,
-    shape: Annotated[Format | None, typer.Option("--format", case_sensitive=False, help="table, json or html.")] = None,
+    shape: Annotated[
+        Format | None,
+        typer.Option("--format", case_sensitive=False, help="Without it, by the end of --output's name, or a table."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Write to this file instead, whole or not at all.", dir_okay=False)
     ] = None,
@@ -65,14 +72,20 @@ def quality(
     """
     if as_json and shape not in (None, Format.JSON):
         raise typer.BadParameter(f"is {shape}, and --json was given", param_hint="'--format'")
-    wanted = Format.JSON if as_json else shape or (Format.HTML if output and output.suffix == ".html" else Format.TABLE)
+    if shape is Format.XLSX and output is None:
+        raise typer.BadParameter("xlsx is a workbook, and needs --output FILE.xlsx", param_hint="'--format'")
+    by_name = BY_NAME.get(output.suffix.lower(), Format.TABLE) if output else Format.TABLE
+    wanted = Format.JSON if as_json else shape or by_name
     place = Home(home)
     settings = place.settings(config)
     since, until = bounds(date, first, last)
     found = _found(place, settings, since, until, _tape(ticks or (), settings))
     told = grouped(found, by) if by is not None else found
     columns = ONE_BY_ONE if by is None else (by.value, *IN_GROUPS)
-    if output is not None:
+    if output is not None and wanted is Format.XLSX:
+        _write_workbook(told, columns, output)
+        note(f"{output} has {len(told)} lines")
+    elif output is not None:
         with whole_file(output) as file:
             file.write(_text(told, columns, wanted, found))
         note(f"{output} has {len(told)} lines")
@@ -111,6 +124,17 @@ def _text(told: Sequence[Line], columns: Sequence[str], shape: Format, found: Se
         return page(told, columns, found)
     rows = ["\t".join(columns), *("\t".join(_shown(line[name]) for name in columns) for line in told)]
     return "\n".join(rows) + "\n"
+
+
+def _write_workbook(told: Sequence[Line], columns: Sequence[str], output: Path) -> None:
+    """With every figure of a line, as in the JSON."""
+    from durable_orders.cli.workbook import Sheets
+
+    titles = list(told[0]) if told else columns
+    with whole_file(output, binary=True) as file:
+        sheets = Sheets(file)
+        sheets.add("quality", titles, ([line[title] for title in titles] for line in told))
+        sheets.close()
 
 
 def _print_table(told: Sequence[Line], columns: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The journal as a workbook (XlsxWriter), written as it is read: a row is on the disk once it is full."""
+"""Workbooks (XlsxWriter), written as they are read: a row is on the disk once it is full."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -15,6 +15,8 @@ MOST_ROWS = 1_048_576
 """Of one sheet; what is more goes on with the next."""
 LONGEST = 32_767
 """Characters of a cell."""
+PLAIN = 14
+"""Characters of a column that says nothing else."""
 TIME, MONEY = "yyyy-mm-dd hh:mm:ss.000", "#,##0.00##"
 FILLS: Sequence[tuple[str, int]] = (
     ("time (IST)", 23),
@@ -88,40 +90,36 @@ def _row(line: JournalLine) -> tuple[Any, ...]:
     )
 
 
-class _Book:
-    """Sheets of rows. Nothing of a text is taken for a formula."""
+class Sheets:
+    """A workbook, sheet by sheet. Nothing of a text is taken for a formula."""
 
-    def __init__(self, file: BinaryIO, name: str, columns: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._book = xlsxwriter.Workbook(file, {"constant_memory": True, "strings_to_formulas": False})
-        self._name, self._columns = name, columns
         self._time = self._book.add_format({"num_format": TIME})
         self._money = self._book.add_format({"num_format": MONEY})
         self._bold = self._book.add_format({"bold": True})
-        self._sheets = 0
-        self._begin()
 
-    def _begin(self) -> None:
-        self._sheets += 1
-        self._sheet = self._book.add_worksheet(self._name if self._sheets == 1 else f"{self._name} {self._sheets}")
-        self._sheet.freeze_panes(1, 0)
-        for number, (title, width) in enumerate(self._columns):
+    def add(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """A sheet with a header."""
+        self.begin(name, [(title, max(len(title), PLAIN)) for title in columns])
+        for number, row in enumerate(rows, 1):
+            self.row(number, row)
+
+    def begin(self, name: str, columns: Sequence[tuple[str, int]], *, header: bool = True) -> None:
+        """The next sheet. `columns` are titles and widths in characters."""
+        self._sheet = self._book.add_worksheet(name)
+        for number, (title, width) in enumerate(columns):
             self._sheet.set_column(number, number, width)
-            self._sheet.write_string(0, number, title, self._bold)
-        self._next = 1
+            if header:
+                self._sheet.write_string(0, number, title, self._bold)
+        if header:
+            self._sheet.freeze_panes(1, 0)
 
-    def add(self, row: Sequence[Any]) -> None:
-        if self._next >= MOST_ROWS:
-            self._begin()
-        for number, value in enumerate(row):
-            self._write(self._next, number, value)
-        self._next += 1
+    def row(self, row: int, values: Sequence[Any]) -> None:
+        for number, value in enumerate(values):
+            self._write(row, number, value)
 
-    def end(self, totals: Sequence[tuple[str, Any]]) -> None:
-        self._sheet = self._book.add_worksheet("totals")
-        self._sheet.set_column(0, 0, 34)
-        for number, (words, value) in enumerate(totals):
-            self._write(number, 0, words)
-            self._write(number, 1, value)
+    def close(self) -> None:
         self._book.close()
 
     def _write(self, row: int, column: int, value: Any) -> None:
@@ -135,3 +133,30 @@ class _Book:
             self._sheet.write_datetime(row, column, value.astimezone(IST).replace(tzinfo=None), self._time)
         else:
             self._sheet.write_string(row, column, str(value)[:LONGEST])
+
+
+class _Book:
+    """Sheets of the same rows, and one of their totals."""
+
+    def __init__(self, file: BinaryIO, name: str, columns: Sequence[tuple[str, int]]) -> None:
+        self._sheets = Sheets(file)
+        self._name, self._columns = name, columns
+        self._count = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._count += 1
+        self._sheets.begin(self._name if self._count == 1 else f"{self._name} {self._count}", self._columns)
+        self._next = 1
+
+    def add(self, row: Sequence[Any]) -> None:
+        if self._next >= MOST_ROWS:
+            self._begin()
+        self._sheets.row(self._next, row)
+        self._next += 1
+
+    def end(self, totals: Sequence[tuple[str, Any]]) -> None:
+        self._sheets.begin("totals", [("", 34)], header=False)
+        for number, each in enumerate(totals):
+            self._sheets.row(number, each)
+        self._sheets.close()

@@ -1,34 +1,46 @@
 """A strategy's desk over durable orders: what it asks for is done when its callback has returned."""
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from durable_orders.orders import Orders
+from durable_orders.running.sources import BEGINNING, FRESH, source_of
 from durable_orders.running.view import View
 from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound
+from durable_orders.trading.exchange.store import read_market
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.last_ticks import last_offer
 from durable_orders.trading.ledger.reading import find_order, fingerprint_of, list_orders
 from durable_orders.trading.ledger.strategy_states import KeptChange, KeptClose, KeptOrders
 from durable_orders.trading.ledger.told_positions import ToldPosition, told_positions
+from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.contracts import Contracts
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.book import Funds
 from durable_orders.trading.orders.order import (
+    Account,
     Amendment,
     ClientOrderId,
     Fill,
+    Mode,
     Order,
     OrderIntent,
     OrderType,
     Product,
+    Terms,
     order_id,
 )
 from durable_orders.trading.orders.terms import product_of
 from durable_orders.trading.strategies.desk import AskingDesk, numbered_id, of_whom
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.timers import Timers
+
+LATE_TICKS = timedelta(seconds=1)
+"""A live bar waits so long for ticks of its last moment: they are of the second in which the exchange sent them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +91,11 @@ class RunDesk(AskingDesk):
         own = {"strategy": strategy, "account": settings.account, "mode": settings.execution.mode}
         freeze = settings.guardian.freeze_quantity
         contracts = Contracts(orders.instruments, lambda: self.now.date(), self.last_price, freeze)
-        super().__init__(own, self._next_id, lambda: contracts, timers, state)
+        sessions = InstrumentSessions(settings.market, orders.instruments())
+        super().__init__(own, self._next_id, lambda: contracts, timers, state, sessions)
+        self.source = source_of(orders, sessions)
+        self._is_live = settings.execution.mode is Mode.LIVE
+        self._grace = LATE_TICKS if self._is_live else timedelta()
         self._orders = orders
         self._strategy = strategy
         self._number = last_number
@@ -90,6 +106,8 @@ class RunDesk(AskingDesk):
         self._unrecorded: dict[str, Order] = {}
         self.view = view
         self.market_time: datetime | None = None
+        self.begins_at: datetime | None = None
+        """When a live market begins that shows what was recorded."""
         self.seen: dict[str, Tick] = {}
         """The last tick of each symbol that the run was shown."""
 
@@ -156,7 +174,33 @@ class RunDesk(AskingDesk):
             return seen
         with self._orders.database.read() as connection:
             found = last_offer(connection, self._orders.settings.account, symbol)
-        return None if found is None else found[0].tick
+        known = None if found is None else found[0].tick
+        if known is not None and self.now - known.at < FRESH:
+            return known
+        return self.source.quote(symbol) or known
+
+    def _bars(self, symbol: str, interval: timedelta, since: datetime | None, count: int) -> list[Bar]:
+        at = self.market_time or self.begins_at
+        if at is None:
+            at = self.now if self._is_live else self._market_at() or BEGINNING
+        return self.source.bars(symbol, interval, since, count, at)
+
+    def _watches_since(self) -> datetime | None:
+        if self.market_time is not None or self.begins_at is not None:
+            return self.market_time
+        return self.now if self._is_live else self._market_at()
+
+    def _market_at(self) -> datetime | None:
+        """The time of a paper market that goes on already."""
+        with self._orders.database.read() as connection:
+            market = read_market(connection, Account(self._orders.settings.account))
+        return market.market_at if market is not None else None
+
+    def funds(self) -> Funds | None:
+        return self.source.funds()
+
+    def _margin(self, priced: Sequence[tuple[Terms, Decimal]]) -> Decimal:
+        return self.source.margin(priced)
 
     def orders(self) -> list[Order]:
         account = self._orders.settings.account

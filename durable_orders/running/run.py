@@ -127,6 +127,8 @@ class Run:
         self._last_on_the_wall: datetime | None = None
         self.pace: float | None = None
         """Market seconds a second, of a live market that shows what was recorded."""
+        self.begins_at: datetime | None = None
+        """When that begins."""
         self._refused: list[Order] = []
         self.watch: Callable[[Sequence[str], bool], Awaitable[None]] = _all_anyway
         """Asks the market for the ticks of symbols, or for no more of them."""
@@ -154,6 +156,7 @@ class Run:
                 untaken.append(await self.orders.handle(numbered_id(self.strategy, number + 1)).now())
                 number += 1
         self.desk = RunDesk(self.orders, self.strategy, view, number, keeping.timers, keeping.state)
+        self.desk.source.warned, self.desk.begins_at = self._note, self.begins_at
         if self._waits:
             market = await self.orders.read(lambda connection: read_market(connection, Account(account)))
             self.desk.market_time = market.market_at if market is not None else None
@@ -172,7 +175,13 @@ class Run:
         await self._do_asked()
         await self._call("on_start")
         await self._do_asked()
-        for event, order in self._meanwhile_changed if self.tells_of_meanwhile else ():
+        missed = self._meanwhile_changed if self.tells_of_meanwhile else []
+        if missed and has_own(self._callbacks, "on_missed"):
+            self._keeping.told = missed[-1][0]
+            await self._call("on_missed", tuple(order for _, order in missed))
+            await self._do_asked()
+            return
+        for event, order in missed:
             await self._tell_of(order, event)
             await self._do_asked()
 
@@ -184,6 +193,7 @@ class Run:
         self.desk.market_time = self.last = tick.at
         self._last_on_the_wall = datetime.now(UTC)
         self.desk.seen[tick.symbol] = tick
+        self.desk.see_tick(tick)
         self.first = self.first or tick.at
         self.ticks += 1
         await self.tell()

@@ -62,6 +62,8 @@ class Plan:
     """What is made of a live market's ticks, such as one that has an end."""
     pace: float | None = None
     """Market seconds a second of a live market that shows what was recorded; `None` for one of now."""
+    begins_at: datetime | None = None
+    """When that begins, market time."""
     warned: Callable[[str], object] = _ignore
     """Hears at once of what holds the strategy up."""
 
@@ -115,7 +117,7 @@ async def run_strategy(
         run = run_of(plan, orders, Orders(home.path, config), loaded, waits=market.gate is not None)
         if watched is not None:
             run.watch = watched.watch
-        run.pace = plan.pace
+        run.pace, run.begins_at = plan.pace, plan.begins_at
         stack.push_async_callback(run.close)
         return await perform(run, market, plan, stop)
 
@@ -205,6 +207,7 @@ async def _play_one(run: Run, market: Market, plan: Plan, feeding: asyncio.Task[
     if shown is None:
         if feeding is not None:
             await feeding
+            await run.pass_time_by_the_wall()
         return Why.CLOSED
     if isinstance(shown, Moment):
         await run.pass_time(shown.at)

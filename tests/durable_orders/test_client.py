@@ -18,9 +18,9 @@ from tests.durable_orders.program import Program
 
 LOT = 75
 PUBLIC = """
-    SHIPPED_SYMBOL Amendment BookUnreadable BrokenError Cause ClientOrderTerms Contract Contracts Depth Desk
-    DuplicateOrder DurableOrdersError EngineStrategy Entry EntryKind Event EventBus EventType ExecutionEngine
-    FaultRule FeedEvent FeedKind FilesUnusable Fill HomeUnusable Instructions InvalidInstruments InvalidOrder
+    SHIPPED_SYMBOL Amendment Bar BookUnreadable BrokenError Cause ClientOrderTerms Contract Contracts DataUnavailable
+    Depth Desk DuplicateOrder DurableOrdersError EngineStrategy Entry EntryKind Event EventBus EventType ExecutionEngine
+    FaultRule FeedEvent FeedKind FilesUnusable Fill Funds HomeUnusable Instructions InvalidInstruments InvalidOrder
     InvalidSettings InvalidStrategy InvalidTicks LedgerUnusable Level LiveExecutionEngine LoginNeeded
     MarketNotOwned Mode NotApproved NotConnected Order OrderHandle OrderHandleSync OrderIntent OrderNotFound
     OrderTerms OrderType Orders OrdersSync PaperExecutionEngine Parameter PlanChange PlanIntent PlanOrder

@@ -16,6 +16,7 @@ from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import OrderType, Side, Status
 from durable_orders.trading.quality.measures import Execution, Moments, Prices, Traded
 from durable_orders.trading.quality.tape import Tape
+from tests.durable_orders.test_workbook import sheets
 from tests.ledgers import open_empty_ledger
 from tests.trading.guardian.conftest import admitted, an_order, guardian_over, show_tick
 
@@ -110,5 +111,11 @@ def test_the_command_tells_it_as_json_as_a_table_and_as_a_page(home: Path, capsy
     file = home / "quality.html"
     assert run([*words, "--output", str(file)]) == 0
     assert "<td>one</td>" in file.read_text()
+    book = home / "quality.xlsx"
+    assert run([*words, "--output", str(book)]) == 0
+    header, row = sheets(book.read_bytes())["quality"]
+    assert dict(zip(header, row, strict=False))["client_order_id"] == "one"
+    assert header[: len(line)] == list(line)
+    assert run([*words, "--format", "xlsx"]) == 2
     assert run([*words, "--date", "2020-01-01"]) == 0
     assert "No order was approved in that time." in capsys.readouterr().out

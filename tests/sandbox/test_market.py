@@ -1,6 +1,7 @@
 """Quotes and instruments through the real client."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 import requests
@@ -98,3 +99,27 @@ def test_a_tick_that_cannot_be_is_refused(served: Served, kite: KiteConnect, tic
     answer = requests.post(f"{served.sandbox.control}/ticks", json={"ticks": [tick]}, timeout=60)
     assert (answer.status_code, answer.json()["error_type"]) == (400, "InputException")
     assert kite.ltp(INFY)[INFY]["last_price"] == 1500.0
+
+
+def test_historical_candles_are_of_the_file_and_of_what_was_shown(serve: Serve, tmp_path: Path) -> None:
+    """With and without open interest, as the client gives them."""
+    rows = [f"2026-01-02 15:{minute}:00,1490,1492,1489,149{minute % 3},7,{INFY}" for minute in (27, 28, 29)]
+    (tmp_path / "before.csv").write_text("\n".join(["datetime,open,high,low,close,volume,symbol", *rows]) + "\n")
+    served = serve(history=tmp_path / "before.csv", calendar="XNSE")
+    kite = served.kite()
+    served.tick(1510, volume=40)
+    since, until = "2026-01-01 00:00:00", "2026-01-05 23:59:00"
+    day, today = kite.historical_data(408065, since, until, "day")
+    assert day["date"].isoformat() == "2026-01-02T00:00:00+05:30"
+    assert [day[name] for name in ("open", "high", "low", "close", "volume")] == [1490, 1492, 1489, 1492, 21]
+    assert ("oi" in day, today["close"]) == (False, 1510)
+    minutes = kite.historical_data(408065, since, until, "minute", oi=True)
+    assert [(row["date"].strftime("%d %H:%M"), row["volume"], row["oi"]) for row in minutes[:3]] == [
+        ("02 15:27", 7, 0),
+        ("02 15:28", 7, 0),
+        ("02 15:29", 7, 0),
+    ]
+    with pytest.raises(InputException, match="interval exceeds max limit: 60 days"):
+        kite.historical_data(408065, "2025-01-01", until, "minute")
+    with pytest.raises(InputException, match="invalid token"):
+        kite.historical_data(1, since, until, "day")

@@ -5,8 +5,9 @@ the same order: the intent is checked and reserved, sent, followed by what the b
 those of the durable path, called where it calls them (`lifecycle`, the guardian's checks, the paper exchange).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -45,6 +46,7 @@ from durable_orders.trading.orders.order import (
     Order,
     OrderIntent,
     Product,
+    Terms,
     order_id,
 )
 from durable_orders.trading.orders.outcome import Refused
@@ -67,6 +69,7 @@ class Core:
         models = settings.execution.paper
         sessions = InstrumentSessions(settings.market, instruments)
         listing = listing_of(sessions, instruments, settings.guardian, settings.market)
+        self._alone = Rms(Account(settings.account), models, listing)
         rms = Rms(Account(settings.account), models, listing) if models.is_minded else None
         self.exchange = Exchange(Matcher(models, instruments.tick_size), sessions, rms, listing.rules, listing.expiry)
         self.flatten = FlattenDriver(self, settings.guardian, settings.exits, self._closing)
@@ -74,10 +77,8 @@ class Core:
         self._instruments = instruments
         self._entered = count(1)
         self._limits = settings.guardian
-        self._sessions, self._rules = (
-            sessions,
-            ExchangeRules(instruments.get, sessions, settings.guardian),
-        )
+        self.sessions = sessions
+        self._rules = ExchangeRules(instruments.get, sessions, settings.guardian)
         self._stale = timedelta(seconds=models.stale_tick_seconds)
         self.now = now.astimezone(IST)
         self._is_over = False
@@ -203,6 +204,12 @@ class Core:
         """The quantities of the settings."""
         return self._limits.freeze_quantity
 
+    def margin(self, priced: Sequence[tuple[Terms, Decimal]]) -> Decimal:
+        """Rupees that these orders, each at its price, would bind together and more than is bound now; of an account
+        without funds, by themselves."""
+        margin = self.exchange.margin(priced)
+        return self._alone.margin(priced) if margin is None else margin
+
     def on_tick(self, tick: Tick, session: Session) -> None:
         """What travelled arrives first; then the orders that rest meet the tick."""
         self._arrive(tick.at)
@@ -272,7 +279,7 @@ class Core:
             return
         if not self._instruments.has_share(instrument.name):
             return  # it may be on an index that is new
-        calendar = self._sessions.of(symbol)
+        calendar = self.sessions.of(symbol)
         is_held = any(held.quantity for held in self.guard.holdings.held_in_symbol(symbol))
         if is_held and delivery_of(instrument, session.date, calendar) is not None:
             self._asked_to_close.add(key)
@@ -281,7 +288,7 @@ class Core:
     def _closing(self, target: Target) -> Closing:
         symbol, session = target.symbol, self.exchange.session
         instrument, last = self._instruments.get(symbol), self.exchange.last(symbol)
-        calendar = self._sessions.of(symbol)
+        calendar = self.sessions.of(symbol)
         own = calendar.session_on(session.date) if session is not None else None
         day = calendar.session_at_or_after(self.now).date if session is not None else None
         recent = last.price if last is not None and self.now - last.at <= self._stale else None

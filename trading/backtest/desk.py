@@ -1,15 +1,19 @@
 """A strategy's desk over the core: what it asks for is done when its callback has returned."""
 
 from collections import deque
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 
 from durable_orders.trading.backtest.core import Core
 from durable_orders.trading.backtest.orders import Ended, Live
 from durable_orders.trading.ledger.told_positions import ToldPosition
+from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.contracts import Contracts
+from durable_orders.trading.market.recorded_bars import RecordedBars
 from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.book import Funds
 from durable_orders.trading.orders.order import (
     Amendment,
     ClientOrderId,
@@ -17,6 +21,7 @@ from durable_orders.trading.orders.order import (
     Order,
     OrderIntent,
     Product,
+    Terms,
     new_client_order_id,
 )
 from durable_orders.trading.orders.terms import product_of
@@ -31,9 +36,12 @@ class BacktestDesk(AskingDesk):
     def __init__(self, core: Core, strategy: str, account: str, ids: Callable[[], str] = new_client_order_id) -> None:
         self._core = core
         contracts = Contracts(core.instruments, lambda: core.now.date(), core.exchange.last_price, core.freeze)
-        super().__init__({"strategy": strategy, "account": account}, ids, lambda: contracts, Timers(), State())
+        own = {"strategy": strategy, "account": account}
+        super().__init__(own, ids, lambda: contracts, Timers(), State(), core.sessions)
         self._strategy = strategy
         self._asked: deque[Callable[[], None]] = deque()
+        self.recorded = RecordedBars(lambda: iter(()), core.sessions)
+        """What has been shown, as bars."""
 
     @property
     def now(self) -> datetime:
@@ -51,6 +59,18 @@ class BacktestDesk(AskingDesk):
     def cancel(self, client_order_id: str) -> None:
         self._core.find(client_order_id)
         self._asked.append(lambda: self._core.cancel(client_order_id, f"by {self._strategy}"))
+
+    def _watches_since(self) -> datetime | None:
+        return self.now if self._core.exchange.session is not None else None
+
+    def _bars(self, symbol: str, interval: timedelta, since: datetime | None, count: int) -> list[Bar]:
+        return self.recorded.until(symbol, interval, self.now)
+
+    def funds(self) -> Funds | None:
+        return self._core.exchange.funds()
+
+    def _margin(self, priced: Sequence[tuple[Terms, Decimal]]) -> Decimal:
+        return self._core.margin(priced)
 
     def quote(self, symbol: str) -> Tick | None:
         last = self._core.exchange.last(symbol)

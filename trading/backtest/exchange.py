@@ -1,6 +1,7 @@
 """The paper exchange in memory: its orders, fill models and refusals are the paper broker's, its tables are heaps."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import partial
@@ -173,6 +174,11 @@ class Exchange:
     def funds(self) -> Funds | None:
         """`None` for an account without `execution.paper.funds`."""
         return self._rms.funds() if self._rms is not None else None
+
+    def margin(self, priced: Sequence[tuple[Terms, Decimal]]) -> Decimal | None:
+        """Rupees that these orders, each at its price, would bind together and more than is bound now; `None` for an
+        account without funds, of which that is not known."""
+        return self._rms.margin(priced) if self._rms is not None and self._rms.has_funds else None
 
     @property
     def sent(self) -> Sent | None:

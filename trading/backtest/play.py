@@ -1,10 +1,10 @@
 """Plays a strategy over a feed: deterministic, in one thread, as fast as the orders go."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from itertools import count
+from itertools import chain, count
 
 from durable_orders.trading.backtest.core import Core
 from durable_orders.trading.backtest.desk import BacktestDesk
@@ -14,6 +14,8 @@ from durable_orders.trading.errors import StrategyFailed
 from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.feeds import Timed
 from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.recorded_bars import RecordedBars
+from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Order
 from durable_orders.trading.strategies.desk import SQUARE_OFF, guarded, numbered_id
 from durable_orders.trading.strategies.files import Loaded
@@ -61,8 +63,17 @@ class Played:
 class Player:
     """One strategy on one core. What its orders cost is in the core; what a callback costs is the strategy's own."""
 
-    def __init__(self, loaded: Loaded, settings: Settings, instruments: Instruments, start: datetime) -> None:
-        """Raises `InvalidSettings` for a rule of the guardian that cannot be had."""
+    def __init__(
+        self,
+        loaded: Loaded,
+        settings: Settings,
+        instruments: Instruments,
+        start: datetime,
+        earlier: Sequence[Tick] = (),
+    ) -> None:
+        """`earlier` are ticks from before the feed, which only `history` knows. Raises `InvalidSettings` for a rule of
+        the guardian that cannot be had."""
+        self._earlier = earlier
         self._strategy: Strategy = loaded.strategy
         self._to_tell: dict[str, Live] = {}
         self._listens = _overrides(loaded.strategy, "on_order")
@@ -78,6 +89,9 @@ class Player:
 
         A strategy that raises is stopped: its open orders are cancelled, and `failure` says why.
         """
+        self._desk.recorded = RecordedBars(
+            lambda: chain(self._earlier, (timed.tick for timed in feed)), self.played.core.sessions
+        )
         try:
             self._call("on_start", lambda: self._strategy.on_start(self._desk))
             for timed in feed:
@@ -104,6 +118,7 @@ class Player:
             prices[-1] = (tick.at, tick.last_price)
         else:
             prices.append((tick.at, tick.last_price))
+        self._desk.see_tick(tick)
         self._tell()
         if self._desk.wants(tick):
             self._call("on_tick", lambda: self._strategy.on_tick(self._desk, tick))

@@ -342,6 +342,9 @@ class Market(Section):
     """Whose ticks those are, where the file does not say."""
     speed: Annotated[float, Field(gt=0, le=100_000)] = 60.0
     """Market seconds per second."""
+    history: Path | None = None
+    """A file of ticks or candles from before the recording: not played, and what a strategy's `history` begins
+    with in a backtest and on paper."""
     instruments: Path | tuple[Path, ...] | None = None
     """Kite's instruments CSV, or several, an exchange each; without any, the small master that is shipped."""
     contract_sizes: dict[Underlying, Count] = Field(default_factory=dict)
@@ -469,21 +472,41 @@ class _Twice(yaml.MarkedYAMLError):
     """A key that stands twice."""
 
 
-class _Once(yaml.SafeLoader):
-    """YAML takes the last of two equal keys, and a limit of the first would silently be gone."""
+TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
+class _Loader(yaml.SafeLoader):
+    """Leaves dates as they are written: one that is none is refused by its key. Refuses a key that stands twice: YAML
+    takes the last, and a limit of the first would silently be gone."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.yaml_implicit_resolvers = {
+            first: [(tag, pattern) for tag, pattern in found if tag != TIMESTAMP]
+            for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         known = set()
-        for key, _ in node.value:
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in known:
                 raise _Twice(problem=f"{key.value}: stands there twice", problem_mark=key.start_mark)
             known.add(key.value)
         return super().construct_mapping(node, deep)
 
 
+def _value(text: str) -> Any:
+    """What is written in YAML. Raises `YAMLError`."""
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Once)  # noqa: S506  (a safe loader)
+        content = _value(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{file}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
@@ -529,7 +552,7 @@ def _content(name: str, file: Path) -> str:
 
 def _scalar(name: str, value: str) -> Any:
     try:
-        return yaml.safe_load(value)
+        return _value(value)
     except yaml.YAMLError:
         raise InvalidSettings(f"{name}: not a YAML value") from None
 

@@ -7,7 +7,7 @@ restart. With what counts:
                 - bound by positions - bound by open orders - blocked of today's delivery sales
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal
@@ -155,6 +155,16 @@ class PaperAccount:
         self.show(order)
         after = self._bound
         self.show(known or order._replace(remaining=0))
+        return after - before
+
+    def required_together(self, orders: Sequence[OpenOrder]) -> Decimal:
+        """The same of several new ones."""
+        before = self._bound
+        for order in orders:
+            self.show(order)
+        after = self._bound
+        for order in orders:
+            self.show(order._replace(remaining=0))
         return after - before
 
     def check_charges(self, symbol: str, product: Product, on: date) -> None:

@@ -64,6 +64,14 @@ class Rms:
         """`None` if the account has none set."""
         return self._money.funds() if self.has_funds else None
 
+    def margin(self, priced: Sequence[tuple[Terms, Decimal]]) -> Decimal:
+        """Rupees that these orders, each at its price, would bind together and more than is bound now."""
+        asked = [
+            OpenOrder(BrokerOrderId(f"asked {number}"), terms.symbol, terms.product, terms.side, terms.quantity, price)
+            for number, (terms, price) in enumerate(priced)
+        ]
+        return self._money.required_together(asked)
+
     def margin_price(self, terms: Terms, last: Decimal | None) -> Decimal | None:
         """Rupees a share that an order binds margin by: its limit, its trigger, or else the last price."""
         return (terms.price or terms.trigger_price or last) if self.has_funds else None

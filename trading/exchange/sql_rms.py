@@ -1,6 +1,7 @@
 """The broker's risk management of a paper account in the ledger: what it has to know is read from the tables."""
 
 import threading
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -37,7 +38,7 @@ class PaperRms:
     def __init__(self, account: Account, settings: Paper, listing: Listing) -> None:
         self._account = account
         self._lock = threading.Lock()
-        self._rms = Rms(account, settings, listing)
+        self._rms, self._alone = (Rms(account, settings, listing) for _ in range(2))
         self._version = 0
         self._number = 0
 
@@ -68,6 +69,15 @@ class PaperRms:
         with self._lock:
             self._catch_up(connection, read_market(connection, self._account))
             return self._rms.funds()
+
+    def margin(self, connection: sa.Connection, priced: Sequence[tuple[Terms, Decimal]]) -> Decimal:
+        """Rupees that these orders, each at its price, would bind together and more than is bound now; of an account
+        without funds, by themselves."""
+        with self._lock:
+            if not self._rms.has_funds:
+                return self._alone.margin(priced)
+            self._catch_up(connection, read_market(connection, self._account))
+            return self._rms.margin(priced)
 
     def to_square_off(self, connection: sa.Connection, symbol: str, at: datetime, session: date) -> int | None:
         """The MIS position that is to be closed now, at that market time, as it was before this transaction.

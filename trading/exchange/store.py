@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from durable_orders.trading.exchange.orders import ExchangeOrder, Progress, Traded
 from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.tables import exchange_history, exchange_markets, exchange_orders, exchange_trades
 from durable_orders.trading.market.calendar import SessionCalendar
 from durable_orders.trading.market.request_limits import Sent
@@ -75,8 +76,11 @@ _MARKET: tuple[sa.Column[Any], ...] = (
     *(_markets.minute, _markets.minute_requests, _markets.day, _markets.day_orders),
 )
 _OF_ACCOUNT = _markets.account == sa.bindparam("of_account")
-_READ = sa.select(*_MARKET).where(_OF_ACCOUNT)
-_BUMP = sa.update(exchange_markets).where(_OF_ACCOUNT).values(version=_markets.version + 1).returning(*_MARKET)
+_READ = prepared(sa.select(*_MARKET).where(_OF_ACCOUNT))
+_BUMP = prepared(
+    sa.update(exchange_markets).where(_OF_ACCOUNT).values(version=_markets.version + 1).returning(*_MARKET)
+)
+_UPDATE_MARKET = prepared(sa.update(exchange_markets).where(_OF_ACCOUNT))
 
 
 def read_market(connection: sa.Connection, account: Account) -> Market | None:
@@ -110,7 +114,7 @@ def _insert_market(connection: sa.Connection, account: Account, epoch: int, vers
 
 
 def update_market(connection: sa.Connection, account: Account, **columns: Any) -> None:
-    connection.execute(sa.update(exchange_markets).where(_OF_ACCOUNT).values(**columns), {"of_account": account})
+    connection.execute(_UPDATE_MARKET, columns | {"of_account": account})
 
 
 def save_sent(connection: sa.Connection, account: Account, sent: Sent) -> None:
@@ -119,8 +123,11 @@ def save_sent(connection: sa.Connection, account: Account, sent: Sent) -> None:
     update_market(connection, account, **minute, day=sent.day, day_orders=sent.orders)
 
 
-_TAKEN = sa.select(_orders.broker_order_id).where(_orders.broker_order_id == sa.bindparam("id"))
-_UPDATE = sa.update(exchange_orders).where(_orders.broker_order_id == sa.bindparam("key"))
+_TAKEN = prepared(sa.select(_orders.broker_order_id).where(_orders.broker_order_id == sa.bindparam("id")))
+_INSERT_ORDER = prepared(sa.insert(exchange_orders))
+_INSERT_TRADES = prepared(sa.insert(exchange_trades))
+_INSERT_HISTORY = prepared(sa.insert(exchange_history))
+_UPDATE = prepared(sa.update(exchange_orders).where(_orders.broker_order_id == sa.bindparam("key")))
 
 
 def new_broker_order_id(connection: sa.Connection, at: datetime, version: int) -> BrokerOrderId:
@@ -143,7 +150,7 @@ def insert_order(connection: sa.Connection, account: Account, progress: Progress
         "validity": order.validity,
         "placed_at": order.placed_at,
     }
-    connection.execute(sa.insert(exchange_orders), fixed | _changing_columns(order, version))
+    connection.execute(_INSERT_ORDER, fixed | _changing_columns(order, version))
     _insert_trades_and_history(connection, account, [progress])
 
 
@@ -180,14 +187,14 @@ def _changing_columns(order: ExchangeOrder, version: int) -> dict[str, Any]:
 def _insert_trades_and_history(connection: sa.Connection, account: Account, progresses: Sequence[Progress]) -> None:
     trades = [_trade(account, progress.order, fill) for progress in progresses for fill in progress.fills]
     if trades:
-        connection.execute(sa.insert(exchange_trades), trades)
+        connection.execute(_INSERT_TRADES, trades)
     history = [
         passed._asdict() | {"broker_order_id": progress.order.broker_order_id}
         for progress in progresses
         for passed in progress.history
     ]
     if history:
-        connection.execute(sa.insert(exchange_history), history)
+        connection.execute(_INSERT_HISTORY, history)
 
 
 def insert_movement(
@@ -210,7 +217,7 @@ def insert_movement(
         "product": product,
     }
     row |= {"side": side, "quantity": abs(quantity), "price": price, "at": at, "session": None}
-    connection.execute(sa.insert(exchange_trades), row)
+    connection.execute(_INSERT_TRADES, row)
 
 
 def _trade(account: Account, order: ExchangeOrder, fill: Traded) -> dict[str, Any]:

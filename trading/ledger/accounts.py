@@ -15,6 +15,7 @@ from durable_orders.trading.ist import IST, start_of_day
 from durable_orders.trading.ledger.alerts import add_event
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.flags import RiskFlag, flags_of
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.rows import upsert
 from durable_orders.trading.ledger.tables import accounts
 from durable_orders.trading.orders.events import EventType
@@ -74,10 +75,12 @@ NEW = {
 }
 
 _OWN = accounts.c.account == sa.bindparam("account")
-_STATE = sa.select(
-    *(accounts.c.state, accounts.c.halt_reason, accounts.c.who, accounts.c.since, accounts.c.until)
-).where(_OWN)
-_BOOK_READ_AT = sa.select(accounts.c.book_read_at).where(_OWN)
+_STATE = prepared(
+    sa.select(*(accounts.c.state, accounts.c.halt_reason, accounts.c.who, accounts.c.since, accounts.c.until)).where(
+        _OWN
+    )
+)
+_BOOK_READ_AT = prepared(sa.select(accounts.c.book_read_at).where(_OWN))
 
 
 def set_state(

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.tables import reservations
 from durable_orders.trading.orders.order import Order
 
@@ -68,7 +69,7 @@ def _statement(wanted: tuple[Count, ...]) -> sa.Select[Any]:
         sa.select(sa.func.count()).select_from(reservations).where(*_chosen(count, number)).scalar_subquery()
         for number, count in enumerate(wanted)
     ]
-    return sa.select(*columns)
+    return prepared(sa.select(*columns))
 
 
 def _chosen(count: Count, number: int) -> list[sa.ColumnElement[bool]]:

@@ -10,6 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from durable_orders.trading.errors import AttemptUsed
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.tables import orders, reservations, ticks
 from durable_orders.trading.orders.order import Status
 
@@ -25,7 +26,7 @@ _LAST_PRICE = (
     .correlate(reservations)
     .scalar_subquery()
 )
-_USE = (
+_USE = prepared(
     sa.update(reservations)
     .where(_OWN, _R.released_at.is_(None), _R.attempt < sa.bindparam("number"), _R.attempt <= _PROVED, _UNSENT)
     .values(
@@ -35,8 +36,10 @@ _USE = (
         sent_price=_LAST_PRICE,
     )
 )
-_STANDS = sa.select(sa.exists().where(_OWN, _R.released_at.is_(None), _R.attempt == sa.bindparam("number"), _UNSENT))
-_CLOSE = (
+_STANDS = prepared(
+    sa.select(sa.exists().where(_OWN, _R.released_at.is_(None), _R.attempt == sa.bindparam("number"), _UNSENT))
+)
+_CLOSE = prepared(
     sa.update(reservations)
     .where(_OWN)
     .values(
@@ -44,8 +47,8 @@ _CLOSE = (
         not_sent=_PROVED,
     )
 )
-_STATE = sa.select(_R.attempt, _R.not_sent).where(_OWN)
-_KNOWN = sa.select(_O.status, _O.broker_order_id).where(_O.order_id == sa.bindparam("own"))
+_STATE = prepared(sa.select(_R.attempt, _R.not_sent).where(_OWN))
+_KNOWN = prepared(sa.select(_O.status, _O.broker_order_id).where(_O.order_id == sa.bindparam("own")))
 
 
 def use(connection: sa.Connection, order_id: str, number: int, proved: int, at: datetime | None = None) -> bool:

@@ -12,6 +12,7 @@ from durable_orders.trading.charges.contracts import multiplier_of
 from durable_orders.trading.charges.fees import Charges, NoCharges, charged_as, charges_by_fill
 from durable_orders.trading.ledger.lots import through_lots
 from durable_orders.trading.ledger.positions import NET_ONLY, Position, booked
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.rows import OF_FILL, fill_row, position_of, position_row, upsert
 from durable_orders.trading.ledger.tables import CHARGED, fills, positions, strategy_positions
 from durable_orders.trading.orders.order import Fill, Order
@@ -45,9 +46,9 @@ def _missing(name: str) -> sa.ColumnElement[Any]:
     return sa.literal(NET_ONLY[name], positions.c[name].type).label(name)
 
 
-_KNOWN = sa.select(*(fills.c[name] for name in OF_FILL)).where(fills.c.order_id == sa.bindparam("own"))
-_INSERT_FILL = sa.insert(fills)
-_HELD = sa.union_all(*(_of_table(table) for table in (positions, strategy_positions)))
+_KNOWN = prepared(sa.select(*(fills.c[name] for name in OF_FILL)).where(fills.c.order_id == sa.bindparam("own")))
+_INSERT_FILL = prepared(sa.insert(fills))
+_HELD = prepared(sa.union_all(*(_of_table(table) for table in (positions, strategy_positions))))
 """Made once: to make a statement anew costs more than SQLite takes to run it."""
 
 

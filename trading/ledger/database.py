@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from durable_orders.trading.errors import LedgerUnusable
+from durable_orders.trading.ledger.prepared import PreparedConnection
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process's transaction before it fails and is tried again."""
@@ -40,6 +41,10 @@ DRIVERS = {
 }
 
 
+class LedgerBusy(Exception):
+    """Somebody else is writing, and who asked does not wait. Nothing was done."""
+
+
 class States(Protocol):
     """Keeps the states of accounts beside the ledger, in the transactions that change them."""
 
@@ -62,6 +67,7 @@ class Database:
         self._busy_seconds = busy_seconds
         self._writing = threading.Lock()
         self._was_open = False
+        self._asks = threading.local()
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
         self._reader = self.engine
         if not self.is_sqlite:
@@ -92,7 +98,7 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A consistent view; what other transactions do meanwhile is not seen. Raises `LedgerUnusable` if a file that
         was open is gone."""
-        with self._reader.connect() as connection:
+        with self._connected(self._reader) as connection:
             if self.is_sqlite:
                 self._must_be_there(connection)
                 connection.exec_driver_sql("BEGIN")
@@ -104,13 +110,14 @@ class Database:
 
         A `durable` one outlives a power cut, too: what depends on it may be done as soon as the block has ended.
         Raises SQLAlchemy's `OperationalError` if another process writes for longer than `busy_seconds`, and
-        `LedgerUnusable` if a file that was open is gone.
+        `LedgerUnusable` if a file that was open is gone; within `without_waiting`, `LedgerBusy`.
         """
-        with self._writing, self.engine.begin() as connection:
+        waits = not getattr(self._asks, "without_waiting", False)
+        with self._alone(waits=waits), self._connected(self.engine) as connection, connection.begin():
             if self.is_sqlite:
                 self._must_be_there(connection)
                 _synchronize(connection, FULL if durable else NORMAL)
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self._begin(connection, waits=waits)
             else:
                 milliseconds = max(1, round(self._busy_seconds * 1000))
                 connection.exec_driver_sql(TAKE_TURN, (str(milliseconds), WRITER_LOCK))
@@ -120,6 +127,45 @@ class Database:
             if self.states is not None:
                 for account in sorted(changed):
                     self.states.keep(connection, account)
+
+    @contextmanager
+    def without_waiting(self) -> Iterator[None]:
+        """For a thread that must not stand still: within, a transaction that would have to wait for another one's
+        raises `LedgerBusy` before it begins. A server's ledger always waits, for its answers."""
+        if not self.is_sqlite:
+            raise LedgerBusy
+        self._asks.without_waiting = True
+        try:
+            yield
+        finally:
+            self._asks.without_waiting = False
+
+    @contextmanager
+    def _alone(self, *, waits: bool) -> Iterator[None]:
+        if not self._writing.acquire(blocking=waits):
+            raise LedgerBusy
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def _begin(self, connection: sa.Connection, *, waits: bool) -> None:
+        if waits:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        driver = connection.connection.cursor()
+        driver.execute("PRAGMA busy_timeout=0")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+                raise
+            raise LedgerBusy from None
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={round(self._busy_seconds * 1000)}")
+
+    def _connected(self, engine: sa.Engine) -> sa.Connection:
+        return PreparedConnection(engine) if self.is_sqlite else engine.connect()
 
     def close(self) -> None:
         self.engine.dispose()

@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from durable_orders.trading.charges.contracts import multiplier_of, size_of
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.tables import positions, reservations, strategy_positions, ticks
 from durable_orders.trading.orders.order import Product, Side
 
@@ -224,6 +225,6 @@ def _equal(columns: Any, *names: str) -> list[sa.ColumnElement[bool]]:
     return [columns[name] == sa.bindparam(name) for name in names]
 
 
-_OF_ACCOUNT = _statement(positions)
-_OF_SYMBOL = _statement(positions, "symbol")
-_OF_STRATEGY = _statement(strategy_positions, "strategy")
+_OF_ACCOUNT = prepared(_statement(positions))
+_OF_SYMBOL = prepared(_statement(positions, "symbol"))
+_OF_STRATEGY = prepared(_statement(strategy_positions, "strategy"))

@@ -10,15 +10,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.rows import insertion
 from durable_orders.trading.ledger.tables import ticks as table
 from durable_orders.trading.market.offer import Offer
 from durable_orders.trading.market.ticks import Depth, Level, Tick
 
 _OF_SYMBOL = tuple(column == sa.bindparam(f"of_{column.name}") for column in table.primary_key)
-_LAST = sa.select(table.c.last_price, table.c.at, table.c.received_at, table.c.previous_close).where(*_OF_SYMBOL)
-_WHOLE = sa.select(table).where(*_OF_SYMBOL)
-_TAKEN = sa.update(table).where(*_OF_SYMBOL)
+_LAST = prepared(
+    sa.select(table.c.last_price, table.c.at, table.c.received_at, table.c.previous_close).where(*_OF_SYMBOL)
+)
+_WHOLE = prepared(sa.select(table).where(*_OF_SYMBOL))
+_TAKEN = prepared(sa.update(table).where(*_OF_SYMBOL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def _saving(dialect: str) -> Any:
     )
     changes = {column.name: new[column.name] for column in table.columns if column not in (*table.primary_key, CLOSE)}
     changes |= {CLOSE.name: before}
-    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
+    return prepared(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes))
 
 
 CLOSE = table.c.previous_close
@@ -76,7 +79,7 @@ CLOSE = table.c.previous_close
 def save_taken(connection: sa.Connection, account: str, offer: Offer) -> None:
     """Keep what was taken of the last tick of its symbol."""
     of = {"of_account": account, "of_symbol": offer.tick.symbol}
-    connection.execute(_TAKEN.values(bought=offer.bought, sold=offer.sold), of)
+    connection.execute(_TAKEN, of | {"bought": offer.bought, "sold": offer.sold})
 
 
 def last_price(connection: sa.Connection, account: str, symbol: str) -> Decimal | None:

@@ -6,16 +6,17 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from durable_orders.trading.ledger.positions import Position, closed_by, in_lots, part_of
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.tables import lots
 from durable_orders.trading.orders.position_entry import scaled
 
 _KEY = [lots.c[name] == sa.bindparam(f"own_{name}") for name in ("account", "symbol", "product")]
 _LOTS = sa.select(lots.c.lot_id, lots.c.quantity, lots.c.price).where(*_KEY).order_by(lots.c.lot_id)
 _WHOLE = sa.select(lots.c.order_id, lots.c.trade_id, lots.c.quantity, lots.c.price).where(*_KEY).order_by(lots.c.lot_id)
-_INSERT = sa.insert(lots)
-_END = sa.delete(lots).where(lots.c.lot_id == sa.bindparam("own"))
+_INSERT = prepared(sa.insert(lots))
+_END = prepared(sa.delete(lots).where(lots.c.lot_id == sa.bindparam("own")))
 _END_ALL = sa.delete(lots).where(*_KEY)
-_CUT = sa.update(lots).where(lots.c.lot_id == sa.bindparam("own"))
+_CUT = prepared(sa.update(lots).where(lots.c.lot_id == sa.bindparam("own")))
 """Made once: to make a statement anew costs more than SQLite takes to run it."""
 
 

@@ -43,6 +43,8 @@ LEDGER_SECONDS = 1.5
 """So long an urgent request waits for the ledger: several times as long as that takes where nothing is wrong."""
 READS_PER_SECOND = 8
 """Of the ten that Kite allows for everything but orders and quotes, over all that the user runs."""
+HISTORY_PER_SECOND = 2
+"""Of the three that Kite allows for candles."""
 
 _R = order_requests.c
 _IN_THE_FUTURE = sa.or_(

@@ -17,6 +17,7 @@ from durable_orders.trading.ledger.booking import Fresh, book, fresh_fills
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.forgotten_orders import FOUND, adopted_with_tag, is_as_asked, take_over
 from durable_orders.trading.ledger.last_ticks import last_tick
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.reading import find_order, last_sequence
 from durable_orders.trading.ledger.rows import FIXED, order_row
 from durable_orders.trading.ledger.tables import events, orders
@@ -45,22 +46,26 @@ WITHOUT_FILLS = frozenset({Status.PENDING, Status.UNKNOWN, Status.PLACED})
 """A recording may carry several entries: those of the time before the first trade knew of none."""
 _OF_ORDER = orders.c.order_id == sa.bindparam("own")
 _OF_TAG = (orders.c.account == sa.bindparam("account")) & (orders.c.tag == sa.bindparam("tag"))
-_RUN_OF = sa.select(orders.c.order_id, orders.c.run_id, orders.c.status).where(_OF_ORDER | _OF_TAG)
+_RUN_OF = prepared(sa.select(orders.c.order_id, orders.c.run_id, orders.c.status).where(_OF_ORDER | _OF_TAG))
 _OF_ATTEMPTS = [sa.func.coalesce(reserved.c[name], 0).label(name) for name in ("attempt", "not_sent")]
-_KNOWN = (
+_KNOWN = prepared(
     sa.select(*(orders.c[name] for name in Known._fields if name in orders.c), *_OF_ATTEMPTS)
     .select_from(orders.outerjoin(reserved, reserved.c.order_id == orders.c.order_id))
     .where(_OF_ORDER)
 )
-_INSERT_ORDER = sa.insert(orders)
-_UPDATE_ORDER = sa.update(orders).where(_OF_ORDER)
-_SEQUENCES_FROM = sa.select(events.c.sequence).where(
-    events.c.order_id == sa.bindparam("own"), events.c.sequence >= sa.bindparam("first")
+_INSERT_ORDER = prepared(sa.insert(orders))
+_UPDATE_ORDER = prepared(sa.update(orders).where(_OF_ORDER))
+_SEQUENCES_FROM = prepared(
+    sa.select(events.c.sequence).where(
+        events.c.order_id == sa.bindparam("own"), events.c.sequence >= sa.bindparam("first")
+    )
 )
-_STATUS_AT = sa.select(events.c.status).where(
-    events.c.order_id == sa.bindparam("own"), events.c.sequence == sa.bindparam("number")
+_STATUS_AT = prepared(
+    sa.select(events.c.status).where(
+        events.c.order_id == sa.bindparam("own"), events.c.sequence == sa.bindparam("number")
+    )
 )
-_INSERT_EVENT = sa.insert(events)
+_INSERT_EVENT = prepared(sa.insert(events))
 """Made once: to make a statement anew costs more than SQLite takes to run it."""
 
 

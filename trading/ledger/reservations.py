@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from durable_orders.trading.ledger.exposure import Pending
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.rows import insertion
 from durable_orders.trading.ledger.tables import LARGEST, SCALE, reservations
 from durable_orders.trading.orders.order import Order, Terms
@@ -70,19 +71,21 @@ class Reservation(NamedTuple):
 _R = reservations.c
 _OWN = _R.order_id == sa.bindparam("own")
 _STANDS = _R.released_at.is_(None)
-_STANDING = sa.select(*(_R[name] for name in Reservation._fields)).where(_OWN, _STANDS)
-_UPDATE = sa.update(reservations).where(_OWN)
+_STANDING = prepared(sa.select(*(_R[name] for name in Reservation._fields)).where(_OWN, _STANDS))
+_UPDATE = prepared(sa.update(reservations).where(_OWN))
 _REST = sa.case((_R.quantity > sa.bindparam("traded"), _R.quantity - sa.bindparam("traded")), else_=0)
-_END = _UPDATE.values(
-    filled=_R.filled + sa.bindparam("traded"),
-    quantity=_REST,
-    released_at=sa.func.coalesce(_R.released_at, sa.bindparam("at", type_=_R.released_at.type)),
+_END = prepared(
+    _UPDATE.values(
+        filled=_R.filled + sa.bindparam("traded"),
+        quantity=_REST,
+        released_at=sa.func.coalesce(_R.released_at, sa.bindparam("at", type_=_R.released_at.type)),
+    )
 )
 
 
 @cache
 def _insert(dialect: str) -> Any:
-    return insertion(reservations, dialect).on_conflict_do_nothing()
+    return prepared(insertion(reservations, dialect).on_conflict_do_nothing())
 
 
 def own_price(terms: Terms) -> Decimal | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from durable_orders.trading.ledger.positions import Position
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.tables import fills, orders
 from durable_orders.trading.orders.order import Fill, Order, OrderIntent, Product, Status
 
@@ -95,7 +96,7 @@ def _upsert(table: sa.Table, columns: tuple[str, ...], dialect: str) -> Any:
     statement = insertion(table, dialect)
     keys = [column.name for column in table.primary_key]
     changes = {name: statement.excluded[name] for name in columns if name not in keys}
-    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
+    return prepared(statement.on_conflict_do_update(index_elements=keys, set_=changes))
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from durable_orders.trading.ledger.accounts import AccountState, Permission
 from durable_orders.trading.ledger.flags import flags_of
+from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.tables import (
     accounts,
     exchange_markets,
@@ -52,17 +53,19 @@ _UNEXPLAINED = sa.exists().where(
     position_differences.c.account == _ACCOUNT, position_differences.c.symbol == sa.bindparam("symbol")
 )
 _FLAGGED = sa.exists().where(risk_flags.c.account == _ACCOUNT)
-_STATEMENT = sa.select(
-    *(accounts.c.state, accounts.c.halt_reason, accounts.c.until, _FLAGGED.label("is_flagged")),
-    *(ticks.c.last_price, ticks.c.received_at, exchange_markets.c.market_at),
-    *(_STANDS.label("is_reserved"), _UNSETTLED.label("has_unsettled")),
-    *(_UNEXPLAINED.label("has_unexplained"), ticks.c.bid, ticks.c.ask),
-    *(exchange_markets.c.minute, exchange_markets.c.minute_requests),
-    *(exchange_markets.c.day, exchange_markets.c.day_orders),
-).select_from(
-    _NOTHING.outerjoin(accounts, accounts.c.account == _ACCOUNT)
-    .outerjoin(ticks, (ticks.c.account == _ACCOUNT) & (ticks.c.symbol == sa.bindparam("symbol")))
-    .outerjoin(exchange_markets, exchange_markets.c.account == _ACCOUNT)
+_STATEMENT = prepared(
+    sa.select(
+        *(accounts.c.state, accounts.c.halt_reason, accounts.c.until, _FLAGGED.label("is_flagged")),
+        *(ticks.c.last_price, ticks.c.received_at, exchange_markets.c.market_at),
+        *(_STANDS.label("is_reserved"), _UNSETTLED.label("has_unsettled")),
+        *(_UNEXPLAINED.label("has_unexplained"), ticks.c.bid, ticks.c.ask),
+        *(exchange_markets.c.minute, exchange_markets.c.minute_requests),
+        *(exchange_markets.c.day, exchange_markets.c.day_orders),
+    ).select_from(
+        _NOTHING.outerjoin(accounts, accounts.c.account == _ACCOUNT)
+        .outerjoin(ticks, (ticks.c.account == _ACCOUNT) & (ticks.c.symbol == sa.bindparam("symbol")))
+        .outerjoin(exchange_markets, exchange_markets.c.account == _ACCOUNT)
+    )
 )
 
 

@@ -5,9 +5,10 @@ import sysconfig
 import threading
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
@@ -15,18 +16,31 @@ from pydantic import ValidationError
 
 from durable_orders.trading.errors import InvalidStrategy, StrategyFailed
 from durable_orders.trading.explained import explained
-from durable_orders.trading.ist import start_of_day
+from durable_orders.trading.ist import IST, start_of_day
 from durable_orders.trading.ledger.told_positions import ToldPosition
+from durable_orders.trading.market.bars import KITE_INTERVALS, Bar, BarBuilder, BarsCall, interval_of, name_of
+from durable_orders.trading.market.calendar import Session, SessionSource
 from durable_orders.trading.market.contracts import Contracts
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.order import Amendment, ClientOrderId, Order, OrderIntent, Product, Side, is_free
+from durable_orders.trading.orders.book import Funds
+from durable_orders.trading.orders.order import (
+    Amendment,
+    ClientOrderId,
+    Order,
+    OrderIntent,
+    Product,
+    Side,
+    Terms,
+    is_free,
+)
 from durable_orders.trading.orders.terms import TERMS, Changes, OrderTerms, amendment_of, intent_of, product_of
 from durable_orders.trading.strategies.sizing import Number, quantity_for
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.targets import Targets
-from durable_orders.trading.strategies.timers import DAY, TimerCall, Timers
+from durable_orders.trading.strategies.timers import DAY, Grid, TimerCall, Timers
 
 SQUARE_OFF = "square-off"
+MOST_BARS = 100_000
 LONGEST_NAME = 50
 """Of the strategy's name in the ids of its orders, which may have 64 characters."""
 PACKAGE = Path(__file__).parents[2]
@@ -66,6 +80,9 @@ def of_whom(of: str) -> str:
 class AskingDesk(ABC):
     """The part of a `Desk` that is the same wherever a strategy runs."""
 
+    _grace = timedelta()
+    """For so long a bar waits for its last ticks."""
+
     def __init__(
         self,
         own: Mapping[str, Any],
@@ -73,6 +90,7 @@ class AskingDesk(ABC):
         instruments: Callable[[], Contracts],
         timers: Timers,
         state: State,
+        sessions: SessionSource,
     ) -> None:
         """`own` is what every order has that is asked for by its terms; `ids` makes the ids of those without one."""
         self._own = own
@@ -82,6 +100,10 @@ class AskingDesk(ABC):
         self._contracts = instruments
         self.timers = timers
         self.state = state
+        self._sessions = sessions
+        self._builders: list[BarBuilder] = []
+        self._bar_calls: dict[str, tuple[BarsCall, timedelta, tuple[str, ...]]] = {}
+        self._shown: set[str] = set()
         self.muted: set[str] = set()
         """Symbols whose ticks it does not want."""
         self.subscribed: set[str] = set()
@@ -121,6 +143,17 @@ class AskingDesk(ABC):
 
     @abstractmethod
     def position(self, symbol: str, product: Product | str = Product.MIS) -> ToldPosition: ...
+
+    @abstractmethod
+    def _bars(self, symbol: str, interval: timedelta, since: datetime | None, count: int) -> list[Bar]:
+        """Those that have ended, since that moment or at least so many, oldest first."""
+
+    @abstractmethod
+    def funds(self) -> Funds | None: ...
+
+    @abstractmethod
+    def _margin(self, priced: Sequence[tuple[Terms, Decimal]]) -> Decimal:
+        """What these orders, each at its price, would bind together."""
 
     @abstractmethod
     def _watch(self, symbols: Collection[str], *, wanted: bool) -> None:
@@ -180,6 +213,42 @@ class AskingDesk(ABC):
             raise InvalidStrategy(f"quantity_for: no price of {symbol} yet: subscribe to it, or give price=...")
         return quantity_for(self.instruments.get(symbol), found, risk=risk, stop=stop, capital=capital)
 
+    def history(
+        self,
+        symbol: str,
+        interval: timedelta | str,
+        count: int | None = None,
+        *,
+        since: datetime | date | None = None,
+    ) -> list[Bar]:
+        span = interval_of("history", interval)
+        if span not in KITE_INTERVALS:
+            names = ", ".join(map(name_of, KITE_INTERVALS))
+            raise InvalidStrategy(f"history: interval: Kite has candles of {names}; was {interval!r:.40}")
+        if (count is None) == (since is None):
+            raise InvalidStrategy("history: needs count= (how many bars) or since= (a date, or a datetime with a zone)")
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or not 0 < count <= MOST_BARS):
+            raise InvalidStrategy(f"history: count: must be a whole number from 1 to {MOST_BARS}, was {count!r:.40}")
+        self.instruments.get(symbol)
+        begins = _begin_of(since)
+        found = self._bars(symbol, span, begins, count or 0)
+        if begins is not None:
+            return [bar for bar in found if bar.at >= begins]
+        return found[-(count or 0) :]
+
+    def margin_of(self, *orders: OrderIntent) -> Decimal:
+        if not orders:
+            raise InvalidStrategy("margin_of: needs an order, as in margin_of(OrderIntent(...), OrderIntent(...))")
+        return self._margin([(order, self._price_for(order)) for order in orders])
+
+    def _price_for(self, order: Terms) -> Decimal:
+        price = order.price or order.trigger_price or self.last_price(order.symbol)
+        if price is None:
+            words = "subscribe to it, or ask for an order with a price"
+            raise InvalidStrategy(f"margin_of: no price of {order.symbol} yet: {words}")
+        self.instruments.get(order.symbol)
+        return price
+
     def last_price(self, symbol: str) -> Decimal | None:
         found = self.quote(symbol)
         return None if found is None else found.last_price
@@ -195,6 +264,46 @@ class AskingDesk(ABC):
 
     def every(self, interval: timedelta, callback: TimerCall, *, name: str | None = None) -> None:
         self.timers.every(interval, callback, name, self._market_time)
+
+    def bars(self, interval: timedelta | str, callback: BarsCall, *symbols: str, name: str | None = None) -> None:
+        every, now = interval_of("bars", interval), self._market_time
+        if not callable(callback):
+            raise InvalidStrategy(f"bars: callback: must be a function that takes desk and bars, was {callback!r:.40}")
+        for symbol in symbols:
+            self.instruments.get(symbol)
+        if len({each.opens for each in self._hours(symbols, self.now.date())}) > 1:
+            words = f"must open at one time, to be in step: ask for those that do not apart, was {', '.join(symbols)}"
+            raise InvalidStrategy(f"bars: symbols: {words:.200}")
+        what = getattr(callback, "__name__", type(callback).__name__)
+        name = name or f"bars {interval} {' '.join(symbols)} {what}"
+        if name in self._bar_calls:
+            if self._bar_calls[name] != (callback, every, symbols):
+                raise InvalidStrategy(f"bars: {name!r} is the name of other bars; give these their own: name=...")
+            return
+        self._bar_calls[name] = callback, every, symbols
+        builder = BarBuilder(every, symbols, self._sessions, self._watches_since())
+        self._builders.append(builder)
+        grid = Grid(lambda day: self._shortest(symbols, day), builder.owes, self._grace)
+        self.timers.bars(every, partial(_tell_bars, builder, callback), name, now, grid)
+
+    @abstractmethod
+    def _watches_since(self) -> datetime | None:
+        """From when on ticks are seen; `None` if from the beginning."""
+
+    def _hours(self, symbols: Collection[str], day: date) -> list[Session]:
+        found = (self._sessions.of(symbol).session_on(day) for symbol in symbols)
+        return [session for session in found if session is not None]
+
+    def _shortest(self, symbols: Collection[str], day: date) -> Session | None:
+        """Of all that have been shown, where none were named."""
+        return min(self._hours(symbols or self._shown, day), key=lambda each: each.closes, default=None)
+
+    def see_tick(self, tick: Tick) -> None:
+        """It is in the bars that follow, whether the strategy wants to hear of it or not."""
+        if self._builders:
+            self._shown.add(tick.symbol)
+            for builder in self._builders:
+                builder.show(tick)
 
     def square_off_at(self, when: object) -> None:
         self.timers.at(when, AskingDesk._square_off, SQUARE_OFF, self._market_time, late=True, again=True)
@@ -226,6 +335,23 @@ class AskingDesk(ABC):
         intent = intent_of(side, symbol, quantity, terms, TERMS, **self._own, client_order_id=name)
         self._before[side] = _Asked(symbol, quantity, terms, intent)
         return self.place(intent)
+
+
+def _begin_of(since: object) -> datetime | None:
+    """Raises `InvalidStrategy` for what is neither a day nor a moment."""
+    if since is None:
+        return None
+    if isinstance(since, datetime) and since.utcoffset() is not None:
+        return since.astimezone(IST)
+    if isinstance(since, date) and not isinstance(since, datetime):
+        return datetime.combine(since, time.min, IST)
+    raise InvalidStrategy(f"history: since: must be a date, or a datetime with a zone, was {since!r:.60}")
+
+
+def _tell_bars(builder: BarBuilder, callback: BarsCall, desk: AskingDesk) -> None:
+    """The last bar of a day is told a moment before the close."""
+    for bars in builder.take(desk.now + timedelta.resolution):
+        callback(desk, bars)
 
 
 def guarded(strategy: str, callback: str, call: Callable[[], object]) -> None:

@@ -11,14 +11,16 @@ A strategy is told things and asks for things. It never waits: what it asks for 
 returned, and what becomes of it is told to `on_order`.
 """
 
-from collections.abc import Callable, MutableMapping
-from datetime import datetime, time, timedelta
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Protocol, Unpack
 
 from durable_orders.trading.ledger.told_positions import ToldPosition
+from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.contracts import Contracts
 from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.book import Funds
 from durable_orders.trading.orders.order import ClientOrderId, Fill, Order, OrderIntent, Product
 from durable_orders.trading.orders.terms import Changes, OrderTerms
 
@@ -120,13 +122,52 @@ class Desk(Protocol):
         """Call back every so often, counted from the opening of each day's session: with five minutes at 9:20, 9:25
         and so on, up to the close. After a restart it goes on with the next one. Raises `InvalidStrategy`."""
 
+    def bars(
+        self,
+        interval: timedelta | str,
+        callback: "Callable[[Desk, Mapping[str, Bar]], object]",
+        *symbols: str,
+        name: str | None = None,
+    ) -> None:
+        """Call back as bars of these symbols end, with those that ended at one moment, by symbol; without any, of all
+        whose ticks come. `interval` is Kite's name for it (`"5minute"`, `"day"`) or whole minutes.
+
+        They are counted from the opening of the session, and the last one of a day may be shorter; it comes a moment
+        before the close. In which a symbol had no tick it has no bar. Raises `InvalidStrategy`, for symbols that do not
+        open at one time, too."""
+
+    def history(
+        self,
+        symbol: str,
+        interval: timedelta | str,
+        count: int | None = None,
+        *,
+        since: datetime | date | None = None,
+    ) -> list[Bar]:
+        """The last `count` bars that have ended by now, or those that begin `since` then, oldest first: fewer where
+        there are no more. `interval` is one of Kite's (`"minute"`, `"15minute"`, `"day"`).
+
+        Live it is Kite's historical data; days that are over are kept in the home, and asked for once. In a backtest
+        and on paper it is what the recording has shown by then, and `market.history` before that. Raises
+        `InvalidStrategy`, and `DataUnavailable` where Kite does not give it, as to a plan without it."""
+
+    def funds(self) -> Funds | None:
+        """What there is to trade with, in rupees: `available` and `utilised`. Live as Kite tells, without commodities;
+        on paper and in a backtest by `execution.paper.funds`, and `None` without. Raises `DataUnavailable`."""
+
+    def margin_of(self, *orders: OrderIntent) -> Decimal:
+        """Rupees that these orders would bind together, more than is bound now; an order at the market counts at the
+        last price. Live by Kite's basket margins; on paper and in a backtest by `execution.paper.margins`, without
+        what is held where the account has no funds. Raises `InvalidStrategy` and `DataUnavailable`."""
+
     @property
     def instruments(self) -> Contracts:
         """The instrument master: `find` by underlying, expiry and strike, `get` by symbol."""
 
     def quote(self, symbol: str) -> Tick | None:
         """The last tick of any symbol, with its bid, ask and depth as far as they are known; `None` before the first.
-        It may be old: `at` says of when it is."""
+        It may be old: `at` says of when it is. Live, Kite is asked for one of which no tick has come for a second; what
+        was asked for of late is asked for together, once a second at most."""
 
     def last_price(self, symbol: str) -> Decimal | None:
         """Rupees; `None` before the first tick."""
@@ -159,7 +200,8 @@ class Desk(Protocol):
 
 class Strategy(Protocol):
     """The callbacks. A class that inherits from this one writes those that it needs; any other object that has all
-    but `on_position` is as good. Plain functions, called one at a time. One that raises stops the strategy.
+    but `on_position` and `on_missed` is as good. Plain functions, called one at a time. One that raises stops the
+    strategy.
 
     `name`, if there is one, is the strategy's code in orders and journal; else it is the name of the file.
     """
@@ -172,6 +214,11 @@ class Strategy(Protocol):
 
     def on_order(self, desk: Desk, order: Order) -> None:
         """An order of the strategy stands differently. Several changes that came together may be told as one."""
+
+    def on_missed(self, desk: Desk, orders: Sequence[Order]) -> None:
+        """After `on_start`: what became of the strategy's orders while it did not run, of the same day, in the order of
+        their last change, each as it stands. Not needed: without it, each of them is told to `on_order`."""
+        return
 
     def on_position(self, desk: Desk, position: ToldPosition) -> None:
         """Somebody else has moved a position that the strategy has or had: an order of another one, by hand or by RMS,
@@ -189,7 +236,7 @@ CALLBACKS = {
     "on_stop": ("desk",),
 }
 """The names, and what each is given."""
-OPTIONAL = {"on_position": ("desk", "position")}
+OPTIONAL = {"on_position": ("desk", "position"), "on_missed": ("desk", "orders")}
 """The same of those that an object may do without."""
 
 

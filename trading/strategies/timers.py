@@ -26,6 +26,17 @@ TimerCall = Callable[[Any], object]
 """It is given the desk, as every callback is."""
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """When bars end: so often from an opening of their own on, and with the close."""
+
+    hours: Callable[[date], Session | None]
+    owes: Callable[[datetime], bool]
+    """Whether bars of before that moment have not been told yet."""
+    grace: timedelta = timedelta()
+    """For so long after its end a bar waits for ticks that are on their way."""
+
+
 @dataclass(slots=True)
 class Timer:
     name: str
@@ -38,6 +49,8 @@ class Timer:
     again: bool = False
     since: datetime | None = None
     """When it was asked for; `None` before the market's time was known."""
+    grid: Grid | None = None
+    """Of bars."""
 
 
 class Timers:
@@ -69,6 +82,11 @@ class Timers:
             timer.once = moment
         self._add("at", timer, now)
 
+    def bars(self, interval: timedelta, call: TimerCall, name: str, now: datetime | None, grid: Grid) -> None:
+        """At the end of each bar; at the last one a moment before the close. What an earlier session has left is asked
+        for as the next one opens."""
+        self._add("bars", Timer(name, call, interval=interval, grid=grid), now)
+
     def every(self, interval: object, call: TimerCall, name: str | None, now: datetime | None) -> None:
         if not isinstance(interval, timedelta) or interval < timedelta(seconds=1):
             rule = "must be a timedelta of a second or more, as in timedelta(minutes=5)"
@@ -98,7 +116,9 @@ class Timers:
         the wall's: an interval that has passed more than once counts once, and what is long over is missed."""
         while self._due and self._due[0][0] <= moment:
             due, _, timer = heappop(self._due)
-            if timer.interval is not None:
+            if timer.grid is not None:
+                self._arm_grid(timer, timer.grid, max(due, moment))
+            elif timer.interval is not None:
                 due += (moment - due) // timer.interval * timer.interval
                 heappush(self._due, (due + timer.interval, next(self._numbers), timer))
             elif moment - due > LATE and not timer.late:
@@ -149,6 +169,12 @@ class Timers:
         since = timer.since or session.opens
         called = datetime.fromisoformat(self.called[timer.name]) if timer.name in self.called else None
         due: datetime | None
+        if timer.grid is not None:
+            if timer.grid.owes(session.opens):
+                heappush(self._due, (session.opens, next(self._numbers), timer))
+            else:
+                self._arm_grid(timer, timer.grid, max(since - timedelta.resolution, called or since))
+            return
         if timer.interval is not None:
             last = max(since - timedelta.resolution, called or since - timedelta.resolution)
             passed = max((last - session.opens) // timer.interval, 0)
@@ -157,6 +183,18 @@ class Timers:
             due = datetime.combine(session.date, timer.at, IST) if timer.at is not None else timer.once
             due = self._still_due(timer, due, since, called) if due and due.date() == session.date else None
         if due is not None:
+            heappush(self._due, (due, next(self._numbers), timer))
+
+    def _arm_grid(self, timer: Timer, grid: Grid, after: datetime) -> None:
+        """The end of the next bar after that moment of the session's day, if there is one."""
+        session, interval = self._session, timer.interval
+        if session is None or interval is None:
+            return
+        own = grid.hours(session.date) or session
+        last = min(own.closes, session.closes) - timedelta.resolution
+        passed = max((after - grid.grace - own.opens) // interval, 0)
+        due = min(own.opens + (passed + 1) * interval + grid.grace, last)
+        if due > after:
             heappush(self._due, (due, next(self._numbers), timer))
 
     def _still_due(self, timer: Timer, due: datetime, since: datetime, called: datetime | None) -> datetime | None:

@@ -109,10 +109,17 @@ def write_ticks(path: Path, prices: Sequence[str] = PRICES) -> Path:
     return path
 
 
-def home_with_ticks(make_home: MakeHome, ticks: Path, *, guardian: dict[str, Any] | None = None, **paper: Any) -> Home:
+def home_with_ticks(
+    make_home: MakeHome,
+    ticks: Path,
+    *,
+    guardian: dict[str, Any] | None = None,
+    market: dict[str, Any] | None = None,
+    **paper: Any,
+) -> Home:
     """Its market plays the file as fast as it can. Nothing is added to or taken from the price."""
     plain = {"slippage_bps": 0, "reconciliation_interval": 0.5}
-    market = {"ticks": str(ticks), "speed": 100_000}
+    market = {"ticks": str(ticks), "speed": 100_000} | (market or {})
     return make_home({"market": market, "execution": {"paper": plain | paper}, "guardian": guardian or {}})
 
 

@@ -1,7 +1,7 @@
 """What a strategy asks for by time, and what it keeps: the same in a backtest and on paper, restarts included."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -20,13 +20,15 @@ from durable_orders.running.run import Run
 from durable_orders.trading.backtest.play import Played, Player
 from durable_orders.trading.errors import InvalidStrategy, ServerUnreachable
 from durable_orders.trading.ledger.strategy_states import Kept, keep, kept_of
+from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.feeds import ReplayFeed
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.recorded_bars import earlier_ticks
 from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.trading.market.tick_files import read_ticks
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.order import Order, Status
+from durable_orders.trading.orders.order import Order, OrderIntent, Side, Status
 from durable_orders.trading.strategies.files import Loaded
 from durable_orders.trading.strategies.strategy import Desk, Strategy
 from durable_orders.trading.strategies.timers import moment_of
@@ -73,8 +75,10 @@ def backtest(home: Home, strategy: Strategy) -> Played:
     settings, instruments = home.settings(), Instruments.shipped()
     assert settings.market.ticks is not None
     sessions = InstrumentSessions(settings.market, instruments)
-    feed = ReplayFeed(read_ticks(settings.market.ticks, SYMBOL, Decimal("0.05")), 1.0, sessions, rounds=1)
-    return Player(Loaded(strategy, NAME), settings, instruments, OPENS).play(feed)
+    ticks = read_ticks(settings.market.ticks, SYMBOL, Decimal("0.05"))
+    earlier = earlier_ticks(settings.market, instruments, sessions, ticks)
+    feed = ReplayFeed(ticks, 1.0, sessions, rounds=1)
+    return Player(Loaded(strategy, NAME), settings, instruments, OPENS, earlier).play(feed)
 
 
 @pytest.fixture
@@ -120,6 +124,111 @@ async def test_timers_are_called_at_their_times_of_the_market_ticks_or_none(home
     on_paper = [(o.client_order_id, o.status, o.average_price) for o in await orders_of(home)]
     assert on_paper == [(o.client_order_id, o.status, o.order().average_price) for o in played.orders]
     assert [str(price) for *_, price in on_paper] == ["1501.5000", "1499.0000"]
+
+
+async def test_bars_are_the_same_in_a_backtest_and_on_paper_to_the_last_of_the_day(
+    make_home: MakeHome, tmp_path: Path
+) -> None:
+    """Two days of two symbols; what it squares off does not end its bars."""
+    days = [OPENS + timedelta(days=day, minutes=minute) for day in (0, 1) for minute in (0, 3, 64, 374)]
+    rows = [
+        f"{at.isoformat()},{price + number},{symbol}"
+        for number, at in enumerate(days)
+        for symbol, price in ((SYMBOL, 1500), (OTHER, 3000))
+    ]
+    (tmp_path / "ticks.csv").write_text("\n".join(["timestamp,last_price,symbol", *rows]) + "\n")
+    home = home_with_ticks(make_home, tmp_path / "ticks.csv")
+
+    def asks(timed: Timed, desk: Desk) -> None:
+        def note(desk: Desk, bars: Mapping[str, Bar]) -> None:
+            said = [f"{symbol} {bar.at:%d %H:%M}-{bar.ends:%H:%M} {bar.close}" for symbol, bar in bars.items()]
+            timed.calls.append(f"{desk.now:%d %H:%M:%S} {', '.join(said)}")
+
+        desk.bars("60minute", note, SYMBOL, OTHER)
+        desk.bars("day", note, name="days")
+        desk.square_off_at("15:10")
+
+    strategies = [Timed(asks), Timed(asks)]
+    played, summary = backtest(home, strategies[0]), await run_on(home, strategies[1])
+    assert (played.failure, summary.failure) == (None, None)
+    assert strategies[0].calls == strategies[1].calls
+    assert strategies[0].calls[:2] == [
+        "29 10:15:00 NSE:INFY 29 09:15-10:15 1501, NSE:TCS 29 09:15-10:15 3001",
+        "29 11:15:00 NSE:INFY 29 10:15-11:15 1502, NSE:TCS 29 10:15-11:15 3002",
+    ]
+    told = [words for words in strategies[0].calls if words.startswith("30 09:15:00")]
+    assert [words[12:] for words in told] == [
+        "NSE:INFY 29 15:15-15:30 1503, NSE:TCS 29 15:15-15:30 3003",
+        "NSE:INFY 29 09:15-15:30 1503, NSE:TCS 29 09:15-15:30 3003",
+    ]
+
+
+async def test_history_is_what_was_shown_by_then_in_a_backtest_and_on_paper(
+    make_home: MakeHome, tmp_path: Path
+) -> None:
+    """It begins with the file from before, and never knows the bar that forms."""
+    ticks = write_ticks(tmp_path / "ticks.csv", [str(1500 + number) for number in range(20)])
+    before = tmp_path / "before.csv"
+    day = OPENS - timedelta(days=1)
+    rows = [f"{(day + timedelta(minutes=n)).isoformat()},{1400 + n},{SYMBOL}" for n in (0, 1, 374)]
+    before.write_text("\n".join(["timestamp,last_price,symbol", *rows]) + "\n")
+    home = home_with_ticks(make_home, ticks, market={"history": str(before)})
+
+    class Asking(Timed):
+        def on_start(self, desk: Desk) -> None:
+            super().on_start(desk)
+            self.look(desk)
+
+        def look(self, desk: Desk) -> None:
+            minutes = desk.history(SYMBOL, "minute", 2)
+            days = desk.history(SYMBOL, "day", since=day.date())
+            self.calls.append(f"{[int(bar.close) for bar in minutes]} {[int(bar.high) for bar in days]}")
+
+    def asks(timed: Timed, desk: Desk) -> None:
+        return
+
+    strategies = [Asking(asks), Asking(asks)]
+    for asking in strategies:
+        asking.steps |= {5: asking.look, 6: asking.look, 13: asking.look}
+    played, summary = backtest(home, strategies[0]), await run_on(home, strategies[1])
+    assert (played.failure, summary.failure) == (None, None)
+    for found in strategies:
+        assert found.calls == [
+            "[1401, 1774] [1774]",
+            "[1401, 1774] [1774]",
+            "[1774, 1505] [1774]",
+            "[1505, 1511] [1774]",
+        ]
+
+
+@pytest.mark.parametrize("paper", [{}, {"funds": 500_000}])
+async def test_funds_and_margins_are_the_same_in_a_backtest_and_on_paper(
+    make_home: MakeHome, tmp_path: Path, paper: dict[str, Any]
+) -> None:
+    """What closes binds nothing, where it is minded what is held."""
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"), **paper)
+
+    def asks(timed: Timed, desk: Desk) -> None:
+        return
+
+    def look(timed: Timed, desk: Desk) -> None:
+        content = {"symbol": SYMBOL, "quantity": 10}
+        buy, sell = (OrderIntent.model_validate(content | {"side": side}) for side in Side)
+        funds = desk.funds()
+        margins = (desk.margin_of(buy), desk.margin_of(sell), desk.margin_of(buy, buy))
+        known = () if funds is None else (funds.available, funds.utilised)
+        timed.calls.append(" ".join(f"{rupees:.2f}" for rupees in (*margins, *known)))
+
+    strategies = [Timed(asks), Timed(asks)]
+    for timed in strategies:
+        timed.steps |= {0: lambda desk: desk.buy(SYMBOL, 10), 3: partial(look, timed)}
+    played, summary = backtest(home, strategies[0]), await run_on(home, strategies[1])
+    assert (played.failure, summary.failure) == (None, None)
+    assert strategies[0].calls == strategies[1].calls
+    [told] = strategies[0].calls
+    without = ["3004.00", "3004.00", "6008.00"]
+    assert told.split()[:3] == (["3004.00", "0.00", "6008.00"] if paper else without)
+    assert told.split()[4:] == (["3000.00"] if paper else [])
 
 
 async def test_a_restart_calls_nothing_twice_unless_it_is_asked_to(home: Home) -> None:
@@ -437,12 +546,21 @@ async def test_what_became_of_its_orders_meanwhile_is_told_once(make_home: MakeH
     async with staffed(home) as market, Orders(home.path) as orders:  # the market goes on without it
         market.leave()
         assert (await orders.handle(f"{NAME}-2").result()).status is Status.FILLED
-    second, third = Script({}), Script({})
+
+    class Missing(Script):
+        missed: tuple[str, ...] = ()
+
+        def on_missed(self, desk: Desk, orders: Sequence[Order]) -> None:
+            self.missed = tuple(f"{order.client_order_id} {order.status}" for order in orders)
+            desk.sell(SYMBOL, 10, client_order_id="answer")
+
+    second, third = Missing({}), Missing({})
     await run_on(home, second)
     await run_on(home, third)
     assert [own for own, _, _ in first.heard] == [f"{NAME}-1", f"{NAME}-2"]
-    assert second.heard == [(f"{NAME}-2", "FILLED", 20)]
-    assert third.heard == []
+    assert second.missed == (f"{NAME}-2 FILLED",)
+    assert second.heard[-1] == ("answer", "FILLED", 10)
+    assert (third.heard, third.missed) == ([], ())
 
 
 class Unreachable:

@@ -1,12 +1,14 @@
 """What happens to a recording when the database does not play along. Activities see plain errors, and try again."""
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.database import Database, LedgerBusy
 from durable_orders.trading.ledger.reading import find_order, list_orders
 from durable_orders.trading.ledger.recording import record
 from durable_orders.trading.orders.book import BookState
@@ -28,6 +30,25 @@ def test_a_locked_ledger_fails_in_time_and_nothing_is_half_booked(ledger: Databa
         record(hurried, filled.order, filled.entries)
     with ledger.read() as connection:
         assert find_order(connection, filled.order.order_id) == filled.order
+
+
+def test_who_does_not_wait_is_told_that_somebody_writes(tmp_path: Path) -> None:
+    """Another process, or another thread of this one; and afterwards it waits as ever."""
+    url = f"sqlite:///{empty_ledger(tmp_path / 'ledger.db')}"
+    with Database(url) as ledger, Database(url) as other, ThreadPoolExecutor(1) as thread:
+        with other.write(), ledger.without_waiting(), pytest.raises(LedgerBusy), ledger.write():
+            pass
+        with ledger.write():
+            assert thread.submit(writes_at_once, ledger).exception().__class__ is LedgerBusy
+        with ledger.without_waiting(), ledger.write() as connection:
+            connection.execute(sa.text("SELECT 1"))
+        with ledger.write() as connection:
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 30_000
+
+
+def writes_at_once(ledger: Database) -> None:
+    with ledger.without_waiting(), ledger.write():
+        pass
 
 
 def test_a_reader_sees_one_moment(ledger: Database) -> None:

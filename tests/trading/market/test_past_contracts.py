@@ -18,7 +18,7 @@ from durable_orders.trading.market.past_contracts import (
     index_contracts,
     made_instrument,
 )
-from durable_orders.trading.market.recordings import market_ticks
+from durable_orders.trading.market.recorded_ticks import market_ticks
 from durable_orders.trading.market.shipped import shipped_instruments
 
 NOTHING = Unlisted()

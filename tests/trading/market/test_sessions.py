@@ -337,6 +337,19 @@ def test_an_exception_that_makes_no_sense_is_one_line(tmp_path: Path, exception:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("said", ["2026-13-01", "2026-02-30", "tomorrow"])
+def test_a_date_that_is_none_is_one_line_with_its_key(tmp_path: Path, said: str) -> None:
+    """As a person writes it into YAML, without quotes."""
+    path = tmp_path / "settings.yaml"
+    path.write_text(f"market:\n  exceptions: [{{date: {said}, closed: true}}]\n")
+    with pytest.raises(InvalidSettings, match=r"settings\.yaml: market\.exceptions\.0\.date: ") as raised:
+        Settings.load(path, {})
+    assert "\n" not in str(raised.value)
+    path.write_text("market: {known_until: 2027-12-31, settlement_prices: {NIFTY: {2026-12-29: 26012.35}}}\n")
+    market = Settings.load(path, {}).market
+    assert (market.known_until, *market.settlement_prices["NIFTY"]) == (date(2027, 12, 31), date(2026, 12, 29))
+
+
 def test_a_day_may_be_said_once_for_a_segment(tmp_path: Path) -> None:
     twice = [{"date": "2026-11-08", "closed": True}, {"date": "2026-11-08", "segments": ["equity"]}]
     with pytest.raises(InvalidSettings, match=r"market\.exceptions: 2026-11-08 is there 2 times for equity"):

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from kiteconnect import KiteConnect
 from durable_orders.trading.brokers.kite import charges as kite_charges
 from durable_orders.trading.brokers.kite import rows as kite_rows
 from durable_orders.trading.brokers.kite import ticks as kite_ticks
+from durable_orders.trading.brokers.kite.candles import NAMES, bars_from
 from durable_orders.trading.brokers.kite.http import KiteSession
 from durable_orders.trading.brokers.kite.outcomes import outcome_of
 from durable_orders.trading.brokers.kite.receipts import accepted_by
@@ -23,7 +24,9 @@ from durable_orders.trading.charges.fees import Charges
 from durable_orders.trading.config.settings import Kite, Live
 from durable_orders.trading.errors import BookUnreadable, LoginNeeded, WrongLogin
 from durable_orders.trading.ledger.pacing import NO_LIMIT, Pacer, Turn
+from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.calendar import SessionSource
+from durable_orders.trading.market.instruments import Instrument
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.approval import Approved
 from durable_orders.trading.orders.book import (
@@ -36,7 +39,7 @@ from durable_orders.trading.orders.book import (
     OddRow,
 )
 from durable_orders.trading.orders.last_look import LastLook
-from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill, Order, OrderType
+from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill, Order, OrderType, Terms
 from durable_orders.trading.orders.outcome import (
     AT_THE_LIMIT,
     Accepted,
@@ -76,8 +79,9 @@ class KiteBroker:
         commands: Pacer | None = None,
         sizes_told: Callable[[Mapping[str, int]], object] = lambda _sizes: None,
         must_be: MustBe | None = None,
+        history: Pacer | None = None,
     ) -> None:
-        """`sessions` says when each symbol trades. `reads` and `quotes` keep the pace of the
+        """`sessions` says when each symbol trades. `reads`, `quotes` and `history` keep the pace of the
         readings; commands are paced by whoever gives them, but for what a cancel needs beyond one request: `commands`.
         With `must_be`, nothing is sent to, and no book is read of, a user that it does not take.
         """
@@ -95,6 +99,7 @@ class KiteBroker:
         self._reads = reads
         self._quotes = quotes
         self._commands = commands
+        self._history = history
         self._sizes_told = sizes_told
         self._members: Mapping[BrokerOrderId, tuple[BrokerOrder, ...]] = {}
         self._heads: dict[BrokerOrderId, BrokerOrderId] = {}
@@ -210,6 +215,23 @@ class KiteBroker:
         """One reading of market quotes, which Kite counts apart. Raises `LoginNeeded` and `BookUnreadable`."""
         (quotes,) = self._read(lambda kite: [kite.quote(*symbols[:MOST_QUOTES])], self._quotes)
         return list(_understood(lambda rows: [*kite_ticks.ticks_of(rows, self._clock())], quotes))
+
+    def candles(self, instrument: Instrument, interval: timedelta, first: date, last: date) -> list[Bar]:
+        """Those of these days, oldest first, with the one that still forms. Raises `LoginNeeded` and
+        `BookUnreadable`."""
+        calendar, name = self._sessions.of(instrument.symbol), NAMES[interval]
+        since, until = datetime.combine(first, time.min), datetime.combine(last, time(23, 59, 59))
+        rows = self._read(
+            lambda kite: kite.historical_data(instrument.instrument_token, since, until, name, oi=True), self._history
+        )
+        return list(_understood(lambda found: [*bars_from(found, instrument.symbol, interval, calendar)], rows))
+
+    def basket_margin(self, orders: Sequence[Terms]) -> Decimal:
+        """Rupees that they would bind together, with what is held (Kite documentation, basket margins). Raises
+        `LoginNeeded` and `BookUnreadable`."""
+        asked = [_for_margin(order) for order in orders]
+        (answer,) = self._read(lambda kite: [kite.basket_order_margins(asked, consider_positions=True)])
+        return _understood(lambda found: Decimal(str(found["final"]["total"])), answer)  # type: ignore[no-any-return]
 
     def _order_book(self) -> list[BrokerOrder]:
         rows = self._read(lambda kite: kite.orders())
@@ -370,6 +392,21 @@ def _must_be_of(user: str | None, rows: list[Any]) -> None:
             placed_by = row.get("placed_by") or user
             if placed_by != user:
                 raise WrongLogin(f"the book has an order of ours, {row.get('order_id')}, that {placed_by} placed")
+
+
+def _for_margin(terms: Terms) -> dict[str, Any]:
+    exchange, tradingsymbol = terms.symbol.split(":", 1)
+    return {
+        "exchange": exchange,
+        "tradingsymbol": tradingsymbol,
+        "transaction_type": terms.side.value,
+        "variety": "regular",
+        "product": terms.product.value,
+        "order_type": terms.order_type.value,
+        "quantity": terms.quantity,
+        "price": float(terms.price or 0),
+        "trigger_price": float(terms.trigger_price or 0),
+    }
 
 
 def _digits(amount: Decimal | None) -> str | None:

@@ -18,13 +18,15 @@ from durable_orders.trading.market.ticks import Tick
 DIVISORS = {3: Decimal(10_000_000), 6: Decimal(10_000), 12: Decimal(10_000)}
 """By segment, the low byte of a token: currencies of NSE and BSE, NCO. Everything else travels in paise."""
 PAISE = Decimal(100)
-SHOWN_AT = {184: 60, 32: 28}
+FULL = 184
+VOLUME_AT = 16
+SHOWN_AT = {FULL: 60, 32: 28}
 """Where the exchange's time stands, by the length of a packet: of what can be traded, and of an index."""
 
 
 def ticks_in(message: bytes, instruments: Instruments, now: datetime) -> Iterator[Tick]:
     """The last prices in one message. Packets that cannot be read, or do not tell their time, are left out."""
-    for packet in _packets(message):
+    for packet in packets(message):
         at = _shown_at(packet)
         if at is None:
             continue
@@ -32,8 +34,9 @@ def ticks_in(message: bytes, instruments: Instruments, now: datetime) -> Iterato
         instrument = instruments.by_token(token)
         if instrument is None:
             continue
+        rupees, volume = Decimal(price) / DIVISORS.get(token & 0xFF, PAISE), _volume(packet)
         try:
-            yield Tick(instrument.symbol, Decimal(price) / DIVISORS.get(token & 0xFF, PAISE), min(at, now))
+            yield Tick(instrument.symbol, rupees, min(at, now), volume)
         except InvalidTicks:
             continue
 
@@ -45,14 +48,15 @@ def ticks_of(quotes: Mapping[str, Any], now: datetime) -> Iterator[Tick]:
         if price is None or at is None:
             continue
         try:
-            yield Tick(symbol, price, min(at, now))
+            yield Tick(symbol, price, min(at, now), int(quote.get("volume") or 0))
         except InvalidTicks:
             continue
 
 
-def _packets(message: bytes) -> Iterator[bytes]:
+def packets(message: bytes) -> Iterator[bytes]:
+    """The packets of one message, as far as it is whole; of a heartbeat none."""
     if len(message) < 2:
-        return  # a heartbeat
+        return
     (count,) = struct.unpack_from(">H", message)
     at = 2
     for _ in range(count):
@@ -63,6 +67,11 @@ def _packets(message: bytes) -> Iterator[bytes]:
             return
         yield message[at + 2 : at + 2 + length]
         at += 2 + length
+
+
+def _volume(packet: bytes) -> int:
+    """Units of the day so far; an index has none."""
+    return int(struct.unpack_from(">I", packet, VOLUME_AT)[0]) if len(packet) == FULL else 0
 
 
 def _shown_at(packet: bytes) -> datetime | None:

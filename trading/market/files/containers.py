@@ -267,7 +267,7 @@ def _parquet(path: Path) -> Grid:
         words = "reading Parquet needs pyarrow: pip install 'durable-orders[parquet]'"
         raise InvalidTicks(f"{path.name}: {words}") from None
     try:
-        file = parquet.ParquetFile(path)
+        file = parquet.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise _unreadable(path, "No such file or directory") from None
     except (pyarrow.ArrowException, OSError) as problem:

@@ -1,0 +1,49 @@
+"""Gap: what opens far from yesterday's close is traded on in that direction, with a stop at the close it left.
+
+    python examples/share_days.py days.csv
+    durable-orders backtest examples/gap.py --ticks days.csv --set percent=1
+
+The size is what `risk` rupees allow between the price and the stop. Flat at 15:10.
+"""
+
+from datetime import time
+from decimal import Decimal
+
+from durable_orders import Desk, Order, Parameter, Status, Strategy
+
+
+class Gap(Strategy):
+    symbols = ("NSE:INFY", "NSE:TCS", "NSE:HDFCBANK")
+    percent = Parameter(Decimal("0.5"), least=Decimal("0.1"))
+    risk = Parameter(5000, least=1)
+    enter_at = Parameter(time(9, 20))
+    flat_at = Parameter(time(15, 10))
+
+    def on_start(self, desk: Desk) -> None:
+        desk.at(self.enter_at, self.enter)
+        desk.square_off_at(self.flat_at)
+
+    def enter(self, desk: Desk) -> None:
+        stops = {}
+        for symbol in self.symbols:
+            yesterday, first = desk.history(symbol, "day", 1), desk.history(symbol, "5minute", 1)
+            price = desk.last_price(symbol)
+            if not (yesterday and first and price) or first[0].at.date() != desk.now.date():
+                continue
+            close = yesterday[0].close
+            up = first[0].open > close
+            if abs(first[0].open / close - 1) * 100 < self.percent or (price > close) is not up:
+                continue
+            quantity = desk.quantity_for(symbol, risk=self.risk, stop=close)
+            if quantity:
+                name = f"gap-{desk.now:%Y%m%d}-{symbol.partition(':')[2]}"
+                stops[name] = str(close)
+                (desk.buy if up else desk.sell)(symbol, quantity, client_order_id=name)
+        desk.state["stops"] = stops
+
+    def on_order(self, desk: Desk, order: Order) -> None:
+        stop = desk.state.get("stops", {}).get(order.client_order_id)
+        if stop is not None and order.status is Status.FILLED:
+            leave = desk.sell if order.side == "BUY" else desk.buy
+            name = f"{order.client_order_id}-stop"
+            leave(order.symbol, order.filled_quantity, order_type="SL-M", trigger_price=stop, client_order_id=name)

@@ -1,0 +1,69 @@
+"""Breakout, sized by risk: above the highest price of the last bars it buys what `risk` rupees allow down to a stop of
+two average ranges, and the stop follows.
+
+    pip install 'durable-orders[indicators]'
+    python examples/share_days.py days.csv
+    durable-orders backtest examples/turtle.py --ticks days.csv
+
+It holds over night (NRML on futures, CNC on shares). A stop is of one day: each morning it is placed again.
+"""
+
+from collections.abc import Mapping
+from decimal import ROUND_FLOOR, Decimal
+
+from talipp.indicators import ATR, DonchianChannels
+
+from durable_orders import Bar, Desk, Order, Parameter, Product, Status, Strategy
+
+
+class Turtle(Strategy):
+    symbols = ("NSE:TCS",)
+    interval = Parameter("15minute")
+    length = Parameter(20, least=2)
+    ranges = Parameter(2, least=1)
+    risk = Parameter(5000, least=1)
+
+    def on_start(self, desk: Desk) -> None:
+        (self.symbol,) = self.symbols
+        self.high, self.range = DonchianChannels(self.length), ATR(self.length)
+        for bar in desk.history(self.symbol, self.interval, 5 * self.length):
+            self.add(bar)
+        desk.bars(self.interval, self.on_bar, self.symbol)
+
+    def add(self, bar: Bar) -> None:
+        self.high.add(bar.floats)
+        self.range.add(bar.floats)
+
+    def on_bar(self, desk: Desk, bars: Mapping[str, Bar]) -> None:
+        bar, before = bars[self.symbol], self.high[-1] if self.high else None
+        self.add(bar)
+        if before is None or self.range[-1] is None:
+            return
+        stop = self.stop_below(desk, bar.close)
+        held = desk.position(self.symbol, Product.CNC).quantity
+        if held:
+            self.follow(desk, stop, held)
+        elif bar.floats.close > before.ub and not desk.open_orders():
+            size = desk.quantity_for(self.symbol, risk=self.risk, stop=stop, price=bar.close)
+            if size:
+                desk.state["stop"] = str(stop)
+                desk.buy(self.symbol, size, product=Product.CNC, reason="breakout")
+
+    def on_order(self, desk: Desk, order: Order) -> None:
+        if order.side == "BUY" and order.status is Status.FILLED:
+            self.follow(desk, Decimal(desk.state["stop"]), order.filled_quantity)
+
+    def follow(self, desk: Desk, stop: Decimal, held: int) -> None:
+        """Never down."""
+        stop = max(stop, Decimal(desk.state["stop"]))
+        desk.state["stop"] = str(stop)
+        stops = [order for order in desk.open_orders() if order.side == "SELL"]
+        if not stops:
+            desk.sell(self.symbol, held, order_type="SL-M", trigger_price=stop, product=Product.CNC, reason="stop")
+        elif stops[0].trigger_price != stop:
+            desk.amend(stops[0].client_order_id, trigger_price=stop)
+
+    def stop_below(self, desk: Desk, price: Decimal) -> Decimal:
+        tick = desk.instruments.get(self.symbol).tick
+        away = price - self.ranges * Decimal(self.range[-1])
+        return (away / tick).to_integral_value(ROUND_FLOOR) * tick

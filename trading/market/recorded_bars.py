@@ -1,0 +1,61 @@
+"""Bars of recorded ticks, as of a moment of the market that replays them: nothing of what is yet to come."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from durable_orders.trading.config.settings import Market
+from durable_orders.trading.market.bars import Bar, BarBuilder
+from durable_orders.trading.market.calendar import SessionSource
+from durable_orders.trading.market.files.report import ReadingReport
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.recorded_ticks import market_ticks, symbol_of
+from durable_orders.trading.market.ticks import Tick
+
+
+@dataclass(slots=True)
+class _Line:
+    """One symbol's bars of one length, as far as they were asked for."""
+
+    ticks: Iterator[Tick]
+    builder: BarBuilder
+    next: Tick | None = None
+    bars: list[Bar] = field(default_factory=list)
+
+    def until(self, now: datetime) -> list[Bar]:
+        while self.next is not None and self.next.at < now:
+            self.builder.show(self.next)
+            self.next = next(self.ticks, None)
+        for told in self.builder.take(now):
+            self.bars += told.values()
+        return self.bars
+
+
+class RecordedBars:
+    """One market's. It is asked for later and later moments."""
+
+    def __init__(self, ticks: Callable[[], Iterator[Tick]], sessions: SessionSource) -> None:
+        """`ticks` begins anew each time it is called, and gives them in the order of their time."""
+        self._ticks = ticks
+        self._sessions = sessions
+        self._lines: dict[tuple[str, timedelta], _Line] = {}
+
+    def until(self, symbol: str, interval: timedelta, now: datetime) -> list[Bar]:
+        """All that have ended by then, oldest first."""
+        line = self._lines.get((symbol, interval))
+        if line is None:
+            ticks = (tick for tick in self._ticks() if tick.symbol == symbol)
+            line = _Line(ticks, BarBuilder(interval, [symbol], self._sessions), next(ticks, None))
+            self._lines[symbol, interval] = line
+        return line.until(now)
+
+
+def earlier_ticks(
+    market: Market, instruments: Instruments, sessions: SessionSource, played: Sequence[Tick]
+) -> list[Tick]:
+    """Those of `market.history` from before what is played. Raises `InvalidTicks` and `InvalidSettings`."""
+    if market.history is None:
+        return []
+    earlier = market.model_copy(update={"ticks": market.history, "symbol": symbol_of(market)})
+    ticks = market_ticks(earlier, instruments, sessions, ReadingReport())
+    return [tick for tick in ticks if not played or tick.at < played[0].at]

@@ -11,6 +11,8 @@ from tests.durable_orders.conftest import NUMBERS
 from tests.durable_orders.program import Program
 
 PATIENCE = 180.0
+KEPT = httpx.Limits(keepalive_expiry=1)
+"""A line that idles is let go long before the server ends it, which a request of that moment would meet."""
 CLIENT = Callable[[Role], httpx.Client]
 
 
@@ -29,7 +31,7 @@ class Served:
     def client(self, role: Role) -> httpx.Client:
         """With a new token of that role."""
         headers = {"Authorization": f"Bearer {self.token(role)}"}
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE)
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE, limits=KEPT)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from durable_orders.web.access import FAILURES
 from tests.conftest import any_port
 from tests.durable_orders.conftest import FAR_BELOW, MOST, SYMBOL
 from tests.durable_orders.program import OWN_PORTS, Program
+from tests.durable_orders.web.conftest import KEPT
 
 ORDER = {"symbol": "{{symbol}}", "side": "{{side}}", "quantity": "{{quantity}}"}
 RESTING = ORDER | {"order_type": "limit", "price": "{{price}}"}
@@ -63,7 +64,7 @@ def hooks(desk: Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[h
     config.write_text(yaml.safe_dump({"guardian": {"max_order_quantity": MOST}, "hooks": HOOKS}))
     with desk.started("web", "--port", "0", "--config", str(config)) as running:
         url = running.line("Page on ").removeprefix("Page on ")
-        with httpx.Client(base_url=f"{url}/hooks", timeout=60) as client:
+        with httpx.Client(base_url=f"{url}/hooks", timeout=60, limits=KEPT) as client:
             yield client
 
 
@@ -301,7 +302,7 @@ class Senders:
     """Whoever sends alerts: each again, until somebody answers. At the end of the block they give up."""
 
     def __init__(self, port: int) -> None:
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=KEPT)
         self._over = threading.Event()
 
     def __enter__(self) -> Self:

@@ -14,7 +14,7 @@ from durable_orders.web.access import FAILURES
 from durable_orders.web.view import indian
 from tests.durable_orders.conftest import FAR_BELOW, NUMBERS, SYMBOL
 from tests.durable_orders.program import Program, once_started
-from tests.durable_orders.web.conftest import PATIENCE, Served
+from tests.durable_orders.web.conftest import KEPT, PATIENCE, Served
 
 PASSWORD = "a-long-enough-word"  # noqa: S105
 PAGES = ("/", "/positions", "/risk", "/events", "/doctor", "/calendar")
@@ -102,7 +102,7 @@ class Accessible(HTMLParser):
 
 
 def test_whoever_is_not_logged_in_goes_to_do_so_and_comes_back(served: Served) -> None:
-    with httpx.Client(base_url=served.url, timeout=PATIENCE) as client:
+    with httpx.Client(base_url=served.url, timeout=PATIENCE, limits=KEPT) as client:
         for path in PAGES:
             answer = client.get(path)
             assert (answer.status_code, answer.headers["location"][:6]) == (303, "/login")

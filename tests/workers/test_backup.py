@@ -10,14 +10,16 @@ import sqlalchemy as sa
 
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import HomeUnusable, LedgerUnusable, RefusedError
-from durable_orders.trading.ledger.accounts import AccountState, permission_of, set_halt
+from durable_orders.trading.ledger.accounts import AccountState, permission_of
 from durable_orders.trading.ledger.audit import fill_sums
 from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.identity import fix_mode
 from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.ledger.reading import positions_of
 from durable_orders.trading.ledger.state_files import check_state
 from durable_orders.trading.ledger.tables import fills
 from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Mode
 from durable_orders.workers.backup import HALF, back_up
 from durable_orders.workers.home import Home
 from tests.trading.ledger.examples import history, new_order, record_all
@@ -77,7 +79,7 @@ def test_every_account_of_the_ledger_is_halted_in_it(home: Home, tmp_path: Path)
     """Whichever the settings name after it was put back; one that has done nothing yet, too."""
     with open_database(home.ledger_url(SETTINGS)) as ledger:
         for account in ("other", "third"):
-            set_halt(ledger, account, None, datetime.now(UTC))
+            fix_mode(ledger, account, Mode.PAPER, datetime.now(UTC))
     back_up(home, SETTINGS, tmp_path / "one")
     restored = Home(tmp_path / "one")
     with restored.open_ledger(SETTINGS) as ledger:

@@ -61,8 +61,8 @@ def test_what_is_long_travels_compressed() -> None:
 
 
 RECORDED = (
-    "eNrjEufiSM1Lzk/JzEsX4k7KzEssqtSvyslMElojVMH49sJuzgYDEYYDYUFREd5iBct+OCp9UtrRYLFT2uJgoXSMVND2o5euSVXP79t9tGTuUrf/"
-    "dsl6xmw8EgYJBxoYmUcZo4xRxihjlDHKGGWMMoYho/F/4/xGtYfM9gMAkKMg/w=="
+    "eNrjEufiSM1Lzk/JzEsX4k7KzEssqtSvyslMElojVMH49sJuzgYDEYYDYUFREd5iBct+OCp9UtrRYLFT2uJgoXSMVND2o5euSVXP"
+    "79t9tGTuUrf/dsl6xmw8EgYJBxoYmUcZo4xRxihjlDHKGGWMMoYho/F/4x/GtYfM9gMAkKMg/w=="
 )
 """A payload of half a million letters as it stands in histories, from when a codec compressed it; packed for here."""
 

@@ -13,11 +13,12 @@ import pytest
 from durable_orders.activities.orders import OrderActivities
 from durable_orders.activities.positions import PositionReader
 from durable_orders.trading.guardian import rules
-from durable_orders.trading.guardian.check import Check, Failure, Situation
+from durable_orders.trading.guardian.check import Check, Failure
+from durable_orders.trading.guardian.situation import Situation
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.reading import list_orders
 from durable_orders.trading.orders.order import Account, Terms
-from durable_orders.trading.orders.verdict import Approval, Existing, Verdict
+from durable_orders.trading.orders.verdict import Approval, Verdict
 from tests.ledgers import open_empty_ledger
 from tests.trading.guardian.conftest import an_order, guardian_over, show_tick
 from tests.workflows.scripted_broker import ScriptedBroker
@@ -74,7 +75,7 @@ async def test_while_somebody_writes_the_worker_goes_on(ledger: Database, elsewh
         written.set()
         assert isinstance(await guarding, Approval)
         holding.result()
-        assert isinstance(await guarded(orders), Existing), "now at once"
+        assert await guarded(orders) == await guarding, "and once more, now at once"
     with ledger.read() as connection:
         assert len(list_orders(connection)) == 1
 

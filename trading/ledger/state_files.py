@@ -6,7 +6,11 @@ ledger without that event is known to be older than the home. What the account m
 """
 
 import contextlib
+import fcntl
 import os
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +38,8 @@ from durable_orders.trading.orders.order import Frozen
 FORGOTTEN = "not known to the ledger: "
 """How the reason of a state begins that is entered again."""
 UNREADABLE = "what was said of the account last cannot be read"
+LOCK_SECONDS = 2.0
+"""How long to wait for whoever puts another file in place: that takes a moment, and never a write to the disk."""
 
 _A, _E = accounts.c, events.c
 _ROW = sa.select(_A.state, _A.halt_reason, _A.who, _A.since, _A.until, _A.broker, _A.user_id).where(
@@ -77,7 +83,8 @@ class LastState(Frozen):
 
 
 class StateFiles:
-    """Those of one home, one for each account. Thread-safe: they are written in the turn of the ledger's writer."""
+    """Those of one home, one for each account. Threads and processes may change them at once: whoever has read a file
+    replaces that one, or begins again."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -96,7 +103,17 @@ class StateFiles:
 
         A file that cannot be written is told in an alert, and stops nothing: the ledger has it.
         """
-        kept, now = self._read(account), datetime.now(UTC)
+        try:
+            while not self._kept(connection, account, datetime.now(UTC)):
+                pass  # something was asked for meanwhile, without the ledger
+        except OSError as error:
+            words = f"{self.of(account)}: how far the account may trade cannot be kept in it ({error.strerror})"
+            after = "a ledger that is put back from a backup would not know it"
+            self._tell(connection, account, f"{words}: {after}", datetime.now(UTC))
+
+    def _kept(self, connection: sa.Connection, account: str, now: datetime) -> bool:
+        """Whether the file is as the ledger has it; `False` if it has become another one meanwhile."""
+        kept = self._read(account)
         if kept is not None and not _knows(connection, account, kept):
             _enter_again(connection, account, kept, now)
             stands = permission_of(connection, account, now).state
@@ -105,40 +122,79 @@ class StateFiles:
             update_within(connection, account, now, broker=kept.broker, user_id=kept.user_id)
         own = _state_of(connection, account).model_copy(update={"said": _last_said(connection, account)})
         if own == kept or not self._home.is_dir():  # without a home, nobody works here
-            return
-        try:
-            self.write(account, own)
-        except OSError as error:
-            words = f"{self.of(account)}: how far the account may trade cannot be kept in it ({error.strerror})"
-            self._tell(connection, account, f"{words}: a ledger that is put back from a backup would not know it", now)
-        else:
-            self._told.clear()
+            return True
+        if not self._replace(account, kept, own):
+            return False
+        self._told.clear()
+        return True
 
     def ask(self, account: str, wanted: Permission) -> Path:
         """Say it while the ledger cannot be written: a worker of this home enters it once that can be. What lets the
         account do even less stays. The file. Raises `OSError`."""
-        kept, at = self._read(account) or LastState(), wanted.since or datetime.now(UTC)
-        standing = Permission(kept.state, until=kept.until).at(at)
-        if STRICTEST_LAST.index(standing.state) <= STRICTEST_LAST.index(wanted.state):
-            said = {"reason": wanted.reason, "who": wanted.who, "since": at, "until": wanted.until}
-            event = Said(at=at, message=words_of(wanted))
-            self.write(account, kept.model_copy(update={"state": wanted.state, "said": event, **said}))
-        return self.of(account)
+        at = wanted.since or datetime.now(UTC)
+        said = {"reason": wanted.reason, "who": wanted.who, "since": at, "until": wanted.until}
+        event = Said(at=at, message=words_of(wanted))
+        while True:
+            kept = self._read(account)
+            last = kept or LastState()
+            standing = Permission(last.state, until=last.until).at(at)
+            if STRICTEST_LAST.index(standing.state) > STRICTEST_LAST.index(wanted.state):
+                return self.of(account)
+            asked = last.model_copy(update={"state": wanted.state, "said": event, **said})
+            if self._replace(account, kept, asked):
+                return self.of(account)
 
     def write(self, account: str, state: LastState) -> None:
-        """Whole, and on the disk, or not at all. Raises `OSError`."""
-        file = self.of(account)
-        half = file.with_suffix(f".{os.getpid()}.half")
+        """Whole, and on the disk, or not at all, whatever was there. Raises `OSError`."""
+        with self._half(account, state) as half:
+            half.replace(self.of(account))
+        self._to_disk()
+
+    def _replace(self, account: str, before: LastState | None, after: LastState) -> bool:
+        """Write it if the file still is what was read of it. Raises `OSError`.
+
+        The lock is held for the comparison and the change of names alone: a disk that is slow keeps no halt waiting.
+        """
+        with self._half(account, after) as half, self._locked(account):
+            if self._read(account) != before:
+                return False
+            half.replace(self.of(account))
+        self._to_disk()
+        return True
+
+    @contextlib.contextmanager
+    def _half(self, account: str, state: LastState) -> Iterator[Path]:
+        """It is on the disk, under a name of this thread's, which is gone afterwards."""
+        half = self.of(account).with_suffix(f".{os.getpid()}-{threading.get_ident()}.half")
         try:
             with half.open("w", encoding="utf-8") as written:
                 written.write(state.model_dump_json(indent=1))
                 written.flush()
                 os.fsync(written.fileno())
-            half.replace(file)
-        except OSError:
+            yield half
+        finally:
             with contextlib.suppress(OSError):
                 half.unlink(missing_ok=True)
-            raise
+
+    @contextlib.contextmanager
+    def _locked(self, account: str) -> Iterator[None]:
+        """Alone among the threads and processes that change the file. Raises `OSError`, also if it is not in time."""
+        until = time.monotonic() + LOCK_SECONDS
+        lock = os.open(self.of(account).with_suffix(".lock"), os.O_RDONLY | os.O_CREAT, 0o644)
+        try:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        raise
+                    time.sleep(0.01)
+            yield
+        finally:
+            os.close(lock)
+
+    def _to_disk(self) -> None:
         folder = os.open(self._home, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -1,7 +1,9 @@
 """A ledger that is older than its home learns from it what was said of the account last, and lets it do no more."""
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from durable_orders.trading.errors import WrongAccount
+from durable_orders.trading.ledger import state_files
 from durable_orders.trading.ledger.accounts import AccountState, Permission, permission_of, set_halt, set_state
 from durable_orders.trading.ledger.alerts import event_id
 from durable_orders.trading.ledger.database import Database
@@ -24,7 +27,7 @@ from tests.trading.ledger.conftest import PostgresServer
 
 ACTIVE, REDUCING, HALTED = AccountState.ACTIVE, AccountState.REDUCING, AccountState.HALTED
 NOW = datetime.now(UTC)
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DRIFT = RiskFlag("drift", "the model sees things", "ops", NOW)
 Ledgers = Callable[..., Database]
 
@@ -59,7 +62,7 @@ def told(ledger: Database, kind: EventType = EventType.ALERT) -> list[FeedEvent]
     return [event for event in events_of_all(ledger) if event.type is kind]
 
 
-@pytest.mark.parametrize(("state", "until"), [(HALTED, None), (REDUCING, None), (REDUCING, NOW + HOUR)])
+@pytest.mark.parametrize(("state", "until"), [(HALTED, None), (REDUCING, None), (REDUCING, NOW + DAY)])
 def test_an_older_ledger_lets_the_account_do_no_more_than_was_said_last(
     ledgers: Ledgers, state: AccountState, until: datetime | None
 ) -> None:
@@ -169,6 +172,47 @@ def test_what_is_asked_without_the_ledger_lets_the_account_do_no_more(
     assert len(events_of_all(ledger)) == again
 
 
+def test_a_halt_that_is_asked_for_while_the_file_is_written_is_not_lost(
+    ledgers: Ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger's writer has read the file, and waits for the disk; somebody gives up on the ledger meanwhile."""
+    ledger, to_disk = ledgers(), os.fsync
+    wanted = [Permission(HALTED, "lunch", "by ops", NOW)]
+
+    def slowly(handle: int) -> None:
+        to_disk(handle)
+        if wanted:
+            thread.submit(StateFiles(tmp_path).ask, "paper", wanted.pop()).result()
+
+    with ThreadPoolExecutor(1) as thread, monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", slowly)
+        set_state(ledger, "paper", REDUCING, "tea", NOW, who="by ops")
+    assert not wanted
+    assert (standing(ledger).state, standing(ledger).reason) == (HALTED, "not known to the ledger: lunch")
+    older = ledgers()
+    check_state(older, "paper")
+    assert standing(older).state is HALTED
+    assert [file.name for file in tmp_path.glob("*.half")] == []
+
+
+def test_who_holds_the_file_for_long_is_not_waited_for(
+    ledgers: Ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was stopped in the middle: the ledger has what is said to it, and who asks without it is told."""
+    monkeypatch.setattr(state_files, "LOCK_SECONDS", 0.05)
+    ledger, files = ledgers(), StateFiles(tmp_path)
+    with files.of("paper").with_suffix(".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        set_state(ledger, "paper", REDUCING, "lunch", NOW, who="by ops")
+        with pytest.raises(BlockingIOError):
+            files.ask("paper", Permission(HALTED, "tea", "by ops", NOW))
+    assert standing(ledger).state is REDUCING
+    assert "cannot be kept in it (Resource temporarily unavailable)" in told(ledger)[0].message
+    files.ask("paper", Permission(HALTED, "tea", "by ops", NOW))
+    check_state(ledger, "paper")
+    assert (standing(ledger).state, standing(ledger).reason) == (HALTED, "not known to the ledger: tea")
+
+
 def test_without_a_file_the_ledger_is_believed_and_the_file_is_made(ledgers: Ledgers, tmp_path: Path) -> None:
     """An older version's home, or one whose file was deleted."""
     ledger = ledgers()
@@ -196,7 +240,8 @@ def test_a_file_that_cannot_be_read_halts_the_account_once(ledgers: Ledgers, tmp
 def test_a_file_that_cannot_be_written_stops_no_halt_and_is_told_once(ledgers: Ledgers, tmp_path: Path) -> None:
     ledger, file = ledgers(), StateFiles(tmp_path).of("paper")
     check_state(ledger, "paper")
-    in_the_way = file.with_suffix(f".{os.getpid()}.half")
+    in_the_way = file.with_suffix(".lock")
+    in_the_way.unlink(missing_ok=True)
     in_the_way.mkdir()
     set_halt(ledger, "paper", "lunch", NOW)
     for _ in range(3):

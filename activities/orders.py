@@ -196,6 +196,8 @@ class OrderActivities:
             self._ensure_price(order.symbol)
             return self._guardian.admit(order, run_id, fingerprint, place_by)
 
+        if self._guardian.has_rules(order.strategy):
+            return await self._on_a_thread(admit)
         return await self._promptly(order, admit)
 
     @activity.defn
@@ -417,6 +419,9 @@ class OrderActivities:
                 pass
         if else_ is not None:
             return await else_()
+        return await self._on_a_thread(call)
+
+    async def _on_a_thread(self, call: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def _beating(self, call: Callable[[], R], beat: Beat | None = None, executor: Executor | None = None) -> R:

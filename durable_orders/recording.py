@@ -178,16 +178,17 @@ class Recorder:
     async def _subscribe(self) -> None:
         """To what is wanted and not had yet. What is not traded any more stays for its day: its price after the last
         trade is what tells how good that was."""
-        socket = self._socket
-        new = {symbol: token for symbol, token in self._wanted.items() if token not in self._subscribed}
-        if socket is None or not new:
+        socket, wanted = self._socket, dict(self._wanted)
+        new = {symbol: token for symbol, token in wanted.items() if token not in self._subscribed}
+        if socket is None:
             return
-        try:
-            await subscribe(socket, sorted(new.values()))
-        except (OSError, RuntimeError):  # it was closed a moment ago, and whoever reads from it knows
-            return
+        if new:
+            try:
+                await subscribe(socket, sorted(new.values()))
+            except (OSError, RuntimeError):  # it was closed a moment ago, and whoever reads from it knows
+                return
         self._subscribed |= set(new.values())
-        self._recorder.heard(new.keys())
+        self._recorder.heard(wanted)
 
     async def _write_on(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

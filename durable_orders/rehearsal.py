@@ -45,8 +45,10 @@ USUAL_SPEED = 600.0
 async def stage(home: Home, settings: Settings) -> AsyncIterator[tuple[Home, Sandbox]]:
     """A sandbox, and a new home in `home` that is logged in there and has the user's own limits.
 
-    Raises `InvalidSettings` where a Temporal server is configured: a rehearsal is on its own.
+    Raises `InvalidSettings` where a Temporal server is configured: a rehearsal is on its own; and for what of the
+    settings the sandbox cannot be told.
     """
+    _history_says_all(settings)
     if (server := configured_server()) is not None:
         raise InvalidSettings(f"Temporal's environment names the server {server}: a rehearsal has its own, so unset it")
     masters = settings.market.masters
@@ -139,6 +141,15 @@ class _Pushed:
                 if before is None:
                     raise BrokenError(f"the strategy sees no ticks of {tick.symbol}: it looks at others") from None
             before = tick
+
+
+def _history_says_all(settings: Settings) -> None:
+    """The sandbox reads `market.history` as it stands. Raises `InvalidSettings`."""
+    own = settings.market.recordings
+    given = {"zone": own.zone is not None, "dates": own.dates is not None, "skip_bad": own.skip_bad}
+    for name in (name for name, is_given in given.items() if is_given and settings.market.history is not None):
+        words = "a rehearsal's sandbox reads market.history without it: leave one of the two out"
+        raise InvalidSettings(f"market.recordings.{name}: {words}, or rehearse with files that need no such setting")
 
 
 def _settings(settings: Settings, sandbox: Sandbox, wanted: SandboxSettings) -> dict[str, Any]:

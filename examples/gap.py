@@ -16,7 +16,8 @@ class Gap(Strategy):
     symbols = ("NSE:INFY", "NSE:TCS", "NSE:HDFCBANK")
     percent = Parameter(Decimal("0.5"), least=Decimal("0.1"))
     risk = Parameter(5000, least=1)
-    enter_at = Parameter(time(9, 20))
+    enter_at = Parameter(time(9, 20, 5))
+    """Live, Kite has a candle some seconds after its end."""
     flat_at = Parameter(time(15, 10))
 
     def on_start(self, desk: Desk) -> None:
@@ -29,6 +30,7 @@ class Gap(Strategy):
             yesterday, first = desk.history(symbol, "day", 1), desk.history(symbol, "5minute", 1)
             price = desk.last_price(symbol)
             if not (yesterday and first and price) or first[0].at.date() != desk.now.date():
+                print(f"{symbol}: not traded on {desk.now:%Y-%m-%d}, its first candle or a price is missing")
                 continue
             close = yesterday[0].close
             up = first[0].open > close

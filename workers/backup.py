@@ -18,6 +18,7 @@ from durable_orders.trading.errors import HomeUnusable, LedgerUnusable, RefusedE
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.state_files import LastState, Said, StateFiles
+from durable_orders.trading.ledger.tables import accounts
 from durable_orders.trading.orders.order import Frozen
 from durable_orders.workers.home import SETTINGS_FILE, Home
 
@@ -44,7 +45,7 @@ class Backup(Frozen):
 
 def back_up(home: Home, settings: Settings, directory: Path) -> Backup:
     """Copy ledger, histories and settings file into a new directory, which is there when it is whole, and not before.
-    A home that is made of it is HALTED: what is said of its account from now on is not in it.
+    A home that is made of it is HALTED, whatever account it serves: what is said of them from now on is not in it.
 
     Raises `RefusedError` if there is something of that name already or nothing to copy, `LedgerUnusable` for a database
     that is damaged, and `HomeUnusable` where a file cannot be written.
@@ -59,7 +60,8 @@ def back_up(home: Home, settings: Settings, directory: Path) -> Backup:
         copied = sorted(half.iterdir())
         if not copied:
             raise RefusedError(f"home {home.path}: there is nothing to back up; `durable-orders up` starts one")
-        copied.append(_halted(half, settings.account))
+        served = {settings.account, *_accounts(half / home.ledger_db.name)}
+        copied += [_halted(half, account) for account in sorted(served)]
         for file in copied:
             _to_disk(file)
         half.replace(directory)
@@ -89,6 +91,16 @@ def _fill(half: Path, home: Home, settings: Settings) -> list[str]:
         shutil.copyfile(own, half / SETTINGS_FILE)
         (half / SETTINGS_FILE).chmod(0o600)  # it may hold an API secret
     return left_out
+
+
+def _accounts(ledger: Path) -> list[str]:
+    """Those of the copied ledger, which its home may serve in turn. One without tables has none."""
+    if not ledger.exists():
+        return []
+    with closing(sqlite3.connect(ledger)) as copy:
+        if copy.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (accounts.name,)).fetchone() is None:
+            return []
+        return [account for (account,) in copy.execute(str(sa.select(accounts.c.account)))]
 
 
 def _halted(half: Path, account: str) -> Path:

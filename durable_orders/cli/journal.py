@@ -97,7 +97,7 @@ def journal(
         statuses=status or None,
         realized_by=settings.ledger.realized_by,
     )
-    wanted = _shape(shape, output, as_json)
+    wanted = journal_output.format_of(Format, shape, output, as_json=as_json)
     _print(place.ledger(settings), chosen, wanted, output, events=events)
 
 
@@ -132,16 +132,3 @@ def bounds(
         raise typer.BadParameter(f"must not lie before --from, {first:%Y-%m-%d}", param_hint="'--to'")
     since = datetime.combine(first, time(0), IST) if first else None
     return since, datetime.combine(last + timedelta(days=1), time(0), IST) if last else None
-
-
-def _shape(given: Format | None, output: Path | None, as_json: bool) -> Format:
-    if as_json:
-        if given not in (None, Format.JSON):
-            raise typer.BadParameter(f"is {given}, and --json was given", param_hint="'--format'")
-        return Format.JSON
-    if given is Format.XLSX and output is None:
-        raise typer.BadParameter("xlsx is a workbook, and needs --output FILE.xlsx", param_hint="'--format'")
-    by_name = output.suffix.lower().removeprefix(".") if output else ""
-    if given is None and by_name not in {*Format, "", "txt"}:
-        raise typer.BadParameter(f"a .{by_name} is none of {', '.join(Format)}: give --format", param_hint="'--output'")
-    return given or (Format(by_name) if by_name in set(Format) else Format.TABLE)

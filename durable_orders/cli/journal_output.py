@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -28,6 +29,7 @@ from durable_orders.trading.ledger.journal_events import EventLine, write_events
 
 __all__ = [
     "counted",
+    "format_of",
     "until_the_reader_leaves",
     "whole_file",
     "write_csv",
@@ -36,6 +38,8 @@ __all__ = [
     "write_json",
     "write_table",
 ]
+
+F = TypeVar("F", bound=StrEnum)
 
 PAGE = 500
 """Lines of a table that are laid out together."""
@@ -149,6 +153,27 @@ def _words(line: JournalLine) -> Text:
 def printable(said: str) -> Text:
     """Without what would break a line or steer a terminal."""
     return Text("".join(character if character.isprintable() else " " for character in said))
+
+
+def format_of(formats: type[F], given: F | None, output: Path | None, *, as_json: bool) -> F:
+    """What `--format`, `--json` and the end of `--output`'s name ask for together, of those that the command has; a
+    table if none says anything."""
+    if as_json:
+        if given not in (None, formats("json")):
+            raise typer.BadParameter(f"is {given}, and --json was given", param_hint="'--format'")
+        return formats("json")
+    if given == "xlsx" and output is None:
+        raise typer.BadParameter("xlsx is a workbook, and needs --output FILE.xlsx", param_hint="'--format'")
+    if given is not None:
+        return given
+    by_name = output.suffix.lower().removeprefix(".") if output else ""
+    if by_name in ("", "txt"):
+        return formats("table")
+    if by_name not in set(formats):
+        raise typer.BadParameter(
+            f"a .{by_name} is none of {', '.join(formats)}: give --format", param_hint="'--output'"
+        )
+    return formats(by_name)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import typer
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
 from durable_orders.cli.journal import DAY, FROM, TO, bounds
-from durable_orders.cli.journal_output import whole_file
+from durable_orders.cli.journal_output import format_of, whole_file
 from durable_orders.cli.render import rupees
 from durable_orders.execution_quality import By, Line, grouped, lines
 from durable_orders.json_text import jsonable
@@ -42,9 +42,6 @@ class Format(StrEnum):
     XLSX = "xlsx"
 
 
-BY_NAME = {".html": Format.HTML, ".xlsx": Format.XLSX, ".json": Format.JSON}
-
-
 @app.command()
 def quality(
     by: Annotated[By | None, typer.Option(case_sensitive=False, help="In groups, instead of one by one.")] = None,
@@ -70,12 +67,7 @@ def quality(
 
     What was not recorded is empty, and never guessed. docs/quality.md has the formulas.
     """
-    if as_json and shape not in (None, Format.JSON):
-        raise typer.BadParameter(f"is {shape}, and --json was given", param_hint="'--format'")
-    if shape is Format.XLSX and output is None:
-        raise typer.BadParameter("xlsx is a workbook, and needs --output FILE.xlsx", param_hint="'--format'")
-    by_name = BY_NAME.get(output.suffix.lower(), Format.TABLE) if output else Format.TABLE
-    wanted = Format.JSON if as_json else shape or by_name
+    wanted = format_of(Format, shape, output, as_json=as_json)
     place = Home(home)
     settings = place.settings(config)
     since, until = bounds(date, first, last)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
-from durable_orders.cli.journal_output import counted, until_the_reader_leaves, whole_file
+from durable_orders.cli.journal_output import counted, format_of, until_the_reader_leaves, whole_file
 from durable_orders.cli.render import rupees
 from durable_orders.json_text import jsonable
 from durable_orders.statement import By, Line, financial_year, year_of
@@ -64,7 +64,7 @@ def statement(
         since, until = financial_year(named)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'--year'") from None
-    wanted = _shape(shape, output, as_json)
+    wanted = format_of(Format, shape, output, as_json=as_json)
     place = Home(home)
     settings = place.settings(config)
     keys = [each for each in By if each in (by or By)]
@@ -135,14 +135,3 @@ def _print_table(told: Sequence[Line], keys: Sequence[By], year: str) -> None:
     console.print(table)
     if uncharged := sum(line["uncharged_trades"] for line in told):
         console.print(f"Charges of {counted(uncharged, 'trade')} are not known, and not in it.")
-
-
-def _shape(given: Format | None, output: Path | None, as_json: bool) -> Format:
-    if as_json:
-        if given not in (None, Format.JSON):
-            raise typer.BadParameter(f"is {given}, and --json was given", param_hint="'--format'")
-        return Format.JSON
-    if given is Format.XLSX and output is None:
-        raise typer.BadParameter("xlsx is a workbook, and needs --output FILE.xlsx", param_hint="'--format'")
-    by_name = output.suffix.lower().removeprefix(".") if output else ""
-    return given or (Format(by_name) if by_name in set(Format) else Format.TABLE)

@@ -11,7 +11,7 @@ from durable_orders.callers.journal import journal_row
 from durable_orders.callers.positions import book_fill
 from durable_orders.callers.state import keep_state, state_of
 from durable_orders.engines.settled import ENTRIES, book_entry, note_parts, rows_of
-from durable_orders.engines.terms import tradingsymbol
+from durable_orders.engines.terms import asked_for, tradingsymbol
 from durable_orders.trading.ledger.entering import Entered
 from durable_orders.trading.orders.order import Order
 
@@ -39,6 +39,11 @@ class Books:
         for entry in state_of(self._state_store).get("open_orders") or ():
             if "order" in entry:
                 yield Order.model_validate(entry["order"])
+
+    def asked_for(self, order: Order) -> str:
+        """What such an order was asked for with, whose terms may have been changed since. What the store raises goes
+        on."""
+        return _asked_for(state_of(self._state_store).get("open_orders") or (), order)
 
     def begin_entries(self, newest: int) -> None:
         """Read what the state has of the ledger's entries. One that knows of none begins behind `newest`. What the
@@ -113,7 +118,13 @@ def _with(entries: list[Any], order: Order) -> list[Any]:
         "price": float(order.price) if order.price is not None else None,
         "side": order.side.value,
     }
-    return [*rest, own | {"order": order.model_dump(mode="json")}]
+    return [*rest, own | {"order": order.model_dump(mode="json"), "asked_for": _asked_for(entries, order)}]
+
+
+def _asked_for(entries: Sequence[Any], order: Order) -> str:
+    """As the entry of the order has it, which a change of its terms leaves as it is. An older version's has none."""
+    own = (entry for entry in entries if entry.get("order_id") == order.order_id)
+    return next((str(entry["asked_for"]) for entry in own if "asked_for" in entry), None) or asked_for(order)
 
 
 def journal_content(order: Order, mode: str) -> dict[str, Any]:

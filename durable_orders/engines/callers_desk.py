@@ -69,8 +69,8 @@ class CallersDesk:
         self._lost: dict[OrderId, Lost] = {}
         self._unproved: dict[OrderId, float] = {}
         """Since when the book has shown an end that its figures do not prove, such as fills without a price."""
-        self._changing: dict[OrderId, Terms] = {}
-        """The terms of orders of which a change was asked for, as far as the book has not shown otherwise."""
+        self._changing: set[OrderId] = set()
+        """Orders of which a change was asked for: their terms are the book's from then on."""
         self._looking = threading.Lock()
 
     def restore(self, order: Order) -> None:
@@ -140,7 +140,7 @@ class CallersDesk:
         if not isinstance(outcome, Accepted):
             self._followed.apply(own_id, lifecycle.Noted(fate(change, outcome)))
         if isinstance(outcome, Accepted | Unknown):
-            self._changing[own_id] = terms if isinstance(outcome, Accepted) else order
+            self._changing.add(own_id)
         return self._changed(order, change, outcome)
 
     def _changed(self, before: Order, change: Amendment, outcome: Outcome) -> Order:
@@ -249,7 +249,7 @@ class CallersDesk:
 
     def _report(self, own_id: OrderId, line: Line) -> Order:
         order = self._current(own_id)
-        terms = _terms_shown(line, self._changing[own_id]) if own_id in self._changing else order
+        terms = _terms_shown(line, order) if own_id in self._changing else order
         report = BookReport(row=_row(order, line, terms), fills=_new_fill(order, line))
         order = self._followed.apply(own_id, lifecycle.Reported(report))
         if order.status.terminal or not line.is_end:
@@ -311,17 +311,36 @@ def _lost(order: Order, words: str) -> Lost:
     )
 
 
-def _terms_shown(line: Line, asked: Terms) -> Terms:
+def _terms_shown(line: Line, order: Order) -> Terms:
     """The terms of an order of which a change was asked for, as the book has them. What the line does not say, or says
-    in a way that fits nothing, is as it was asked for."""
-    told: dict[str, Any] = {"quantity": line.quantity}
+    in a way that fits nothing, is as it was: only what is shown is a change that was made."""
+    shown = {
+        "quantity": line.quantity,
+        "price": _price_shown(line, "price"),
+        "trigger_price": _price_shown(line, "trigger_price"),
+        "order_type": _type_shown(line),
+    }
     try:
-        told |= {name: exact(first_of(line.shown, name) or 0, name) or None for name in ("price", "trigger_price")}
-        told["order_type"] = OrderType(str(getattr(kind := first_of(line.shown, "order_type"), "value", kind)))
-        change = Amendment.model_validate({name: value for name, value in told.items() if value is not None})
-        return change.applied_to(asked)
+        return Amendment.model_validate(shown).applied_to(order)
     except ValueError:
-        return asked
+        return order
+
+
+def _price_shown(line: Line, name: str) -> Decimal | None:
+    """`None` for none, which books also write as 0."""
+    try:
+        return exact(first_of(line.shown, name) or 0, name) or None
+    except ValueError:
+        return None
+
+
+def _type_shown(line: Line) -> OrderType | None:
+    """In capitals or not, or of an enumeration of the caller's."""
+    kind = first_of(line.shown, "order_type")
+    try:
+        return OrderType(str(getattr(kind, "value", kind)).strip().upper())
+    except ValueError:
+        return None
 
 
 def _row(order: Order, line: Line, terms: Terms) -> BrokerOrder:

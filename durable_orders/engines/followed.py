@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime
 
 from durable_orders.engines.books import Books
+from durable_orders.engines.terms import asked_for
 from durable_orders.trading.bus.bus import Event, EventBus
 from durable_orders.trading.bus.event_data import order_data, position_data, standing
 from durable_orders.trading.errors import DuplicateOrder
@@ -23,24 +24,27 @@ class Followed:
         self._bus = bus
         self._books = books
         self._orders: dict[OrderId, Order] = {}
+        self._asked: dict[OrderId, str] = {}
+        """What each was asked for with."""
         self._lock = threading.RLock()
 
     def enter(self, order: Order) -> bool:
         """Follow a new order; `False` if it is followed already. Raises `DuplicateOrder` for another one of its id."""
         with self._lock:
-            known = self._orders.get(order.order_id)
-            if known is not None:
-                if _content(known) != _content(order):
+            asked = asked_for(order)
+            if order.order_id in self._orders:
+                if self._asked[order.order_id] != asked:
                     raise DuplicateOrder(f"client_order_id: {order.client_order_id} is the id of another order")
                 return False
             self._books.note(None, order)
-            self._orders[order.order_id] = order
+            self._orders[order.order_id], self._asked[order.order_id] = order, asked
             self._tell(EventType.ORDER_RECEIVED, order, order.summary())
             return True
 
     def restore(self, order: Order) -> None:
         """Follow one that an earlier process had: it is neither booked nor told again."""
         with self._lock:
+            self._asked[order.order_id] = self._books.asked_for(order)
             self._orders[order.order_id] = order
 
     def apply(self, own_id: OrderId, *events: lifecycle.Event) -> Order:
@@ -86,8 +90,3 @@ class Followed:
 
     def _tell(self, kind: EventType, order: Order, message: str) -> None:
         self._bus.post(Event(kind, order.updated_at, order_data(standing(kind, order, message))))
-
-
-def _content(order: Order) -> tuple[object, ...]:
-    """What an order is asked for with. A change of terms is not its caller's."""
-    return (order.symbol, order.side, order.product, order.strategy, order.validity, order.quantity, order.order_type)

@@ -75,6 +75,12 @@ def intent_of(order: Order, account: str, mode: Mode) -> OrderIntent:
     return OrderIntent(account=account, mode=mode, **{name: getattr(order, name) for name in names})
 
 
+def asked_for(order: Order) -> str:
+    """The fingerprint of a new order: equal for one that is asked for again, however far the first one has come. All
+    orders of a desk are of one mode."""
+    return intent_of(order, order.account, Mode.PAPER).fingerprint()
+
+
 def owned(order: Order, account: str, mode: Mode) -> Order:
     """The order as a new one of this account."""
     return Order.from_intent(intent_of(order, account, mode), order.created_at)

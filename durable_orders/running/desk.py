@@ -170,14 +170,18 @@ class RunDesk(AskingDesk):
         return found is None or not found.status.terminal
 
     def quote(self, symbol: str) -> Tick | None:
-        if (seen := self.seen.get(symbol)) is not None:
+        goes_on = self._is_live and self.begins_at is None
+        if (seen := self.seen.get(symbol)) is not None and (not goes_on or _is_fresh(seen)):
             return seen
         with self._orders.database.read() as connection:
             found = last_offer(connection, self._orders.settings.account, symbol)
-        known = None if found is None else found[0].tick
-        if known is not None and self.now - known.at < FRESH:
-            return known
-        return self.source.quote(symbol) or known
+        kept = None if found is None else found[0].tick
+        if not self._is_live or (kept is not None and _is_fresh(kept)):
+            return kept
+        asked = self.source.quote(symbol)
+        if asked is None:  # an older price would be taken for that of now
+            return None
+        return max((each for each in (asked, seen, kept) if each is not None), key=lambda tick: tick.at)
 
     def _bars(self, symbol: str, interval: timedelta, since: datetime | None, count: int) -> list[Bar]:
         at = self.market_time or self.begins_at
@@ -323,3 +327,8 @@ class RunDesk(AskingDesk):
     def _recorded(self, intent: OrderIntent) -> str | None:
         with self._orders.database.read() as connection:
             return fingerprint_of(connection, intent.order_id)
+
+
+def _is_fresh(tick: Tick) -> bool:
+    """Whether it came less than a second ago: its time is that of the second in which the exchange sent it."""
+    return datetime.now(UTC) - tick.at < FRESH + LATE_TICKS

@@ -1,6 +1,7 @@
 """What a desk asks of the world beside its ledger: candles, prices, funds and margins. Of Kite, or of the recording.
 
-Everything here blocks, in the strategy's own thread, and is kept for a moment: a strategy may ask at every tick.
+Everything here blocks, in the strategy's own thread. Prices, funds and candles are kept for a moment, as a strategy may
+ask for them at every tick; margins are asked for each time.
 """
 
 import sqlite3
@@ -43,6 +44,8 @@ BEGINNING = datetime(1990, 1, 1, tzinfo=IST)
 """A paper market's time before its first tick: earlier than all that is recorded of it."""
 LONGEST_WAY_BACK = 5000
 """Calendar days."""
+NOT_TOLD = timedelta(minutes=5)
+"""What Kite has no candles of is not asked for again for so long."""
 SETTLING = timedelta(seconds=2)
 """A candle that ended a moment ago may still change."""
 
@@ -131,6 +134,8 @@ class KiteSource:
         self._store = CandleStore(orders.home.path / "candles.db")
         self._kite: KiteBroker | None = None
         self._today: dict[tuple[str, timedelta], tuple[datetime, list[Bar]]] = {}
+        self._not_told: dict[tuple[str, timedelta, date], tuple[datetime, date]] = {}
+        """When Kite was asked for the days before that one, and from which day on it told none."""
         self._quotes: dict[str, tuple[datetime, Tick]] = {}
         self._wanted: dict[str, datetime] = {}
         self._refused_at: datetime | None = None
@@ -144,16 +149,19 @@ class KiteSource:
         return [bar for bar in (*kept, *self._of_today(symbol, interval, now)) if bar.ends <= now]
 
     def quote(self, symbol: str) -> Tick | None:
-        """Once a second at most, for all symbols that were asked for of late together."""
+        """Once a second at most, for all symbols that were asked for of late together. `None` where Kite did not tell
+        it within this second."""
         now = datetime.now(UTC)
         self._wanted[symbol] = now
-        known = self._quotes.get(symbol)
-        if known is not None and now - known[0] < FRESH:
-            return known[1]
+        if (known := self._told(symbol, now)) is not None:
+            return known
         if self._refused_at is None or now - self._refused_at >= REFUSED:
             self._ask_quotes(now)
-        known = self._quotes.get(symbol)
-        return None if known is None else known[1]
+        return self._told(symbol, now)
+
+    def _told(self, symbol: str, now: datetime) -> Tick | None:
+        at, tick = self._quotes.get(symbol, (now, None))
+        return tick if now - at < FRESH else None
 
     def funds(self) -> Funds | None:
         now = datetime.now(UTC)
@@ -174,7 +182,8 @@ class KiteSource:
             self.warned(str(error))
             return
         self._refused_at = None
-        self._quotes |= {tick.symbol: (now, tick) for tick in found}
+        others = {symbol: told for symbol, told in self._quotes.items() if symbol not in latest}
+        self._quotes = others | {tick.symbol: (now, tick) for tick in found}
 
     def _first_of(self, symbol: str, interval: timedelta, count: int, today: date) -> date:
         """The day from which on there are so many, by the calendar."""
@@ -201,16 +210,24 @@ class KiteSource:
         that the home has of the symbol is forgotten. Raises `sqlite3.Error`."""
         known, calendar = self._store.days(symbol, interval), self._sessions.of(symbol)
         missing = [day for day in _traded(calendar, first, today - ONE) if day not in known]
-        if missing:
+        if missing and not self._was_not_told(symbol, interval, missing[0], today):
+            self._not_told.pop((symbol, interval, today), None)
             overlap = max((day for day in known if day < missing[0]), default=missing[0])
             fresh = self._fetched(symbol, interval, overlap, missing[-1])
             if overlap != missing[0] and not self._store.agrees(symbol, interval, overlap, fresh):
                 self._store.forget(symbol)
                 fresh, overlap = self._fetched(symbol, interval, first, today - ONE), first
             told = max((bar.at.date() for bar in fresh), default=None)
-            if told is not None:  # what Kite does not tell yet is asked for again
+            if told is not None:  # what Kite does not tell yet is asked for again, later
                 self._store.keep(symbol, interval, _traded(calendar, overlap, told), fresh)
+            if told is None or told < missing[-1]:
+                since = missing[0] if told is None else told + ONE
+                self._not_told[symbol, interval, today] = datetime.now(UTC), since
         return self._store.bars(symbol, interval, first)
+
+    def _was_not_told(self, symbol: str, interval: timedelta, first: date, today: date) -> bool:
+        asked = self._not_told.get((symbol, interval, today))
+        return asked is not None and asked[1] <= first and datetime.now(UTC) - asked[0] < NOT_TOLD
 
     def _of_today(self, symbol: str, interval: timedelta, now: datetime) -> list[Bar]:
         """Asked for anew once another one has ended."""

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from durable_orders.rehearsal import stage
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import InvalidSettings
 from durable_orders.trading.guardian.advice import must_be_limited
-from durable_orders.workers.home import SETTINGS_FILE
+from durable_orders.workers.home import SETTINGS_FILE, Home
 from tests.durable_orders.program import Program
 
 STRATEGY = """
@@ -94,6 +95,16 @@ def test_a_rehearsal_joins_no_server_of_others(tmp_path: Path) -> None:
     answer = Program(tmp_path / "home").here("rehearse", str(tmp_path / "early.py"), TEMPORAL_ADDRESS="127.0.0.1:9")
     assert answer.code == 1
     assert answer.error.startswith("Temporal's environment names the server 127.0.0.1:9")
+
+
+async def test_a_history_that_the_sandbox_would_read_otherwise_is_refused(tmp_path: Path) -> None:
+    market = {"history": str(tmp_path / "before.csv"), "recordings": {"zone": "UTC"}}
+    with pytest.raises(
+        InvalidSettings, match=r"^market\.recordings\.zone: a rehearsal's sandbox reads market\.history"
+    ):
+        async with stage(Home(tmp_path / "home"), Settings.model_validate({"market": market})):
+            pass
+    assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.parametrize(

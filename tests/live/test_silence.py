@@ -30,6 +30,7 @@ def home(tmp_path: Path, served: Served) -> Home:
         "market": {
             "instruments": str(shipped_instruments()),
             "exceptions": closed,
+            "known_until": (today + timedelta(days=30)).isoformat(),
         },
     }
     home = Home(tmp_path / "home").make()

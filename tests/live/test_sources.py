@@ -1,7 +1,7 @@
 """What a live desk asks Kite for beside orders, at the sandbox, within its limits."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,11 +9,16 @@ import pytest
 
 from chaos.venue import INFY, SBIN
 from durable_orders.running.candles import CandleStore
+from durable_orders.running.desk import RunDesk
 from durable_orders.running.sources import KiteSource
+from durable_orders.running.view import View
 from durable_orders.trading.errors import DataUnavailable
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.strategies.state import State
+from durable_orders.trading.strategies.timers import Timers
 from tests.live.conftest import Desks
 from tests.live.desk import Desk
 
@@ -75,6 +80,36 @@ async def test_a_price_of_any_symbol_and_the_funds_can_be_asked_for(desks: Desks
     funds = await asyncio.to_thread(source.funds)
     assert funds is not None
     assert funds.available > 0
+
+
+async def test_days_without_a_candle_are_not_asked_for_at_every_call(desks: Desks, tmp_path: Path) -> None:
+    """As of a contract that was not traded the day before."""
+    (tmp_path / "before.csv").write_text("\n".join(["datetime,open,high,low,close,volume,symbol", *ROWS]) + "\n")
+    desk = await desks(staffed=False, sandbox={"history": tmp_path / "before.csv"})
+    source, tomorrow = source_of(desk), NOW + timedelta(days=1)
+    first = await asyncio.to_thread(source.bars, INFY, FIVE, NOW - timedelta(days=1), 0, tomorrow)
+    in_all = await asked(desk, "history")
+    assert await asyncio.to_thread(source.bars, INFY, FIVE, NOW - timedelta(days=1), 0, tomorrow) == first != []
+    assert await asked(desk, "history") == in_all
+    (desk.home.path / "candles.db").unlink()
+    assert await asyncio.to_thread(source.bars, INFY, FIVE, NOW - timedelta(days=1), 0, tomorrow) == first
+
+
+async def test_a_price_of_before_is_not_given_for_that_of_now(desks: Desks) -> None:
+    """Once no tick has come for a moment, as while the stream is down, Kite tells it or nobody."""
+    desk = await desks(staffed=False)
+    run = RunDesk(desk.orders, "late", View(0), 0, Timers(), State())
+    now = datetime.now(UTC)
+    run.market_time = now - timedelta(seconds=30)
+    run.seen[INFY] = Tick(INFY, Decimal(1400), run.market_time)
+    assert await asyncio.to_thread(run.last_price, INFY) == 1500
+    run.seen[INFY] = Tick(INFY, Decimal(1401), datetime.now(UTC) + timedelta(minutes=1))
+    assert await asyncio.to_thread(run.last_price, INFY) == 1401, "of a tick that has just come"
+    unknown = "NSE:DELISTED"
+    run.seen[unknown] = Tick(unknown, Decimal(9), now - timedelta(seconds=30))
+    assert await asyncio.to_thread(run.last_price, unknown) is None, "Kite's answer is without it"
+    run.begins_at = now
+    assert await asyncio.to_thread(run.last_price, unknown) == 9, "a recorded market has a time of its own"
 
 
 async def test_what_the_plan_does_not_include_is_one_line(desks: Desks) -> None:

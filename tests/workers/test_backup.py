@@ -1,6 +1,7 @@
 """A backup: whole, of one moment, and made while others write."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,12 +10,16 @@ import sqlalchemy as sa
 
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import HomeUnusable, LedgerUnusable, RefusedError
+from durable_orders.trading.ledger.accounts import AccountState, permission_of
 from durable_orders.trading.ledger.audit import fill_sums
 from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.identity import fix_mode
 from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.ledger.reading import positions_of
+from durable_orders.trading.ledger.state_files import check_state
 from durable_orders.trading.ledger.tables import fills
 from durable_orders.trading.orders.book import BookState
+from durable_orders.trading.orders.order import Mode
 from durable_orders.workers.backup import HALF, back_up
 from durable_orders.workers.home import Home
 from tests.trading.ledger.examples import history, new_order, record_all
@@ -68,6 +73,20 @@ def test_settings_and_histories_are_in_it_and_what_is_not_is_said(home: Home, tm
     assert [file.name for file in other.files] == ["durable-orders.yaml", STATE, "temporal.db"]
     assert ["pg_dump" in words for words in other.left_out] == [True]
     assert (tmp_path / "two" / "durable-orders.yaml").read_text() == "account: desk\n"
+
+
+def test_every_account_of_the_ledger_is_halted_in_it(home: Home, tmp_path: Path) -> None:
+    """Whichever the settings name after it was put back; one that has done nothing yet, too."""
+    with open_database(home.ledger_url(SETTINGS)) as ledger:
+        for account in ("other", "third"):
+            fix_mode(ledger, account, Mode.PAPER, datetime.now(UTC))
+    back_up(home, SETTINGS, tmp_path / "one")
+    restored = Home(tmp_path / "one")
+    with restored.open_ledger(SETTINGS) as ledger:
+        for account in ("other", "paper", "third"):
+            check_state(ledger, account)
+            with ledger.read() as connection:
+                assert permission_of(connection, account).state is AccountState.HALTED
 
 
 def test_what_is_there_is_never_written_over(home: Home, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What the SDK does for codecs and storages is left out where there is none, and only there."""
 
 import asyncio
+import zlib
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -56,3 +58,16 @@ def test_what_is_long_travels_compressed() -> None:
     assert short.metadata["encoding"] == b"json/plain"
     assert (long.metadata["encoding"], len(long.data) < LONG) == (b"binary/zlib", True)
     assert converter.from_payloads(payloads, [str, str, type(None)]) == values
+
+
+RECORDED = (
+    "eNrjEufiSM1Lzk/JzEsX4k7KzEssqtSvyslMElojVMH49sJuzgYDEYYDYUFREd5iBct+OCp9UtrRYLFT2uJgoXSMVND2o5euSVXP"
+    "79t9tGTuUrf/dsl6xmw8EgYJBxoYmUcZo4xRxihjlDHKGGWMMoYho/F/4x/GtYfM9gMAkKMg/w=="
+)
+"""A payload of half a million letters as it stands in histories, from when a codec compressed it; packed for here."""
+
+
+def test_what_is_compressed_in_a_history_is_read() -> None:
+    payload = Payload.FromString(zlib.decompress(b64decode(RECORDED)))
+    assert payload.metadata["encoding"] == b"binary/zlib"
+    assert PayloadConverter().from_payloads([payload], [str]) == ["ab" * 256 * 1024]

@@ -64,6 +64,11 @@ class Guardian:
         self._surveyor = Surveyor(instruments, clock, settings.ledger.realized_by)
         self._plans = Plans(settings, instruments)
         self.breakers = DayBreakers(day_limits(settings), settings.guardian.on_trip, settings.ledger.realized_by)
+        self._with_rules = {code for code, strategy in settings.guardian.strategies.items() if strategy.rules}
+
+    def has_rules(self, strategy: str) -> bool:
+        """Whether checks that other packages bring along are asked about its orders: those may take their time."""
+        return strategy in self._with_rules
 
     def admit(self, order: Order, run_id: str, fingerprint: str, place_by: datetime | None) -> Verdict:
         """Record a new order, check it and reserve what it needs, or give all the reasons against it.

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from kiteconnect import KiteConnect
 
-from durable_orders.engines import LiveExecutionEngine
+from durable_orders.engines import LiveExecutionEngine, callers_desk
 from durable_orders.orders import Orders
-from durable_orders.trading.errors import DuplicateOrder, DurableOrdersError, InvalidOrder
+from durable_orders.trading.errors import DuplicateOrder, DurableOrdersError, InvalidOrder, UnknownError
 from durable_orders.trading.orders.order import Order
 from durable_orders.v2 import GuardianDecision, JournalStateStore, StateStore, TradeGuardian
 from tests.conftest import any_port, eventually
@@ -151,6 +151,44 @@ async def test_a_change_whose_answer_was_lost_is_looked_up_and_asked_for_once(
     served.fault("accept_then_drop")
     assert (await engine.amend_order(placed.order_id, price=1480)).price == 1480
     assert sum(served.tally()["requests"]["modify"].values()) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"order_type": None}, {"order_type": "limit"}, {"order_type": "L"}, {"order_type": None, "price": None}],
+)
+async def test_a_change_that_the_book_does_not_show_is_not_told_as_made(
+    make: Make, kite: KiteConnect, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    """A wrapper whose lines are its own, of a broker that takes the change and has not made it."""
+    monkeypatch.setattr(callers_desk, "CANCEL_SECONDS", 0.2)
+    old, show = kite.orders, kite.orders
+    monkeypatch.setattr(kite, "orders", lambda: [row | changes for row in show()])
+    engine = make()
+    placed = await engine.place_order(older(**LIMIT))
+    before = old()
+    show = lambda: before  # noqa: E731
+    with pytest.raises(UnknownError, match="may still be made: the book does not show it yet"):
+        await engine.amend_order(placed.order_id, price=1480)
+    [order] = await engine.poll_orders()
+    assert (order.price, order.order_type) == (Decimal(1490), "LIMIT")
+    show = old
+    [order] = await engine.poll_orders()
+    assert order.price == (Decimal(1490) if "price" in changes else Decimal(1480))
+
+
+async def test_the_same_order_again_is_the_one_whose_terms_were_changed(make: Make, served: Served) -> None:
+    """As a strategy asks that was started again, in this process and the next."""
+    order = older(order_id="mine", **LIMIT)
+    engine = make()
+    await engine.place_order(order)
+    amended = await engine.amend_order("mine", price=1480, quantity=20)
+    for each in (engine, make(), make()):
+        again = await each.place_order(order)
+        assert (again.order_id, again.price, again.qty) == (amended.order_id, Decimal(1480), 20)
+        with pytest.raises(DuplicateOrder, match="is the id of another order"):
+            await each.place_order(older(order_id="mine", **LIMIT | {"price": 1480, "qty": 20}))
+    assert accepted(served) == 1
 
 
 async def test_a_change_that_the_broker_or_the_guardian_refuses_is_not_done(make: Make, served: Served) -> None:

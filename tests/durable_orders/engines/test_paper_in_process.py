@@ -158,6 +158,7 @@ async def test_a_resting_order_is_changed_and_meets_the_price_it_was_given(
     placed = await engine.place_order(older(order_type="LIMIT", price=1490.0))
     amended = await engine.amend_order(placed.client_order_id, price="1480", quantity=20)
     assert (amended.status, amended.price, amended.qty) == ("PLACED", Decimal(1480), 20)
+    assert await engine.place_order(placed.changed(price=Decimal(1490))) == amended, "asked for again"
     [kept] = state_store.load()["open_orders"]
     assert (kept["price"], kept["quantity"]) == (1480.0, 20)
     prices.closes["INFY"] = 1485.0

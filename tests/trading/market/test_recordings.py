@@ -11,7 +11,7 @@ import pytest
 from durable_orders.sandbox.packets import TickMode, frame, packet
 from durable_orders.sandbox.quotes import Quote
 from durable_orders.trading.brokers.kite.full_packets import row_of
-from durable_orders.trading.brokers.kite.recorder import TickRecorder, ended_unseen
+from durable_orders.trading.brokers.kite.recorder import NOT_WANTED, TickRecorder, ended_unseen
 from durable_orders.trading.config.settings import Market
 from durable_orders.trading.errors import InvalidTicks
 from durable_orders.trading.ist import IST
@@ -20,7 +20,7 @@ from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instrument
 from durable_orders.trading.market.recordings.compaction import check
-from durable_orders.trading.market.recordings.coverage import KILLED, NOT_ASKED, Gap, Turn, gaps
+from durable_orders.trading.market.recordings.coverage import KILLED, NOT_ASKED, Gap, Turn, gaps, read_turns
 from durable_orders.trading.market.recordings.places import Place
 from durable_orders.trading.market.recordings.recorded import compact_day, recordings
 from durable_orders.trading.market.tick_files import read_ticks
@@ -136,6 +136,19 @@ def test_repeated_ticks_those_of_yesterday_and_strangers_are_not_taken(place: Pl
     assert prices(place) == [1500, 1502]
     (infy,) = recordings(place.folder)
     assert infy.left_out == {"late": 1}
+
+
+def test_what_is_not_traded_for_a_time_states_that_gap(place: Place, recorder: TickRecorder, wall: Wall) -> None:
+    """A symbol of the day before that is traded again at eleven."""
+    wall.now = left = TEN + timedelta(minutes=1)
+    recorder.listen_to({256265: INDEX})
+    wall.now = again = TEN + timedelta(hours=1)
+    recorder.listen_to(TOKENS)
+    recorder.heard(TOKENS.values())
+    put_down(recorder)
+    turns = read_turns(place.coverage)
+    assert gaps(turns, INFY, TEN, CLOSES) == [Gap(left, again, NOT_WANTED)]
+    assert gaps(turns, INDEX, TEN, CLOSES) == []
 
 
 def test_books_that_no_continuous_trading_has_are_left_out(place: Place, recorder: TickRecorder) -> None:

@@ -18,6 +18,7 @@ MOST_BUFFERED = 64 * 1024 * 1024
 """Bytes that wait for the disk: a minute of 2,000 ticks a second, and the only memory that grows."""
 TOO_SLOW = "the disk takes longer than the ticks come"
 DAY_OVER = "the day is over"
+NOT_WANTED = "it was not traded"
 DAY = timedelta(days=1)
 _TIME = struct.Struct(">I")
 
@@ -100,7 +101,12 @@ class TickRecorder:
         return self._paused
 
     def listen_to(self, tokens: Mapping[int, str]) -> None:
-        """Which instruments' packets are taken down, with their symbols."""
+        """Which instruments' packets are taken down, with their symbols. What is not among them any more is not heard:
+        if it comes back, what was between is a gap."""
+        left = {symbol: since for symbol, since in self._heard.items() if symbol not in set(tokens.values())}
+        if left and self._paused is None:
+            self._end(self._clock(), NOT_WANTED, left)
+        self._heard = {symbol: since for symbol, since in self._heard.items() if symbol not in left}
         known = {line.symbol: line for line in self._lines.values()}
         self._lines = {token.to_bytes(4, "big"): known.get(symbol) or _Line(symbol) for token, symbol in tokens.items()}
 
@@ -115,20 +121,20 @@ class TickRecorder:
     def lost(self, why: str, at: datetime | None = None) -> None:
         """Nothing comes in any more, since `at`."""
         if self._paused is None:
-            self._end(at or self._clock(), why)
+            self._end(at or self._clock(), why, self._heard)
         self._heard = {}
 
-    def _end(self, at: datetime, why: str) -> None:
-        """What is heard ends at that moment; what began after it, where it began."""
+    def _end(self, at: datetime, why: str, heard: Mapping[str, datetime]) -> None:
+        """These end at that moment; what began after it, where it began."""
         ends: dict[datetime, list[str]] = {}
-        for symbol, since in sorted(self._heard.items()):
+        for symbol, since in sorted(heard.items()):
             ends.setdefault(max(at, since), []).append(symbol)
         self._turns += [Turn(end, tuple(symbols), heard=False, why=why) for end, symbols in sorted(ends.items())]
 
     def pause(self, why: str) -> None:
         """Take nothing down until `resume`; what was not written is given up, and the gap begins where it began."""
         if self._paused is None:
-            self._end(self._written_at, why)
+            self._end(self._written_at, why, self._heard)
             self._paused = why
         for line in self._lines.values():
             line.records = bytearray()

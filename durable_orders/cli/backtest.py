@@ -101,8 +101,8 @@ def backtest(
 
     with prints_aside(as_json=as_json):
         loaded = load_strategy(file, given=given or ())
-    files = {"ticks": tuple(ticks or ()), "symbol": symbol, "history": history, "instruments": tuple(masters or ())}
-    reading = {"skip_bad": skip_bad, "zone": zone, "dates": dates, "lot": lot, "tick": tick}
+    files = {"ticks": ticks or None, "symbol": symbol, "history": history, "instruments": masters or None}
+    reading = {"skip_bad": skip_bad or None, "zone": zone, "dates": dates, "lot": lot, "tick": tick}
     settings = _settings(Home(home).settings(config), files, reading, seed)
     if unfollowed := "; ".join(left_out(settings)):
         note(f"a backtest leaves out: {unfollowed}")
@@ -116,7 +116,7 @@ def backtest(
     told = ReadingReport()
     sessions = InstrumentSessions(settings.market, instruments)
     recorded = list(market_ticks(settings.market, instruments, sessions, told))
-    earlier = earlier_ticks(settings.market, instruments, sessions, recorded)
+    earlier = earlier_ticks(settings.market, instruments, sessions, recorded, told)
     start = recorded[0].at if recorded else datetime.now().astimezone()
     player = Player(loaded, settings, instruments, start, earlier)
     with prints_aside(as_json=as_json):
@@ -138,9 +138,10 @@ def backtest(
 
 
 def _settings(own: "Settings", files: dict[str, Any], reading: dict[str, Any], seed: int | None) -> "Settings":
-    """Those of the home, on paper whatever they say, with what the command line says over them."""
-    market = {key: value for key, value in files.items() if value}
-    market["recordings"] = own.market.recordings.model_dump() | {key: value for key, value in reading.items() if value}
+    """Those of the home, on paper whatever they say, with what the command line says over them; `None` is not said."""
+    market = {key: value for key, value in files.items() if value is not None}
+    recordings = {key: value for key, value in reading.items() if value is not None}
+    market["recordings"] = own.market.recordings.model_dump() | recordings
     paper = own.execution.paper.model_dump() | ({"seed": seed} if seed is not None else {})
     if "square_off_enabled" not in own.execution.paper.model_fields_set:
         paper["square_off_enabled"] = True  # nobody's MIS stays over night

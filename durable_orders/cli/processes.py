@@ -21,7 +21,10 @@ from durable_orders.trading.orders.order import Mode
 from durable_orders.workers.children import beside
 from durable_orders.workers.home import Home, ServerAddress
 
-TicksOption = Annotated[Path | None, typer.Option("--ticks", help="File or folder to replay, instead of the setting.")]
+TicksOption = Annotated[
+    list[Path] | None,
+    typer.Option("--ticks", help="File or folder to replay, instead of the setting; may be repeated."),
+]
 SpeedOption = Annotated[float | None, typer.Option("--speed", help="Market seconds per second.")]
 SymbolOption = Annotated[str | None, typer.Option("--symbol", help="Whose ticks those are, if the file does not say.")]
 LiveOption = Annotated[bool, typer.Option("--live", help="Real money. The settings must say execution.mode: live too.")]
@@ -33,10 +36,10 @@ UiPort = typer.Option(min=0, max=65535, help="Port of the Temporal UI; 0 for any
 
 
 def settings_of(
-    home: Home, config: Path | None, ticks: Path | None, speed: float | None, symbol: str | None
+    home: Home, config: Path | None, ticks: list[Path] | None, speed: float | None, symbol: str | None
 ) -> Settings:
     """The settings, with what the command line says about the market over them."""
-    given = {"ticks": ticks, "speed": speed, "symbol": symbol}
+    given = {"ticks": ticks or None, "speed": speed, "symbol": symbol}
     return home.settings(config).replaced({"market": {key: value for key, value in given.items() if value is not None}})
 
 

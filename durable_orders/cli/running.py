@@ -117,7 +117,7 @@ def run(
             on_error=OnError(on_error),
             square_off=out_at,
             engines=engines,
-            own_market=any(given is not None for given in (ticks, speed, symbol)),
+            own_market=bool(ticks) or speed is not None or symbol is not None,
             port=port,
             ui_port=ui_port,
             began=progress.began,

@@ -116,8 +116,11 @@ class PaperSource:
         market, instruments = self._orders.settings.market, self._orders.instruments()
         if market.feed is not Feed.REPLAY:
             return RecordedBars(lambda: iter(()), self._sessions), BEGINNING
-        ticks = list(market_ticks(market, instruments, self._sessions, ReadingReport()))
-        earlier = earlier_ticks(market, instruments, self._sessions, ticks)
+        ticks = list(market_ticks(market, instruments, self._sessions, ReadingReport()))  # its worker told of those
+        told = ReadingReport()
+        earlier = earlier_ticks(market, instruments, self._sessions, ticks, told)
+        for words in told.lines():
+            self.warned(words)
         feed = ReplayFeed(ticks, 1.0, self._sessions)
         return RecordedBars(lambda: chain(earlier, (timed.tick for timed in feed)), self._sessions), ticks[0].at
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Self, get_args
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -331,10 +332,21 @@ Underlying = Annotated[str, Field(pattern=r"^(MCX|NCO|CDS|BCD):[A-Z0-9&-]+$")]
 """An exchange that counts in lots, and what its contracts are of."""
 
 
+def _paths(given: Any) -> tuple[Path, ...]:
+    """Of one path, or a list of them. An empty text would be the present folder."""
+    every = given if isinstance(given, list | tuple) else (given,)
+    if not every or not all(isinstance(each, str | Path) and str(each).strip() for each in every):
+        raise ValueError("must be a path or a list of paths")
+    return tuple(Path(each) for each in every)
+
+
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
+
+
 class Market(Section):
     calendar: Calendar = Calendar.XNSE
     feed: Feed = Feed.REPLAY
-    ticks: Path | tuple[Path, ...] | None = None
+    ticks: Paths | None = None
     """Files or folders of ticks or candles to replay (docs/data-files.md); without any, the shipped day of the
     NIFTY 50."""
     recordings: Recordings = Recordings()
@@ -345,7 +357,7 @@ class Market(Section):
     history: Path | None = None
     """A file of ticks or candles from before the recording: not played, and what a strategy's `history` begins
     with in a backtest and on paper."""
-    instruments: Path | tuple[Path, ...] | None = None
+    instruments: Paths | None = None
     """Kite's instruments CSV, or several, an exchange each; without any, the small master that is shipped."""
     contract_sizes: dict[Underlying, Count] = Field(default_factory=dict)
     """Units of the price that one lot is, by exchange and underlying, as in `MCX:NICKEL: 250`: over those that are
@@ -364,16 +376,12 @@ class Market(Section):
     @property
     def masters(self) -> tuple[Path, ...]:
         """The files of `instruments`."""
-        if self.instruments is None:
-            return ()
-        return self.instruments if isinstance(self.instruments, tuple) else (self.instruments,)
+        return self.instruments or ()
 
     @property
     def tick_files(self) -> tuple[Path, ...]:
         """The files and folders of `ticks`."""
-        if self.ticks is None:
-            return ()
-        return self.ticks if isinstance(self.ticks, tuple) else (self.ticks,)
+        return self.ticks or ()
 
     @field_validator("exceptions")
     @classmethod

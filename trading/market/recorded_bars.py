@@ -51,11 +51,20 @@ class RecordedBars:
 
 
 def earlier_ticks(
-    market: Market, instruments: Instruments, sessions: SessionSource, played: Sequence[Tick]
+    market: Market, instruments: Instruments, sessions: SessionSource, played: Sequence[Tick], report: ReadingReport
 ) -> list[Tick]:
-    """Those of `market.history` from before what is played. Raises `InvalidTicks` and `InvalidSettings`."""
+    """Those of `market.history` from before what is played. What is to be told of its rows comes into the report.
+
+    Raises `InvalidTicks` and `InvalidSettings`.
+    """
     if market.history is None:
         return []
-    earlier = market.model_copy(update={"ticks": market.history, "symbol": symbol_of(market)})
-    ticks = market_ticks(earlier, instruments, sessions, ReadingReport())
-    return [tick for tick in ticks if not played or tick.at < played[0].at]
+    earlier = market.model_copy(update={"ticks": (market.history,), "symbol": symbol_of(market)})
+    own = ReadingReport()
+    ticks = list(market_ticks(earlier, instruments, sessions, own))
+    found = [tick for tick in ticks if not played or tick.at < played[0].at]
+    if late := len(ticks) - len(found):
+        own.note(f"ticks left out, not from before the recording: {late}")
+    for words in own.lines():
+        report.note(f"{market.history.name}, the history: {words}")
+    return found

@@ -22,6 +22,7 @@ from durable_orders.trading.errors import InvalidStrategy, ServerUnreachable
 from durable_orders.trading.ledger.strategy_states import Kept, keep, kept_of
 from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.feeds import ReplayFeed
+from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.recorded_bars import earlier_ticks
@@ -76,7 +77,7 @@ def backtest(home: Home, strategy: Strategy) -> Played:
     assert settings.market.ticks is not None
     sessions = InstrumentSessions(settings.market, instruments)
     ticks = read_ticks(settings.market.ticks, SYMBOL, Decimal("0.05"))
-    earlier = earlier_ticks(settings.market, instruments, sessions, ticks)
+    earlier = earlier_ticks(settings.market, instruments, sessions, ticks, ReadingReport())
     feed = ReplayFeed(ticks, 1.0, sessions, rounds=1)
     return Player(Loaded(strategy, NAME), settings, instruments, OPENS, earlier).play(feed)
 

@@ -14,6 +14,7 @@ from durable_orders.trading.market.files.reading import Reading, recorded_ticks
 from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.recorded_bars import earlier_ticks
 from durable_orders.trading.market.ticks import Tick
 from tests.trading.market.made_files import (
     DAYS,
@@ -93,7 +94,7 @@ def test_several_files_and_a_folder_give_the_same_figures(tmp_path: Path, expect
     for given in (tmp_path / "both", paths):
         ticks, _ = read(given)
         assert ticks[:60] == expected
-    assert any(words.startswith("notes.md of the folder was left out") for words in read(tmp_path / "both")[1].notes)
+    assert any(words.startswith("left out of the folder both: notes.md") for words in read(tmp_path / "both")[1].notes)
     with pytest.raises(InvalidTicks, match="candles of NSE:INFY at 2025-04-29 09:15 are in two files"):
         read([paths[0], paths[0]])
 
@@ -242,8 +243,49 @@ def test_rows_that_cannot_be_are_an_error_or_counted(tmp_path: Path) -> None:
 
     assert len(ticks) == 40
     assert report.lines() == [
-        "rows skipped that cannot be: 3 (2 high: must not be below the low of 99, 1 high: must be a number)",
+        "rows skipped that cannot be: 3 (2 high: must not be below the low, 1 high: must be a number)",
         "the first of them: a.csv: line 4: high: must be a number, was '1o2'",
+    ]
+
+
+def ticks_at(*moments: str) -> str:
+    return "timestamp,last_price\n" + "".join(f"{at}+05:30,{n}\n" for n, at in enumerate(moments, 100))
+
+
+@pytest.mark.parametrize("wrong", ["2026-04-29 10:00", "2026-04-29 21:00"], ids=["in a session", "in none"])
+@pytest.mark.parametrize("place", [0, 2])
+def test_one_wrong_date_does_not_cost_the_ticks_after_it(tmp_path: Path, wrong: str, place: int) -> None:
+    right = ["2025-04-29 10:00", "2025-04-29 10:02", "2025-04-29 10:04", "2025-04-30 10:00", "2025-04-30 10:01"]
+    path = write(tmp_path, "a.csv", ticks_at(*right[:place], wrong, *right[place:]))
+
+    ticks, report = read(path, skip_bad=True)
+
+    assert [f"{tick.at:%Y-%m-%d %H:%M}" for tick in ticks] == right
+    assert report.skipped.total() + report.outside.total() == 1
+
+
+def test_ticks_out_of_order_are_counted_by_the_rule_alone(tmp_path: Path) -> None:
+    minutes = ("10:05", "10:04", "10:06", "10:05", "10:07")
+    path = write(tmp_path, "a.csv", ticks_at(*(f"2025-04-29 {at}" for at in minutes)))
+
+    ticks, report = read(path, skip_bad=True)
+
+    assert [tick.at.minute for tick in ticks] == [5, 6, 7]
+    assert report.skipped == {"timestamp: must not be earlier than the tick before it": 2}
+
+
+def test_what_is_left_out_of_the_history_is_told(tmp_path: Path) -> None:
+    history = write(tmp_path, "old.csv", ticks_at("2025-04-28 10:00", "2025-04-28 21:00", "2025-04-29 10:00"))
+    played, _ = read(write(tmp_path, "new.csv", ticks_at("2025-04-29 09:30")))
+    told = ReadingReport()
+
+    earlier = earlier_ticks(Market(history=history, symbol=SYMBOL), MASTER, SESSIONS, played, told)
+
+    assert [tick.at.day for tick in earlier] == [28]
+    assert told.lines() == [
+        "old.csv, the history: rows left out, outside the sessions of their symbol: 1 "
+        "(1 in the evening, after the close)",
+        "old.csv, the history: ticks left out, not from before the recording: 1",
     ]
 
 

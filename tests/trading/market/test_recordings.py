@@ -15,6 +15,8 @@ from durable_orders.trading.brokers.kite.recorder import NOT_WANTED, TickRecorde
 from durable_orders.trading.config.settings import Market
 from durable_orders.trading.errors import InvalidTicks
 from durable_orders.trading.ist import IST
+from durable_orders.trading.market.files.reading import Reading, recorded_ticks
+from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instrument
 from durable_orders.trading.market.recordings.compaction import check
@@ -97,6 +99,26 @@ def test_what_came_is_read_as_ticks_with_their_book(place: Place, recorder: Tick
     assert read_ticks(place.parquet(INDEX), None, TICK) == [Tick(INDEX, Decimal("26012.35"), TEN)]
     assert prices(place, RUPEE) == [Decimal("88.4525")]
     assert list(place.journals()) == []
+
+
+def test_the_folder_of_a_day_is_replayed_and_what_is_no_recording_in_it_is_told(
+    place: Place, recorder: TickRecorder
+) -> None:
+    recorder.hear(frame([shown(408065, "1500.05", TEN, 700), shown((1 << 8) | 3, "88.4525", TEN + SECOND)]))
+    put_down(recorder)
+    with pytest.raises(
+        InvalidTicks, match=r"^2026-11-30: the folder has no file of .*: CDS/USDINR26DECFUT.ticks, NSE/"
+    ):
+        list(recorded_ticks([place.path], Reading(), ReadingReport()))
+    assert compacted(place) == []
+    place.coverage.touch()
+    report = ReadingReport()
+
+    ticks = list(recorded_ticks([place.path], Reading(), report))
+
+    assert [(tick.symbol, tick.at) for tick in ticks] == [(INFY, TEN), (RUPEE, TEN + SECOND)]
+    told = "left out of the folder 2026-11-30: coverage.jsonl (a recorder's log of when it listened)"
+    assert told in report.notes
 
 
 def test_repeated_ticks_those_of_yesterday_and_strangers_are_not_taken(place: Place, recorder: TickRecorder) -> None:

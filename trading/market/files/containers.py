@@ -6,6 +6,7 @@ A row is read when it is asked for, except of a JSON file that is one value.
 import csv
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -18,11 +19,15 @@ from typing import Any, cast
 
 from durable_orders.trading.errors import InvalidTicks
 from durable_orders.trading.market.files.report import ReadingReport
+from durable_orders.trading.market.recordings.places import COVERAGE
 
 JSON_LINES = (".jsonl", ".ndjson")
 PARQUET = (".parquet", ".pq")
 SUFFIXES = (".csv", ".txt", ".tsv", ".gz", ".json", *JSON_LINES, *PARQUET)
 """Of a folder's files, those that are read."""
+NAMED = 3
+"""Files that one note names."""
+ZIPPED = b"PK\x03\x04"
 PEEKED = 1000
 """Records of JSON whose keys are taken for the columns."""
 KITE_CANDLE = ("date", "open", "high", "low", "close", "volume", "oi")
@@ -49,21 +54,53 @@ class Grid:
 
 
 def files_of(paths: Iterable[Path], report: ReadingReport) -> list[Path]:
-    """The files of these paths; of a folder those that hold rows, by name. Raises `InvalidTicks` for an empty one."""
+    """The files of these paths; of a folder and those in it the files that hold rows, by name.
+
+    Raises `InvalidTicks` for a folder that has none, or cannot be read.
+    """
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
-        taken = [each for each in inside if each.suffix.lower() in SUFFIXES]
-        for other in inside:
-            if other not in taken:
-                report.note(f"{other.name} of the folder was left out: it is none of {', '.join(SUFFIXES)}")
+        taken, others = _inside(path)
+        told = [_left_out(path, suffix, names) for suffix, names in others.items()]
         if not taken:
-            raise InvalidTicks(f"{path.name}: the folder has no file of {', '.join(SUFFIXES)}")
+            rule = f"the folder has no file of {', '.join(SUFFIXES)}"
+            raise InvalidTicks("; ".join([f"{path.name}: {rule}", *told]))
+        for words in told:
+            report.note(words)
         found += taken
     return found
+
+
+def _left_out(folder: Path, suffix: str, names: list[str]) -> str:
+    every = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    why = (
+        "a recorder's log of when it listened" if suffix == COVERAGE else f"no file of {suffix or 'this name'} is read"
+    )
+    return f"left out of the folder {folder.name}: {every} ({why})"
+
+
+def _inside(folder: Path) -> tuple[list[Path], dict[str, list[str]]]:
+    """The files with rows in a folder and in its folders, and the names of the others by what they end in. Neither
+    hidden ones nor folders that are links."""
+
+    def unreadable(problem: OSError) -> None:
+        raise _unreadable(folder, problem.strerror)
+
+    taken: list[Path] = []
+    others: dict[str, list[str]] = {}
+    for inner, below, names in os.walk(folder, onerror=unreadable):
+        below[:] = sorted(each for each in below if not each.startswith("."))
+        for name in sorted(each for each in names if not each.startswith(".")):
+            file = Path(inner, name)
+            suffix = COVERAGE if name == COVERAGE else file.suffix.lower()
+            if suffix in SUFFIXES:
+                taken.append(file)
+            else:
+                others.setdefault(suffix, []).append(str(file.relative_to(folder)))
+    return taken, others
 
 
 def grid_of(path: Path, report: ReadingReport) -> Grid:
@@ -72,6 +109,9 @@ def grid_of(path: Path, report: ReadingReport) -> Grid:
         return _parquet(path)
     file = _opened(path)
     begin = _begin(path, file)
+    if begin == ZIPPED:
+        file.close()
+        raise InvalidTicks(f"{path.name}: is a ZIP archive or a workbook: must be CSV, Parquet or JSON")
     lines = _lines(path, file, begin)
     if path.suffix.lower() in JSON_LINES:
         return _records(path, "line", _json_lines(path, lines))

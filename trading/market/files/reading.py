@@ -212,10 +212,10 @@ class _Files:
     def ticks(self, rows: Rows) -> Iterator[Tick]:
         """In the order of their time, though symbols may be a moment out of order in the file."""
         waiting: deque[Tick] = deque()
-        order = _TickOrder(rows)
+        order = _TickOrder(rows, self.seen, self.report if self.how.skip_bad else None)
         for tick in self._rows(rows, order.read):
-            if not self.seen.has(tick):
-                continue
+            if order.has_withdrawn():
+                waiting.pop()
             if not waiting or tick.at >= waiting[-1].at:
                 waiting.append(tick)
             else:
@@ -263,17 +263,36 @@ class _Files:
 
 
 class _TickOrder:
-    """Each symbol's ticks never go back in time, and nobody's by more than a moment."""
+    """Each symbol's ticks in sessions never go back in time, and nobody's by more than a moment.
 
-    def __init__(self, rows: Rows) -> None:
+    Where bad rows are skipped, the first tick of a day is one if the next is of a day before it: a single wrong date
+    must not make all that follows too early.
+    """
+
+    def __init__(self, rows: Rows, seen: _Sessions, skipped: ReadingReport | None) -> None:
         self._rows = rows
+        self._seen = seen
+        self._skipped = skipped
         self._latest: datetime | None = None
         self._of_symbol: dict[str, datetime] = {}
+        self._leap: _Leap | None = None
+        self._has_withdrawn = False
+
+    def has_withdrawn(self) -> bool:
+        """Whether the last but one of the ticks that were read is none. Told once."""
+        told, self._has_withdrawn = self._has_withdrawn, False
+        return told
 
     def read(self, number: int, cells: Cells) -> Tick | None:
         tick = self._rows.tick(number, cells)
-        if tick is None:
+        if tick is None or not self._seen.has(tick):
             return None
+        if self._leap is not None:
+            self._settle(self._leap, tick)
+        elif self._skipped is not None and (self._latest is None or tick.at.date() > self._latest.date()):
+            rule = "must not be of a later day than the ticks after it"
+            error = self._rows.out_of_order(number, cells, rule)
+            self._leap = _Leap(tick, error, self._latest, self._of_symbol.get(tick.symbol))
         before = self._of_symbol.get(tick.symbol)
         if before is not None and tick.at < before:
             raise self._rows.out_of_order(number, cells, f"must not be earlier than the tick before it, {before}")
@@ -284,6 +303,29 @@ class _TickOrder:
             raise self._rows.out_of_order(number, cells, rule)
         self._of_symbol[tick.symbol] = tick.at
         return tick
+
+    def _settle(self, leap: "_Leap", after: Tick) -> None:
+        """By the tick after it."""
+        if after.at.date() >= leap.tick.at.date():
+            self._leap = None
+        elif self._skipped is not None and (leap.latest is None or after.at >= leap.latest):
+            self._skipped.skip(str(leap.error))
+            self._latest = leap.latest
+            if leap.of_symbol is None:
+                del self._of_symbol[leap.tick.symbol]
+            else:
+                self._of_symbol[leap.tick.symbol] = leap.of_symbol
+            self._leap, self._has_withdrawn = None, True
+
+
+@dataclass(frozen=True, slots=True)
+class _Leap:
+    """The first tick of a day, before the next one was read, and what was known before it."""
+
+    tick: Tick
+    error: InvalidTicks
+    latest: datetime | None
+    of_symbol: datetime | None
 
 
 class _CandleOrder:

@@ -1,9 +1,12 @@
 """What the reading of data files came upon, in lines for whoever asked for it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+VALUES = re.compile(r"(?:,|(?<=low) of|(?<=high) of) \d(?:[-\d.:+ ]*\d)?")
+"""What a rule repeats of other rows or cells, as in `must not be below the low of 1499`."""
 SHOWN = 8
 """Names or rules that one line repeats."""
 
@@ -29,7 +32,7 @@ class ReadingReport:
 
     def skip(self, problem: str) -> None:
         """A row that cannot be. `problem` is the whole line, `FILE: line N: column: rule, was X`."""
-        rule = ": ".join(problem.split(": ")[2:]).partition(", was ")[0] or problem
+        rule = VALUES.sub("", ": ".join(problem.split(": ")[2:]).partition(", was ")[0]) or problem
         self.skipped[rule] += 1
         self.first.setdefault(rule, problem)
 

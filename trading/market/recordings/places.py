@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+COVERAGE = "coverage.jsonl"
 JOURNAL, PARQUET = ".ticks", ".parquet"
 PLAIN = " &"
 """Of a tradingsymbol, what stands in a file's name as it is, beside letters, digits and `_.-~`."""
@@ -25,7 +26,7 @@ class Place:
     @property
     def coverage(self) -> Path:
         """What was listened to, and when."""
-        return self.path / "coverage.jsonl"
+        return self.path / COVERAGE
 
     @property
     def alive(self) -> Path:

@@ -40,9 +40,8 @@ class Turtle(Strategy):
         if before is None or self.range[-1] is None:
             return
         stop = self.stop_below(desk, bar.close)
-        held = desk.position(self.symbol, Product.CNC).quantity
-        if held:
-            self.follow(desk, stop, held)
+        if held := desk.position(self.symbol, Product.CNC).quantity:
+            self.follow(desk, stop, held, bar.close)
         elif bar.floats.close > before.ub and not desk.open_orders():
             size = desk.quantity_for(self.symbol, risk=self.risk, stop=stop, price=bar.close)
             if size:
@@ -51,17 +50,25 @@ class Turtle(Strategy):
 
     def on_order(self, desk: Desk, order: Order) -> None:
         if order.side == "BUY" and order.status is Status.FILLED:
-            self.follow(desk, Decimal(desk.state["stop"]), order.filled_quantity)
+            held = desk.position(self.symbol, Product.CNC).quantity
+            self.follow(desk, Decimal(desk.state["stop"]), held, desk.last_price(self.symbol))
 
-    def follow(self, desk: Desk, stop: Decimal, held: int) -> None:
-        """Never down."""
+    def follow(self, desk: Desk, stop: Decimal, held: int, price: Decimal | None) -> None:
+        """Never down. Where the price is below the stop already, as after a gap, it sells at the market: Kite takes no
+        SL-M sell whose trigger is above the last price."""
+        if not held:
+            return
         stop = max(stop, Decimal(desk.state["stop"]))
         desk.state["stop"] = str(stop)
-        stops = [order for order in desk.open_orders() if order.side == "SELL"]
-        if not stops:
+        sells = [order for order in desk.open_orders() if order.side == "SELL"]
+        if sells:
+            whole = sells[0].filled_quantity + held
+            if sells[0].order_type == "SL-M" and (sells[0].trigger_price, sells[0].quantity) != (stop, whole):
+                desk.amend(sells[0].client_order_id, trigger_price=stop, quantity=whole)
+        elif price is not None and price <= stop:
+            desk.sell(self.symbol, held, product=Product.CNC, reason="stop")
+        else:
             desk.sell(self.symbol, held, order_type="SL-M", trigger_price=stop, product=Product.CNC, reason="stop")
-        elif stops[0].trigger_price != stop:
-            desk.amend(stops[0].client_order_id, trigger_price=stop)
 
     def stop_below(self, desk: Desk, price: Decimal) -> Decimal:
         tick = desk.instruments.get(self.symbol).tick

@@ -1,6 +1,7 @@
 """The examples with shares trade over some days, and what holds over night is the same on paper, to the paisa."""
 
 import runpy
+from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,22 @@ async def test_days_are_the_same_in_a_backtest_and_on_paper(name: str, make_home
     on_paper = told(await orders_of(home))
     assert on_paper == told(in_memory(name, home))
     assert any(status == "FILLED" for _, _, _, status, _, _ in on_paper)
+
+
+def test_a_turtle_that_wakes_below_its_stop_sells_at_the_market(make_home: MakeHome, tmp_path: Path) -> None:
+    """Kite refuses a stop above the price, at each bar again."""
+    calm = [3400 + number % 2 for number in range(25)]
+    days = [calm, calm, [*calm[:12], *(3400 + 2 * number for number in range(13))], [3200] * 25]
+    rows = [
+        f"2025-06-{2 + day:02} {time(9 + (15 + 15 * number) // 60, (15 + 15 * number) % 60)}+05:30,{price},NSE:TCS"
+        for day, of_day in enumerate(days)
+        for number, price in enumerate(of_day)
+    ]
+    (tmp_path / "days.csv").write_text("\n".join(["timestamp,last_price,symbol", *rows]) + "\n")
+    orders = in_memory("turtle", home_with_ticks(make_home, tmp_path / "days.csv"))
+    assert "REJECTED" not in {order.status for order in orders}
+    assert [(order.side, order.order_type, order.status) for order in orders] == [
+        ("BUY", "MARKET", "FILLED"),
+        ("SELL", "SL_M", "EXPIRED"),
+        ("SELL", "MARKET", "FILLED"),
+    ]

@@ -87,6 +87,6 @@ def test_a_turtle_that_wakes_below_its_stop_sells_at_the_market(make_home: MakeH
     assert "REJECTED" not in {order.status for order in orders}
     assert [(order.side, order.order_type, order.status) for order in orders] == [
         ("BUY", "MARKET", "FILLED"),
-        ("SELL", "SL_M", "EXPIRED"),
+        ("SELL", "SL-M", "EXPIRED"),
         ("SELL", "MARKET", "FILLED"),
     ]

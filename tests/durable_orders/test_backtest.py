@@ -326,7 +326,7 @@ def test_what_the_files_leave_out_is_told_and_skipped_rows_are_counted(
     assert (told["ticks"], told["notes"]) == (
         80,
         [
-            "rows skipped that cannot be: 1 (1 high: must not be below the low of 99)",
+            "rows skipped that cannot be: 1 (1 high: must not be below the low)",
             "the first of them: a.csv: line 4: high: must not be below the low of 99, was '90'",
             "columns that are not needed were left out: rsi",
         ],

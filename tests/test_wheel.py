@@ -151,7 +151,8 @@ def test_the_wheel_holds_one_package_and_what_it_needs(wheel: Path) -> None:
 def test_an_order_is_durable_beside_a_users_own_packages_of_those_names(installed: Environment, folder: Path) -> None:
     where = installed.run("python", "-c", "import durable_orders; print(durable_orders.__file__)", cwd=folder)
     assert Path(where.strip()).is_relative_to(installed.scripts.parent)
-    assert "1 filled" in installed.run("durable-orders", "backtest", "buy_once.py", cwd=folder)
+    played = installed.run("durable-orders", "backtest", "buy_once.py", cwd=folder)
+    assert "2 filled" in played, "bought, and squared off by the broker"
     with installed.started("durable-orders", "up", "--home", "desk", *OWN_PORTS, cwd=folder) as up:
         up.line("Ctrl-C")
         assert installed.run("python", "place.py", cwd=folder).split() == ["FILLED", "75", "75"]

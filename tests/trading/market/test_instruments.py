@@ -108,7 +108,7 @@ def test_further_columns_and_another_order_are_read_too(master: Path) -> None:
         (HEADER + INFY.replace("0.1", "NaN"), "line 2: tick_size: must be a finite number, was 'NaN'"),
         (HEADER + INFY.replace("0.1,1", "0.1,0"), "line 2: lot_size: must be a whole number of at least 1, was '0'"),
         (HEADER + INFY.replace("0.1,1", "0.1,1.5"), "line 2: lot_size: must be a whole number of at least 1"),
-        (HEADER + OPTION.replace("2025-05-29", "29-05-2025"), "line 2: expiry: must be a date as in 2025-05-29"),
+        (HEADER + OPTION.replace("2025-05-29", "29-13-2025"), "line 2: expiry: must be a date as in 2025-05-29"),
         (HEADER + OPTION.replace("24400.5", "-1"), "line 2: strike: must be above 0, was '-1'"),
         (HEADER + INFY.replace("INFY,", ","), "line 2: tradingsymbol: must not be empty"),
         (HEADER + INFY.replace("EQ", ""), "line 2: instrument_type: must not be empty"),

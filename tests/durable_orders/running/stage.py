@@ -1,9 +1,10 @@
 """Runs a strategy on the shared server, with a market of its own that waits for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,15 @@ from durable_orders.orders import Orders
 from durable_orders.running import Plan, Summary
 from durable_orders.running.gate import Gate
 from durable_orders.running.session import Market, perform, run_of
+from durable_orders.trading.backtest.play import Played, Player
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.reading import list_orders
+from durable_orders.trading.market.feeds import ReplayFeed
+from durable_orders.trading.market.files.report import ReadingReport
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
+from durable_orders.trading.market.instruments import Instruments
+from durable_orders.trading.market.recorded_bars import earlier_ticks
+from durable_orders.trading.market.tick_files import read_ticks
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Order
 from durable_orders.trading.strategies.files import Loaded
@@ -28,6 +36,8 @@ SYMBOL = "NSE:INFY"
 OPENS = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
 PRICES = ("1500", "1501.5", "1499", "1502", "1503.5", "1498", "1501")
 NAME = "few"
+
+Call = Callable[[Desk], object]
 
 
 def _nothing(_desk: Desk) -> None:
@@ -147,3 +157,34 @@ async def orders_of(home: Home) -> list[Order]:
     async with Orders(home.path) as orders:
         account = orders.settings.account
         return await orders.read(lambda connection: list_orders(connection, account, newest_first=False))
+
+
+class Timed(Script):
+    """Asks for timers as it starts, and notes when each was called."""
+
+    def __init__(self, asks: Callable[["Timed", Desk], object], steps: dict[int, Any] | None = None) -> None:
+        super().__init__(steps or {})
+        self.asks = asks
+        self.calls: list[str] = []
+
+    def on_start(self, desk: Desk) -> None:
+        super().on_start(desk)
+        self.asks(self, desk)
+
+    def noting(self, name: str, then: Call = lambda _desk: None) -> Call:
+        def call(desk: Desk) -> None:
+            self.calls.append(f"{name} {desk.now:%H:%M:%S}")
+            then(desk)
+
+        return call
+
+
+def backtest(home: Home, strategy: Strategy) -> Played:
+    """The same on the home's ticks."""
+    settings, instruments = home.settings(), Instruments.shipped()
+    assert settings.market.ticks is not None
+    sessions = InstrumentSessions(settings.market, instruments)
+    ticks = read_ticks(settings.market.ticks, SYMBOL, Decimal("0.05"))
+    earlier = earlier_ticks(settings.market, instruments, sessions, ticks, ReadingReport())
+    feed = ReplayFeed(ticks, 1.0, sessions, rounds=1)
+    return Player(Loaded(strategy, NAME), settings, instruments, OPENS, earlier).play(feed)

@@ -70,13 +70,8 @@ def journal(
     events: Annotated[
         bool, typer.Option("--events", help="Everything that happened, instead of what was traded.")
     ] = False,
-    shape: Annotated[
-        Format | None,
-        typer.Option("--format", case_sensitive=False, help="Without it, by the end of --output's name, or a table."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Write to this file instead, whole or not at all.", dir_okay=False)
-    ] = None,
+    shape: Annotated[Format | None, journal_output.FORMAT] = None,
+    output: journal_output.OutputOption = None,
     home: HomeOption = HOME,
     config: ConfigOption = None,
     as_json: JsonOption = False,

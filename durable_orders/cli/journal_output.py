@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Annotated, Any, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -28,6 +28,8 @@ from durable_orders.trading.ledger.journal_csv import write_csv
 from durable_orders.trading.ledger.journal_events import EventLine, write_events_csv
 
 __all__ = [
+    "FORMAT",
+    "OutputOption",
     "counted",
     "format_of",
     "until_the_reader_leaves",
@@ -40,6 +42,11 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=StrEnum)
+
+FORMAT = typer.Option("--format", case_sensitive=False, help="Without it, by the end of --output's name, or a table.")
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", help="Write to this file instead, whole or not at all.", dir_okay=False)
+]
 
 PAGE = 500
 """Lines of a table that are laid out together."""

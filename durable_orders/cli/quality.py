@@ -13,7 +13,7 @@ import typer
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
 from durable_orders.cli.journal import DAY, FROM, TO, bounds
-from durable_orders.cli.journal_output import format_of, whole_file
+from durable_orders.cli.journal_output import FORMAT, OutputOption, format_of, whole_file
 from durable_orders.cli.render import rupees
 from durable_orders.execution_quality import By, Line, grouped, lines
 from durable_orders.json_text import jsonable
@@ -52,13 +52,8 @@ def quality(
         list[Path] | None,
         typer.Option(help="Recorded ticks, for markouts, VWAP and close; may be given several times.", dir_okay=False),
     ] = None,
-    shape: Annotated[
-        Format | None,
-        typer.Option("--format", case_sensitive=False, help="Without it, by the end of --output's name, or a table."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Write to this file instead, whole or not at all.", dir_okay=False)
-    ] = None,
+    shape: Annotated[Format | None, FORMAT] = None,
+    output: OutputOption = None,
     home: HomeOption = HOME,
     config: ConfigOption = None,
     as_json: JsonOption = False,

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
-from durable_orders.cli.journal_output import counted, format_of, until_the_reader_leaves, whole_file
+from durable_orders.cli.journal_output import (
+    FORMAT,
+    OutputOption,
+    counted,
+    format_of,
+    until_the_reader_leaves,
+    whole_file,
+)
 from durable_orders.cli.render import rupees
 from durable_orders.json_text import jsonable
 from durable_orders.statement import By, Line, financial_year, year_of
@@ -42,13 +49,8 @@ def statement(
     by: Annotated[
         list[By] | None, typer.Option(case_sensitive=False, help="Only by these; by all three if not given.")
     ] = None,
-    shape: Annotated[
-        Format | None,
-        typer.Option("--format", case_sensitive=False, help="Without it, by the end of --output's name, or a table."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Write to this file instead, whole or not at all.", dir_okay=False)
-    ] = None,
+    shape: Annotated[Format | None, FORMAT] = None,
+    output: OutputOption = None,
     home: HomeOption = HOME,
     config: ConfigOption = None,
     as_json: JsonOption = False,

@@ -60,7 +60,7 @@ def back_up(home: Home, settings: Settings, directory: Path) -> Backup:
         copied = sorted(half.iterdir())
         if not copied:
             raise RefusedError(f"home {home.path}: there is nothing to back up; `durable-orders up` starts one")
-        served = {settings.account, *_accounts(half / home.ledger_db.name)}
+        served = {settings.account, *_accounts(half / home.ledger_db.name), *StateFiles(home.path).accounts()}
         copied += [_halted(half, account) for account in sorted(served)]
         for file in copied:
             _to_disk(file)

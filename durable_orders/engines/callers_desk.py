@@ -76,6 +76,7 @@ class CallersDesk:
     def restore(self, order: Order) -> None:
         """Follow an order that an earlier process had. One that was about to be sent may have been."""
         self._followed.restore(order)
+        self._changing.add(order.order_id)  # a change may have been asked for that the book did not show yet
         if order.status is Status.PENDING:
             order = self._followed.apply(order.order_id, lifecycle.AnswerLost("the process ended while it was sent"))
         if order.status is Status.UNKNOWN:

@@ -16,7 +16,7 @@ from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.identity import fix_mode
 from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.ledger.reading import positions_of
-from durable_orders.trading.ledger.state_files import check_state
+from durable_orders.trading.ledger.state_files import StateFiles, check_state
 from durable_orders.trading.ledger.tables import fills
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.order import Mode
@@ -68,9 +68,10 @@ def test_settings_and_histories_are_in_it_and_what_is_not_is_said(home: Home, tm
     assert len(lacking.left_out) == 1
     assert "histories" in lacking.left_out[0]
     home.ledger_db.rename(home.temporal_db)  # any database stands for the server's
+    StateFiles(home.path).of("live1").write_text("{}")  # of an account that this home has served, too
     elsewhere = SETTINGS.replaced({"ledger": {"url": "postgresql://trader:hush@127.0.0.1:1/ledger"}})
     other = back_up(home, elsewhere, tmp_path / "two")
-    assert [file.name for file in other.files] == ["durable-orders.yaml", STATE, "temporal.db"]
+    assert [file.name for file in other.files] == ["durable-orders.yaml", "state-live1.json", STATE, "temporal.db"]
     assert ["pg_dump" in words for words in other.left_out] == [True]
     assert (tmp_path / "two" / "durable-orders.yaml").read_text() == "account: desk\n"
 

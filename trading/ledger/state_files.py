@@ -93,6 +93,10 @@ class StateFiles:
     def of(self, account: str) -> Path:
         return self._home / f"state-{account}.json"
 
+    def accounts(self) -> list[str]:
+        """Those of which something was said here."""
+        return sorted(file.stem.removeprefix("state-") for file in self._home.glob("state-*.json"))
+
     def agrees(self, connection: sa.Connection, account: str) -> bool:
         """Whether the file has what the ledger has. It only reads."""
         kept = self._read(account)

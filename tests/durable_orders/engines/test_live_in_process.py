@@ -177,6 +177,22 @@ async def test_a_change_that_the_book_does_not_show_is_not_told_as_made(
     assert order.price == (Decimal(1490) if "price" in changes else Decimal(1480))
 
 
+async def test_a_change_that_the_book_shows_only_after_a_restart_is_the_orders(
+    make: Make, kite: KiteConnect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of its terms, not the quantity alone."""
+    monkeypatch.setattr(callers_desk, "CANCEL_SECONDS", 0.2)
+    engine = make()
+    placed = await engine.place_order(older(**LIMIT))
+    with monkeypatch.context() as lagging:
+        before = kite.orders()
+        lagging.setattr(kite, "orders", lambda: before)
+        with pytest.raises(UnknownError, match="may still be made"):
+            await engine.amend_order(placed.order_id, price=1480, quantity=20)
+    [order] = await make().poll_orders()
+    assert (order.price, order.qty) == (Decimal(1480), 20)
+
+
 async def test_the_same_order_again_is_the_one_whose_terms_were_changed(make: Make, served: Served) -> None:
     """As a strategy asks that was started again, in this process and the next."""
     order = older(order_id="mine", **LIMIT)

@@ -67,7 +67,8 @@ by their names. This one is shipped:
 
 {rules}
 
-A rule is a small class. It reads nothing and remembers nothing: what it may look at is in the `Situation`.
+A rule is a small class. It reads nothing and remembers nothing: what it may look at is in the `Situation`. It is asked
+within the ledger's transaction, so it must not wait for anything: until it answers, nothing else is recorded.
 
 ```python
 from durable_orders.checks import Check, Failure, Situation, Terms, When

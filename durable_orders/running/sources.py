@@ -138,7 +138,8 @@ class KiteSource:
         """When Kite was asked for the days before that one, and from which day on it told none."""
         self._quotes: dict[str, tuple[datetime, Tick]] = {}
         self._wanted: dict[str, datetime] = {}
-        self._refused_at: datetime | None = None
+        self._again_from = BEGINNING
+        self._trouble = ""
         self._funds: tuple[datetime, Funds | None] | None = None
         self.warned: Callable[[str], object] = lambda _words: None
 
@@ -155,7 +156,7 @@ class KiteSource:
         self._wanted[symbol] = now
         if (known := self._told(symbol, now)) is not None:
             return known
-        if self._refused_at is None or now - self._refused_at >= REFUSED:
+        if now >= self._again_from:
             self._ask_quotes(now)
         return self._told(symbol, now)
 
@@ -178,10 +179,12 @@ class KiteSource:
         try:
             found = self._ask("quote", lambda kite: kite.last_prices(latest))
         except DataUnavailable as error:
-            self._refused_at = now
-            self.warned(str(error))
+            self._again_from = now + (REFUSED if NOT_IN_THE_PLAN in str(error) else FRESH)
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                self.warned(self._trouble)
             return
-        self._refused_at = None
+        self._trouble = ""
         others = {symbol: told for symbol, told in self._quotes.items() if symbol not in latest}
         self._quotes = others | {tick.symbol: (now, tick) for tick in found}
 

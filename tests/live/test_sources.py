@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from chaos.venue import INFY, SBIN
+from durable_orders.running import sources
 from durable_orders.running.candles import CandleStore
 from durable_orders.running.desk import RunDesk
 from durable_orders.running.sources import KiteSource
 from durable_orders.running.view import View
+from durable_orders.sandbox.fault_kinds import FaultKind
 from durable_orders.trading.errors import DataUnavailable
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.bars import Bar
@@ -19,6 +21,7 @@ from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.timers import Timers
+from tests.conftest import eventually
 from tests.live.conftest import Desks
 from tests.live.desk import Desk
 
@@ -110,6 +113,22 @@ async def test_a_price_of_before_is_not_given_for_that_of_now(desks: Desks) -> N
     assert await asyncio.to_thread(run.last_price, unknown) is None, "Kite's answer is without it"
     run.begins_at = now
     assert await asyncio.to_thread(run.last_price, unknown) == 9, "a recorded market has a time of its own"
+
+
+async def test_a_request_that_failed_keeps_no_price_away_for_long(
+    desks: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the plan refuses is not asked for again soon; what was lost on the way is."""
+    monkeypatch.setattr(sources, "REFUSED", timedelta(days=1))
+    desk = await desks(staffed=False)
+    source, told = source_of(desk), list[str]()
+    source.warned = told.append
+    await desk.venue.fault(FaultKind.SERVICE_UNAVAILABLE, routes=["quote"])
+    assert await asyncio.to_thread(source.quote, INFY) is None
+    found = await eventually(lambda: asyncio.to_thread(source.quote, INFY), "a price")
+    assert found is not None
+    assert found.last_price == 1500
+    assert len(told) == 1
 
 
 async def test_what_the_plan_does_not_include_is_one_line(desks: Desks) -> None:

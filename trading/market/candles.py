@@ -38,11 +38,6 @@ Span = tuple[Candle, datetime, datetime]
 """A candle, and from when to when it is walked through: no longer than the market is open."""
 
 
-def candle_ticks(candles: Iterable[Candle], length: timedelta, tick_size: Decimal) -> Iterator[Tick]:
-    """The ticks of all candles, in the order of their time. `length` is that of one candle."""
-    return walked(((candle, candle.at, candle.at + length) for candle in candles), lambda _symbol: tick_size)
-
-
 def walked(spans: Iterable[Span], tick_size: Callable[[str], Decimal]) -> Iterator[Tick]:
     """The ticks of candles that are in the order of their beginnings, in the order of their time; one candle of each
     symbol is walked through at once.

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_orders.trading.ist import IST
-from durable_orders.trading.market.candles import CANDLE_STEP, Candle, candle_path, candle_ticks
+from durable_orders.trading.market.candles import CANDLE_STEP, Candle, candle_path, walked
+from durable_orders.trading.market.ticks import Tick
 
 AT = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
 FIVE_MINUTES = timedelta(minutes=5)
@@ -28,6 +29,10 @@ def candles(draw: st.DrawFn, unit: Decimal | None = None) -> Candle:
     low, *_, high = prices
     step = unit or Decimal("0.0001")
     return Candle("NSE:INFY", AT, opening * step, high * step, low * step, close * step, draw(st.integers(0, 10**6)))
+
+
+def candle_ticks(candles: list[Candle], length: timedelta, tick_size: Decimal) -> list[Tick]:
+    return list(walked(((each, each.at, each.at + length) for each in candles), lambda _symbol: tick_size))
 
 
 @given(st.data(), tick_sizes, st.integers(4, 240))

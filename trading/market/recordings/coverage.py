@@ -61,10 +61,6 @@ def still_heard(turns: Iterable[Turn]) -> set[str]:
     return heard
 
 
-def symbols_in(turns: Iterable[Turn]) -> set[str]:
-    return {symbol for turn in turns for symbol in turn.symbols}
-
-
 def gaps(turns: Collection[Turn], symbol: str, opens: datetime, closes: datetime) -> list[Gap]:
     """When the symbol was not heard between these moments, with the reason for each."""
     found, since, why = list[Gap](), opens, NOT_ASKED

@@ -2,16 +2,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 ORDERS ?= 200
+ALERTS ?= 1000
 FAULTS ?= 100
 ACTS ?= 60
 RATE ?= 3
-JOBS ?= 3
+JOBS ?= 6
 KEEP ?=
 SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 
 # The tests start hundreds of programs, each of which would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
-# The tests wait more than they work: three processes keep two cores busy. A file of tests stays in
+# The tests wait more than they work: six processes keep two cores busy. A file of tests stays in
 # one process, and `tests/conftest.py` has the longest come first.
 SIDE_BY_SIDE := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # What needs no Temporal server and no PostgreSQL.
@@ -22,7 +23,7 @@ FAST := tests/trading tests/sandbox tests/durable_orders/v2 -k "not postgres and
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup test test-fast lint format docs demo bench bench-keep bench-core bench-durable bench-older bench-parts bench-ledger bench-scale chaos
+.PHONY: setup test test-fast lint format docs demo bench bench-keep bench-core bench-durable bench-older bench-parts bench-ledger bench-pages bench-scale bench-ticks alerts chaos
 
 setup: $(READY) ## build .venv with everything that development needs
 
@@ -70,22 +71,38 @@ bench-durable: $(READY) ## orders through Temporal, and the bus
 	$(BIN)/python -m bench.durable $(KEEP)
 	$(BIN)/python -m bench.bus $(KEEP)
 
-bench-older: $(READY) ## this tree beside 7d4ef65, built from its commit, in turn
+bench-older: $(READY) ## this tree beside 7d4ef65, built from its commit, and beside nautilus_trader, in turn
 	$(BIN)/python -m bench.older core $(KEEP)
 	$(BIN)/python -m bench.older durable $(KEEP)
 	$(BIN)/python -m bench.older start $(KEEP)
+	$(BIN)/python -m bench.older ticks $(KEEP)
+	$(BIN)/python -m bench.ticks_beside $(KEEP)
 
-bench-parts: $(READY) ## the ledger, the watch, memory and the recorder
+bench-parts: $(READY) ## the ledger, the watch, memory, the recorder and paper
 	$(BIN)/python -m bench.ledger $(KEEP)
 	$(BIN)/python -m bench.watch $(KEEP)
 	$(BIN)/python -m bench.memory $(KEEP)
 	$(BIN)/python -m bench.recording $(KEEP)
+	$(BIN)/python -m bench.beside $(KEEP)
+	$(BIN)/python -m bench.paper_ticks $(KEEP)
 
-bench-ledger: $(READY) ## a year's ledger
+bench-ticks: $(READY) ## a backtest of twenty million ticks, some twenty minutes
+	$(BIN)/python -m bench.many_ticks $(KEEP)
+
+bench-ledger: $(READY) ## a year's ledger, and accounts that share one
 	$(BIN)/python -m bench.ledger --year $(KEEP)
+	$(BIN)/python -m bench.quality $(KEEP)
+	$(BIN)/python -m bench.accounts $(KEEP)
+	$(BIN)/python -m bench.accounts --away 1 $(KEEP)
 
 bench-scale: $(READY) ## many orders at once
 	$(BIN)/python -m bench.scale $(KEEP)
+
+bench-pages: $(READY) ## orders while fifty pages are open, and while none is
+	$(BIN)/python -m bench.pages
+
+alerts: $(READY) ## ALERTS=1000: alerts, each sent three times, while everything is killed: one order each
+	ALERTS=$(ALERTS) $(BIN)/pytest tests/durable_orders/web/test_hooks.py -k killed
 
 chaos: $(READY) ## ORDERS=200 FAULTS=100 ACTS=60 RATE=3 SEED=n: orders against faults, crashes and operators
 	$(BIN)/python -m chaos --orders $(ORDERS) --faults $(FAULTS) --acts $(ACTS) --rate $(RATE) --seed $(SEED)

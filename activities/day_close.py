@@ -30,7 +30,7 @@ from durable_orders.trading.orders.book import BilledOrder, BrokerOrder, Funds
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Fill, Mode, Order
 from durable_orders.trading.reconciliation import day as comparing
-from durable_orders.trading.reconciliation.book_diff import Views
+from durable_orders.trading.reconciliation.book_diff import KnownOrders
 from durable_orders.trading.reconciliation.day import Booked, DayDifference, DayOrder, Kind
 from durable_orders.trading.reconciliation.position_settling import held_by_ledger
 from durable_orders.trading.reconciliation.positions import differences as position_differences
@@ -58,8 +58,8 @@ class Book:
     def read(cls, broker: Broker, now: datetime) -> "Book":
         """Blocks. Raises `BookUnreadable`."""
         rows = {row.broker_order_id: row for row in broker.order_book()}
-        own_id = attrgetter("broker_order_id")
-        trades = {key: list(group) for key, group in groupby(sorted(broker.trades(), key=own_id), own_id)}
+        order_id = attrgetter("broker_order_id")
+        trades = {key: list(group) for key, group in groupby(sorted(broker.trades(), key=order_id), order_id)}
         return cls(rows, trades, BrokerReading.of(now, broker.positions(), broker.holdings()), broker.margins())
 
     @property
@@ -194,7 +194,7 @@ class DayClose:
         found += [
             comparing.of_unknown_row(row, book.trades.get(row.broker_order_id, ())) for row in ledger.unknown_rows
         ]
-        strays = (fill for own_id, fills in book.trades.items() if own_id not in book.rows for fill in fills)
+        strays = (fill for order_id, fills in book.trades.items() if order_id not in book.rows for fill in fills)
         known = {fill.broker_order_id for order in ledger.orders for fill in order.order.fills}
         found += [comparing.of_stray_trade(fill) for fill in strays if fill.broker_order_id not in known]
         apart = position_differences(
@@ -214,7 +214,7 @@ class DayClose:
             for chunk in chunks(ids)
             for order in orders_named(connection, chunk)[0]
         ]
-        rows = [row for own_id, row in book.rows.items() if own_id not in set(owned.values())]
+        rows = [row for order_id, row in book.rows.items() if order_id not in set(owned.values())]
         return _Day(
             orders=orders,
             traded=traded_within(connection, self._account, since, since + DAY),
@@ -226,12 +226,14 @@ class DayClose:
     def _owned(self, connection: sa.Connection, book: Book) -> dict[str, BrokerOrderId]:
         """The row of each order that has one."""
         tags = {row.tag for row in book.rows.values() if row.tag}
-        views = Views(views_for(connection, self._account, tags=tags, broker_order_ids=book.rows.keys()))
-        owners = ((views.owner(row), own_id) for own_id, row in book.rows.items())
-        return {view.order_id: own_id for view, own_id in owners if view is not None}
+        views = KnownOrders(views_for(connection, self._account, tags=tags, broker_order_ids=book.rows.keys()))
+        owners = ((views.owner(row), order_id) for order_id, row in book.rows.items())
+        return {view.order_id: order_id for view, order_id in owners if view is not None}
 
-    def _day_order(self, connection: sa.Connection, order: Order, book: Book, own_id: BrokerOrderId | None) -> DayOrder:
-        key = own_id or order.broker_order_id or BrokerOrderId("")
+    def _day_order(
+        self, connection: sa.Connection, order: Order, book: Book, order_id: BrokerOrderId | None
+    ) -> DayOrder:
+        key = order_id or order.broker_order_id or BrokerOrderId("")
         added = was_added_to(connection, order.order_id)
         return DayOrder(order, book.rows.get(key), book.trades.get(key, ()), added)
 
@@ -240,18 +242,18 @@ class DayClose:
             return [], [], []
         booked, billed = [], []
         for each in ledger.orders:
-            traded, own_id = ledger.traded.get(each.order.order_id), each.order.broker_order_id
-            if traded is not None and own_id is not None:
+            traded, order_id = ledger.traded.get(each.order.order_id), each.order.broker_order_id
+            if traded is not None and order_id is not None:
                 own = Booked(each.order, traded.quantity, traded.value, traded.charges)
                 booked.append(own)
-                billed.append(own.as_billed(own_id, each.row))
+                billed.append(own.as_billed(order_id, each.row))
         return booked, billed, self._notes.charges(billed) if billed else []
 
 
 def certified(database: Database, account: Account, evening: Evening, now: datetime, end: DayEnd | None) -> Certificate:
     """With what it found in the feed. A day that came to the same before, by the same source, has its certificate
     already, if it was over then."""
-    with database.write() as connection:
+    with database.write(account) as connection:
         known = certificates_of_day(connection, account, evening.day).get(evening.figures.get("source"))
         is_known = known is not None and _compared(known.content) == _compared(_loaded(evening))
         if known is not None and is_known and _is_whole(known, end):
@@ -311,7 +313,7 @@ def _rupees(amounts: Any) -> str:
 def _told(evening: Evening) -> list[tuple[EventType, str]]:
     """What the feed is told: the result, and each line of the sheet that the broker works out otherwise."""
     figures = evening.figures
-    whom = f"the tradebook {figures['source']}" if "source" in figures else "the broker"
+    whom = figures.get("source", "the broker")
     counted = f"{figures['orders']} orders and {figures['trades']} trades"
     if evening.agrees:
         return [(EventType.DAY_CLOSED, f"{evening.day} is closed: the ledger and {whom} agree on {counted}")]
@@ -323,7 +325,7 @@ def _told(evening: Evening) -> list[tuple[EventType, str]]:
     for each in of_charges:
         lines.setdefault(each.about.split(" ")[-1], each)
     rates = [
-        (EventType.ALERT, f"charges of {evening.day}: {line} is not the broker's: {each.cause}")
+        (EventType.ALERT, f"charges of {evening.day}: {line} is not the broker's: {each.cause or 'open'}")
         for line, each in lines.items()
     ]
     return [(EventType.ALERT, f"{words}: {named}{more}"), *rates]

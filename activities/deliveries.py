@@ -10,14 +10,14 @@ from typing import TypeVar
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from durable_orders.activities.missing_orders import Gone
-from durable_orders.activities.strangers import Strangers
+from durable_orders.activities.external_orders import ExternalOrders
+from durable_orders.activities.missing_orders import MissingOrder
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.open_orders import Holder, hold
-from durable_orders.trading.ledger.reading import OpenView, trade_ids
-from durable_orders.trading.orders.book import BookReport
+from durable_orders.trading.ledger.reading import OrderSnapshot, trade_ids
+from durable_orders.trading.orders.book import OrderReport
 from durable_orders.trading.orders.order import Account, Fill, is_adopted
-from durable_orders.trading.reconciliation.book_diff import Sighting
+from durable_orders.trading.reconciliation.book_diff import OrderStatusReport
 
 R = TypeVar("R")
 
@@ -43,7 +43,7 @@ class Deliveries:
     """One account's."""
 
     def __init__(
-        self, account: Account, client: Client, database: Database, strangers: Strangers, executor: Executor
+        self, account: Account, client: Client, database: Database, strangers: ExternalOrders, executor: Executor
     ) -> None:
         self._account = account
         self._client = client
@@ -51,7 +51,7 @@ class Deliveries:
         self._strangers = strangers
         self._executor = executor
 
-    async def report(self, view: OpenView, sighting: Sighting, *, in_full: bool = False) -> bool:
+    async def report(self, view: OrderSnapshot, sighting: OrderStatusReport, *, in_full: bool = False) -> bool:
         """Tell the order what the book shows of it, with the trades that the ledger lacks; `in_full`, with all. Whether
         it was told."""
 
@@ -59,11 +59,11 @@ class Deliveries:
             fills = sighting.fills if in_full else await self._run(lambda: self._new_fills(view, sighting))
             handle = self._client.get_workflow_handle(view.order_id)
             for piece in _pieces(fills):
-                await handle.signal("report", BookReport(row=sighting.row, fills=piece))
+                await handle.signal("report", OrderReport(row=sighting.row, fills=piece))
 
         return await self._told(view, tell, lambda: self._strangers.book(view, sighting))
 
-    async def gone(self, gone: Gone) -> bool:
+    async def gone(self, gone: MissingOrder) -> bool:
         """Tell the order that the book does not show it any more, or does not prove its end. Whether it was told."""
 
         async def tell() -> None:
@@ -71,7 +71,7 @@ class Deliveries:
 
         return await self._told(gone.view, tell, lambda: self._strangers.lose(gone))
 
-    async def _told(self, view: OpenView, tell: Callable[[], Awaitable[None]], book: Callable[[], None]) -> bool:
+    async def _told(self, view: OrderSnapshot, tell: Callable[[], Awaitable[None]], book: Callable[[], None]) -> bool:
         """What is refused is told to a human, and no new risk is taken over what the order does not know."""
         try:
             if not is_adopted(view.order_id):
@@ -87,11 +87,11 @@ class Deliveries:
         await self._run(book)
         return True
 
-    def _hold(self, view: OpenView, refusal: str) -> None:
+    def _hold(self, view: OrderSnapshot, refusal: str) -> None:
         words = f"{view.order_id} cannot be told what the broker's book shows, the server refuses it: {refusal}"
         hold(self._database, self._account, view.order_id, words, datetime.now(UTC), by=Holder.WATCH)
 
-    def _new_fills(self, view: OpenView, sighting: Sighting) -> Sequence[Fill]:
+    def _new_fills(self, view: OrderSnapshot, sighting: OrderStatusReport) -> Sequence[Fill]:
         if not (sighting.fills and view.filled_quantity):
             return sighting.fills
         with self._database.read() as connection:

@@ -1,7 +1,7 @@
 """What a flatten reads from the ledger, and how it ends there."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from temporalio import activity
@@ -9,21 +9,24 @@ from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateS
 from temporalio.service import RPCError, RPCStatusCode
 
 from durable_orders.activities.exit_quotes import ExitQuotes
+from durable_orders.activities.gtt_watch import LONGEST, RESULT_WITHIN
 from durable_orders.activities.positions import PositionReader
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import BookUnreadable
 from durable_orders.trading.flatten.closing import Held, Key, Target, quantities, stuck, targets
 from durable_orders.trading.flatten.costs import costs
+from durable_orders.trading.flatten.deleting import doomed, is_covered, open_gtt, position_of
 from durable_orders.trading.flatten.exits import WorkingExit
 from durable_orders.trading.flatten.flatten import Progress
 from durable_orders.trading.flatten.request import (
     Difference,
     FlattenRequest,
     FlattenResult,
+    GttOutcome,
     OpenPosition,
     OrderOutcome,
 )
-from durable_orders.trading.flatten.snapshot import OpenOrder, Snapshot
+from durable_orders.trading.flatten.snapshot import OpenGtt, OpenOrder, Snapshot
 from durable_orders.trading.ledger.accounts import (
     AccountState,
     Permission,
@@ -36,6 +39,8 @@ from durable_orders.trading.ledger.audit import orders_named
 from durable_orders.trading.ledger.broker_positions import BrokerReading
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.delivery import moved_today
+from durable_orders.trading.ledger.gtts import find_gtt, list_gtts, triggered_untold
+from durable_orders.trading.ledger.position_differences import unexplained
 from durable_orders.trading.ledger.reading import (
     find_order,
     list_orders,
@@ -46,10 +51,13 @@ from durable_orders.trading.ledger.reading import (
 from durable_orders.trading.ledger.rows import CHUNK
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Amendment, Mode, Order, Product
-from durable_orders.trading.reconciliation.external_orders import Stranger
+from durable_orders.trading.reconciliation.external_orders import ExternalKind
 from durable_orders.trading.reconciliation.positions import PositionDifference, differences
 
 Requests = Sequence[FlattenRequest]
+IN_THE_BOOK = RESULT_WITHIN + timedelta(seconds=LONGEST)
+"""From when a GTT is seen to have triggered: by then the ledger has its order, if there is one. The watch meets that in
+the book a while later, and waits for so long to be told whose it is."""
 
 
 class FlattenActivities:
@@ -66,8 +74,9 @@ class FlattenActivities:
         self._quotes = quotes
 
     @activity.defn(name="picture")
-    def snapshot(self, requests: list[FlattenRequest], placed: list[str]) -> Snapshot:
-        """How the account stands, and which of the closing orders that were placed have ended.
+    def snapshot(self, requests: list[FlattenRequest], placed: list[str], asked: list[str]) -> Snapshot:
+        """How the account stands, which of the closing orders that were placed have ended, and which of the GTTs that
+        were asked to go, by their ids, are still there.
 
         While it is asked for, an account that was stopped for it does not trade again by itself at midnight.
         """
@@ -84,7 +93,7 @@ class FlattenActivities:
                 state=permission_of(connection, self._account).state,
                 mode=self._settings.execution.mode,
                 open=tuple(
-                    OpenOrder.of(order, followed=order.strategy not in list(Stranger))
+                    OpenOrder.of(order, followed=order.strategy not in list(ExternalKind))
                     for order in found
                     if order.order_id not in placed and _is_asked_for(order, requests)
                 ),
@@ -95,6 +104,7 @@ class FlattenActivities:
                 over=tuple(order.order_id for order in over),
                 outcomes=tuple(OrderOutcome.of(order) for order in over),
                 differences=tuple(self._differences(connection, requests, reading)),
+                gtts=tuple(self._gtts(connection, requests, found_targets, reading, asked)),
                 settle_seconds=self._settings.placing.positions_window,
                 waits=waits,
                 working=tuple(WorkingExit.of(order) for order in own if not order.status.terminal),
@@ -131,7 +141,7 @@ class FlattenActivities:
     def finish(self, progress: Progress, seen: Snapshot, problems: list[str]) -> FlattenResult:
         """Halt the account if that was asked for and nothing is left to close, and tell how everything ended."""
         now = datetime.now(UTC)
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             standing = permission_of(connection, self._account, now).state
             halts = [each for each in progress.requests if each.halt]
             is_left = seen.closings or seen.stuck or seen.waits
@@ -148,6 +158,8 @@ class FlattenActivities:
                 problems=tuple(problems),
                 differences=seen.differences,
                 costs=tuple(costs(progress.exits, self._named(connection, progress.closed))),
+                stays=tuple(self._stays(connection, progress.requests)),
+                gtts=tuple(self._gtts_became(connection, list(progress.gtts))),
             )
 
     def local(self) -> Sequence[Callable[..., object]]:
@@ -179,6 +191,25 @@ class FlattenActivities:
             if held.quantity
         )
 
+    def _stays(self, connection: sa.Connection, requests: Requests) -> Iterator[OpenPosition]:
+        """What is held within the requests, by the ledger or by the broker alone, and that none of them wants closed.
+        Whoever names products means those alone."""
+        found: dict[Key, int] = {}
+        for request in requests:
+            if request.flatten and request.products is None:
+                found |= self._held_by(connection, request.strategy)
+        for (symbol, product), quantity in found.items():
+            asked = [each for each in requests if each.flatten and each.symbol in (None, symbol)]
+            if asked and quantity and not any(each.closes(product, self._settings.guardian) for each in asked):
+                yield OpenPosition(symbol=symbol, product=product, quantity=quantity)
+
+    def _held_by(self, connection: sa.Connection, strategy: str | None) -> dict[Key, int]:
+        if strategy is not None:
+            return quantities(strategy_positions_of(connection, self._account, strategy).values())
+        ours = quantities(positions_of(connection, self._account))
+        alone = [each for each in unexplained(connection, self._account) if each.product in list(Product)]
+        return {(each.symbol, Product(each.product)): each.theirs for each in alone} | ours
+
     def _targets(self, connection: sa.Connection, requests: Requests, reading: BrokerReading | None) -> list[Target]:
         """None without a reading: what the broker has decides what may be closed."""
         if reading is None:
@@ -188,6 +219,37 @@ class FlattenActivities:
         account = self._in_this_mode(connection, quantities(positions_of(connection, self._account)))
         broker = {key: reading.at_broker(*key).closable for key in account}
         return targets(requests, Held(account, own, broker), self._settings.guardian)
+
+    def _gtts(
+        self,
+        connection: sa.Connection,
+        requests: Requests,
+        found: Sequence[Target],
+        reading: BrokerReading | None,
+        asked: Sequence[str],
+    ) -> Iterator[OpenGtt]:
+        """Those of what is closed, and those that have just placed an order which is to be cancelled; none without a
+        reading. In a dry run nothing is deleted, and on paper there are none."""
+        execution = self._settings.execution
+        if reading is None or execution.dry_run or execution.mode is not Mode.LIVE:
+            return
+        states = list_gtts(connection, self._account, open_only=True)
+        keys = {(each.intent.symbol, each.intent.product) for each in states}
+        there = {key: reading.everywhere(*key) for key in keys}
+        for state in doomed(states, requests, found, there, self._settings.guardian, asked):
+            yield open_gtt(state, position_of(state, found))
+        for state in triggered_untold(connection, self._account, datetime.now(UTC) - IN_THE_BOOK):
+            if is_covered(state, requests):
+                yield open_gtt(state, position_of(state, found))
+
+    def _gtts_became(self, connection: sa.Connection, ids: Sequence[str]) -> Iterator[GttOutcome]:
+        for own in ids:
+            if (known := find_gtt(connection, self._account, own)) is not None:
+                state = known[0]
+                orders = [each.order_id for each in state.results if each is not None and each.order_id]
+                words = f"its order is {', '.join(orders)}" if orders else "; ".join(state.reasons)
+                summary = open_gtt(state, "").summary
+                yield GttOutcome(gtt_id=own, summary=summary, status=state.status, words=words)
 
     def _in_this_mode(self, connection: sa.Connection, held: Mapping[Key, int]) -> dict[Key, int]:
         """What was traded on paper is never sold for real, nor the other way round."""
@@ -228,7 +290,7 @@ class FlattenActivities:
         for start in range(0, len(ids), CHUNK):
             chunk, _ = orders_named(connection, ids[start : start + CHUNK])
             found |= {str(order.order_id): order for order in chunk}
-        return [found[own_id] for own_id in ids if own_id in found]
+        return [found[order_id] for order_id in ids if order_id in found]
 
 
 def _stuck(found: Iterable[Target], reading: BrokerReading | None) -> Iterator[OpenPosition]:

@@ -21,7 +21,7 @@ from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.open_orders import AfterFills, record_standing, unrecorded
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Order, OrderId, Status, tag_of
 from durable_orders.trading.orders.tags import may_be_ours, of_order
-from durable_orders.trading.reconciliation.book_diff import Sighting
+from durable_orders.trading.reconciliation.book_diff import OrderStatusReport
 
 R = TypeVar("R")
 
@@ -53,9 +53,9 @@ class Forgotten:
         self._database = database
         self._executor = executor
         self._tries: Counter[BrokerOrderId] = Counter()
-        self._told: dict[BrokerOrderId, tuple[Sighting, int]] = {}
+        self._told: dict[BrokerOrderId, tuple[OrderStatusReport, int]] = {}
 
-    async def waits_for(self, sightings: Iterable[Sighting]) -> set[BrokerOrderId]:
+    async def waits_for(self, sightings: Iterable[OrderStatusReport]) -> set[BrokerOrderId]:
         """Of rows that no order of the ledger has, those of an order that the server knows. They are recorded now, or
         at one of the next looks. It takes one listing of the day's orders, and none where no tag is of our making."""
         rows = [each.row for each in sightings if may_be_ours(each.row.tag)]
@@ -78,12 +78,12 @@ class Forgotten:
                 self._tries[row.broker_order_id] = TRIES
         return waiting
 
-    def was_told_of(self, sighting: Sighting) -> bool:
+    def was_told_of(self, sighting: OrderStatusReport) -> bool:
         """Whether its order was told of this before, and the ledger still has not: what the order lacks, the ledger may
         have."""
         return self._told.get(sighting.row.broker_order_id, (None, 0))[0] == sighting
 
-    async def told(self, order_id: str, sighting: Sighting) -> None:
+    async def told(self, order_id: str, sighting: OrderStatusReport) -> None:
         """The order was told of this. If it is told the same again and again, it is the ledger that does not know."""
         before, times = self._told.get(sighting.row.broker_order_id, (None, 0))
         times = times + 1 if before == sighting else 1

@@ -127,7 +127,7 @@ class LivePrices:
 
     def _save(self, ticks: Iterable[Tick]) -> None:
         """Each as received when the exchange showed it: what is old then, is old now."""
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             for tick in ticks:
                 save_ticks(connection, self._account, [tick], min(tick.at, _now()))
 

@@ -15,17 +15,17 @@ import sqlalchemy as sa
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger import reservations
 from durable_orders.trading.ledger.database import Database
-from durable_orders.trading.ledger.reading import OpenView, open_views, views_for
+from durable_orders.trading.ledger.reading import OrderSnapshot, open_views, views_for
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Mode, Status
-from durable_orders.trading.reconciliation.book_diff import Sighting
+from durable_orders.trading.reconciliation.book_diff import OrderStatusReport
 from durable_orders.trading.reconciliation.whole_book import Reading
 
 WORKING = (Status.PLACED, Status.PARTIAL)
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    view: OpenView
+class MissingOrder:
+    view: OrderSnapshot
     words: str
     amended: bool
     """Whether a change of it is on its way that the book never showed."""
@@ -75,7 +75,7 @@ class MissingOrders:
         """Only an unbroken row of readings that do not show an order tells anything of it."""
         self._missing_today.begin_anew()
 
-    def of_today(self, reading: Reading, ends: Mapping[BrokerOrderId, Sighting]) -> list[Gone]:
+    def of_today(self, reading: Reading, ends: Mapping[BrokerOrderId, OrderStatusReport]) -> list[MissingOrder]:
         """Of the account's working orders, those that no reading has shown through the settle window, and of these ends
         those that are still not proved after it."""
         missing = self._missing_today.of(each.broker_order_id for each in reading.missing if each.status in WORKING)
@@ -88,7 +88,7 @@ class MissingOrders:
             words = [self._words(view, ends.get(BrokerOrderId(view.broker_order_id or ""))) for view in working]
             return [_gone(connection, view, said) for view, said in zip(working, words, strict=True)]
 
-    def _words(self, view: OpenView, end: Sighting | None) -> str:
+    def _words(self, view: OrderSnapshot, end: OrderStatusReport | None) -> str:
         if end is None:
             return f"{view.broker_order_id} was received, and the broker's book has not shown it for {self._window:g} s"
         row = end.row
@@ -97,7 +97,7 @@ class MissingOrders:
             f"filled, and for {self._window:g} s its trades have added up to {end.traded}"
         )
 
-    def of_earlier_days(self, ids: Collection[BrokerOrderId], now: datetime) -> list[Gone]:
+    def of_earlier_days(self, ids: Collection[BrokerOrderId], now: datetime) -> list[MissingOrder]:
         """Of the account's working orders, those of earlier days that a whole book with these ids does not have. It
         counts when it is seen in two books, some time apart.
         """
@@ -110,17 +110,17 @@ class MissingOrders:
             return [_gone(connection, view, _of_an_earlier_day(view)) for view in again]
 
 
-def _is_missing(view: OpenView, ids: Collection[BrokerOrderId], now: datetime) -> bool:
+def _is_missing(view: OrderSnapshot, ids: Collection[BrokerOrderId], now: datetime) -> bool:
     """One that is PENDING or UNKNOWN looks for itself."""
     is_of_today = view.created_at.astimezone(IST).date() == now.astimezone(IST).date()
     return view.status in WORKING and not is_of_today and view.broker_order_id not in ids
 
 
-def _of_an_earlier_day(view: OpenView) -> str:
+def _of_an_earlier_day(view: OrderSnapshot) -> str:
     day = f"{view.created_at.astimezone(IST):%d %b %Y}"
     return f"{view.broker_order_id} was placed on {day}, and the broker's book of today does not have it"
 
 
-def _gone(connection: sa.Connection, view: OpenView, words: str) -> Gone:
+def _gone(connection: sa.Connection, view: OrderSnapshot, words: str) -> MissingOrder:
     stands = reservations.standing(connection, view.order_id)
-    return Gone(view, words, amended=stands is not None and stands.amended_quantity is not None)
+    return MissingOrder(view, words, amended=stands is not None and stands.amended_quantity is not None)

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -13,6 +13,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio import activity
 
 from durable_orders.activities.account_book import AccountBook
+from durable_orders.activities.last_look import (
+    HeartbeatClock,
+    PlacementLook,
+    beating,
+    no_ledger,
+    not_approved,
+    not_now,
+    now,
+)
 from durable_orders.activities.positions import FRESH, PositionReader
 from durable_orders.trading.brokers.broker import Broker
 from durable_orders.trading.errors import AttemptUsed, BookUnreadable, LoginNeeded, NotApproved
@@ -21,13 +30,13 @@ from durable_orders.trading.guardian.refusal_breaker import RefusalBreaker
 from durable_orders.trading.ledger import attempts
 from durable_orders.trading.ledger.accounts import last_book_read
 from durable_orders.trading.ledger.database import Database, LedgerBusy
-from durable_orders.trading.ledger.pacing import NO_LIMIT, Pacer, Turn
+from durable_orders.trading.ledger.rate_limiter import NO_LIMIT, RateLimiter, Slot
 from durable_orders.trading.ledger.recording import on_record, record_of_run
 from durable_orders.trading.orders.absence import rows_of, under_another_mark
 from durable_orders.trading.orders.approval import Approved
-from durable_orders.trading.orders.book import BookReport, BrokerOrder
+from durable_orders.trading.orders.book import BrokerOrder, OrderReport
 from durable_orders.trading.orders.events import Entry
-from durable_orders.trading.orders.lookup import Absent, Found, Look, Unreadable
+from durable_orders.trading.orders.lookup import Absent, BookLookup, Found, Unreadable
 from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill, Mode, Order, is_closing
 from durable_orders.trading.orders.outcome import (
     AT_THE_LIMIT,
@@ -45,103 +54,15 @@ from durable_orders.trading.orders.verdict import Refusal, Verdict
 
 R = TypeVar("R")
 
-HEARTBEAT_SECONDS = 1.0
-FRESH_BEAT = timedelta(seconds=2)
-"""A placement whose last heartbeat is older than this is not sent any more: the machine slept, and the workflow may
-have given this attempt up. Shorter than the heartbeat timeout of `place` and any settle window together."""
-PATIENCE = timedelta(seconds=12)
+MAX_WAIT = timedelta(seconds=12)
 """How long an order request waits for its turn, so that the call itself still fits into the activity's time. One that
 had no turn by then is not sent, and asks again: the others of its burst have moved on meanwhile."""
 
 log = logging.getLogger(__name__)
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Beat:
-    """When an activity began, and when it last said that it is alive."""
-
-    def __init__(self, began: datetime) -> None:
-        self.began = began
-        self._at = began
-        self._was_missed = False
-
-    def heard(self) -> None:
-        """It says so now."""
-        self._was_missed = self.is_missed
-        self._at = now()
-
-    @property
-    def is_missed(self) -> bool:
-        """Whether it did not for a while, at whatever time: the attempt may have been given up since, and a machine
-        that wakes up says that it is alive before anything else."""
-        return self._was_missed or now() - self._at > FRESH_BEAT
-
-
 OTHER_MARK = "sent by another home, or by this one before it was restored"
 HELD_BACK = NotSent(evidence=AT_THE_LIMIT, tried=False)
-
-
-class PlacementLook:
-    """The `LastLook` of one placement: its deadline, whether its worker was held up, and what the account lets pass."""
-
-    def __init__(
-        self, order: Order, number: int, place_by: datetime, beat: Beat, guardian: Guardian, database: Database
-    ) -> None:
-        """`number` is that of the attempt."""
-        self.not_after = place_by
-        self.held: Held | None = None
-        """What it said against sending."""
-        self._order = order
-        self._number = number
-        self._beat = beat
-        self._guardian = guardian
-        self._database = database
-
-    @contextmanager
-    def leaving(self) -> Iterator[Held | None]:
-        """Alone in writing to the ledger for as long as it takes: a halt comes before, or after what has left."""
-        transaction = ExitStack()
-        try:
-            self.held = self.late() or self._stopped(transaction.enter_context(self._database.write()))
-        except SQLAlchemyError as error:
-            self.held = _no_ledger(error)
-        try:
-            yield self.held
-        finally:
-            with suppress(SQLAlchemyError):  # nothing was written, and what was sent must not lose its answer
-                transaction.close()
-
-    def late(self) -> NotSent | None:
-        if now() > self.not_after:
-            self.held = late = _not_now(f"its deadline {self.not_after.isoformat()} has passed")
-        elif self._beat.is_missed:
-            self.held = late = _not_now("the worker was held up before it could send")
-        else:
-            return None
-        return late
-
-    def _stopped(self, connection: sa.Connection) -> Held | None:
-        if (words := self._guardian.withheld(connection, self._order)) is not None:
-            return _not_approved(words)
-        if not attempts.stands(connection, self._order.order_id, self._number):
-            return _not_now("this attempt was given up before it could be sent")
-        return self.late()
-
-
-def _not_now(words: str) -> NotSent:
-    return NotSent(evidence=Evidence(message=words), tried=False)
-
-
-def _not_approved(words: str) -> Refused:
-    return Refused(evidence=Evidence(message=words, error_type="NotApproved"))
-
-
-def _no_ledger(error: SQLAlchemyError) -> NotSent:
-    evidence = Evidence(message="the ledger could not be used", error_type=type(error).__name__)
-    return NotSent(evidence=evidence, tried=False)
 
 
 class OrderActivities:
@@ -153,7 +74,7 @@ class OrderActivities:
         guardian: Guardian,
         database: Database,
         executor: Executor,
-        pacer: Pacer | None = None,
+        pacer: RateLimiter | None = None,
         breaker: RefusalBreaker | None = None,
         placing: Executor | None = None,
         cancelling: Executor | None = None,
@@ -164,6 +85,7 @@ class OrderActivities:
         broker_redeems: bool = False,
         book: AccountBook | None = None,
         at_once: Callable[[str], bool] = lambda _symbol: False,
+        could_be: Callable[[Order], Sequence[str]] = lambda _order: (),
     ) -> None:
         """`placing` runs placements and `cancelling` cancels: what waits for its turn or for the ledger keeps no cancel
         from a thread. `on_trip` is called when a circuit breaker tripped; it may be called from any thread.
@@ -172,7 +94,9 @@ class OrderActivities:
         the broker redeems a permission itself, in the transaction in which it takes the order. `book` is the account's
         own; without one, it is taken to be whole whatever it shows. `at_once` says of a symbol whether its orders take
         no more than the ledger and an exchange in it: then they need no thread, unless somebody else is writing there.
+        `could_be` names rows of the latest reading that could be an order, where its tag may have been dropped.
         """
+        self._could_be = could_be
         self._at_once = at_once
         self._ensure_price = ensure_price
         self._broker = broker
@@ -217,7 +141,7 @@ class OrderActivities:
         """
 
         def write() -> OnRecord | None:
-            with self._database.write() as connection:
+            with self._database.write(order.account) as connection:
                 known, booked = record_of_run(connection, order, entries, unsettled=unsettled, attempt=attempt)
                 tripped = booked and self._guardian.breakers.after_fills(connection, order.account, now())
             if tripped:
@@ -246,19 +170,19 @@ class OrderActivities:
         It is the attempt of that number, and it is proved that nothing came of any up to `proved`. Older histories
         number no attempts.
         """
-        beat = Beat(activity.info().started_time)
+        beat = HeartbeatClock(activity.info().started_time)
 
         def send() -> Outcome:
             return self._place(order, place_by, number, proved, beat)
 
         return await self._promptly(order, send, lambda: self._beating(send, beat, self._placing))
 
-    def _place(self, order: Order, place_by: datetime, number: int, proved: int, beat: Beat) -> Outcome:
+    def _place(self, order: Order, place_by: datetime, number: int, proved: int, beat: HeartbeatClock) -> Outcome:
         try:
             approved = self._guardian.permission(order, number, proved)
             outcome = self._before_sending(order) or self._send(approved, number, place_by, beat)
         except NotApproved as error:
-            return _not_approved(str(error))
+            return not_approved(str(error))
         except AttemptUsed as error:
             return Unknown(evidence=Evidence(message=str(error), error_type=ATTEMPT_USED))
         if approved.is_redeemed and isinstance(outcome, Refused | NotSent | SessionExpired):
@@ -273,37 +197,47 @@ class OrderActivities:
         except LoginNeeded as error:
             return SessionExpired(evidence=Evidence(message=str(error)))
         except BookUnreadable as error:
-            return _not_now(f"nothing is sent before the broker's book was read: {error}")
+            return not_now(f"nothing is sent before the broker's book was read: {error}")
         except SQLAlchemyError as error:
-            return _no_ledger(error)
+            return no_ledger(error)
         if row is None:
             return None
         words = f"the broker's book shows it, as {row.broker_order_id}"
         if row.tag != order.tag:
-            return _not_approved(f"{words}, {OTHER_MARK}")
+            return not_approved(f"{words}, {OTHER_MARK}")
         return Unknown(evidence=Evidence(message=words, error_type=ATTEMPT_USED))
 
-    def _send(self, approved: Approved, number: int, place_by: datetime, beat: Beat) -> Outcome:
+    def _send(self, approved: Approved, number: int, place_by: datetime, beat: HeartbeatClock) -> Outcome:
         """Everything that can hold a placement up comes first. The broker takes the last look, when it could leave.
 
         Raises `NotApproved` and `AttemptUsed`.
         """
-        look = PlacementLook(approved.draft, number, place_by, beat, self._guardian, self._database)
+        look = self._look_of(approved.draft, number, place_by, beat)
         with ExitStack() as until_answered:
             try:
-                in_turn = until_answered.enter_context(
-                    self._turn_to_place(approved, min(beat.began + PATIENCE, place_by))
-                )
+                slot = until_answered.enter_context(self._turn_to_place(approved, min(beat.began + MAX_WAIT, place_by)))
             except SQLAlchemyError as error:
-                return _no_ledger(error)
-            if not in_turn:
+                return no_ledger(error)
+            if not slot:
                 return HELD_BACK
             held = self._beyond_positions(approved.draft)
             outcome = held or self._broker.place(approved, look)
             if held is not None or look.held is not None:
-                in_turn.give_back()
+                slot.give_back()
                 return outcome
             return self._sent(outcome)
+
+    def _look_of(self, order: Order, number: int, place_by: datetime, beat: HeartbeatClock) -> PlacementLook:
+        """What is looked at once more before that attempt leaves."""
+
+        def against(connection: sa.Connection) -> Held | None:
+            if (words := self._guardian.withheld(connection, order)) is not None:
+                return not_approved(words)
+            if not attempts.stands(connection, order.order_id, number):
+                return not_now("this attempt was given up before it could be sent")
+            return None
+
+        return PlacementLook(place_by, beat, self._database, order.account, against)
 
     def _beyond_positions(self, order: Order) -> Outcome | None:
         """What is answered to a live order that may only close, where the broker's positions of this moment do not have
@@ -315,22 +249,22 @@ class OrderActivities:
         except LoginNeeded as error:
             return SessionExpired(evidence=Evidence(message=str(error)))
         except BookUnreadable as error:
-            return _not_now(f"nothing is closed while the broker's positions cannot be read: {error}")
+            return not_now(f"nothing is closed while the broker's positions cannot be read: {error}")
         except SQLAlchemyError as error:
-            return _no_ledger(error)
+            return no_ledger(error)
         if now() - reading.at > FRESH:
-            return _not_now("reading the broker's positions took too long")
+            return not_now("reading the broker's positions took too long")
         has = reading.at_broker(order.symbol, order.product).closable
         if -order.side.sign * has >= order.quantity:
             return None
-        return _not_approved(f"it may only close, and the broker has {has} of {order.symbol} {order.product}")
+        return not_approved(f"it may only close, and the broker has {has} of {order.symbol} {order.product}")
 
-    def _turn_to_place(self, approved: Approved, until: datetime) -> AbstractContextManager[Turn]:
+    def _turn_to_place(self, approved: Approved, until: datetime) -> AbstractContextManager[Slot]:
         """The permission is redeemed with the turn, in one transaction, before anything of the order leaves."""
         if self._pacer is not None:
             return self._pacer.turn(patience=(until - now()).total_seconds(), redeem=approved.redeem)
         if not self._broker_redeems:
-            with self._database.write() as connection:
+            with self._database.write(approved.draft.account) as connection:
                 approved.redeem(connection)
         return nullcontext(NO_LIMIT)
 
@@ -344,11 +278,11 @@ class OrderActivities:
         return outcome
 
     @activity.defn
-    async def look(self, order: Order) -> Look:
+    async def look(self, order: Order) -> BookLookup:
         """Read the book for the order: by its broker id if that is known, else by its tag."""
         return await self._beating(lambda: self._look(order))
 
-    def _look(self, order: Order) -> Look:
+    def _look(self, order: Order) -> BookLookup:
         try:
             if self._book.first is not None and (told := self._book.first.tell(order)) is not None:
                 row, trades = told
@@ -359,7 +293,7 @@ class OrderActivities:
                 reading = self._book.read_whole()
                 mine = rows_of(order, reading.rows)
             if not mine:
-                return _absent(order, reading.rows)
+                return _absent(order, reading.rows, self._could_be(order))
             trades = self._broker.trades()
         except BookUnreadable as error:
             return Unreadable(evidence=Evidence(message=str(error), error_type=type(error).__name__))
@@ -397,10 +331,10 @@ class OrderActivities:
             self._book.first.is_outdated_for(order)
 
     def _in_turn(self, call: Callable[[], Outcome], *, urgent: bool = False) -> Outcome:
-        with self._turn(now() + PATIENCE, urgent=urgent) as in_turn:
-            return call() if in_turn else HELD_BACK
+        with self._turn(now() + MAX_WAIT, urgent=urgent) as slot:
+            return call() if slot else HELD_BACK
 
-    def _turn(self, until: datetime, *, urgent: bool = False) -> AbstractContextManager[Turn]:
+    def _turn(self, until: datetime, *, urgent: bool = False) -> AbstractContextManager[Slot]:
         """Whether it is an order request's turn, waited for until that moment at the latest."""
         if self._pacer is None:
             return nullcontext(NO_LIMIT)
@@ -424,14 +358,11 @@ class OrderActivities:
     async def _on_a_thread(self, call: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
-    async def _beating(self, call: Callable[[], R], beat: Beat | None = None, executor: Executor | None = None) -> R:
+    async def _beating(
+        self, call: Callable[[], R], beat: HeartbeatClock | None = None, executor: Executor | None = None
+    ) -> R:
         """The call on a thread, with heartbeats while it runs, so that a dead worker is noticed in seconds."""
-        running = asyncio.get_running_loop().run_in_executor(executor or self._executor, call)
-        while not (await asyncio.wait({running}, timeout=HEARTBEAT_SECONDS))[0]:
-            activity.heartbeat()
-            if beat is not None:
-                beat.heard()
-        return running.result()
+        return await beating(executor or self._executor, call, beat)
 
     def at_the_broker(self) -> Sequence[Callable[..., object]]:
         """What runs on the broker's own task queue."""
@@ -442,8 +373,12 @@ class OrderActivities:
         return (self.guard, self.guard_amendment, self.record, self.recall, self.book_age)
 
 
-def _absent(order: Order, rows: Sequence[BrokerOrder]) -> Look:
-    """What rows tell that have none with the order's tag."""
+def _absent(order: Order, rows: Sequence[BrokerOrder], could_be: Sequence[str]) -> BookLookup:
+    """What rows tell that have none with the order's tag, of which some may have lost theirs."""
+    if could_be:
+        return Unreadable(
+            evidence=Evidence(message=f"the book shows none with its tag, and {', '.join(could_be)} could be it")
+        )
     if (alike := under_another_mark(order, rows)) is None:
         return Absent(rows=len(rows))
     return Unreadable(evidence=Evidence(message=f"the book shows {alike.broker_order_id}, {OTHER_MARK}"))
@@ -453,7 +388,7 @@ def _found(order: Order, row: BrokerOrder, trades: Sequence[Fill]) -> Found:
     """The row, and those of its trades that the order does not know."""
     known = {fill.trade_id for fill in order.fills}
     fills = [each for each in trades if each.broker_order_id == row.broker_order_id and each.trade_id not in known]
-    return Found(report=BookReport(row=row, fills=tuple(fills)))
+    return Found(report=OrderReport(row=row, fills=tuple(fills)))
 
 
 def _known(order: Order) -> BrokerOrderId:

@@ -33,7 +33,7 @@ class OtherHomes:
         foreign = [row for row in rows if mark_in(row.tag) not in (None, self.mark)]
         if foreign:
             ids = {row.broker_order_id for row in foreign}
-            with self._database.write() as connection:
+            with self._database.write(self._account) as connection:
                 found = views_for(connection, self._account, tags=(), broker_order_ids=ids)
                 known = {view.broker_order_id for view in found}
                 for row in foreign:

@@ -12,11 +12,10 @@ from temporalio.service import RPCError
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.plans import Concerned, concerned
 from durable_orders.trading.orders.order import Account
+from durable_orders.trading.plans.line import QUOTED
 
 EVERY = 0.2
 """Seconds between two looks."""
-FRESH = timedelta(minutes=1)
-"""A price that was received earlier says nothing of now."""
 AGAIN = timedelta(seconds=2)
 """Before a plan is told of the same price again: its answer may be on its way to the ledger."""
 PRICED = "priced"
@@ -58,7 +57,7 @@ class PlanPrices:
 
     def _concerned(self) -> list[Concerned]:
         with self._database.read() as connection:
-            return concerned(connection, self._account, datetime.now(UTC) - FRESH)
+            return concerned(connection, self._account, datetime.now(UTC) - QUOTED)
 
     def _is_news(self, found: Concerned, at: datetime) -> bool:
         known = self._told.get(found.plan_id)

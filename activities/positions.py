@@ -7,12 +7,11 @@ from durable_orders.trading.brokers.shared_reading import SharedReading
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.broker_positions import BrokerReading, last_reading
 from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.deliverable import HOLDINGS_EVERY
 from durable_orders.trading.orders.book import BrokerHolding, BrokerPosition
 from durable_orders.trading.orders.order import Account
 from durable_orders.trading.reconciliation.splits import keep_reading
 
-HOLDINGS_EVERY = timedelta(seconds=60)
-"""What was carried into a day changes with it, and else only by what is pledged or authorised."""
 FRESH = timedelta(seconds=5)
 """A reading of this age still tells what may be closed, while a newer one is not to be had."""
 
@@ -35,7 +34,7 @@ class PositionReader:
         now = datetime.now(UTC)
         rows = self._broker.positions()
         reading = BrokerReading.of(now, rows, self._read_holdings(now))
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             keep_reading(connection, self._account, reading, now)
         self.rows = rows
         return reading

@@ -40,7 +40,7 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 log = logging.getLogger(__name__)
 
 
-class Standing(NamedTuple):
+class LedgerPositions(NamedTuple):
     """What the ledger has, in one transaction."""
 
     ours: dict[Key, int]
@@ -118,7 +118,11 @@ class PositionReconciliation:
         self._keep(found, lasting, moving, after)
 
     def _lasting(
-        self, found: dict[Key, PositionDifference], moving: Collection[Key], now: Standing, reading: BrokerReading
+        self,
+        found: dict[Key, PositionDifference],
+        moving: Collection[Key],
+        now: LedgerPositions,
+        reading: BrokerReading,
     ) -> set[Key]:
         """Those that have been the same for long enough."""
         seen: dict[Key, Seen] = {}
@@ -160,11 +164,11 @@ class PositionReconciliation:
         found: dict[Key, PositionDifference],
         lasting: set[Key],
         moving: Collection[Key],
-        now: Standing,
+        now: LedgerPositions,
     ) -> None:
         """Put down what stands, and say what is new and what is over."""
         at = datetime.now(UTC)
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             stood = {(each.symbol, each.product): each for each in unexplained(connection, self._account)}
             stands: dict[Key, Unexplained] = {}
             for key, each in stood.items():
@@ -189,7 +193,7 @@ class PositionReconciliation:
                 self._tell(connection, stood[key].as_settled, at)
 
     def _cause(
-        self, each: PositionDifference, others: Collection[PositionDifference], now: Standing, at: datetime
+        self, each: PositionDifference, others: Collection[PositionDifference], now: LedgerPositions, at: datetime
     ) -> Cause:
         changed = now.changed.get((each.symbol, each.product))
         return likely_cause(
@@ -225,11 +229,11 @@ class PositionReconciliation:
         add_event(connection, self._account, EventType.POSITION_DIFFERS, words, at)
         log.warning("%s: %s", self._account, words)
 
-    def _standing(self) -> Standing:
+    def _standing(self) -> LedgerPositions:
         with self._database.read() as connection:
             own = positions.c
             asked = sa.select(own.symbol, own.product, own.updated_at).where(own.account == self._account)
-            return Standing(
+            return LedgerPositions(
                 held_by_ledger(connection, self._account),
                 moved_today(connection, self._account, datetime.now(UTC)) if self._is_of_one_day else {},
                 {(symbol, product): at for symbol, product, at in connection.execute(asked)},

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -14,29 +14,35 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 
 from durable_orders.activities.account_book import AccountBook
-from durable_orders.activities.concerns import Concerns
+from durable_orders.activities.account_monitor import AccountMonitor
+from durable_orders.activities.day_lock import DayLockWatch
 from durable_orders.activities.deliveries import Deliveries
+from durable_orders.activities.external_orders import ExternalOrders
 from durable_orders.activities.forgotten import Forgotten
-from durable_orders.activities.missing_orders import Gone, MissingOrders
+from durable_orders.activities.gtt_watch import GttWatch, Placed
+from durable_orders.activities.missing_orders import MissingOrder, MissingOrders
 from durable_orders.activities.other_homes import OtherHomes
 from durable_orders.activities.physical_settlement import PhysicalDeliveries
 from durable_orders.activities.plan_prices import PlanPrices
 from durable_orders.activities.reconciling import PositionReconciliation
-from durable_orders.activities.strangers import Strangers
 from durable_orders.trading.brokers.broker import Broker
+from durable_orders.trading.config.settings import DayLock
 from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.guardian.breakers import DayBreakers
 from durable_orders.trading.ledger.accounts import book_read
 from durable_orders.trading.ledger.database import Database
-from durable_orders.trading.ledger.pacing import Pacer
-from durable_orders.trading.ledger.reading import OpenView, open_views, views_for
+from durable_orders.trading.ledger.rate_limiter import RateLimiter
+from durable_orders.trading.ledger.reading import OrderSnapshot, open_views, views_for
 from durable_orders.trading.ledger.trips import Trip, told, untold
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Mode, Status, is_adopted
-from durable_orders.trading.reconciliation.book_diff import Sight, Sighting, Views, is_news
+from durable_orders.trading.reconciliation.book_diff import BookDiff, KnownOrders, OrderStatusReport, is_news
 from durable_orders.trading.reconciliation.external_orders import is_unwanted
 
 R = TypeVar("R")
+
+NO_LOCKS: Mapping[str | None, DayLock] = {}
 
 BEAT_SECONDS = 1.0
 SIGNALS_AT_ONCE = 32
@@ -75,7 +81,7 @@ class WatchActivities:
         stream: Stream,
         interval: float,
         executor: Executor,
-        pacer: Pacer | None = None,
+        pacer: RateLimiter | None = None,
         breakers: DayBreakers | None = None,
         *,
         reads_margin: bool = False,
@@ -84,24 +90,29 @@ class WatchActivities:
         others: OtherHomes | None = None,
         positions: PositionReconciliation | None = None,
         physical: PhysicalDeliveries | None = None,
+        day_locks: Mapping[str | None, DayLock] = NO_LOCKS,
+        gtts: GttWatch | None = None,
     ) -> None:
         """`interval` and `settle_window` are in seconds; `reads_margin` says whether the guardian asks for the broker's
         margin. `book` is the account's own; without one, it is taken to be whole whatever it shows. `others` notices
         what another home has sent. Without `positions`, none are compared; without `physical`, nobody looks for
-        contracts that are about to be delivered.
+        contracts that are about to be delivered. `day_locks` say when a day is over by itself. Without `gtts`, there
+        are none.
         """
         self._account = account
         self._book = book or AccountBook(broker, database)
-        self._strangers = Strangers(account, mode, broker, database, pacer, breakers, others)
+        self._strangers = ExternalOrders(account, mode, broker, database, pacer, breakers, others)
         self._missing = MissingOrders(account, mode, database, settle_window)
-        self._ends: dict[BrokerOrderId, Sighting] = {}
-        self._concerns = Concerns(account, broker, database, self._missing, reads_margin=reads_margin)
+        self._ends: dict[BrokerOrderId, OrderStatusReport] = {}
+        self._concerns = AccountMonitor(account, broker, database, self._missing, reads_margin=reads_margin)
         self.after_fills = breakers.after_fills if breakers is not None else None
         self._forgotten = Forgotten(account, client, database, executor, self.after_fills)
         self._deliveries = Deliveries(account, client, database, self._strangers, executor)
         self._plan_prices = PlanPrices(account, database, client, executor)
+        self.day_lock = DayLockWatch(account, database, executor, day_locks, self.look_now)
         self._positions = positions
         self._physical = physical
+        self._gtts = gtts
         self._broker = broker
         self._database = database
         self._client = client
@@ -128,7 +139,8 @@ class WatchActivities:
         pushed = asyncio.Event()
         loop = asyncio.get_running_loop()
         push = self._push = lambda: _set(loop, pushed)
-        running = (self._beat(), self._stream.run(pushed.set), self._plan_prices.run())
+        running = [self._beat(), self._stream.run(pushed.set), self._plan_prices.run(), self.day_lock.run()]
+        running += [self._gtts.run()] if self._gtts is not None else []
         helpers = [asyncio.create_task(helper) for helper in running]
         watching = asyncio.create_task(self._watch(pushed))
         stopping = {asyncio.create_task(stop) for stop in (activity.wait_for_worker_shutdown(), self._leaving.wait())}
@@ -152,7 +164,7 @@ class WatchActivities:
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _watch(self, pushed: asyncio.Event) -> None:
-        sight = Sight()
+        sight = BookDiff()
         while True:
             pushed.clear()
             self._look_soon = False
@@ -163,12 +175,11 @@ class WatchActivities:
                 await self._run(lambda reason=error: self._concerns.book_was_not_read(reason))  # type: ignore[misc]
             await self.report_trips()
             await self.close_before_delivery()
-            try:
-                await asyncio.wait_for(pushed.wait(), min(SOON, self._interval) if self._look_soon else self._interval)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(SOON, self._interval) if self._look_soon else self._interval):
+                    await pushed.wait()
 
-    async def look(self, sight: Sight) -> int:
+    async def look(self, sight: BookDiff) -> int:
         """Read the book once and tell the orders what changed. Returns how many were told.
 
         Raises `BookUnreadable`.
@@ -191,7 +202,7 @@ class WatchActivities:
                 await self._run(lambda: positions.look(reading.rows, trades))
         return told
 
-    def _note_ends(self, changed: Sequence[Sighting]) -> None:
+    def _note_ends(self, changed: Sequence[OrderStatusReport]) -> None:
         """Each is looked at again after a settle window: by then the ledger must have it."""
         for sighting in changed:
             if sighting.row.state is BookState.WORKING:
@@ -211,7 +222,7 @@ class WatchActivities:
         except RPCError as error:
             log.warning("the watch could not be told that a breaker tripped, and will be: %s", error.message)
             return
-        await self._run(lambda: told(self._database, trips, datetime.now(UTC)))
+        await self._run(lambda: told(self._database, self._account, trips, datetime.now(UTC)))
 
     async def close_before_delivery(self) -> None:
         """Tell the account's watch workflow of contracts that are to be closed before their delivery."""
@@ -230,7 +241,7 @@ class WatchActivities:
         with self._database.read() as connection:
             return untold(connection, self._account)
 
-    async def _tell_all(self, sight: Sight, changed: list[Sighting], *, is_whole: bool) -> int:
+    async def _tell_all(self, sight: BookDiff, changed: list[OrderStatusReport], *, is_whole: bool) -> int:
         """Of a book that is not whole, only what is known to be ours is told: it may be another user's."""
         if not changed:
             return 0
@@ -249,25 +260,33 @@ class WatchActivities:
         handles = [self._client.get_workflow_handle(view.order_id) for view in waiting]
         await asyncio.gather(*(handle.signal("wake") for handle in handles), return_exceptions=True)
 
-    def _open(self) -> list[OpenView]:
+    def _open(self) -> list[OrderSnapshot]:
         with self._database.read() as connection:
             return open_views(connection, self._account)
 
-    def _views(self, changed: list[Sighting]) -> Views:
+    def _views(self, changed: list[OrderStatusReport]) -> KnownOrders:
         """What the ledger knows of the changed rows."""
         rows = [sighting.row for sighting in changed]
         with self._database.read() as connection:
             if len(changed) > MANY:
-                return Views(open_views(connection, self._account))
+                return KnownOrders(open_views(connection, self._account))
             tags = {row.tag for row in rows if row.tag}
             ids = {row.broker_order_id for row in rows}
-            return Views(views_for(connection, self._account, tags=tags, broker_order_ids=ids))
+            return KnownOrders(views_for(connection, self._account, tags=tags, broker_order_ids=ids))
 
-    async def _tell(self, sight: Sight, sighting: Sighting, views: Views, limit: asyncio.Semaphore) -> bool:
+    async def _tell(
+        self, sight: BookDiff, sighting: OrderStatusReport, views: KnownOrders, limit: asyncio.Semaphore
+    ) -> bool:
         """Deal with one changed row; it counts as settled only when nothing about it is left to do."""
         row, view = sighting.row, views.owner(sighting.row)
         if view is None:
-            await self._run(lambda: self._strangers.adopt(sighting))
+            gtts = self._gtts
+            gtt = await self._run(lambda: gtts.placed(row)) if gtts is not None else Placed.BY_NONE
+            if gtt is Placed.NOT_TOLD_YET:
+                self._look_soon = True
+                return False
+            by = gtt if isinstance(gtt, GttState) else None
+            await self._run(lambda: self._strangers.adopt(sighting, by))
             self._look_soon = self._look_soon or views.with_tag(row) is not None  # a twin is to be cancelled
             return False
         if view.status is Status.PENDING and abs(datetime.now(UTC) - row.placed_at) < GRACE:
@@ -288,7 +307,7 @@ class WatchActivities:
             sight.settle(sighting)
         return news
 
-    async def report_gone(self, orders: Sequence[Gone]) -> None:
+    async def report_gone(self, orders: Sequence[MissingOrder]) -> None:
         """Tell orders that the book does not show them, or does not prove their end. What could not be told is found
         again."""
         for gone in orders:

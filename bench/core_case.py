@@ -28,7 +28,7 @@ from durable_orders.trading.market.shipped import SHIPPED_SYMBOL
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import OrderIntent, OrderType, Side
 from durable_orders.trading.strategies.files import Loaded
-from durable_orders.trading.strategies.strategy import Desk, Strategy
+from durable_orders.trading.strategies.strategy import Strategy, StrategyContext
 
 A_TICK = 10
 """Orders."""
@@ -41,14 +41,14 @@ SAMPLES = 5_000
 
 
 class AtMarket(Strategy):
-    def on_tick(self, desk: Desk, tick: Tick) -> None:
+    def on_tick(self, desk: StrategyContext, tick: Tick) -> None:
         for _ in range(A_TICK // 2):
             desk.buy(tick.symbol, LOT)
             desk.sell(tick.symbol, LOT)
 
 
 class LimitAndCancel(Strategy):
-    def on_tick(self, desk: Desk, tick: Tick) -> None:
+    def on_tick(self, desk: StrategyContext, tick: Tick) -> None:
         for _ in range(A_TICK):
             desk.cancel(desk.buy(tick.symbol, LOT, order_type=OrderType.LIMIT, price=FAR))
 
@@ -93,17 +93,17 @@ def latency(kind: str) -> dict[str, float]:
     return {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)}
 
 
-def _one(core: Core, kind: str, own_id: str, side: Side) -> None:
+def _one(core: Core, kind: str, order_id: str, side: Side) -> None:
     limit: dict[str, Any] = {} if kind == "market" else {"order_type": OrderType.LIMIT, "price": FAR}
     side = side if kind == "market" else Side.BUY
     intent = OrderIntent(
-        symbol=SHIPPED_SYMBOL, side=side, quantity=LOT, client_order_id=own_id, strategy="bench", **limit
+        symbol=SHIPPED_SYMBOL, side=side, quantity=LOT, client_order_id=order_id, strategy="bench", **limit
     )
     live = core.ask(intent)
     assert live is not None
     core.submit(live)
     if limit:
-        core.cancel(own_id, "by the bench")
+        core.cancel(order_id, "by the bench")
 
 
 def memory(kind: str, count: int) -> int:

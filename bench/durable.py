@@ -70,7 +70,7 @@ async def measure(concurrencies: Mapping[int, int], how_often: int, warm_up: int
 
 async def _figures(place: ground.Ground, cases: Sequence[Case]) -> dict[str, Any]:
     orders = place.orders(place.client)
-    exchange = await orders.read(_placed_at)
+    exchange = await orders.read(placed_at)
     details = [_details(case, exchange) for case in cases]
     lengths = await _history_lengths(place.client, [placed for case in cases for placed in case.placed])
     alone = details[0]
@@ -110,7 +110,7 @@ def _cpu(cases: Sequence[Case]) -> dict[str, dict[str, float]]:
     }
 
 
-def _placed_at(connection: sa.Connection) -> dict[str, datetime]:
+def placed_at(connection: sa.Connection) -> dict[str, datetime]:
     """When the exchange took each order, by broker order id, on its own clock, which is this machine's."""
     asked = sa.select(exchange_orders.c.broker_order_id, exchange_orders.c.placed_at)
     return {row.broker_order_id: row.placed_at for row in connection.execute(asked)}

@@ -21,7 +21,7 @@ from durable_orders.trading.orders.order import OrderId, Status
 
 T = TypeVar("T")
 
-PATIENCE = 600.0
+MAX_WAIT = 600.0
 """Seconds until something that should happen counts as not happening."""
 GRAIN = 0.01
 """Seconds between two questions to the ledger: what is measured with it is no finer."""
@@ -29,7 +29,7 @@ GRAIN = 0.01
 
 async def awaited(orders: Orders, ask: Callable[[sa.Connection], T | None], grain: float = 0.1) -> T:
     """The answer to a question to the ledger, once there is one. Raises `TimeoutError`."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT):
         while True:
             if (answer := await orders.read(ask)) is not None:
                 return answer
@@ -79,7 +79,7 @@ async def fills_recorded(orders: Orders, ids: Collection[OrderId], after: int) -
     `after` is the event of the feed from which on to look.
     """
     seen: dict[str, datetime] = {}
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT):
         while len(seen) < len(ids):
             fresh = await orders.events(after)
             now = datetime.now(UTC)

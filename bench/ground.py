@@ -16,9 +16,9 @@ from bench.processes import cpu_seconds
 from durable_orders.orders import Orders
 from durable_orders.trading.config.settings import Calendar, Execution, Feed, Market, Paper, Settings
 from durable_orders.workers import ports, server, worker
+from durable_orders.workers.components import Components, build
 from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home
-from durable_orders.workers.parts import Parts, build
 
 ACCOUNT = "bench"
 BARE_QUEUE = "bare"
@@ -39,7 +39,7 @@ class Cpu(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Ground:
     home: Home
-    parts: Parts
+    parts: Components
     client: Client
     """The worker's own: what it starts may be started eagerly, in this process."""
     stranger: Client
@@ -71,7 +71,7 @@ def bare_worker(client: Client) -> Worker:
         workflows=[BareWorkflow, FrameWorkflow],
         activities=[nothing],
         workflow_runner=UnsandboxedWorkflowRunner(),
-        max_cached_workflows=worker.CACHED_WORKFLOWS,
+        max_cached_workflows=settings().worker.max_cached_workflows,
         sticky_queue_schedule_to_start_timeout=worker.STICKY_TIMEOUT,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
     )

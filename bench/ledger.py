@@ -2,7 +2,7 @@
 
 Fills a SQLite ledger with a hundred thousand events, and prints what each question takes in milliseconds; with `--keep`
 it writes the section `ledger` of `bench/latest.json`. `--year` does it with a million, a year of trading, in
-`ledger_year`.
+`ledger_year`. A first page is fifty lines of the journal. `--plans` prints what SQLite does for each of them, too.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from durable_orders.trading.ledger.tables import events, fills
 from durable_orders.trading.orders.book import BookState
 from tests.trading.ledger.examples import history, new_order, record_all
 from tests.trading.ledger.many import fill_up
-from tests.trading.ledger.questions import EVERY, Ask
+from tests.trading.ledger.questions import EVERY, PAGES, Ask, plan_of
 
 FEW, YEAR = 26_300, 263_000
 """Orders, with about a hundred thousand and about a million events."""
@@ -47,6 +47,7 @@ def measure(orders: int) -> dict[str, Any]:
         fill_up(database, orders)
         took = perf_counter() - began
         questions = {name: round(_median(database, ask, TIMES), 2) for name, ask in EVERY.items()}
+        pages = {name: round(_median(database, ask, TIMES), 2) for name, ask in PAGES.items()}
         return report | {
             "events": _count(database, events),
             "fills": _count(database, fills),
@@ -54,6 +55,9 @@ def measure(orders: int) -> dict[str, Any]:
             "filling_seconds": round(took, 1),
             "questions_ms": questions,
             "slowest_ms": max(questions.values()),
+            "pages_ms": pages,
+            "slowest_page_ms": max(pages.values()),
+            "plans": {name: plan_of(database, ask) for name, ask in PAGES.items()},
             "recording_ms": round(_recording(database), 2),
             "whole_journal_seconds": round(_median(database, _whole, 1) / 1000, 1),
         }
@@ -98,7 +102,7 @@ def table_of(report: Mapping[str, Any]) -> Table:
         f"{report['recording_ms']} ms, {WHOLE} {report['whole_journal_seconds']} s.",
     )
     table.add_column("ms", justify="right")
-    for name, milliseconds in report["questions_ms"].items():
+    for name, milliseconds in (report["questions_ms"] | report["pages_ms"]).items():
         table.add_row(name, f"{milliseconds:,.1f}")
     return table
 
@@ -106,10 +110,15 @@ def table_of(report: Mapping[str, Any]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.ledger", description=__doc__)
     parser.add_argument("--year", action="store_true", help="a year of trading, a million events")
+    parser.add_argument("--plans", action="store_true", help="print the plans of the first pages, too")
     add_keep(parser)
     chosen = parser.parse_args()
     report = measure(YEAR if chosen.year else FEW)
-    Console(highlight=False).print(table_of(report))
+    console = Console(highlight=False)
+    console.print(table_of(report))
+    plans = report.pop("plans")
+    for name, steps in plans.items() if chosen.plans else ():
+        console.print("\n    ".join([name, *steps]), soft_wrap=True, markup=False)
     keep(chosen.keep, {"ledger_year" if chosen.year else "ledger": report})
     if report["slowest_ms"] > SLOWEST_MS:
         raise SystemExit(f"a question took {report['slowest_ms']:,.0f} ms, more than {SLOWEST_MS}")

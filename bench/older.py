@@ -1,4 +1,4 @@
-"""This tree beside an older commit of the repository: `python -m bench.older durable`, `core` or `start`.
+"""This tree beside an older commit of the repository: `python -m bench.older durable`, `core`, `start` or `ticks`.
 
 The older one is built from its commit, once, with the requirements that it pins. Then both are measured in turn, so
 many pairs, each with its own `bench` and in its own processes. Ratios of this tree to the older one; the median counts.
@@ -25,6 +25,7 @@ from bench.machine import ROOT, local_circumstances
 from bench.report import LATEST, add_keep, keep
 from bench.sampling import progress_bar
 from bench.start import Commands
+from bench.ticks import Backtests
 
 COMMIT = "7d4ef65"
 LONGEST = 600
@@ -64,8 +65,9 @@ def _core(report: Any) -> Figures:
     return {f"{kind.replace('_', ' ')} orders a second": rate for kind, rate in report.items()}
 
 
-PARTS: dict[str, Part | Commands] = {
+PARTS: dict[str, Part | Commands | Backtests] = {
     "start": Commands(),
+    "ticks": Backtests(),
     "durable": Part(
         "import asyncio; from bench.durable import measure; report = asyncio.run(measure({1: 40, 16: 96, 48: 144}, 1))",
         _durable,
@@ -110,7 +112,7 @@ def figures_of(tree: Path, part: Part) -> Figures:
         return part.figures(json.loads(answer.read_text(encoding="utf-8")))
 
 
-def measure(part: Part | Commands, commit: str, pairs: int) -> dict[str, Any]:
+def measure(part: Part | Commands | Backtests, commit: str, pairs: int) -> dict[str, Any]:
     """Ratios of this tree to the older one, each with the pairs that it is the median of."""
     older = built(commit)
     found: list[tuple[Figures, Figures]] = []

@@ -31,7 +31,8 @@ class WorkerProcess:
     async def ready(self) -> None:
         """Wait until it says so. Raises `BrokenError` if it dies instead."""
         assert self._process.stdout is not None
-        line = await asyncio.wait_for(asyncio.to_thread(self._process.stdout.readline), READY_SECONDS)
+        async with asyncio.timeout(READY_SECONDS):
+            line = await asyncio.to_thread(self._process.stdout.readline)
         if line != b"ready\n":
             raise BrokenError(f"the worker did not start; its log is {self._home.path / 'worker.log'}")
 

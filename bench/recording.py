@@ -21,7 +21,7 @@ from rich.table import Table
 
 from bench.machine import local_circumstances
 from bench.report import add_keep, keep
-from durable_orders.trading.brokers.kite.full_packets import row_of
+from durable_orders.trading.brokers.kite.full_packets import columns_of
 from durable_orders.trading.brokers.kite.recorder import TickRecorder
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.calendar import ALWAYS_OPEN
@@ -91,8 +91,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _take_down(place: Place, heard: Sequence[bytes], symbols: int) -> None:
-    recorder = TickRecorder(lambda: datetime.now(UTC), place)
-    recorder.listen_to({(number + 1) << 8 | 1: f"NSE:S{number}" for number in range(symbols)})
+    recorder = recorder_at(place, symbols)
     each = max(1, A_SECOND // 2 // IN_A_MESSAGE)
     for number, message in enumerate(heard, 1):
         recorder.hear(message)
@@ -101,8 +100,15 @@ def _take_down(place: Place, heard: Sequence[bytes], symbols: int) -> None:
     recorder.take().write()
 
 
+def recorder_at(place: Place, symbols: int) -> TickRecorder:
+    """One that listens to the instruments of `messages`."""
+    recorder = TickRecorder(lambda: datetime.now(UTC), place)
+    recorder.listen_to({(number + 1) << 8 | 1: f"NSE:S{number}" for number in range(symbols)})
+    return recorder
+
+
 def _compact(place: Place) -> None:
-    troubles = compact_day(place, place.journals().keys(), ALWAYS_OPEN, row_of)
+    troubles = compact_day(place, place.journals().keys(), ALWAYS_OPEN, columns_of)
     assert not troubles, troubles
 
 

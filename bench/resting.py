@@ -19,7 +19,7 @@ from durable_orders.trading.orders import lifecycle
 from durable_orders.trading.orders.events import EVENT_OF, Entry
 from durable_orders.trading.orders.order import Account, Order, OrderIntent, OrderType, Side
 from durable_orders.trading.orders.outcome import Accepted
-from durable_orders.workers.parts import session_end
+from durable_orders.workers.components import session_end
 
 
 class Rester:

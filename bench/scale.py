@@ -72,7 +72,7 @@ async def place_all(place: Site, count: int, done: Callable[[], None]) -> dict[s
 async def _placed(place: Site, limit: Decimal) -> OrderHandle:
     """An order that rests at the broker, and the ledger knows it."""
     handle = await place.orders.place(resting_intent(limit))
-    await handle.placed(following.PATIENCE)
+    await handle.placed(following.MAX_WAIT)
     return handle
 
 

@@ -28,11 +28,12 @@ class Site:
 
 
 @asynccontextmanager
-async def site() -> AsyncIterator[Site]:
-    """A home that is thrown away, with everything running and the market's first tick shown."""
+async def site(cached: int | None = None) -> AsyncIterator[Site]:
+    """A home that is thrown away, with everything running and the market's first tick shown. The worker keeps at most
+    so many workflows `cached`; without it, as many as it does by itself."""
     with tempfile.TemporaryDirectory(prefix="durable-orders-scale-") as path:
         home = Home(Path(path)).make()
-        _settle(home)
+        _settle(home, {} if cached is None else {"max_cached_workflows": cached})
         async with AsyncExitStack() as stack:
             address = await stack.enter_async_context(server.running(home, ports.ANY, ports.ANY))
             orders = await stack.enter_async_context(await Orders.connect(home.path))
@@ -43,10 +44,10 @@ async def site() -> AsyncIterator[Site]:
             yield place
 
 
-def _settle(home: Home) -> None:
+def _settle(home: Home, own: dict[str, int]) -> None:
     """The home's settings, and the ticks that they name."""
     ticks = home.path / "ticks.csv"
     market.write_ticks(ticks)
     chosen = {"ticks": str(ticks), "symbol": SHIPPED_SYMBOL, "speed": 1, "calendar": "always_open"}
-    settings = {"account": ACCOUNT, "market": chosen, "execution": {"paper": {"request_limits": False}}}
+    settings = {"account": ACCOUNT, "market": chosen, "execution": {"paper": {"request_limits": False}}, "worker": own}
     (home.path / SETTINGS_FILE).write_text(yaml.safe_dump(settings), encoding="utf-8")

@@ -32,8 +32,8 @@ from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.orders.book import BrokerOrder, BrokerPosition
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Fill, Mode
-from durable_orders.trading.reconciliation.book_diff import Sight
-from durable_orders.workers.parts import tick_size
+from durable_orders.trading.reconciliation.book_diff import BookDiff
+from durable_orders.workers.components import tick_size
 
 SIZES = (10, 100, 1_000, 10_000)
 INTERVAL = 0.25
@@ -72,7 +72,7 @@ class CountedWatch(WatchActivities):
 
     looked: asyncio.Semaphore
 
-    async def look(self, sight: Sight) -> int:
+    async def look(self, sight: BookDiff) -> int:
         told = await super().look(sight)
         self.looked.release()
         return told
@@ -128,7 +128,7 @@ async def measure(
 
 async def _case(post: Post, interval: float, intervals: int) -> dict[str, Any]:
     began = perf_counter()
-    told = await post.watch.look(Sight())
+    told = await post.watch.look(BookDiff())
     first = perf_counter() - began
     await post.watch.looked.acquire()
     watching = asyncio.create_task(post.environment.run(post.watch.watch, ACCOUNT, interval * intervals * 10 + 600))

@@ -21,7 +21,7 @@ BY_WEIGHT = tuple(BookState)
 ALL = 1_000_000_000
 
 
-async def evidence_of(ground: Ground, played: Played) -> Evidence:
+async def evidence_of(ground: Ground, played: Played, longest_stall: float) -> Evidence:
     account = ground.orders.settings.account
     intents, heads = list(played.intents.values()), ground.venue.heads()
     asked = {of_order(tag_of(intent.order_id)): intent.quantity for intent in intents}
@@ -41,6 +41,7 @@ async def evidence_of(ground: Ground, played: Played) -> Evidence:
         halts=played.halts,
         ledger_went_back=any(played.done[act] for act in (Act.RESTORE_LEDGER, Act.RESTORE_BOTH)),
         secrets_in=ground.files_with_secrets(),
+        longest_stall=longest_stall,
     )
 
 
@@ -73,4 +74,4 @@ def _events(ledger: sa.Connection, account: str) -> Mapping[str, list[FeedEvent]
     events = sorted(
         events_after(ledger, 0, account=account, limit=ALL), key=lambda event: (event.order_id, event.sequence)
     )
-    return {own_id: list(group) for own_id, group in groupby(events, key=lambda event: event.order_id)}
+    return {order_id: list(group) for order_id, group in groupby(events, key=lambda event: event.order_id)}

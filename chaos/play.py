@@ -25,7 +25,7 @@ from durable_orders.trading.orders.order import Mode, Order, OrderIntent
 HUMAN_SECONDS = 0.7
 """How often the human looks whether the login or the account needs something."""
 ASK_AGAIN = 0.3
-PATIENCE = 10.0
+MAX_WAIT = 10.0
 """Seconds until the end of an order is asked for once more."""
 AGAINST = (DurableOrdersError, RPCError, SQLAlchemyError)
 """What the system, the server and the ledger say against an act, or while they are away."""
@@ -64,7 +64,7 @@ class Player:
                 self._begin(moment.step)
             await self._all_done()
 
-    async def come_to_rest(self) -> None:
+    async def wait_until_settled(self) -> None:
         """No more faults; what is stuck moves on, what is open is cancelled, and every order's end is awaited."""
         await self.ground.venue.clear()
         async with self._human():
@@ -125,7 +125,7 @@ class Player:
             **step.terms,
         )
         self.played.intents[step.number] = intent
-        await stubbornly(lambda: self.ground.orders.place(intent))
+        await until_it_is_taken(lambda: self.ground.orders.place(intent))
         self._placed[step.number].set()
         self._progress("placed")
 
@@ -147,7 +147,7 @@ class Player:
         intent = self.played.intents[number]
         while True:
             try:
-                order = await self._handle(number).cancel("by chance", PATIENCE)
+                order = await self._handle(number).cancel("by chance", MAX_WAIT)
             except AGAINST:
                 await asyncio.sleep(ASK_AGAIN)
                 with suppress(*AGAINST):
@@ -183,7 +183,7 @@ class Player:
                     self.played.done["logged in"] += 1
 
 
-async def stubbornly(act: Callable[[], Awaitable[R]]) -> R:
+async def until_it_is_taken(act: Callable[[], Awaitable[R]]) -> R:
     """Again and again while the server or the ledger is away, as a strategy has to."""
     while True:
         try:

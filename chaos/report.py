@@ -8,7 +8,7 @@ from rich.table import Table
 from chaos.run import Result
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Status
-from durable_orders.trading.reconciliation.external_orders import Stranger
+from durable_orders.trading.reconciliation.external_orders import ExternalKind
 
 MOST = 40
 """So many violations are shown."""
@@ -44,7 +44,7 @@ def _orders(result: Result) -> dict[str, int]:
         "answers lost after sending": lost,
         "sent twice, the second one dismissed": resent,
         "late arrivals, booked and reported": late,
-        "orders of somebody else": sum(name.startswith(f"{Stranger.EXTERNAL}-") for name in names),
+        "orders of somebody else": sum(name.startswith(f"{ExternalKind.EXTERNAL}-") for name in names),
         "fills": len(evidence.trades),
         "alerts": alerts,
     }

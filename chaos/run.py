@@ -10,6 +10,7 @@ from chaos.collecting import evidence_of
 from chaos.ground import open_ground
 from chaos.play import Played, Player, Progress
 from chaos.schedule import Plan, schedule
+from chaos.stalls import watched
 from chaos.verdict import Evidence, violations
 
 SETTLE_SECONDS = 90.0
@@ -29,12 +30,12 @@ class Result:
 async def run(plan: Plan, path: Path, progress: Progress) -> Result:
     """`path` is an empty directory; `progress` hears `placed` and `ended` for each order."""
     began = perf_counter()
-    async with open_ground(path, plan.seed, plan.workers) as ground:
+    async with watched() as stalls, open_ground(path, plan.seed, plan.workers) as ground:
         player = Player(ground, progress)
         await player.play(schedule(plan))
-        await player.come_to_rest()
+        await player.wait_until_settled()
         deadline = perf_counter() + SETTLE_SECONDS
-        while found := violations(evidence := await evidence_of(ground, player.played)):
+        while found := violations(evidence := await evidence_of(ground, player.played, stalls.longest)):
             if perf_counter() > deadline:
                 break
             await asyncio.sleep(LOOK_AGAIN)

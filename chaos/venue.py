@@ -142,8 +142,8 @@ class Venue:
     def heads(self) -> dict[str, str]:
         """Of the rows of orders that were to be split: the first of the same order."""
         asked = sa.text("SELECT broker_order_id, details FROM sandbox_orders WHERE details <> ''")
-        told = {own_id: json.loads(details) for own_id, details in self._read(asked)}
-        return {own_id: head for own_id, details in told.items() if (head := _head(own_id, details)) is not None}
+        told = {order_id: json.loads(details) for order_id, details in self._read(asked)}
+        return {order_id: head for order_id, details in told.items() if (head := _head(order_id, details)) is not None}
 
     def row(self, broker_order_id: str) -> Row:
         (found,) = self._read(sa.select(exchange_orders).where(exchange_orders.c.broker_order_id == broker_order_id))
@@ -161,12 +161,12 @@ class Venue:
             return connection.execute(asked).all()
 
 
-def _head(own_id: str, details: dict[str, Any]) -> str | None:
+def _head(order_id: str, details: dict[str, Any]) -> str | None:
     tags: list[str] = details["system_tags"]
     parents = [tag.removeprefix("autoslice:") for tag in tags if tag.startswith("autoslice:")]
     if details["leg"] is not None:
-        parents = [details["leg"]["parent"] or own_id]
-    return next(iter(parents), own_id if "autoslice" in tags else None)
+        parents = [details["leg"]["parent"] or order_id]
+    return next(iter(parents), order_id if "autoslice" in tags else None)
 
 
 def _exactly(text: str) -> Any:

@@ -22,6 +22,12 @@ positions, exposure, capital, margin and pace count what is open and approved as
 workers can pass a limit together. All checks that fail are reported, each with its code, the limit, the value and a
 sentence. A check that itself fails refuses the order.
 
+With an order that passes, and with each change of one, is kept how many checks that were, and of each that has a figure
+the limit, where it stood before and with the order: on the order's page, in `durable-orders show`, in
+`GET /api/v1/orders/ID/checks` and in what an assistant explains. An order of an earlier version, or of a ledger that
+was rebuilt without the old one, says that they were not recorded. What an order passes because it only reduces has no
+figure.
+
 A limit is off until its setting is there; `durable-orders doctor` names those that a live account should have. Several
 names of one limit may be set, and the lowest counts. Orders that only reduce a position pass the limits on positions,
 exposure, capital, margin, trades and the day's result, and in an account that is REDUCING those on pace.
@@ -67,20 +73,23 @@ by their names. This one is shipped:
 
 {rules}
 
-A rule is a small class. It reads nothing and remembers nothing: what it may look at is in the `Situation`. It is asked
-within the ledger's transaction, so it must not wait for anything: until it answers, nothing else is recorded.
+A rule is a small class. It reads nothing and remembers nothing: what it may look at is in the `CheckContext`. It is
+asked within the ledger's transaction, so it must not wait for anything: until it answers, nothing else is recorded.
 
 ```python
-from durable_orders.checks import Check, Failure, Situation, Terms, When
+from durable_orders.checks import Check, CheckContext, Failure, Terms, When
 
 
 class NoMondays(Check):
     code = "NO_MONDAYS"
     when = When.NEW_ORDER
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         return Failure("not on a Monday") if situation.market_time.weekday() == 0 else None
 ```
+
+One that has a figure may say so with `measured`, which gives a `Measure` of an order that has passed: it is then part
+of the order's evidence.
 
 The package that it is in registers it in its `pyproject.toml`, and the settings switch it on, with its options:
 

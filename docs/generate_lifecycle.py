@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from durable_orders.trading.orders.lifecycle import TRANSITIONS, Trigger
+from durable_orders.trading.orders.lifecycle import TRANSITIONS, Cause
 from durable_orders.trading.orders.order import Status
 
 TARGET = Path(__file__).with_name("lifecycle.md")
@@ -23,18 +23,18 @@ MEANING = {
 }
 
 CAUSE = {
-    Trigger.REFUSE: "the checks, the deadline or the broker's answer said no",
-    Trigger.WITHDRAW: "it was cancelled before it was sent",
-    Trigger.ACCEPT: "the broker answered with its order id",
-    Trigger.LOSE: "the answer to the placement was lost",
-    Trigger.ABSENT: "the book was read through the whole settle window and does not have it",
-    Trigger.WORK: "the book shows it working, nothing filled",
-    Trigger.FILL: "the book shows it with trades, and no end is proved yet",
-    Trigger.COMPLETE: "the book shows it complete, and the trades add up to it",
-    Trigger.CANCEL: "the book shows it cancelled, and the trades add up to what was filled",
-    Trigger.EXPIRE: "the book shows that its validity ran out, and the trades add up to what was filled",
-    Trigger.REJECT: "the book shows it rejected, and the trades add up to what was filled",
-    Trigger.VANISH: "the book of its day is over, and its trades do not add up to all of it",
+    Cause.REFUSE: "the checks, the deadline or the broker's answer said no",
+    Cause.WITHDRAW: "it was cancelled before it was sent",
+    Cause.ACCEPT: "the broker answered with its order id",
+    Cause.LOSE: "the answer to the placement was lost",
+    Cause.ABSENT: "the book was read through the whole settle window and does not have it",
+    Cause.WORK: "the book shows it working, nothing filled",
+    Cause.FILL: "the book shows it with trades, and no end is proved yet",
+    Cause.COMPLETE: "the book shows it complete, and the trades add up to it",
+    Cause.CANCEL: "the book shows it cancelled, and the trades add up to what was filled",
+    Cause.EXPIRE: "the book shows that its validity ran out, and the trades add up to what was filled",
+    Cause.REJECT: "the book shows it rejected, and the trades add up to what was filled",
+    Cause.VANISH: "the book of its day is over, and its trades do not add up to all of it",
 }
 
 PAGE = """\
@@ -136,8 +136,8 @@ def _statuses() -> str:
 
 def _diagram() -> str:
     arrows: dict[tuple[Status, Status], list[str]] = {}
-    for (before, trigger), after in TRANSITIONS.items():
-        arrows.setdefault((before, after), []).append(trigger)
+    for (before, cause), after in TRANSITIONS.items():
+        arrows.setdefault((before, after), []).append(cause)
     lines = [f"    [*] --> {next(iter(Status))}"]
     lines += [f"    {before} --> {after}: {', '.join(triggers)}" for (before, after), triggers in arrows.items()]
     lines += [f"    {status} --> [*]" for status in Status if status.terminal]
@@ -146,13 +146,13 @@ def _diagram() -> str:
 
 def _table() -> str:
     opens = [status for status in Status if not status.terminal]
-    header = ("trigger", "what happened", *(f"from `{status}`" for status in opens))
-    rows = ((f"`{trigger}`", CAUSE[trigger], *(_cell(status, trigger) for status in opens)) for trigger in Trigger)
+    header = ("cause", "what happened", *(f"from `{status}`" for status in opens))
+    rows = ((f"`{cause}`", CAUSE[cause], *(_cell(status, cause) for status in opens)) for cause in Cause)
     return _markdown(header, rows)
 
 
-def _cell(status: Status, trigger: Trigger) -> str:
-    after = TRANSITIONS.get((status, trigger))
+def _cell(status: Status, cause: Cause) -> str:
+    after = TRANSITIONS.get((status, cause))
     return f"`{after}`" if after else ""
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from textwrap import fill
 from typing import Any
 
@@ -15,9 +16,9 @@ PAGE = """\
 
 # What was measured
 
-Every number here was measured by a command of this repository: `make bench`, which takes at most ten minutes, and
-`make bench-scale` and `make bench-ledger` for the long ones. They print what they find and change nothing here;
-`make bench-keep` measures as `make bench` does, keeps the figures in `bench/latest.json`, with the machine, the
+Every number here was measured by a command of this repository: `make bench`, which takes at most ten minutes, and `make
+bench-scale`, `make bench-ledger` and `make bench-ticks` for the long ones. They print what they find and change nothing
+here; `make bench-keep` measures as `make bench` does, keeps the figures in `bench/latest.json`, with the machine, the
 versions, the date and the command line, and makes this page anew. The long ones are kept with `KEEP=--keep`. Another
 machine has other numbers: the ratios carry over, the rest does not.
 
@@ -71,9 +72,55 @@ cache. Resident memory.
 `python -m bench.ledger`, and `make bench-ledger` for a year of trading: what questions take on SQLite, and what it
 takes to record one change of an order.
 
-{ledger}"""
+{ledger}
+
+## Recording the market
+
+`python -m bench.recording`: a day's ticks in Kite's own packets, with five levels, taken down and made Parquet files on
+one core. `python -m bench.beside`: paper orders one after the other, in rounds, beside a process that records, and
+without one.
+
+{recording}
+
+{beside}
+
+## The quality of execution
+
+`make bench-ledger`: the approved orders of a year's ledger are read, and told by hour and order by order, as
+`durable-orders quality` does. Seconds of one core.
+
+{quality}
+
+## A whole backtest
+
+`make bench-ticks`, some twenty minutes: the command `backtest` from its start to its end, over made ticks with
+volume, bid and ask, some with five levels of an order book.
+
+{many_ticks}
+
+`python -m bench.ticks_beside`: the same command beside another engine that plays the same rule over the same CSV of
+500,000 ticks, in turn. The ratio is the median of the pairs' own.
+
+{ticks_beside}
+
+## A strategy on paper
+
+`python -m bench.paper_ticks`: the command `run` over durable orders. Orders rest away from the price, or plans are
+open whose prices are far, and the strategy looks at every tick and asks for nothing; such ticks are shown to it many at
+a time.
+
+{paper_ticks}
+
+## Beside an older build
+
+`make bench-older`: this tree and an older commit of the repository, built from it, measured in turn. The ratio is the
+median of the pairs' own; below 1 is less. `python -m bench.older ticks` is a whole backtest of 500,000 ticks, from its
+command to its figures, with the same fills in both.
+
+{older}"""
 
 MISSING = "Not measured yet."
+NONE_KEPT = "No such figures are kept at present."
 WIDTH = 120
 
 
@@ -91,6 +138,13 @@ def render(latest: Mapping[str, Any] | None = None, scale: Mapping[str, Any] | N
         "memory": lambda: _memory(figures["memory"]),
         "scale": lambda: _scale(long),
         "bus": lambda: _bus(figures["bus"]),
+        "recording": lambda: _recording(figures["recording"]),
+        "beside": lambda: _beside(figures["beside"]),
+        "quality": lambda: _quality(figures["quality"]),
+        "many_ticks": lambda: _many_ticks(figures.get("many_ticks", {})),
+        "ticks_beside": lambda: _ticks_beside(figures.get("ticks_beside")),
+        "paper_ticks": lambda: _paper_ticks(figures.get("paper_ticks")),
+        "older": lambda: _older(figures.get("older", {})),
         "ledger": lambda: _ledger([figures[name] for name in ("ledger", "ledger_year") if name in figures]),
     }
     page = PAGE.format(**{name: _or_missing(part) for name, part in parts.items()})
@@ -139,7 +193,7 @@ def _machine(figures: Mapping[str, Any]) -> str:
 
 
 def _goals(figures: Mapping[str, Any]) -> str:
-    rows = [row for of in (_core_goals, _durable_goals, _other_goals) for row in of(figures)]
+    rows = [row for of in (_core_goals, _durable_goals, _other_goals, _evening_goals) for row in of(figures)]
     return _table(("goal", "wanted", "measured", "met"), rows)
 
 
@@ -185,6 +239,19 @@ def _other_goals(figures: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
             " and ".join(f"{count:g}" for count in reads),
             "yes" if len(set(reads)) == 1 else "**no**",
         )
+
+
+def _evening_goals(figures: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    if "recording" in figures:
+        rate = figures["recording"]["recording_per_second"]
+        yield _row("recorder: ticks a second on one core", "20,000", rate, ",", met=rate >= 20_000)
+    if "beside" in figures:
+        ratio = figures["beside"]["ratio"]
+        yield _row("recorder: intent to exchange beside it, to without", "1.1", ratio, ".2f", met=ratio <= 1.1)
+    if "quality" in figures:
+        by_hour, one_by_one = (figures["quality"][name] for name in ("ratio", "one_by_one_ratio"))
+        yield _row("quality: a year by hour, to reading it", "2", by_hour, ".2f", met=by_hour <= 2)
+        yield _row("quality: a year order by order, to reading it", "2", one_by_one, ".2f", met=one_by_one <= 2)
 
 
 def _core(core: Mapping[str, Any]) -> str:
@@ -277,11 +344,18 @@ def _watch(watch: Mapping[str, Any]) -> str:
 
 def _memory(memory: Mapping[str, Any]) -> str:
     rows = []
-    for name in ("worker", "server"):
-        before, after = (f"{memory[when][f'{name}_mb']:.0f}" for when in ("before", "after"))
-        rows.append((name, before, after, f"{memory[f'{name}_bytes_per_open_order'] / 1024:.0f}"))
-    head = (f"{memory['open_orders']:,} open orders", "before, MB", "after, MB", "an open order, KB")
-    return f"{_table(head, rows)}\n\n{_taken(memory)}"
+    for case in (memory, memory["bounded"]):
+        for name in ("worker", "server"):
+            before, after = (f"{case[when][f'{name}_mb']:.0f}" for when in ("before", "after"))
+            each, cancels = f"{case[f'{name}_bytes_per_open_order'] / 1024:.0f}", case["cancelled_ms"]
+            took = f"{cancels['p50']:.0f} / {cancels['p99']:.0f}" if name == "worker" else ""
+            rows.append((f"{name}, {case['cached_workflows']:,} cached", before, after, each, took))
+    head = (f"{memory['open_orders']:,} open orders", "before, MB", "after, MB", "an open order, KB", "cancel, ms")
+    words = (
+        "What the worker keeps is bounded by `worker.max_cached_workflows`; a cancel of an order that has left the "
+        "cache has its history replayed first. Milliseconds as p50 / p99, of the orders that were placed first."
+    )
+    return f"{_table(head, rows)}\n\n{words} {_taken(memory)}"
 
 
 def _scale(report: Mapping[str, Any]) -> str:
@@ -316,6 +390,96 @@ def _bus(bus: Mapping[str, Any]) -> str:
     rate = f"In a burst, {bus['burst_events_per_second']:,} events a second."
     head = (f"{bus['events']:,} events", "p50", "p99")
     return f"{_table(head, rows)}\n\n{rate} {_taken(bus)}"
+
+
+def _recording(report: Mapping[str, Any]) -> str:
+    rows = [
+        ("taken down as they come, a second", f"{report['taking_down_per_second']:,}"),
+        ("made Parquet files afterwards, a second", f"{report['compacting_per_second']:,}"),
+        ("both together, a second", f"{report['recording_per_second']:,}"),
+        ("read by the reader of tick files, a second", f"{report['reading_per_second']:,}"),
+        ("bytes a tick, in the journal", str(report["journal_bytes_a_tick"])),
+        ("bytes a tick, in Parquet", str(report["parquet_bytes_a_tick"])),
+        ("largest memory of it all, MB", str(report["largest_mb"])),
+    ]
+    head = (f"{report['ticks']:,} ticks of {report['symbols']} symbols", "")
+    return f"{_table(head, rows)}\n\n{_taken(report)}"
+
+
+def _beside(report: Mapping[str, Any]) -> str:
+    rows = [
+        (words, *(f"{report[name][part]:.1f}" for part in ("p50", "p95", "p99")))
+        for words, name in (("without a recorder", "intent_to_exchange_ms"), ("beside one", "beside_recorder_ms"))
+    ]
+    head = (f"intent to exchange of {report['orders']} orders each, ms", "p50", "p95", "p99")
+    words = (
+        f"At {report['ticks_per_second']:,} ticks a second the recorder took {report['recorder_cpu_percent']} % of a "
+        f"core. Over the rounds, one median to the other: {', '.join(f'{ratio:.2f}' for ratio in report['ratios'])}."
+    )
+    return f"{_table(head, rows)}\n\n{words} {_taken(report)}"
+
+
+def _quality(report: Mapping[str, Any]) -> str:
+    rows = [
+        ("read", f"{report['reading_seconds']:.1f}", ""),
+        ("`quality --by hour`", f"{report['quality_seconds']:.1f}", f"{report['ratio']:.2f}"),
+        (
+            "`quality --json`, order by order",
+            f"{report['one_by_one_seconds']:.1f}",
+            f"{report['one_by_one_ratio']:.2f}",
+        ),
+    ]
+    head = (f"{report['orders']:,} approved orders", "seconds", "to reading")
+    words = f"Memory that it took beyond reading: {report['memory_grown_mb']} MB."
+    return f"{_table(head, rows)}\n\n{words} {_taken(report)}"
+
+
+def _older(parts: Mapping[str, Any]) -> str:
+    found = []
+    for name, part in parts.items():
+        rows = [
+            (what, f"{one['here']:,g}", f"{one['older']:,g}", f"{one['median']:.2f}", f"{len(one['pairs'])}")
+            for what, one in part["ratios"].items()
+        ]
+        head = (f"`{name}`", "here", part["commit"], "ratio", "pairs")
+        found.append(f"{_table(head, rows)}\n\n{_taken({key: part[key] for key in part if key != 'commit'})}")
+    return "\n\n".join(found) or NONE_KEPT
+
+
+def _ticks_beside(report: Mapping[str, Any] | None) -> str:
+    if report is None:
+        return NONE_KEPT
+    rows = []
+    for name, shown in (("here", "durable-orders"), ("there", report["peer"])):
+        every = [pair[name] for pair in report["pairs"]]
+        cpu, peak = (median(each[key] for each in every) for key in ("seconds", "mb"))
+        rows.append((shown, f"{cpu:.1f}", f"{peak:.0f}", f"{report['ratio']:.2f}" if name == "here" else ""))
+    head = (f"{len(report['pairs'])} pairs", "CPU, s", "peak memory, MB", "ratio")
+    return f"{_table(head, rows)}\n\n{_taken(report)}"
+
+
+def _paper_ticks(report: Mapping[str, Any] | None) -> str:
+    if report is None:
+        return NONE_KEPT
+    rows = [(_resting(case), f"{case['ticks']:,}", f"{case['ticks_per_second']:,}") for case in report["cases"]]
+    return f"{_table(('orders that rest', 'ticks', 'ticks a second'), rows)}\n\n{_taken(report)}"
+
+
+def _resting(case: Mapping[str, Any]) -> str:
+    return f"{case['resting']}, the stops of open plans" if case.get("brackets") else str(case["resting"])
+
+
+def _many_ticks(reports: Mapping[str, Any]) -> str:
+    found = []
+    for kind, report in reports.items():
+        rows = []
+        for case in report["cases"]:
+            name = f"{case['ticks']:,}, with order books" if case["order_book"] else f"{case['ticks']:,}"
+            each = f"{case['cpu_seconds'] / case['ticks'] * 1e6:.1f}"
+            rows.append((name, f"{case['file_mb']:,}", f"{case['peak_mb']:.0f}", each))
+        head = (f"ticks from {kind}", "size, MB", "peak memory, MB", "CPU of a tick, us")
+        found.append(f"{_table(head, rows)}\n\n{_taken(report)}")
+    return "\n\n".join(found) or NONE_KEPT
 
 
 def _ledger(reports: Sequence[Mapping[str, Any]]) -> str:

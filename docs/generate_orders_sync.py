@@ -16,7 +16,7 @@ HANDLE = SOURCE.with_name("order_handle.py")
 TARGET = SOURCE.with_name("orders_sync.py")
 BY_HAND = {"open", "close", "follow"}
 """Methods that the template has: they need more than to be waited for."""
-ASYNC_ONLY = {"connect", "over", "feed", "read", "untaken"}
+ASYNC_ONLY = {"connect", "over", "feed", "not_started", "read"}
 """Methods for code that has an event loop of its own."""
 
 TEMPLATE = '''\

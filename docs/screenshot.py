@@ -53,7 +53,7 @@ FLAGS = [
 ]
 SHIM = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 """Chromium reads commands from descriptor 3 and answers on 4."""
-PATIENCE = 60.0
+MAX_WAIT = 60.0
 
 
 def main() -> None:
@@ -100,12 +100,12 @@ def up(place: Path) -> Iterator[Home]:
 def place_order(home: Home) -> str:
     """The link to the history of an order that has rested and been filled."""
     line = [str(PROGRAM), "place", "BUY", SYMBOL, "75", "--id", CLIENT_ORDER_ID, *ORDER, "--home", str(home.path)]
-    subprocess.run([*line, "--wait"], check=True, timeout=PATIENCE)
+    subprocess.run([*line, "--wait"], check=True, timeout=MAX_WAIT)
     address, link = home.address(), home.ui_link(f"order:paper:{CLIENT_ORDER_ID}")
     assert address is not None  # noqa: S101
     line = [temporal_program(), "workflow", "describe", "--workflow-id", f"order:paper:{CLIENT_ORDER_ID}"]
     line += ["--address", address.target, "--output", "json"]
-    shown = json.loads(subprocess.run(line, check=True, capture_output=True, timeout=PATIENCE).stdout)
+    shown = json.loads(subprocess.run(line, check=True, capture_output=True, timeout=MAX_WAIT).stdout)
     return f"{link}/{shown['workflowExecutionInfo']['execution']['runId']}/history"
 
 
@@ -144,7 +144,7 @@ class Page:
         return answer["result"]
 
     def wait_for(self, words: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + MAX_WAIT
         expression = f"document.body.innerText.includes({json.dumps(words)})"
         while not self.ask("Runtime.evaluate", expression=expression)["result"].get("value"):
             if time.monotonic() > deadline:

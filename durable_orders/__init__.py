@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from durable_orders.moved import OldImports
+from durable_orders.moved import OldImports, renamed
 
 if TYPE_CHECKING:
     from durable_orders.engines import (
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from durable_orders.order_handle import OrderHandle
     from durable_orders.orders import Orders
     from durable_orders.orders_sync import OrderHandleSync, OrdersSync
+    from durable_orders.portfolio import Portfolio, PositionLine, StrategyLine, StrategyResult, Totals
     from durable_orders.sandbox import FaultRule, FeedKind, Sandbox, SandboxSettings
     from durable_orders.trading.bus.bus import Event, EventBus
     from durable_orders.trading.errors import (
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
         StrategyFailed,
         UnknownError,
     )
+    from durable_orders.trading.gtt.gtt import GttIntent, GttLeg, GttStatus
+    from durable_orders.trading.gtt.view import GttLegView, GttView
     from durable_orders.trading.ledger.position_differences import Cause, Unexplained
     from durable_orders.trading.ledger.positions import Position
     from durable_orders.trading.ledger.reading import FeedEvent
@@ -73,15 +76,19 @@ if TYPE_CHECKING:
     from durable_orders.trading.orders.position_entry import EntryKind
     from durable_orders.trading.orders.settlement import Settlement
     from durable_orders.trading.orders.terms import ClientOrderTerms, OrderTerms
+    from durable_orders.trading.plans.basket import BasketIntent, BasketLeg
     from durable_orders.trading.plans.plan import Entry, PlanChange, PlanIntent, Stop, Target
-    from durable_orders.trading.plans.state import PlanOrder, PlanStatus, PlanView
+    from durable_orders.trading.plans.schedule import ScheduleIntent
+    from durable_orders.trading.plans.state import PlanHolding, PlanOrder, PlanStatus, PlanView
     from durable_orders.trading.strategies.parameters import Parameter
-    from durable_orders.trading.strategies.strategy import Desk, Strategy
+    from durable_orders.trading.strategies.strategy import Strategy, StrategyContext
 
 __all__ = [
     "SHIPPED_SYMBOL",
     "Amendment",
     "Bar",
+    "BasketIntent",
+    "BasketLeg",
     "BookUnreadable",
     "BrokenError",
     "Cause",
@@ -90,7 +97,6 @@ __all__ = [
     "Contracts",
     "DataUnavailable",
     "Depth",
-    "Desk",
     "DuplicateOrder",
     "DurableOrdersError",
     "EngineStrategy",
@@ -106,6 +112,11 @@ __all__ = [
     "FilesUnusable",
     "Fill",
     "Funds",
+    "GttIntent",
+    "GttLeg",
+    "GttLegView",
+    "GttStatus",
+    "GttView",
     "HomeUnusable",
     "Instructions",
     "InvalidInstruments",
@@ -133,15 +144,19 @@ __all__ = [
     "PaperExecutionEngine",
     "Parameter",
     "PlanChange",
+    "PlanHolding",
     "PlanIntent",
     "PlanOrder",
     "PlanStatus",
     "PlanView",
+    "Portfolio",
     "Position",
+    "PositionLine",
     "Product",
     "RefusedError",
     "Sandbox",
     "SandboxSettings",
+    "ScheduleIntent",
     "ServerUnreachable",
     "SessionEngine",
     "Settlement",
@@ -149,10 +164,14 @@ __all__ = [
     "Status",
     "Stop",
     "Strategy",
+    "StrategyContext",
     "StrategyFailed",
+    "StrategyLine",
+    "StrategyResult",
     "Target",
     "Tick",
     "ToldPosition",
+    "Totals",
     "Unexplained",
     "UnknownError",
     "Validity",
@@ -170,6 +189,7 @@ _MODULES = {
     "durable_orders.order_handle": ("OrderHandle",),
     "durable_orders.orders": ("Orders",),
     "durable_orders.orders_sync": ("OrderHandleSync", "OrdersSync"),
+    "durable_orders.portfolio": ("Portfolio", "PositionLine", "StrategyLine", "StrategyResult", "Totals"),
     "durable_orders.sandbox": ("FaultRule", "FeedKind", "Sandbox", "SandboxSettings"),
     "durable_orders.trading.bus.bus": ("Event", "EventBus"),
     "durable_orders.trading.errors": (
@@ -196,6 +216,8 @@ _MODULES = {
         "StrategyFailed",
         "UnknownError",
     ),
+    "durable_orders.trading.gtt.gtt": ("GttIntent", "GttLeg", "GttStatus"),
+    "durable_orders.trading.gtt.view": ("GttLegView", "GttView"),
     "durable_orders.trading.ledger.position_differences": ("Cause", "Unexplained"),
     "durable_orders.trading.ledger.positions": ("Position",),
     "durable_orders.trading.ledger.reading": ("FeedEvent",),
@@ -222,10 +244,12 @@ _MODULES = {
     "durable_orders.trading.orders.position_entry": ("EntryKind",),
     "durable_orders.trading.orders.settlement": ("Settlement",),
     "durable_orders.trading.orders.terms": ("ClientOrderTerms", "OrderTerms"),
+    "durable_orders.trading.plans.basket": ("BasketIntent", "BasketLeg"),
     "durable_orders.trading.plans.plan": ("Entry", "PlanChange", "PlanIntent", "Stop", "Target"),
-    "durable_orders.trading.plans.state": ("PlanOrder", "PlanStatus", "PlanView"),
+    "durable_orders.trading.plans.schedule": ("ScheduleIntent",),
+    "durable_orders.trading.plans.state": ("PlanHolding", "PlanOrder", "PlanStatus", "PlanView"),
     "durable_orders.trading.strategies.parameters": ("Parameter",),
-    "durable_orders.trading.strategies.strategy": ("Desk", "Strategy"),
+    "durable_orders.trading.strategies.strategy": ("StrategyContext", "Strategy"),
 }
 """Loaded when a name is first asked for: whoever imports a part of the package need not load Temporal's client."""
 _HOME_OF = {name: module for module, names in _MODULES.items() for name in names}
@@ -238,7 +262,7 @@ if not TYPE_CHECKING:  # who checks types sees the names above, and no others
 
     def __getattr__(name: str) -> object:
         if name not in _HOME_OF:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            raise renamed(__name__, name)
         found: object = getattr(import_module(_HOME_OF[name]), name)
         globals()[name] = found
         return found

@@ -1,7 +1,9 @@
 """An event loop in a thread of its own, for callers that have none, or one that must not wait."""
 
 import asyncio
+import os
 import threading
+import weakref
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
@@ -20,6 +22,7 @@ class BackgroundLoop:
         self._entering = threading.Lock()
         self._is_open = True
         self._thread.start()
+        _made.add(self)
 
     def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
         """What the coroutine returns or raises. If the wait is interrupted, as by Ctrl-C, the coroutine is cancelled.
@@ -70,3 +73,16 @@ async def _cancel_the_rest() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.get_running_loop().shutdown_asyncgens()
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+_made: "weakref.WeakSet[BackgroundLoop]" = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    """A process that ends without having closed them is held up by none, and hears no complaint of theirs."""
+    for loop in list(_made):
+        loop.close()
+
+
+threading._register_atexit(_close_all)  # type: ignore[attr-defined]  # `atexit` comes when executors take no calls
+os.register_at_fork(after_in_child=_made.clear)  # whose threads are the parent's

@@ -5,8 +5,11 @@ An installed package registers it by the entry point group `durable_orders.guard
 one, and lists the checks that there are.
 """
 
-from durable_orders.trading.guardian.check import Check, Failure, When
-from durable_orders.trading.guardian.situation import Figures, Situation
+from typing import TYPE_CHECKING
+
+from durable_orders.moved import renamed
+from durable_orders.trading.guardian.check import Check, Failure, Measure, When
+from durable_orders.trading.guardian.check_context import CheckContext, Figures
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.approvals import Count, Kind, Scope
 from durable_orders.trading.ledger.exposure import Held, Pending
@@ -17,6 +20,7 @@ from durable_orders.trading.orders.order import Terms
 __all__ = [
     "AccountState",
     "Check",
+    "CheckContext",
     "Count",
     "Failure",
     "Figures",
@@ -24,9 +28,14 @@ __all__ = [
     "Instrument",
     "Kind",
     "Margin",
+    "Measure",
     "Pending",
     "Scope",
-    "Situation",
     "Terms",
     "When",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        raise renamed(__name__, name)

@@ -18,22 +18,22 @@ from durable_orders.trading.brokers.broker import Broker
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import BookUnreadable, LedgerUnusable
 from durable_orders.trading.ledger.database import Database
-from durable_orders.trading.ledger.pacing import NO_LIMIT, Pacer
+from durable_orders.trading.ledger.rate_limiter import NO_LIMIT, RateLimiter
 from durable_orders.trading.ledger.reading import find_order
 from durable_orders.trading.ledger.time_limited import HeldUpError, TimeLimited
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.lifecycle import Reported, step
 from durable_orders.trading.orders.order import BrokerOrderId, Frozen, Order, OrderId
 from durable_orders.trading.orders.outcome import Accepted, Evidence, NotSent
 from durable_orders.trading.orders.tags import is_of
+from durable_orders.workers.components import broker_for_cancels
 from durable_orders.workers.home import Home
-from durable_orders.workers.parts import broker_for_cancels
 
 R = TypeVar("R")
 
 LEDGER_SECONDS = 1.0
 """So long the ledger is waited for; the broker's book tells as much of what works."""
-PATIENCE = 20.0
+MAX_WAIT = 20.0
 """Seconds that one cancel waits for its turn among the broker's requests."""
 BOOK_SECONDS = 5.0
 """So long the book is asked for the end of an order whose cancel was taken."""
@@ -65,13 +65,17 @@ class DirectCancels:
     `InvalidSettings` for a live account without an API key.
     """
 
-    def __init__(self, home: Home, settings: Settings) -> None:
+    def __init__(self, home: Home, settings: Settings, broker: Broker | None = None) -> None:
+        """`broker` is one that this process has already."""
         self._account = settings.account
         self._database = Database(home.ledger_url(settings), busy_seconds=LEDGER_SECONDS)
         self._ledger = TimeLimited(LEDGER_SECONDS)
         self._broker: Broker
-        self._pacer: Pacer | None
-        self._broker, self._pacer = broker_for_cancels(home, settings, self._database)
+        self._pacer: RateLimiter | None
+        if broker is not None:
+            self._broker, self._pacer = broker, None
+        else:
+            self._broker, self._pacer = broker_for_cancels(home, settings, self._database)
 
     def close(self) -> None:
         self._database.close()
@@ -113,7 +117,7 @@ class DirectCancels:
         with ExitStack() as stack:
             turn = NO_LIMIT
             if self._pacer is not None:
-                turn = stack.enter_context(self._pacer.turn(urgent=True, patience=PATIENCE))
+                turn = stack.enter_context(self._pacer.turn(urgent=True, patience=MAX_WAIT))
             outcome = self._broker.cancel(broker_order_id) if turn else NO_TURN
         said = "" if isinstance(outcome, Accepted) else str(outcome.evidence)
         return Asked(broker_order_id=broker_order_id, order=order, is_taken=not said, said=said)
@@ -133,7 +137,7 @@ class DirectCancels:
         for row in rows:
             if _is_of(row, order):
                 own = tuple(fill for fill in fills if fill.broker_order_id == row.broker_order_id)
-                order = step(order, Reported(BookReport(row=row, fills=own)), datetime.now(UTC))
+                order = step(order, Reported(OrderReport(row=row, fills=own)), datetime.now(UTC))
         return order
 
     def _recorded(self, order_id: OrderId) -> Order | None:

@@ -27,6 +27,7 @@ from durable_orders.trading.ledger.accounts import (
     last_positions_read,
     permission_of,
 )
+from durable_orders.trading.ledger.gtts import unknown_gtts
 from durable_orders.trading.ledger.news import Cursor, cursors_of
 from durable_orders.trading.ledger.open_orders import open_orders
 from durable_orders.trading.ledger.position_differences import Unexplained, unexplained
@@ -157,6 +158,7 @@ def _ledger(home: Home, settings: Settings) -> list[Finding]:
             kind = "SQLite" if database.is_sqlite else "PostgreSQL"
             permission = permission_of(connection, account)
             unsettled = unsettled_orders(connection, account)
+            lost_gtts = unknown_gtts(connection, account)
             differing = unexplained(connection, account)
             compared_at = last_positions_read(connection, account)
             read_at = last_book_read(connection, account)
@@ -167,16 +169,19 @@ def _ledger(home: Home, settings: Settings) -> list[Finding]:
     return [
         Finding(name="ledger", healthy=True, detail=f"{kind}, schema up to date"),
         _account(permission),
-        Finding(
-            name="outcomes",
-            healthy=not unsettled,
-            detail=f"unknown: {', '.join(unsettled)}" if unsettled else "none unknown",
-        ),
+        _outcomes(unsettled, lost_gtts),
         _positions(differing, compared_at),
         _reservations(leaks),
         _watch(read_at),
         *_news(settings, cursors),
     ]
+
+
+def _outcomes(unsettled: list[str], lost_gtts: list[str]) -> Finding:
+    """Of orders, and of GTTs: of neither it is ever guessed."""
+    words = [f"unknown: {', '.join(unsettled)}"] if unsettled else []
+    words += [f"unknown GTTs, see `gtt list`: {', '.join(lost_gtts)}"] if lost_gtts else []
+    return Finding(name="outcomes", healthy=not words, detail="; ".join(words) or "none unknown")
 
 
 def _positions(differing: list[Unexplained], read_at: datetime | None) -> Finding:

@@ -6,6 +6,7 @@ goes on whatever becomes of whoever asked, and whoever asks again joins it.
 
 import asyncio
 import getpass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
@@ -20,12 +21,14 @@ from durable_orders.answers import ENDED_FROM_OUTSIDE, domain_error, unreachable
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import BrokenError, InvalidOrder
 from durable_orders.trading.flatten.request import FlattenRequest, FlattenResult
+from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.guardian.breakers import flag_raised
 from durable_orders.trading.ledger.accounts import AccountState, Permission, permission_of, set_state
 from durable_orders.trading.ledger.broker_positions import last_reading
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.delivery import moved_today
-from durable_orders.trading.ledger.flags import RiskFlag, clear_flag, flags_of
+from durable_orders.trading.ledger.flags import RiskFlag, flags_of, record_cleared_flag
+from durable_orders.trading.ledger.gtts import list_gtts
 from durable_orders.trading.ledger.position_differences import Unexplained, unexplained
 from durable_orders.trading.ledger.reading import list_orders, positions_of
 from durable_orders.trading.ledger.state_files import StateFiles
@@ -38,6 +41,7 @@ from durable_orders.workflows import names
 
 WATCH_SECONDS = 25.0
 """In which a watch that runs has read the positions twice."""
+MOST_NAMED = 5
 FLATTEN_SECONDS = 60.0
 """How long to wait for the end of a flatten by default. It goes on without the one who waits."""
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*\S[^\x00]*$")]
@@ -62,6 +66,8 @@ class Standing(Frozen):
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     flags: tuple[Flag, ...] = ()
+    gtts: tuple[str, ...] = ()
+    """The ids of the GTTs that wait at the broker: what those place goes past a halt."""
     flattened: FlattenResult | None = None
     """How a flatten ended, where that was asked for and has ended."""
 
@@ -86,7 +92,16 @@ def standing(database: Database, account: str) -> Standing:
     """How the account stands now."""
     with database.read() as connection:
         permission, flags = permission_of(connection, account), flags_of(connection, account)
-    return _standing(account, permission, flags)
+        waiting = [state.intent.gtt_id for state in list_gtts(connection, account, open_only=True)]
+    return _standing(account, permission, flags).model_copy(update={"gtts": tuple(waiting)})
+
+
+def waiting_gtts(states: Sequence[GttState]) -> str:
+    """What waits at the broker, in one line."""
+    named = [f"{state.intent.gtt_id} ({state.status}, {state.intent.side} {state.intent.symbol})" for state in states]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    named = named[:MOST_NAMED]
+    return f"{len(states)} GTTs wait at the broker, and may place their orders: {', '.join(named)}{more}"
 
 
 def halt(database: Database, settings: Settings, reason: str, *, state: AccountState, who: str) -> Standing:
@@ -114,18 +129,18 @@ def resume(database: Database, settings: Settings, reason: str, *, who: str) -> 
     return standing(database, settings.account)
 
 
-def put_flag(database: Database, settings: Settings, name: str, reason: str, *, who: str) -> Standing:
+def raise_flag(database: Database, settings: Settings, name: str, reason: str, *, who: str) -> Standing:
     """Raise a risk flag. Raises `InvalidOrder` for a name or a reason that will not do."""
     flag = RiskFlag(_flag_name(name), checked_reason(reason), who, datetime.now(UTC))
-    with database.write() as connection:
+    with database.write(settings.account) as connection:
         flag_raised(connection, settings.account, flag, settings.guardian.on_trip)
     return standing(database, settings.account)
 
 
-def take_flag(database: Database, settings: Settings, name: str, *, who: str) -> Standing:
+def clear_flag(database: Database, settings: Settings, name: str, *, who: str) -> Standing:
     """Clear a risk flag. Raises `InvalidOrder` if it is not up."""
-    with database.write() as connection:
-        was_up = clear_flag(connection, settings.account, _flag_name(name), who, datetime.now(UTC))
+    with database.write(settings.account) as connection:
+        was_up = record_cleared_flag(connection, settings.account, _flag_name(name), who, datetime.now(UTC))
     if not was_up:
         raise InvalidOrder(f"name: no risk flag {name} is up")
     return standing(database, settings.account)

@@ -30,7 +30,7 @@ from temporalio.worker import (
 )
 
 from durable_orders.trading.errors import ServerUnreachable
-from durable_orders.trading.ledger.told import Received, Recorded
+from durable_orders.trading.ledger.ledger_writes import Received, Recorded
 from durable_orders.trading.orders.order import Order, OrderId
 from durable_orders.trading.orders.verdict import Approval, Existing
 from durable_orders.workflows import names
@@ -67,7 +67,7 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WorkflowStatus:
     """Where an order stands by all of its runs."""
 
     order: Order | None
@@ -87,8 +87,8 @@ async def runs_of(client: Client, account: str) -> dict[OrderId, list[Run]]:
     query = f'WorkflowType="{names.ORDER_WORKFLOW}" AND {names.ACCOUNT.name}="{account}"'
     try:
         async for each in client.list_workflows(query):
-            own_id = OrderId(each.id)
-            found[own_id].append(Run(own_id, each.run_id, each.start_time, each.status))
+            order_id = OrderId(each.id)
+            found[order_id].append(Run(order_id, each.run_id, each.start_time, each.status))
     except RPCError as error:
         raise ServerUnreachable(f"the Temporal server did not answer: {error.message}") from None
     for runs in found.values():
@@ -144,19 +144,19 @@ class Histories:
                 trouble=None if failure is None else _words(failure),
             )
 
-    async def standing(self, runs: Sequence[Run]) -> Standing:
+    async def standing(self, runs: Sequence[Run]) -> WorkflowStatus:
         """Where the order stands: the result of its workflow, or the end of a history that has none.
 
         Raises `ServerUnreachable`.
         """
         for run in reversed(runs):
             if run.status is WorkflowExecutionStatus.COMPLETED:
-                return Standing(await self._result(run), was_told=True, is_open=False, trouble=None)
+                return WorkflowStatus(await self._result(run), was_told=True, is_open=False, trouble=None)
             replayed = await self.replayed(run)
             if replayed.told or run.is_open or run.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
                 was_told = bool(replayed.told) or len(runs) > 1
-                return Standing(replayed.standing, was_told, run.is_open, replayed.trouble)
-        return Standing(None, was_told=False, is_open=False, trouble=None)
+                return WorkflowStatus(replayed.standing, was_told, run.is_open, replayed.trouble)
+        return WorkflowStatus(None, was_told=False, is_open=False, trouble=None)
 
     async def _result(self, run: Run) -> Order:
         handle = self._client.get_workflow_handle(run.order_id, run_id=run.run_id, result_type=Order)
@@ -220,8 +220,9 @@ def _received(arguments: Sequence[Any], verdict: Any) -> Received | None:
     order, run_id, fingerprint, _ = arguments
     if isinstance(verdict, Existing):
         return None
-    approved = isinstance(verdict, Approval)
-    order = order.model_copy(update={"dry_run": verdict.dry_run, "tag": verdict.tag or order.tag})
+    approved = isinstance(verdict, Approval) and not verdict.policy.is_before_sign_off
+    told = {"dry_run": verdict.dry_run, "tag": verdict.tag or order.tag}
+    order = order.model_copy(update=told | {"approval": verdict.approval or order.approval})
     return Received(order=order, run_id=run_id, fingerprint=fingerprint, approved=approved, at=workflow.now())
 
 

@@ -30,6 +30,8 @@ MOVED = {
     "trading.strategy": PUBLIC,
 }
 """What strategies and scripts imported, and where its names are. CHANGELOG.md has every module."""
+RENAMED = {"Desk": "StrategyContext", "Situation": "CheckContext"}
+"""Names of before, and what they are called now."""
 PARTS = frozenset(".".join(module.split(".")[:count]) for module in MOVED for count in range(1, module.count(".") + 2))
 """What Python looks for on its way to one of them."""
 
@@ -80,8 +82,22 @@ def _rewritten(statement: "ast.ImportFrom | ast.Import") -> Iterator[str]:
             if (new := _new_home(alias.name)) is not None:
                 yield f"`import {alias.name}`: its names are in `{new}` now"
     elif statement.level == 0 and (new := _new_home(statement.module or "")) is not None:
-        names = ast.unparse(statement).partition(" import ")[2]
-        yield f"`from {statement.module} import {names}` is `from {new} import {names}` now"
+        names = ", ".join(_said_of(alias) for alias in statement.names)
+        was = ast.unparse(statement).partition(" import ")[2]
+        yield f"`from {statement.module} import {was}` is `from {new} import {names}` now"
+
+
+def _said_of(alias: "ast.alias") -> str:
+    name = RENAMED.get(alias.name, alias.name)
+    known_as = alias.asname or alias.name
+    return name if name == known_as else f"{name} as {known_as}"
+
+
+def renamed(module: str, name: str) -> Exception:
+    """For a name that one of the public modules does not have."""
+    if name in RENAMED:
+        return ImportError(f"{name} is called {RENAMED[name]} now: `from {module} import {RENAMED[name]} as {name}`")
+    return AttributeError(f"module {module!r} has no attribute {name!r}")
 
 
 def _new_home(module: str) -> str | None:

@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import (
     WorkflowExecutionStatus,
@@ -18,12 +19,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from durable_orders.answers import ENDED_FROM_OUTSIDE, domain_error, unreachable
+from durable_orders.not_started import as_it_stands
 from durable_orders.trading import errors
+from durable_orders.trading.explained import explained
 from durable_orders.trading.ledger.reading import (
     FeedEvent,
     events_of,
     find_order,
 )
+from durable_orders.trading.orders.decision import Decision, problem_with
 from durable_orders.trading.orders.order import (
     Amendment,
     Order,
@@ -31,7 +35,6 @@ from durable_orders.trading.orders.order import (
     is_adopted,
 )
 from durable_orders.trading.orders.settlement import Settlement
-from durable_orders.untaken import as_it_stands
 from durable_orders.workflows import names
 
 if TYPE_CHECKING:
@@ -60,10 +63,10 @@ DIRECTLY = 5.0
 class OrderHandle:
     """One order, by its id. Cheap to make; everything it says comes from the workflow or the ledger."""
 
-    def __init__(self, orders: "Orders", own_id: OrderId) -> None:
-        self.order_id = own_id
+    def __init__(self, orders: "Orders", order_id: OrderId) -> None:
+        self.order_id = order_id
         self._orders = orders
-        self._workflow: WorkflowHandle[Any, Order] = orders.client.get_workflow_handle(own_id, result_type=Order)
+        self._workflow: WorkflowHandle[Any, Order] = orders.client.get_workflow_handle(order_id, result_type=Order)
 
     async def placed(self, timeout: float = PLACED_SECONDS) -> Order:
         """The order once it is at the broker or has ended; as it stands if that takes longer than `timeout` seconds.
@@ -245,11 +248,45 @@ class OrderHandle:
         if there is no answer within `timeout` seconds: then the change may still be made.
         """
         order = await self._update(AMEND, change, timeout)
-        own_id = self.order_id.split(":", 2)[-1]
+        order_id = self.order_id.split(":", 2)[-1]
         if order is None:
-            raise errors.UnknownError(f"{own_id}: no answer to the change within {timeout:.0f} s; it may still be made")
+            raise errors.UnknownError(
+                f"{order_id}: no answer to the change within {timeout:.0f} s; it may still be made"
+            )
         if order.status.terminal and not change.is_in(order):
-            raise errors.InvalidOrder(f"{own_id} cannot be amended, it has ended: {order.status}")
+            raise errors.InvalidOrder(f"{order_id} cannot be amended, it has ended: {order.status}")
+        return order
+
+    async def approve(self, who: str, timeout: float = PLACED_SECONDS) -> Order:
+        """Let an order be sent that waits for a person's approval; `who` is kept. The guardian judges it once more.
+        Said again by the same one, it stands.
+
+        The order once it is at the broker or has ended. Raises `InvalidOrder` for one that waits for nobody's approval,
+        and `UnknownError` without an answer within `timeout` seconds: the approval may still stand.
+        """
+        order = await self._decided(names.APPROVE, who, "", timeout)
+        if order.approval is None or order.approval.approved_by != who:  # its workflow was over before
+            raise errors.InvalidOrder(f"{order.client_order_id}: {problem_with(order)}")
+        return order
+
+    async def decline(self, who: str, reason: str = "", timeout: float = PLACED_SECONDS) -> Order:
+        """Reject an order that waits for a person's approval: it is never sent. Raises as `approve`."""
+        order = await self._decided(names.DECLINE, who, reason, timeout)
+        if not any(
+            f"{each}:".startswith(f"DECLINED: {who}:") for each in order.reasons
+        ):  # its workflow was over before
+            raise errors.InvalidOrder(f"{order.client_order_id}: {problem_with(order)}")
+        return order
+
+    async def _decided(self, update: str, who: str, reason: str, timeout: float) -> Order:
+        try:
+            said = Decision(who=who, reason=reason)
+        except ValidationError as error:
+            raise explained(error) from None
+        order = await self._update(update, said, timeout)
+        if order is None:
+            order_id = self.order_id.split(":", 2)[-1]
+            raise errors.UnknownError(f"{order_id}: no answer within {timeout:.0f} s; what was said may still stand")
         return order
 
     async def settle(self, settlement: Settlement, timeout: float = 30.0) -> Order:
@@ -261,13 +298,15 @@ class OrderHandle:
         except errors.OrderNotFound:  # the watch follows it in the ledger alone
             return await self._orders.settle(self.order_id, settlement)
         if order is None:
-            own_id = self.order_id.split(":", 2)[-1]
-            raise errors.UnknownError(f"{own_id}: no answer within {timeout:.0f} s; it may still be settled")
+            order_id = self.order_id.split(":", 2)[-1]
+            raise errors.UnknownError(f"{order_id}: no answer within {timeout:.0f} s; it may still be settled")
         if not settlement.was_said_of(order):  # its workflow was over before
             raise errors.InvalidOrder(settlement.problem_with(order) or f"{self.order_id} was not settled")
         return order
 
-    async def _update(self, name: str, content: str | Amendment | Settlement, timeout: float) -> Order | None:
+    async def _update(
+        self, name: str, content: str | Amendment | Settlement | Decision, timeout: float
+    ) -> Order | None:
         """The answer of the workflow, or of the ledger once the workflow is over; `None` without one in time. After a
         run that was ended from outside the next one is asked, under the same id: it is done once.
 
@@ -287,7 +326,7 @@ class OrderHandle:
             return None
 
     async def _updated(
-        self, name: str, content: str | Amendment | Settlement, request: str
+        self, name: str, content: str | Amendment | Settlement | Decision, request: str
     ) -> tuple[Order | None, bool]:
         """The answer, if there is one, and whether there was a run to give it."""
         try:

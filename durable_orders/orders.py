@@ -28,16 +28,22 @@ from temporalio.service import RPCError
 
 from durable_orders import halting
 from durable_orders.answers import domain_error, unreachable
+from durable_orders.gtts import Gtts
 from durable_orders.halting import Standing
+from durable_orders.not_started import NOT_STARTED, not_started
 from durable_orders.order_handle import PLACED, PLACED_SECONDS, OrderHandle
 from durable_orders.plans import Plans
+from durable_orders.portfolio import Portfolio, portfolio_of
 from durable_orders.trading import errors
 from durable_orders.trading.bus.bus import Event, EventBus
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.explained import explained
 from durable_orders.trading.flatten.request import FlattenResult
+from durable_orders.trading.gtt.gtt import GttChange, GttIntent, GttLeg
+from durable_orders.trading.gtt.view import GttView
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.following import feed, follow, newest_id
+from durable_orders.trading.ledger.journal import Chosen, journal_lines
 from durable_orders.trading.ledger.plans import stored_views
 from durable_orders.trading.ledger.position_differences import Unexplained
 from durable_orders.trading.ledger.reading import (
@@ -50,6 +56,7 @@ from durable_orders.trading.ledger.settling import settle
 from durable_orders.trading.ledger.told_positions import ToldPosition, told_positions
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.orders.order import (
+    Account,
     Mode,
     Order,
     OrderId,
@@ -59,21 +66,24 @@ from durable_orders.trading.orders.order import (
     Status,
     kept_for,
 )
-from durable_orders.trading.orders.order_ids import whole_id
+from durable_orders.trading.orders.order_ids import order_id_of
 from durable_orders.trading.orders.position_entry import EntryKind, PositionEntry
 from durable_orders.trading.orders.settlement import Settlement
 from durable_orders.trading.orders.terms import CLIENT_TERMS, ClientOrderTerms, intent_of
+from durable_orders.trading.plans.basket import BasketIntent
 from durable_orders.trading.plans.plan import PlanChange, PlanIntent
+from durable_orders.trading.plans.schedule import ScheduleIntent
 from durable_orders.trading.plans.state import PlanView
+from durable_orders.trading.plans.terms import bracket_of
 from durable_orders.trading.reconciliation.position_settling import settle_position
-from durable_orders.untaken import UNTAKEN, untaken
-from durable_orders.workers.connection import connect
+from durable_orders.workers.connection import connect, up_options
 from durable_orders.workers.home import Home
 from durable_orders.workers.places import DEFAULT_HOME, HOME_VARIABLE
 from durable_orders.workflows import names
 
 if TYPE_CHECKING:
     from durable_orders.direct_cancels import Asked
+    from durable_orders.trading.brokers.broker import Broker
     from durable_orders.workers.instruments import Master
 
 R = TypeVar("R")
@@ -121,7 +131,7 @@ class Orders:
         """
         if self._parts is None:
             settings = self._home.settings(self._config)
-            client = await connect(self._home)
+            client = await connect(self._home, up_options(settings, self._config))
             if settings.ledger.url is None and not self._home.path.is_dir():
                 raise errors.HomeUnusable(f"home {self._home.path}: there is none; `durable-orders up` starts one")
             self._parts = client, self._home.open_ledger(settings), settings
@@ -169,7 +179,7 @@ class Orders:
 
         Raises `OrderNotFound` for what cannot be the id of an order.
         """
-        return OrderHandle(self, whole_id(self.settings.account, client_order_id))
+        return OrderHandle(self, order_id_of(self.settings.account, client_order_id))
 
     async def buy(self, symbol: str, quantity: int, **terms: Unpack[ClientOrderTerms]) -> OrderHandle:
         """Start an order to buy, as `place` does. Prices are in rupees as quoted; `quantity` is as Kite counts: shares
@@ -205,6 +215,11 @@ class Orders:
         """Cancel an order and wait for its proved end; see `OrderHandle.cancel`. Raises `OrderNotFound`."""
         return await self.handle(client_order_id).cancel(reason, timeout)
 
+    @property
+    def _own_broker(self) -> "Broker | None":
+        """One that this process has, in place of the home's session."""
+        return None
+
     async def _cancel_directly(self, order_id: OrderId) -> "tuple[Order | None, list[Asked]]":
         """Ask the broker itself to cancel an order, past its workflow. The order as the broker's book then shows it,
         and what was asked. For when nobody else does: `cancel` sees to it.
@@ -215,7 +230,7 @@ class Orders:
             raise errors.NotConnected("these Orders were made over open parts and know no home")
 
         def ask() -> "tuple[Order | None, list[Asked]]":
-            with DirectCancels(self._home, self.settings) as direct:
+            with DirectCancels(self._home, self.settings, self._own_broker) as direct:
                 return direct.cancel(order_id)
 
         return await asyncio.to_thread(ask)
@@ -291,6 +306,19 @@ class Orders:
         if known != intent.fingerprint():
             raise errors.DuplicateOrder(f"client_order_id: {intent.client_order_id} is the id of another order")
 
+    async def awaiting_approval(self) -> list[Order]:
+        """Orders that wait for a person's approval, newest first. Raises `NotConnected`."""
+        return [order for order in await self.list(statuses=[Status.PENDING]) if order.awaits_approval]
+
+    async def approve(self, client_order_id: str, who: str = "by the client") -> Order:
+        """Let an order be sent that waits for a person's approval; see `OrderHandle.approve`. Raises `OrderNotFound`,
+        `InvalidOrder`, `UnknownError`."""
+        return await self.handle(client_order_id).approve(who)
+
+    async def decline(self, client_order_id: str, who: str = "by the client", reason: str = "") -> Order:
+        """Reject an order that waits for a person's approval: it is never sent. Raises as `approve`."""
+        return await self.handle(client_order_id).decline(who, reason)
+
     async def close_position(
         self,
         symbol: str,
@@ -353,20 +381,22 @@ class Orders:
         For several targets and further terms, `start_plan` takes them all. Raises `InvalidOrder`, which names the field
         and the rule, and what `start_plan` raises.
         """
-        content: dict[str, Any] = {"side": side, "symbol": symbol, "quantity": quantity, "product": product}
-        content |= {"strategy": strategy, "plan_id": plan_id or str(uuid.uuid4()), "exit_at": exit_at}
-        content["entry"] = {"order_type": "MARKET" if price is None else "LIMIT", "price": price}
-        content["targets"] = () if target is None else ({"price": target},)
-        stopping = {"trigger_price": stop, "limit_price": stop_limit, "trail": trail}
-        content["stop"] = None if stop is None else stopping
         settings = self.settings
-        try:
-            intent = PlanIntent(account=settings.account, mode=settings.execution.mode, **content)
-        except ValidationError as error:
-            raise explained(error) from None
+        own = {"account": settings.account, "mode": settings.execution.mode, "strategy": strategy}
+        terms: dict[str, Any] = {
+            "stop": stop,
+            "target": target,
+            "price": price,
+            "trail": trail,
+            "stop_limit": stop_limit,
+        }
+        terms |= {"product": product, "exit_at": exit_at}
+        intent = bracket_of(side, symbol, quantity, terms, **own, plan_id=plan_id or str(uuid.uuid4()))
         return await self.start_plan(intent)
 
-    async def start_plan(self, intent: PlanIntent, timeout: float = PLACED_SECONDS) -> PlanView:
+    async def start_plan(
+        self, intent: PlanIntent | BasketIntent | ScheduleIntent, timeout: float = PLACED_SECONDS
+    ) -> PlanView:
         """Start a plan: orders that belong together. It is durable from the moment this returns, and is shown as it
         stands once its first order is at the broker, or after `timeout` seconds. One that was refused is REJECTED, with
         every reason.
@@ -376,7 +406,8 @@ class Orders:
         return await Plans(self).start(intent, timeout)
 
     async def plan(self, plan_id: str) -> PlanView:
-        """How a plan stands, with its orders. Raises `OrderNotFound`, `ServerUnreachable`, `NotConnected`."""
+        """How a plan stands, with its orders. Raises `OrderNotFound`, `NotConnected`, and `ServerUnreachable`, which is
+        also where only a worker could tell and none does."""
         return await Plans(self).show(plan_id)
 
     async def plans(self, *, open_only: bool = False, limit: int | None = None) -> Sequence[PlanView]:
@@ -396,6 +427,60 @@ class Orders:
         `UnknownError` without an answer in time, and `OrderNotFound`."""
         return await Plans(self).amend(plan_id, change, timeout)
 
+    async def place_gtt(self, intent: GttIntent, timeout: float = PLACED_SECONDS) -> GttView:
+        """Have the broker keep a LIMIT order until a price is reached, for up to a year; of two legs, until the first
+        of two is. It is durable from the moment this returns, and shown as the broker's list has it, or after `timeout`
+        seconds as it stands. One that was refused is REJECTED, with every reason; one whose answer was lost is UNKNOWN,
+        and is never sent again. Live accounts only.
+
+        Raises `DuplicateOrder` for an id that is another GTT's, `ServerUnreachable` and `NotConnected`.
+        """
+        own = {"account": self.settings.account, "mode": self.settings.execution.mode}
+        missing = {name: value for name, value in own.items() if name not in intent.model_fields_set}
+        return await Gtts(self).place(intent.model_copy(update=missing), timeout)
+
+    async def gtt(self, gtt_id: str) -> GttView:
+        """How a GTT stands, with the orders that came of it. Raises `OrderNotFound`, `NotConnected`."""
+        return await Gtts(self).show(gtt_id)
+
+    async def gtts(self, *, open_only: bool = False, limit: int | None = None) -> Sequence[GttView]:
+        """The account's GTTs, newest first, with those that were placed at the broker past this system. Raises
+        `NotConnected`."""
+        return await Gtts(self).listed(open_only=open_only, limit=limit)
+
+    async def change_gtt(
+        self,
+        gtt_id: str,
+        legs: Sequence[GttLeg],
+        *,
+        last_price: Decimal | str | None = None,
+        timeout: float = PLACED_SECONDS,
+    ) -> GttView:
+        """Have an ACTIVE GTT wait for other prices: `legs` are all that it is to have. Without a `last_price` (rupees)
+        the broker is asked. Raises `InvalidOrder` with why it was not changed, `UnknownError` where that is not known
+        within `timeout` seconds, `OrderNotFound` and `ServerUnreachable`."""
+        own = {"account": self.settings.account, "gtt_id": gtt_id, "legs": tuple(legs), "last_price": last_price}
+        try:
+            change = GttChange.model_validate(own)
+        except ValidationError as error:
+            raise explained(error) from None
+        return await Gtts(self).change(change, timeout)
+
+    async def delete_gtt(self, gtt_id: str, timeout: float = PLACED_SECONDS) -> GttView:
+        """End a GTT, whatever change of it is on its way. One that was not sent so far never is; one that is UNKNOWN is
+        deleted as soon as the broker's list shows it. Raises as `change_gtt`; `InvalidOrder` also for one that was
+        triggered before."""
+        await self.gtt(gtt_id)
+        return await Gtts(self).change(GttChange(account=self.settings.account, gtt_id=gtt_id), timeout)
+
+    async def settle_gtt(
+        self, gtt_id: str, trigger_id: str | None, evidence: str, timeout: float = PLACED_SECONDS
+    ) -> GttView:
+        """Say of an UNKNOWN GTT which one of the broker's list it is (`trigger_id`), or with `None` that it is not
+        there, and what shows it. It stays UNKNOWN until the list shows it so: what that says is waited for, through
+        `timeout` seconds. Raises `InvalidOrder` and `OrderNotFound`."""
+        return await Gtts(self).settle(gtt_id, trigger_id, evidence, timeout)
+
     async def plan_result(self, plan_id: str) -> PlanView:
         """A plan at its end, however long that takes. Raises `OrderNotFound`, `ServerUnreachable`."""
         return await Plans(self).result(plan_id)
@@ -404,17 +489,38 @@ class Orders:
         """Raise a risk flag: until it is cleared, the account takes only orders that reduce a position, and what
         `guardian.on_trip` says is done with open orders. Raises `InvalidOrder` for a name or reason that will not do.
         """
-        raised = partial(halting.put_flag, self.database, self.settings, name, reason, who=who)
+        raised = partial(halting.raise_flag, self.database, self.settings, name, reason, who=who)
         return await asyncio.to_thread(raised)
 
     async def clear_flag(self, name: str, who: str = "by a strategy") -> Standing:
         """Clear a risk flag. Raises `InvalidOrder` if it is not up."""
-        return await asyncio.to_thread(partial(halting.take_flag, self.database, self.settings, name, who=who))
+        return await asyncio.to_thread(partial(halting.clear_flag, self.database, self.settings, name, who=who))
 
     async def positions(self) -> list[ToldPosition]:
         """The account's net positions, as the recorded fills make them, each with what its strategies and the broker
         have of it. Flat ones with what they have earned are among them. Raises `NotConnected`."""
         return await self.read(lambda connection: told_positions(connection, self.settings.account))
+
+    async def portfolio(self) -> Portfolio:
+        """The positions with what they earned and cost in rupees, in all and today, and what of that is each
+        strategy's; at the last prices that the ledger has. Raises `NotConnected`."""
+        account, by = Account(self.settings.account), self.settings.ledger.realized_by
+        return await self.read(lambda connection: portfolio_of(connection, account, datetime.now(UTC), by))
+
+    async def journal(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        strategy: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """The journal, oldest first: a row for each fill, and one for each order without any, from `since` to before
+        `until`. `pandas.DataFrame(rows)` and `polars.DataFrame(rows)` take them as they are: amounts are `Decimal`
+        rupees, times have a zone. Raises `NotConnected`."""
+        settings = self.settings
+        chosen = Chosen(settings.account, since, until, symbol, strategy, realized_by=settings.ledger.realized_by)
+        return await self.read(lambda connection: [line.as_row() for line in journal_lines(connection, chosen)])
 
     async def events(self, after: int = 0, limit: int = EVENTS) -> list[FeedEvent]:
         """The account's next events behind the feed id `after`, oldest first and at most `limit`.
@@ -429,7 +535,7 @@ class Orders:
     async def follow(self, after: int | None = None) -> AsyncGenerator[Event, None]:
         """The account's events behind the feed id `after`, or from now on, each once and in order, without end."""
         if after is None:
-            after = await self.read(newest_id)
+            after = await self.read(lambda connection: newest_id(connection, self.settings.account))
         async with aclosing(follow(self.database, after, account=self.settings.account)) as batches:
             async for batch in batches:
                 for event in batch:
@@ -438,12 +544,12 @@ class Orders:
     async def feed(self, bus: EventBus, after: int | None = None) -> None:
         """Publish them on a bus, without end; cancel it to stop."""
         if after is None:
-            after = await self.read(newest_id)
+            after = await self.read(lambda connection: newest_id(connection, self.settings.account))
         await feed(bus, self.database, after, account=self.settings.account)
 
-    async def settle(self, own_id: str, settlement: Settlement) -> Order:
+    async def settle(self, order_id: str, settlement: Settlement) -> Order:
         """Settle an order that no workflow follows, in the ledger. Raises `OrderNotFound`, `InvalidOrder`."""
-        return await asyncio.to_thread(settle, self.database, own_id, settlement, datetime.now(UTC))
+        return await asyncio.to_thread(settle, self.database, order_id, settlement, datetime.now(UTC))
 
     async def settle_position(
         self,
@@ -504,9 +610,9 @@ class Orders:
         with self.database.read() as connection:
             return question(connection)
 
-    async def untaken(self, limit: int = UNTAKEN) -> list[Order]:
+    async def not_started(self, limit: int = NOT_STARTED) -> list[Order]:
         """Orders that the server has and no worker has taken yet, newest first: PENDING, and not in the ledger."""
-        return await untaken(self.client, self.database, self.settings.account, limit)
+        return await not_started(self.client, self.database, self.settings.account, limit)
 
     async def list(
         self,

@@ -9,15 +9,18 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 from durable_orders import halting
 from durable_orders.background import BackgroundLoop
 from durable_orders.halting import Standing
 from durable_orders.order_handle import PLACED_SECONDS, OrderHandle
 from durable_orders.orders import EVENTS, Orders
+from durable_orders.portfolio import Portfolio
 from durable_orders.trading.bus.bus import Event
 from durable_orders.trading.flatten.request import FlattenResult
+from durable_orders.trading.gtt.gtt import GttIntent, GttLeg
+from durable_orders.trading.gtt.view import GttView
 from durable_orders.trading.ledger.position_differences import Unexplained
 from durable_orders.trading.ledger.reading import FeedEvent
 from durable_orders.trading.ledger.told_positions import ToldPosition
@@ -26,7 +29,9 @@ from durable_orders.trading.orders.order import Amendment, Order, OrderIntent, P
 from durable_orders.trading.orders.position_entry import EntryKind
 from durable_orders.trading.orders.settlement import Settlement
 from durable_orders.trading.orders.terms import ClientOrderTerms
+from durable_orders.trading.plans.basket import BasketIntent
 from durable_orders.trading.plans.plan import PlanChange, PlanIntent
+from durable_orders.trading.plans.schedule import ScheduleIntent
 from durable_orders.trading.plans.state import PlanView
 
 
@@ -80,6 +85,19 @@ class OrderHandleSync:
         if there is no answer within `timeout` seconds: then the change may still be made.
         """
         return self._loop.run(self._handle.amend(change, timeout))
+
+    def approve(self, who: str, timeout: float = PLACED_SECONDS) -> Order:
+        """Let an order be sent that waits for a person's approval; `who` is kept. The guardian judges it once more.
+        Said again by the same one, it stands.
+
+        The order once it is at the broker or has ended. Raises `InvalidOrder` for one that waits for nobody's approval,
+        and `UnknownError` without an answer within `timeout` seconds: the approval may still stand.
+        """
+        return self._loop.run(self._handle.approve(who, timeout))
+
+    def decline(self, who: str, reason: str = "", timeout: float = PLACED_SECONDS) -> Order:
+        """Reject an order that waits for a person's approval: it is never sent. Raises as `approve`."""
+        return self._loop.run(self._handle.decline(who, reason, timeout))
 
     def settle(self, settlement: Settlement, timeout: float = 30.0) -> Order:
         """Say what became of an order that is to be reviewed, as nothing can prove it any more. Raises `InvalidOrder`
@@ -181,6 +199,20 @@ class OrdersSync:
         """
         return self._loop.run(self._orders.place_and_wait(intent, timeout))
 
+    def awaiting_approval(self) -> list[Order]:
+        """Orders that wait for a person's approval, newest first. Raises `NotConnected`."""
+        return self._loop.run(self._orders.awaiting_approval())
+
+    def approve(self, client_order_id: str, who: str = "by the client") -> Order:
+        """Let an order be sent that waits for a person's approval; see `OrderHandle.approve`. Raises `OrderNotFound`,
+        `InvalidOrder`, `UnknownError`.
+        """
+        return self._loop.run(self._orders.approve(client_order_id, who))
+
+    def decline(self, client_order_id: str, who: str = "by the client", reason: str = "") -> Order:
+        """Reject an order that waits for a person's approval: it is never sent. Raises as `approve`."""
+        return self._loop.run(self._orders.decline(client_order_id, who, reason))
+
     def close_position(
         self,
         symbol: str,
@@ -259,7 +291,9 @@ class OrdersSync:
             )
         )
 
-    def start_plan(self, intent: PlanIntent, timeout: float = PLACED_SECONDS) -> PlanView:
+    def start_plan(
+        self, intent: PlanIntent | BasketIntent | ScheduleIntent, timeout: float = PLACED_SECONDS
+    ) -> PlanView:
         """Start a plan: orders that belong together. It is durable from the moment this returns, and is shown as it
         stands once its first order is at the broker, or after `timeout` seconds. One that was refused is REJECTED, with
         every reason.
@@ -269,7 +303,9 @@ class OrdersSync:
         return self._loop.run(self._orders.start_plan(intent, timeout))
 
     def plan(self, plan_id: str) -> PlanView:
-        """How a plan stands, with its orders. Raises `OrderNotFound`, `ServerUnreachable`, `NotConnected`."""
+        """How a plan stands, with its orders. Raises `OrderNotFound`, `NotConnected`, and `ServerUnreachable`, which is
+        also where only a worker could tell and none does.
+        """
         return self._loop.run(self._orders.plan(plan_id))
 
     def plans(self, *, open_only: bool = False, limit: int | None = None) -> Sequence[PlanView]:
@@ -289,6 +325,56 @@ class OrdersSync:
         `UnknownError` without an answer in time, and `OrderNotFound`.
         """
         return self._loop.run(self._orders.amend_plan(plan_id, change, timeout))
+
+    def place_gtt(self, intent: GttIntent, timeout: float = PLACED_SECONDS) -> GttView:
+        """Have the broker keep a LIMIT order until a price is reached, for up to a year; of two legs, until the first
+        of two is. It is durable from the moment this returns, and shown as the broker's list has it, or after `timeout`
+        seconds as it stands. One that was refused is REJECTED, with every reason; one whose answer was lost is UNKNOWN,
+        and is never sent again. Live accounts only.
+
+        Raises `DuplicateOrder` for an id that is another GTT's, `ServerUnreachable` and `NotConnected`.
+        """
+        return self._loop.run(self._orders.place_gtt(intent, timeout))
+
+    def gtt(self, gtt_id: str) -> GttView:
+        """How a GTT stands, with the orders that came of it. Raises `OrderNotFound`, `NotConnected`."""
+        return self._loop.run(self._orders.gtt(gtt_id))
+
+    def gtts(self, *, open_only: bool = False, limit: int | None = None) -> Sequence[GttView]:
+        """The account's GTTs, newest first, with those that were placed at the broker past this system. Raises
+        `NotConnected`.
+        """
+        return self._loop.run(self._orders.gtts(open_only=open_only, limit=limit))
+
+    def change_gtt(
+        self,
+        gtt_id: str,
+        legs: Sequence[GttLeg],
+        *,
+        last_price: Decimal | str | None = None,
+        timeout: float = PLACED_SECONDS,
+    ) -> GttView:
+        """Have an ACTIVE GTT wait for other prices: `legs` are all that it is to have. Without a `last_price` (rupees)
+        the broker is asked. Raises `InvalidOrder` with why it was not changed, `UnknownError` where that is not known
+        within `timeout` seconds, `OrderNotFound` and `ServerUnreachable`.
+        """
+        return self._loop.run(self._orders.change_gtt(gtt_id, legs, last_price=last_price, timeout=timeout))
+
+    def delete_gtt(self, gtt_id: str, timeout: float = PLACED_SECONDS) -> GttView:
+        """End a GTT, whatever change of it is on its way. One that was not sent so far never is; one that is UNKNOWN is
+        deleted as soon as the broker's list shows it. Raises as `change_gtt`; `InvalidOrder` also for one that was
+        triggered before.
+        """
+        return self._loop.run(self._orders.delete_gtt(gtt_id, timeout))
+
+    def settle_gtt(
+        self, gtt_id: str, trigger_id: str | None, evidence: str, timeout: float = PLACED_SECONDS
+    ) -> GttView:
+        """Say of an UNKNOWN GTT which one of the broker's list it is (`trigger_id`), or with `None` that it is not
+        there, and what shows it. It stays UNKNOWN until the list shows it so: what that says is waited for, through
+        `timeout` seconds. Raises `InvalidOrder` and `OrderNotFound`.
+        """
+        return self._loop.run(self._orders.settle_gtt(gtt_id, trigger_id, evidence, timeout))
 
     def plan_result(self, plan_id: str) -> PlanView:
         """A plan at its end, however long that takes. Raises `OrderNotFound`, `ServerUnreachable`."""
@@ -310,6 +396,26 @@ class OrdersSync:
         """
         return self._loop.run(self._orders.positions())
 
+    def portfolio(self) -> Portfolio:
+        """The positions with what they earned and cost in rupees, in all and today, and what of that is each
+        strategy's; at the last prices that the ledger has. Raises `NotConnected`.
+        """
+        return self._loop.run(self._orders.portfolio())
+
+    def journal(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        strategy: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """The journal, oldest first: a row for each fill, and one for each order without any, from `since` to before
+        `until`. `pandas.DataFrame(rows)` and `polars.DataFrame(rows)` take them as they are: amounts are `Decimal`
+        rupees, times have a zone. Raises `NotConnected`.
+        """
+        return self._loop.run(self._orders.journal(since=since, until=until, symbol=symbol, strategy=strategy))
+
     def events(self, after: int = 0, limit: int = EVENTS) -> list[FeedEvent]:
         """The account's next events behind the feed id `after`, oldest first and at most `limit`.
 
@@ -318,9 +424,9 @@ class OrdersSync:
         """
         return self._loop.run(self._orders.events(after, limit))
 
-    def settle(self, own_id: str, settlement: Settlement) -> Order:
+    def settle(self, order_id: str, settlement: Settlement) -> Order:
         """Settle an order that no workflow follows, in the ledger. Raises `OrderNotFound`, `InvalidOrder`."""
-        return self._loop.run(self._orders.settle(own_id, settlement))
+        return self._loop.run(self._orders.settle(order_id, settlement))
 
     def settle_position(
         self,

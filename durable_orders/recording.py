@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from durable_orders.trading.brokers.kite.full_packets import row_of
+from durable_orders.trading.brokers.kite.full_packets import columns_of
 from durable_orders.trading.brokers.kite.recorder import Taken, TickRecorder, ended_unseen
 from durable_orders.trading.brokers.kite.session import SessionFile
 from durable_orders.trading.brokers.kite.socket import KiteSocket, Socket, subscribe
@@ -44,6 +44,8 @@ LAST_WORDS = timedelta(minutes=1)
 """So long after midnight a day may still be written to."""
 AFTER_CLOSE = timedelta(minutes=10)
 """So long after the end of all trading of a symbol its day is made a Parquet file."""
+AGAIN_SECONDS = 600.0
+"""At most so often, if ticks of it still come: the file is written anew each time."""
 MOST_SYMBOLS = 3000
 """Instruments on one connection (Kite documentation, WebSocket streaming)."""
 REMEMBERED = timedelta(minutes=15)
@@ -122,7 +124,8 @@ class Recorder:
         self._writing = threading.Lock()
         self._alerts: list[str] = []
         self._trouble: str | None = None
-        self._done: set[tuple[Place, str]] = set()
+        self._stuck: set[tuple[Place, str]] = set()
+        self._compacted_at: dict[tuple[Place, str], float] = {}
         self._settled: set[Place] = set()
         self._compacting = threading.Lock()
 
@@ -146,7 +149,8 @@ class Recorder:
         ended = await asyncio.gather(writing, *others, return_exceptions=True)
         self._recorder.lost(STOPPED)
         await self._write()
-        self._done.clear()
+        self._stuck.clear()
+        self._compacted_at.clear()
         await asyncio.to_thread(self._compact, [self._recorder.place], ends=True)
         await asyncio.to_thread(self._tell)
         for error in ended:
@@ -289,16 +293,20 @@ class Recorder:
                     self._settled.add(place)
 
     def _compact_of(self, place: Place, *, is_today: bool, ends: bool) -> None:
-        over = {
-            symbol
-            for symbol in place.journals()
-            if (ends or not is_today or self._is_over(symbol, place)) and (place, symbol) not in self._done
-        }
+        due = (each for each in place.journals() if ends or not is_today or self._is_over(each, place))
+        over = {symbol for symbol in due if not self._waits((place, symbol), is_today=is_today)}
         if over:
             unseen = None if is_today else ended_unseen(place)
-            for trouble in compact_day(place, over, self._sessions, row_of, unseen, lambda: self._writing):
+            troubles = compact_day(place, over, self._sessions, columns_of, unseen, lambda: self._writing)
+            for symbol, trouble in troubles.items():
                 self._alert(trouble)
-            self._done |= {(place, symbol) for symbol in over}
+                self._stuck.add((place, symbol))
+            self._compacted_at |= dict.fromkeys(((place, symbol) for symbol in over), time.monotonic())
+
+    def _waits(self, own: tuple[Place, str], *, is_today: bool) -> bool:
+        """Whether it could not be done, or was done a moment ago. A day that is over is done for good."""
+        done_at = self._compacted_at.get(own) if is_today else None
+        return own in self._stuck or (done_at is not None and time.monotonic() - done_at < AGAIN_SECONDS)
 
     def _is_over(self, symbol: str, place: Place) -> bool:
         session = self._sessions.of(symbol).session_on(place.day)

@@ -12,6 +12,7 @@ from durable_orders.trading.config.sessions import MarketSegment
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import DurableOrdersError
 from durable_orders.trading.ledger.accounts import AccountState, last_book_read, permission_of
+from durable_orders.trading.ledger.gtts import unknown_gtts
 from durable_orders.trading.ledger.reading import list_orders, unsettled_orders
 from durable_orders.trading.market.calendar import segment_calendar
 from durable_orders.trading.orders.order import Account, Frozen, Mode, Order, Status
@@ -48,6 +49,8 @@ class AccountStatus(Frozen):
     open_orders: tuple[Order, ...]
     unknown: tuple[str, ...]
     """Orders whose outcome is not known; they block new risk."""
+    unknown_gtts: tuple[str, ...]
+    """GTTs of which it is not known what came of them; they block new ones of their symbols."""
     positions: tuple[PositionLine, ...]
     """Those that are not flat."""
     result: Totals
@@ -66,6 +69,7 @@ async def status_of(home: Home, settings: Settings) -> AccountStatus:
         read_at = last_book_read(connection, account)
         open_orders = list_orders(connection, account, open_only=True)
         unsettled = unsettled_orders(connection, account)
+        lost_gtts = unknown_gtts(connection, account)
         lines = position_lines(connection, account, now, settings.ledger.realized_by)
     server, workers = await _server(home, settings)
     lost = [order.order_id for order in open_orders if order.status is Status.UNKNOWN]
@@ -80,6 +84,7 @@ async def status_of(home: Home, settings: Settings) -> AccountStatus:
         book_read_at=read_at,
         open_orders=tuple(open_orders),
         unknown=tuple(dict.fromkeys([*unsettled, *lost])),
+        unknown_gtts=tuple(lost_gtts),
         positions=tuple(line for line in lines if line.quantity or line.unexplained),
         result=totals(lines),
         session=_session(settings, now),

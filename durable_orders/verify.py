@@ -10,7 +10,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from durable_orders.histories import Histories, Run, Standing, runs_of
+from durable_orders.histories import Histories, Run, WorkflowStatus, runs_of
 from durable_orders.orders import Orders
 from durable_orders.trading.brokers.broker import Broker
 from durable_orders.trading.ist import start_of_day
@@ -24,9 +24,9 @@ from durable_orders.trading.ledger.rows import chunks
 from durable_orders.trading.orders.book import BrokerHolding, BrokerOrder, BrokerPosition
 from durable_orders.trading.orders.order import BrokerOrderId, Fill, Frozen, Mode, Order, OrderId, is_adopted
 from durable_orders.trading.reconciliation import compare as agreement
-from durable_orders.trading.reconciliation.book_diff import Views
+from durable_orders.trading.reconciliation.book_diff import KnownOrders
+from durable_orders.workers.components import book_of
 from durable_orders.workers.home import Home
-from durable_orders.workers.parts import book_of
 
 LOOKS = 3
 """A difference counts when it is still there at the last look: orders move on while they are compared."""
@@ -76,8 +76,8 @@ class Book:
     def read(cls, broker: Broker) -> "Book":
         """Blocks. Raises `BookUnreadable`."""
         rows = {row.broker_order_id: row for row in broker.order_book()}
-        own_id = attrgetter("broker_order_id")
-        trades = {key: list(group) for key, group in groupby(sorted(broker.trades(), key=own_id), own_id)}
+        order_id = attrgetter("broker_order_id")
+        trades = {key: list(group) for key, group in groupby(sorted(broker.trades(), key=order_id), order_id)}
         return cls(rows, trades, broker.positions(), broker.holdings())
 
 
@@ -86,7 +86,7 @@ class Compared:
     """All that is known of one order of the ledger."""
 
     order: Order
-    history: Standing | None
+    history: WorkflowStatus | None
     row: BrokerOrder | None
     trades: Sequence[Fill]
 
@@ -146,19 +146,19 @@ class Verification:
         book = await asyncio.to_thread(Book.read, self._broker)
         known = await self._orders.read(lambda connection: order_ids(connection, self._account))
         owned = await self._orders.read(lambda connection: self._owned(connection, book))
-        chosen = [own_id for own_id in known if only is None or own_id in only]
+        chosen = [order_id for order_id in known if only is None or order_id in only]
         found: list[Difference] = []
         for chunk in chunks(chosen):
             found += await self._compare(chunk, runs, book, owned)
-        found += await self._unrecorded({own_id: runs[own_id] for own_id in runs.keys() - set(known)})
-        found += _unknown(book.rows[own_id] for own_id in book.rows.keys() - owned.values())
+        found += await self._unrecorded({order_id: runs[order_id] for order_id in runs.keys() - set(known)})
+        found += _unknown(book.rows[order_id] for order_id in book.rows.keys() - owned.values())
         found += await self._orders.read(lambda connection: self._positions(connection, book))
         found += await self._orders.read(self._certificates)
         return Findings(
             differences=tuple(each for each in found if only is None or each.about in only),
             orders=len(known),
-            adopted=sum(is_adopted(own_id) for own_id in known),
-            forgotten=sum(own_id not in runs and not is_adopted(own_id) for own_id in known),
+            adopted=sum(is_adopted(order_id) for order_id in known),
+            forgotten=sum(order_id not in runs and not is_adopted(order_id) for order_id in known),
             rows=len(book.rows),
             trades=sum(len(trades) for trades in book.trades.values()),
             positions=len(book.positions),
@@ -167,9 +167,9 @@ class Verification:
     def _owned(self, connection: sa.Connection, book: Book) -> dict[str, BrokerOrderId]:
         """The row of each order that has one."""
         tags = {row.tag for row in book.rows.values() if row.tag}
-        views = Views(views_for(connection, self._account, tags=tags, broker_order_ids=book.rows.keys()))
-        owners = ((views.owner(row), own_id) for own_id, row in book.rows.items())
-        return {view.order_id: own_id for view, own_id in owners if view is not None}
+        views = KnownOrders(views_for(connection, self._account, tags=tags, broker_order_ids=book.rows.keys()))
+        owners = ((views.owner(row), order_id) for order_id, row in book.rows.items())
+        return {view.order_id: order_id for view, order_id in owners if view is not None}
 
     async def _compare(
         self, ids: Sequence[str], runs: Mapping[OrderId, Sequence[Run]], book: Book, owned: Mapping[str, BrokerOrderId]
@@ -177,12 +177,12 @@ class Verification:
         recorded, senseless = await self._orders.read(lambda connection: orders_named(connection, ids))
         histories = await asyncio.gather(*(self._history(runs.get(order.order_id)) for order in recorded))
         found = [
-            Difference(between="ledger", about=own_id, words=f"its rows make no order: {words}")
-            for own_id, words in senseless.items()
+            Difference(between="ledger", about=order_id, words=f"its rows make no order: {words}")
+            for order_id, words in senseless.items()
         ]
         for order, history in zip(recorded, histories, strict=True):
-            own_id = owned.get(order.order_id, BrokerOrderId(""))
-            compared = Compared(order, history, book.rows.get(own_id), book.trades.get(own_id, ()))
+            order_id = owned.get(order.order_id, BrokerOrderId(""))
+            compared = Compared(order, history, book.rows.get(order_id), book.trades.get(order_id, ()))
             said = compared.differences()
             if said and await self._was_added_to(order):
                 said = compared.differences(late=True)
@@ -192,7 +192,7 @@ class Verification:
     async def _was_added_to(self, order: Order) -> bool:
         return await self._orders.read(lambda connection: was_added_to(connection, order.order_id))
 
-    async def _history(self, runs: Sequence[Run] | None) -> Standing | None:
+    async def _history(self, runs: Sequence[Run] | None) -> WorkflowStatus | None:
         async with self._limit:
             return await self._histories.standing(runs) if runs else None
 
@@ -201,9 +201,9 @@ class Verification:
         histories = await asyncio.gather(*(self._history(each) for each in runs.values()))
         return [
             Difference(
-                between="history", about=own_id, words=f"{history.order.status} by its history, not in the ledger"
+                between="history", about=order_id, words=f"{history.order.status} by its history, not in the ledger"
             )
-            for own_id, history in zip(runs, histories, strict=True)
+            for order_id, history in zip(runs, histories, strict=True)
             if history is not None and history.order is not None and history.was_told
         ]
 

@@ -9,7 +9,7 @@ The size is what `risk` rupees allow between the price and the stop. Flat at 15:
 from datetime import time
 from decimal import Decimal
 
-from durable_orders import Desk, Order, Parameter, Status, Strategy
+from durable_orders import Order, Parameter, Status, Strategy, StrategyContext
 
 
 class Gap(Strategy):
@@ -20,32 +20,32 @@ class Gap(Strategy):
     """Live, Kite has a candle some seconds after its end."""
     flat_at = Parameter(time(15, 10))
 
-    def on_start(self, desk: Desk) -> None:
-        desk.at(self.enter_at, self.enter)
-        desk.square_off_at(self.flat_at)
+    def on_start(self, context: StrategyContext) -> None:
+        context.at(self.enter_at, self.enter)
+        context.square_off_at(self.flat_at)
 
-    def enter(self, desk: Desk) -> None:
+    def enter(self, context: StrategyContext) -> None:
         stops = {}
         for symbol in self.symbols:
-            yesterday, first = desk.history(symbol, "day", 1), desk.history(symbol, "5minute", 1)
-            price = desk.last_price(symbol)
-            if not (yesterday and first and price) or first[0].at.date() != desk.now.date():
-                print(f"{symbol}: not traded on {desk.now:%Y-%m-%d}, its first candle or a price is missing")
+            yesterday, first = context.history(symbol, "day", 1), context.history(symbol, "5minute", 1)
+            price = context.last_price(symbol)
+            if not (yesterday and first and price) or first[0].at.date() != context.now.date():
+                print(f"{symbol}: not traded on {context.now:%Y-%m-%d}, its first candle or a price is missing")
                 continue
             close = yesterday[0].close
             up = first[0].open > close
             if abs(first[0].open / close - 1) * 100 < self.percent or (price > close) is not up:
                 continue
-            quantity = desk.quantity_for(symbol, risk=self.risk, stop=close)
+            quantity = context.quantity_for(symbol, risk=self.risk, stop=close)
             if quantity:
-                name = f"gap-{desk.now:%Y%m%d}-{symbol.partition(':')[2]}"
+                name = f"gap-{context.now:%Y%m%d}-{symbol.partition(':')[2]}"
                 stops[name] = str(close)
-                (desk.buy if up else desk.sell)(symbol, quantity, client_order_id=name)
-        desk.state["stops"] = stops
+                (context.buy if up else context.sell)(symbol, quantity, client_order_id=name)
+        context.state["stops"] = stops
 
-    def on_order(self, desk: Desk, order: Order) -> None:
-        stop = desk.state.get("stops", {}).get(order.client_order_id)
+    def on_order(self, context: StrategyContext, order: Order) -> None:
+        stop = context.state.get("stops", {}).get(order.client_order_id)
         if stop is not None and order.status is Status.FILLED:
-            leave = desk.sell if order.side == "BUY" else desk.buy
+            leave = context.sell if order.side == "BUY" else context.buy
             name = f"{order.client_order_id}-stop"
             leave(order.symbol, order.filled_quantity, order_type="SL-M", trigger_price=stop, client_order_id=name)

@@ -9,7 +9,7 @@ from collections import deque
 from datetime import time
 from decimal import Decimal
 
-from durable_orders import Desk, Strategy, Tick
+from durable_orders import Strategy, StrategyContext, Tick
 
 LOT = 75
 FAST, SLOW = 10, 30
@@ -23,20 +23,20 @@ class MovingAverageCross(Strategy):
         self.closes: deque[Decimal] = deque(maxlen=SLOW)
         self.latest: Tick | None = None
 
-    def on_tick(self, desk: Desk, tick: Tick) -> None:
+    def on_tick(self, context: StrategyContext, tick: Tick) -> None:
         before, self.latest = self.latest, tick
         if tick.at.time() >= FLAT_FROM:
-            self.hold(desk, tick.symbol, 0)
+            self.hold(context, tick.symbol, 0)
         elif before is not None and before.at.minute != tick.at.minute:
             self.closes.append(before.last_price)
             if len(self.closes) == SLOW:
                 fast = sum(list(self.closes)[-FAST:]) / FAST
                 slow = sum(self.closes) / SLOW
-                self.hold(desk, tick.symbol, LOT if fast > slow else -LOT)
+                self.hold(context, tick.symbol, LOT if fast > slow else -LOT)
 
-    def hold(self, desk: Desk, symbol: str, wanted: int) -> None:
+    def hold(self, context: StrategyContext, symbol: str, wanted: int) -> None:
         """Bring the position there. What was asked for and has not ended is waited for."""
-        missing = wanted - desk.position(symbol).quantity
-        if missing and not desk.open_orders():
-            place = desk.buy if missing > 0 else desk.sell
+        missing = wanted - context.position(symbol).quantity
+        if missing and not context.open_orders():
+            place = context.buy if missing > 0 else context.sell
             place(symbol, abs(missing))

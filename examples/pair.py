@@ -12,7 +12,7 @@ from datetime import time
 from decimal import Decimal
 from statistics import mean, stdev
 
-from durable_orders import Bar, Desk, Parameter, Strategy
+from durable_orders import Bar, Parameter, Strategy, StrategyContext
 
 
 class Pair(Strategy):
@@ -26,26 +26,26 @@ class Pair(Strategy):
     """Rupees a side."""
     flat_at = Parameter(time(15, 10))
 
-    def on_start(self, desk: Desk) -> None:
-        bars = [desk.history(symbol, self.interval, self.length) for symbol in self.symbols]
+    def on_start(self, context: StrategyContext) -> None:
+        bars = [context.history(symbol, self.interval, self.length) for symbol in self.symbols]
         first, second = ({bar.at: bar.close for bar in each} for each in bars)
         self.ratios = [float(first[at] / second[at]) for at in first if at in second]
-        desk.bars(self.interval, self.on_bars, *self.symbols)
-        desk.square_off_at(self.flat_at)
+        context.bars(self.interval, self.on_bars, *self.symbols)
+        context.square_off_at(self.flat_at)
 
-    def on_bars(self, desk: Desk, bars: Mapping[str, Bar]) -> None:
+    def on_bars(self, context: StrategyContext, bars: Mapping[str, Bar]) -> None:
         first, second = (bars.get(symbol) for symbol in self.symbols)
         if first is None or second is None:
             return
         self.ratios = [*self.ratios[-self.length :], float(first.close / second.close)]
-        if len(self.ratios) <= self.length or first.at.date() != desk.now.date():
+        if len(self.ratios) <= self.length or first.at.date() != context.now.date():
             return  # what it has not heard yesterday, as it was flat by then, comes as this day opens
         away = (self.ratios[-1] - mean(self.ratios)) / stdev(self.ratios)
-        is_held = desk.position(first.symbol).quantity != 0
+        is_held = context.position(first.symbol).quantity != 0
         if abs(away) > self.enter and not is_held:
             for bar, sign in ((first, -1), (second, 1)):
-                size = desk.quantity_for(bar.symbol, capital=self.capital, price=bar.close)
-                desk.target(bar.symbol, size * (sign if away > 0 else -sign))
+                size = context.quantity_for(bar.symbol, capital=self.capital, price=bar.close)
+                context.target(bar.symbol, size * (sign if away > 0 else -sign))
         elif abs(away) < self.leave and is_held:
             for symbol in self.symbols:
-                desk.target(symbol, 0)
+                context.target(symbol, 0)

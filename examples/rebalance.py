@@ -9,7 +9,7 @@ that the week's portfolio was chosen is written down together with the orders.
 
 from datetime import time
 
-from durable_orders import Desk, Parameter, Product, Strategy
+from durable_orders import Parameter, Product, Strategy, StrategyContext
 
 
 class Rebalance(Strategy):
@@ -20,26 +20,26 @@ class Rebalance(Strategy):
     """Rupees in all."""
     at = Parameter(time(10, 0))
 
-    def on_start(self, desk: Desk) -> None:
-        self.aim(desk)
-        desk.at(self.at, self.choose)
+    def on_start(self, context: StrategyContext) -> None:
+        self.aim(context)
+        context.at(self.at, self.choose)
 
-    def choose(self, desk: Desk) -> None:
-        week = f"{desk.now:%G-%V}"
-        if desk.state.get("week") == week:
+    def choose(self, context: StrategyContext) -> None:
+        week = f"{context.now:%G-%V}"
+        if context.state.get("week") == week:
             return
-        candles = {symbol: desk.history(symbol, "day", self.days + 1) for symbol in self.symbols}
+        candles = {symbol: context.history(symbol, "day", self.days + 1) for symbol in self.symbols}
         if any(len(each) <= self.days for each in candles.values()):
             return
         rose = {symbol: each[-1].close / each[0].close for symbol, each in candles.items()}
         best = sorted(rose, key=rose.__getitem__, reverse=True)[: self.hold]
         share = self.capital // self.hold
-        desk.state["week"] = week
-        desk.state["wanted"] = {
-            symbol: desk.quantity_for(symbol, capital=share) if symbol in best else 0 for symbol in self.symbols
+        context.state["week"] = week
+        context.state["wanted"] = {
+            symbol: context.quantity_for(symbol, capital=share) if symbol in best else 0 for symbol in self.symbols
         }
-        self.aim(desk)
+        self.aim(context)
 
-    def aim(self, desk: Desk) -> None:
-        for symbol, quantity in desk.state.get("wanted", {}).items():
-            desk.target(symbol, quantity, Product.CNC)
+    def aim(self, context: StrategyContext) -> None:
+        for symbol, quantity in context.state.get("wanted", {}).items():
+            context.target(symbol, quantity, Product.CNC)

@@ -11,7 +11,7 @@ so that one that is asked for again, after a restart too, is the same order.
 from datetime import time
 from decimal import ROUND_UP, Decimal
 
-from durable_orders import Desk, Order, Parameter, Status, Strategy
+from durable_orders import Order, Parameter, Status, Strategy, StrategyContext
 
 
 class Straddle(Strategy):
@@ -25,47 +25,47 @@ class Straddle(Strategy):
     stop_percent = Parameter(Decimal(25), least=Decimal(1))
     """How far above its price a leg is bought back."""
 
-    def on_start(self, desk: Desk) -> None:
-        desk.at(self.enter_at, self.enter)
-        desk.square_off_at(self.flat_at)
-        desk.subscribe(*(leg["symbol"] for leg in desk.state.get("legs", {}).values()))
+    def on_start(self, context: StrategyContext) -> None:
+        context.at(self.enter_at, self.enter)
+        context.square_off_at(self.flat_at)
+        context.subscribe(*(leg["symbol"] for leg in context.state.get("legs", {}).values()))
 
-    def enter(self, desk: Desk) -> None:
+    def enter(self, context: StrategyContext) -> None:
         legs = {}
         for kind in ("CE", "PE"):
-            option = desk.instruments.find(self.underlying, self.expiry, "ATM", kind)
-            desk.subscribe(option.symbol)
-            name = f"straddle-{desk.now:%Y%m%d}-{kind}"
-            desk.sell(option.symbol, option.lot * self.lots, client_order_id=name)
+            option = context.instruments.find(self.underlying, self.expiry, "ATM", kind)
+            context.subscribe(option.symbol)
+            name = f"straddle-{context.now:%Y%m%d}-{kind}"
+            context.sell(option.symbol, option.lot * self.lots, client_order_id=name)
             legs[name] = {"symbol": option.symbol, "stop": f"{name}-stop"}
-        desk.state["legs"] = legs
+        context.state["legs"] = legs
 
-    def on_order(self, desk: Desk, order: Order) -> None:
-        legs = desk.state.get("legs", {})
+    def on_order(self, context: StrategyContext, order: Order) -> None:
+        legs = context.state.get("legs", {})
         if order.status is not Status.FILLED or order.average_price is None:
             return
         if leg := legs.get(order.client_order_id):
             leg["sold_at"] = str(order.average_price)
-            trigger = self.priced(desk, order.symbol, order.average_price * (1 + self.stop_percent / 100))
-            limit = self.priced(desk, order.symbol, trigger * Decimal("1.1"))
+            trigger = self.priced(context, order.symbol, order.average_price * (1 + self.stop_percent / 100))
+            limit = self.priced(context, order.symbol, trigger * Decimal("1.1"))
             terms = {"order_type": "SL", "trigger_price": trigger, "price": limit, "client_order_id": leg["stop"]}
-            desk.buy(order.symbol, order.filled_quantity, **terms)
+            context.buy(order.symbol, order.filled_quantity, **terms)
         elif order.client_order_id in [leg["stop"] for leg in legs.values()]:
-            self.other_stop_to_cost(desk, order)
+            self.other_stop_to_cost(context, order)
 
-    def other_stop_to_cost(self, desk: Desk, stopped: Order) -> None:
+    def other_stop_to_cost(self, context: StrategyContext, stopped: Order) -> None:
         """Only while the other leg is below that: a stop on the wrong side of the market would be refused."""
-        stops = {order.client_order_id: order for order in desk.open_orders()}
-        for leg in desk.state["legs"].values():
-            stop, last = stops.get(leg["stop"]), desk.last_price(leg["symbol"])
+        stops = {order.client_order_id: order for order in context.open_orders()}
+        for leg in context.state["legs"].values():
+            stop, last = stops.get(leg["stop"]), context.last_price(leg["symbol"])
             if stop is None or last is None or stop.client_order_id == stopped.client_order_id:
                 continue
-            cost = self.priced(desk, stop.symbol, Decimal(leg["sold_at"]))
+            cost = self.priced(context, stop.symbol, Decimal(leg["sold_at"]))
             if last < cost:
-                limit = self.priced(desk, stop.symbol, cost * Decimal("1.1"))
-                desk.amend(stop.client_order_id, trigger_price=cost, price=limit)
+                limit = self.priced(context, stop.symbol, cost * Decimal("1.1"))
+                context.amend(stop.client_order_id, trigger_price=cost, price=limit)
 
-    def priced(self, desk: Desk, symbol: str, price: Decimal) -> Decimal:
+    def priced(self, context: StrategyContext, symbol: str, price: Decimal) -> Decimal:
         """On the tick."""
-        tick = desk.instruments.get(symbol).tick
+        tick = context.instruments.get(symbol).tick
         return (price / tick).to_integral_value(ROUND_UP) * tick

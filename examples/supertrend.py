@@ -14,7 +14,7 @@ from decimal import Decimal
 from talipp.indicators import SuperTrend
 from talipp.indicators.SuperTrend import Trend
 
-from durable_orders import SHIPPED_SYMBOL, Bar, Desk, Parameter, Strategy
+from durable_orders import SHIPPED_SYMBOL, Bar, Parameter, Strategy, StrategyContext
 
 
 class Follows(Strategy):
@@ -25,19 +25,19 @@ class Follows(Strategy):
     lots = Parameter(1, least=1)
     flat_at = Parameter(time(15, 10))
 
-    def on_start(self, desk: Desk) -> None:
+    def on_start(self, context: StrategyContext) -> None:
         (self.symbol,) = self.symbols
         self.trend = SuperTrend(self.length, float(self.multiplier))
-        for bar in desk.history(self.symbol, self.interval, 5 * self.length):
+        for bar in context.history(self.symbol, self.interval, 5 * self.length):
             self.trend.add(bar.floats)
-        desk.bars(self.interval, self.on_bar, self.symbol)
-        desk.square_off_at(self.flat_at)
+        context.bars(self.interval, self.on_bar, self.symbol)
+        context.square_off_at(self.flat_at)
 
-    def on_bar(self, desk: Desk, bars: Mapping[str, Bar]) -> None:
+    def on_bar(self, context: StrategyContext, bars: Mapping[str, Bar]) -> None:
         bar = bars[self.symbol]
         if not bar.is_whole:  # the run began within it: it is in the history of the next start
             return
         self.trend.add(bar.floats)
-        if self.trend[-1] is not None and bar.at.date() == desk.now.date():
-            size = desk.instruments.get(self.symbol).lot * self.lots
-            desk.target(self.symbol, size if self.trend[-1].trend is Trend.UP else -size)
+        if self.trend[-1] is not None and bar.at.date() == context.now.date():
+            size = context.instruments.get(self.symbol).lot * self.lots
+            context.target(self.symbol, size if self.trend[-1].trend is Trend.UP else -size)

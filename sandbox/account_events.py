@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
+from durable_orders.sandbox.cover_orders import AT_MARKET, is_stop_of_cover
 from durable_orders.sandbox.envelopes import wrong_input
 from durable_orders.sandbox.exchange import Exchange
 from durable_orders.sandbox.order_desk import OrderDesk
@@ -40,10 +41,14 @@ class AccountEvents:
 
     async def square_off(self, symbol: str | None) -> list[str]:
         """What RMS does before the close: MIS orders are cancelled, and MIS positions closed at the market by orders of
-        its own. Gives their ids."""
+        its own. What a cover order holds is exited by its stop. Gives the ids of RMS's orders."""
         for view in self.exchange.book.working():
             row = view.row
-            if row.product is Product.MIS and symbol in (None, row.symbol):
+            if row.product is not Product.MIS or symbol not in (None, row.symbol):
+                continue
+            if is_stop_of_cover(view.details):
+                await self.exchange.modify(row.broker_order_id, AT_MARKET, view.details)
+            else:
                 await self.exchange.cancel(row.broker_order_id)
         placed = []
         for (own, product), line in list(self.portfolio.lines.items()):
@@ -57,7 +62,7 @@ class AccountEvents:
                     order_type=OrderType.MARKET,
                 )
                 placed.append(await self.desk.place_foreign(terms))
-        return [str(own_id) for own_id in placed]
+        return [str(order_id) for order_id in placed]
 
     async def settle(self, symbol: str, price: Decimal) -> None:
         """A contract has expired: what is open of it is settled in cash, in rupees a unit."""

@@ -123,6 +123,10 @@ class Book:
         """Of iceberg orders, hidden or not."""
         return [entry.view() for entry in self._entries.values() if entry.details.leg is not None]
 
+    def covers(self) -> list[OrderView]:
+        """Both legs of cover orders, hidden or not."""
+        return [entry.view() for entry in self._entries.values() if entry.details.cover is not None]
+
     def wipe(self) -> list[BrokerOrderId]:
         """Begin a new day: forget what has ended, and all trades. Gives the orders that are forgotten."""
         ended = [view.row.broker_order_id for view in self.all() if view.row.state is not BookState.WORKING]

@@ -21,6 +21,8 @@ from durable_orders.trading.market.ticks import Tick
 MOST_TICKS = 200_000
 """Of each symbol, the latest."""
 LENGTHS = {name: length for length, name in NAMES.items()}
+ALSO_CALLED = {"hour": "60minute"}
+"""Names that Kite's documentation does not have and its client's own tests ask for."""
 FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d")
 
 
@@ -53,6 +55,7 @@ class CandleRoutes:
 
     async def candles(self, request: web.Request) -> web.Response:
         instrument, interval = self._instrument(request.match_info["token"]), request.match_info["interval"]
+        interval = ALSO_CALLED.get(interval, interval)
         if interval not in LENGTHS:
             raise wrong_input("invalid interval")
         begins, ends = (_moment(request, field) for field in ("from", "to"))

@@ -15,7 +15,7 @@ from durable_orders.sandbox.book import Book, DayTrade, OrderView
 from durable_orders.sandbox.envelopes import ErrorType, KiteError
 from durable_orders.sandbox.store import OrderDetails, Store
 from durable_orders.trading.errors import BookUnreadable
-from durable_orders.trading.exchange.oms import Expired, PaperDesk
+from durable_orders.trading.exchange.oms import Expired, PaperOms
 from durable_orders.trading.exchange.orders import KiteStatus
 from durable_orders.trading.exchange.paper_market import PaperMarket
 from durable_orders.trading.market.calendar import Session
@@ -48,7 +48,7 @@ class Exchange:
     """Commands raise `KiteError` for what the exchange refuses. To be used from one event loop."""
 
     def __init__(
-        self, desk: PaperDesk, market: PaperMarket, store: Store, user_id: str, clock: Callable[[], datetime]
+        self, desk: PaperOms, market: PaperMarket, store: Store, user_id: str, clock: Callable[[], datetime]
     ) -> None:
         self.book = Book()
         self.session: Session | None = None
@@ -94,7 +94,7 @@ class Exchange:
                 self.book.absorb(history, [fill], self._details_of(fill.broker_order_id))
         return await self._in_thread(self._market.resume_point)
 
-    async def place(self, details: OrderDetails, way_in: Callable[[PaperDesk], Outcome]) -> BrokerOrderId:
+    async def place(self, details: OrderDetails, way_in: Callable[[PaperOms], Outcome]) -> BrokerOrderId:
         """Take an order by one of the desk's ways in, and give its id."""
 
         return await self._command(lambda: self._kept(way_in(self._desk), details))

@@ -25,6 +25,7 @@ class FaultKind(StrEnum):
     BOOK_UNREADABLE = "book_unreadable"
     BOOK_STALE = "book_stale"
     ORDER_HIDDEN = "order_hidden"
+    GTT_HIDDEN = "gtt_hidden"
     STUCK_OPEN_PENDING = "stuck_open_pending"
     REJECTED_LATER = "rejected_later"
     MARKET_RESTS = "market_rests"
@@ -74,6 +75,9 @@ NATURES: dict[FaultKind, Nature] = {
     K.BOOK_UNREADABLE: Nature("answers 502 DataException to a reading of orders or trades", BOOK_READS),
     K.BOOK_STALE: Nature("shows orders or trades as they were `seconds` ago", BOOK_READS, 5),
     K.ORDER_HIDDEN: Nature("takes an order that no book, history or trade shows for `seconds`", PLACE, 5),
+    K.GTT_HIDDEN: Nature(
+        "takes a GTT that neither the list nor its own page shows for `seconds`", frozenset({Route.GTT_PLACE}), 5
+    ),
     K.STUCK_OPEN_PENDING: Nature("takes an order that stays OPEN PENDING for `seconds`", PLACE, FOR_GOOD),
     K.REJECTED_LATER: Nature("takes an order, and its row is REJECTED with `message`", PLACE),
     K.MARKET_RESTS: Nature("takes a MARKET order as a LIMIT order that the price has moved away from", PLACE),
@@ -90,7 +94,7 @@ NATURES: dict[FaultKind, Nature] = {
 
 SPECIAL = frozenset(
     {
-        *(K.ORDER_HIDDEN, K.STUCK_OPEN_PENDING, K.REJECTED_LATER, K.FOREIGN_ORDER),
+        *(K.GTT_HIDDEN, K.ORDER_HIDDEN, K.STUCK_OPEN_PENDING, K.REJECTED_LATER, K.FOREIGN_ORDER),
         *(K.FILL_DURING_CANCEL, K.PARTIAL_THEN_CANCEL, K.BOOK_STALE, K.SLICE_REFUSED),
         *(K.MARKET_RESTS, K.MARKET_REFUSED),
     }

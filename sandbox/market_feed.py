@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from durable_orders.sandbox.candle_routes import Shown
 from durable_orders.sandbox.exchange import Exchange
+from durable_orders.sandbox.gtt_desk import GttDesk
 from durable_orders.sandbox.quotes import Quotes
 from durable_orders.sandbox.settings import START_PRICES, FeedKind, SandboxSettings
 from durable_orders.sandbox.ticker import Ticker
@@ -32,15 +33,22 @@ log = logging.getLogger(__name__)
 
 
 class MarketFeed:
-    """Brings ticks to the exchange, the quotes and the ticker."""
+    """Brings ticks to the exchange, the quotes, the ticker and the GTTs."""
 
     def __init__(
-        self, exchange: Exchange, quotes: Quotes, ticker: Ticker, shown: Shown, clock: Callable[[], datetime]
+        self,
+        exchange: Exchange,
+        quotes: Quotes,
+        ticker: Ticker,
+        shown: Shown,
+        gtts: GttDesk,
+        clock: Callable[[], datetime],
     ) -> None:
         self._exchange = exchange
         self._quotes = quotes
         self._ticker = ticker
         self._shown = shown
+        self._gtts = gtts
         self._clock = clock
 
     async def show(self, tick: Tick, session: Session, closes_at: datetime) -> None:
@@ -49,6 +57,7 @@ class MarketFeed:
         self._shown.show(tick)
         if (quote := self._quotes.show(tick)) is not None:
             self._ticker.show(quote)
+        await self._gtts.follow(tick)
 
     async def play(self, ticks: Iterator[Timed], speed: float) -> None:
         """At their pace, for ever. A database that fails costs a tick, not the feed."""

@@ -9,6 +9,7 @@ from durable_orders.sandbox.envelopes import success, wrong_input
 from durable_orders.sandbox.order_rows import ist
 from durable_orders.sandbox.quotes import Level, Quote, Quotes
 from durable_orders.sandbox.routes import Route
+from durable_orders.trading.orders.order import Side
 
 MOST_QUOTES = 500
 MOST_PRICES = 1000
@@ -25,6 +26,8 @@ class MarketRoutes:
         app.router.add_route("GET", "/quote", self.quote, name=Route.QUOTE)
         app.router.add_route("GET", "/quote/ohlc", self.ohlc, name=Route.OHLC)
         app.router.add_route("GET", "/quote/ltp", self.ltp, name=Route.LTP)
+        path = "/instruments/trigger_range/{transaction_type}"
+        app.router.add_route("GET", path, self.trigger_range, name=Route.TRIGGER_RANGE)
 
     async def quote(self, request: web.Request) -> web.Response:
         return self._answer(request, MOST_QUOTES, _quote_row)
@@ -34,6 +37,14 @@ class MarketRoutes:
 
     async def ltp(self, request: web.Request) -> web.Response:
         return self._answer(request, MOST_PRICES, _ltp_row)
+
+    async def trigger_range(self, request: web.Request) -> web.Response:
+        """Of cover orders. The client sends the side in small letters."""
+        try:
+            side = Side(request.match_info["transaction_type"].upper())
+        except ValueError:
+            raise wrong_input("Invalid `transaction_type`.") from None
+        return self._answer(request, MOST_PRICES, lambda quote: _range_row(quote, side))
 
     def _answer(self, request: web.Request, most: int, row: Callable[[Quote], Row]) -> web.Response:
         symbols = request.query.getall("i", [])
@@ -52,6 +63,11 @@ def _ltp_row(quote: Quote) -> Row:
 def _ohlc_row(quote: Quote) -> Row:
     ohlc = {"open": quote.open, "high": quote.high, "low": quote.low, "close": quote.close}
     return _ltp_row(quote) | {"ohlc": ohlc}
+
+
+def _range_row(quote: Quote, side: Side) -> Row:
+    lower, upper = quote.trigger_range(side)
+    return {"instrument_token": quote.instrument.instrument_token, "lower": lower, "upper": upper}
 
 
 def _quote_row(quote: Quote) -> Row:

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Middleware
 from durable_orders.sandbox.envelopes import ErrorType, KiteError, failure, success
 from durable_orders.sandbox.rate_limits import RateLimits
 from durable_orders.sandbox.request_faults import Dropped, RequestFaults
-from durable_orders.sandbox.routes import MARKET_DATA, ORDER_REQUESTS, WITHOUT_TOKEN, Route, route_of
+from durable_orders.sandbox.routes import GTT_REQUESTS, MARKET_DATA, ORDER_REQUESTS, WITHOUT_TOKEN, Route, route_of
 from durable_orders.sandbox.sessions import Sessions
 from durable_orders.sandbox.settings import SandboxSettings
 from durable_orders.sandbox.tally import DROPPED, Tally
@@ -60,8 +60,10 @@ class Gate:
         user = self._sessions.user_of(request.headers.get("Authorization"))
         if user == self._settings.user_id or route is Route.PROFILE or route in WITHOUT_TOKEN:
             return None
-        if route is Route.PLACE:
+        if route in (Route.PLACE, Route.GTT_PLACE):
             self._tally.others[user] += 1
+        if route in GTT_REQUESTS:
+            return success({"trigger_id": 1})
         return success({"order_id": "1"} if route in ORDER_REQUESTS else [])
 
     def _admit(self, request: web.Request, route: Route) -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pydantic import ValidationError
 
 from durable_orders.sandbox.book import OrderView
+from durable_orders.sandbox.cover_orders import AT_MARKET, STOP_ALONE, due_stops, moves_only_the_stop
 from durable_orders.sandbox.envelopes import KiteError, unknown_order, wrong_input
 from durable_orders.sandbox.exchange import Exchange
 from durable_orders.sandbox.fault_kinds import FaultKind
@@ -66,6 +67,8 @@ class OrderDesk:
         view = self._found(variety, order)
         present = terms_of(view.row)
         asked = read_modification(form, present, view.details)
+        if not moves_only_the_stop(view.details, asked.amendment):
+            raise wrong_input(STOP_ALONE)
         try:
             self.rms.check_terms(asked.amendment.applied_to(present), disclosed=asked.details.disclosed_quantity)
         except ValidationError as error:
@@ -85,9 +88,16 @@ class OrderDesk:
                     await self.exchange.trade(order, remaining // 2, price)
         return await self.exchange.cancel(order)
 
-    async def keep_time(self) -> None:
+    async def exit(self, variety: Variety, order: BrokerOrderId, parent: str) -> BrokerOrderId:
+        """Close what a cover order holds: its stop, which names that parent, becomes a MARKET order (Kite staff)."""
+        view = self._found(variety, order)
+        if view.details.parent != parent or view.details.cover is None:
+            raise wrong_input("Invalid `parent_order_id`.")
+        return await self.exchange.modify(order, AT_MARKET, view.details)
+
+    async def run_by_the_clock(self) -> None:
         """Release what was stuck long enough, cancel what outlived its minutes (validity TTL), and make the legs of
-        iceberg orders that are due."""
+        iceberg and cover orders that are due."""
         now = self.clock()
         for order in [order for order, at in self._releases.items() if at <= now]:
             del self._releases[order]
@@ -97,6 +107,8 @@ class OrderDesk:
                 await _if_possible(self.exchange.cancel(view.row.broker_order_id))
         for leg in list(due_legs(self.exchange.book.legs(), tagged=self.tags_parts)):
             await _if_possible(self.send(leg))
+        for stop in list(due_stops(self.exchange.book.covers(), tagged=self.tags_parts)):
+            await _if_possible(self.send(stop))
 
     async def send(self, asked: Placement) -> BrokerOrderId:
         """Past the checks. Who asks for several orders at once has them checked as one."""

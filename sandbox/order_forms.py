@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from durable_orders.sandbox.envelopes import wrong_input
-from durable_orders.sandbox.store import Leg, OrderDetails
+from durable_orders.sandbox.store import Cover, Leg, OrderDetails
 from durable_orders.trading.explained import problems
 from durable_orders.trading.orders.order import Amendment, OrderType, Product, Side, Tag, Terms, Validity
 
@@ -36,6 +36,7 @@ class Variety(StrEnum):
     REGULAR = "regular"
     AMO = "amo"
     ICEBERG = "iceberg"
+    CO = "co"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def read_placement(variety: str, form: Form, user_id: str) -> Placement:
         market_protection=protection,
         system_tags=_protection_tags(protection),
         leg=read_first_leg(form, _whole(form, "quantity") or 0) if chosen is Variety.ICEBERG else None,
+        cover=read_cover(form, order_type) if chosen is Variety.CO else None,
     )
     terms = {
         "symbol": symbol,
@@ -105,6 +107,17 @@ def read_first_leg(form: Form, quantity: int) -> Leg:
     if not (legs - 1) * size < quantity <= legs * size:
         raise wrong_input("Invalid `iceberg_quantity`: the legs must make up the quantity.")
     return Leg(number=1, legs=legs, quantity=size, total=quantity)
+
+
+def read_cover(form: Form, order_type: OrderType) -> Cover:
+    """MARKET and LIMIT, as MIS; `trigger_price` is that of the stop behind it (Kite staff)."""
+    if order_type.has_trigger:
+        raise wrong_input("Cover orders are MARKET or LIMIT orders.")
+    if _needed(form, "product") != Product.MIS:
+        raise wrong_input("Invalid `product`: cover orders are placed as MIS.")
+    if (trigger := _number(form, "trigger_price")) is None:
+        raise wrong_input("Missing or empty field `trigger_price`.")
+    return Cover(trigger_price=trigger)
 
 
 def read_modification(form: Form, present: Terms, details: OrderDetails) -> Modification:

@@ -31,6 +31,9 @@ OF_TRADE = (
 )
 """What a trade's row repeats of its order."""
 
+COVER_PRODUCT = "CO"
+"""Of both legs of a cover order, which is placed as MIS (Kite staff)."""
+
 Row = dict[str, Any]
 
 
@@ -56,7 +59,7 @@ class OrderRows:
             "placed_by": details.placed_by,
             "account_id": self._user_id,
             "order_id": row.broker_order_id,
-            "parent_order_id": details.leg.parent if details.leg else None,
+            "parent_order_id": details.parent,
             "variety": details.variety,
             "status": row.status,
             "status_message": row.message,
@@ -68,7 +71,7 @@ class OrderRows:
             "transaction_type": row.side,
             "validity": details.validity or row.validity,
             "validity_ttl": details.validity_ttl or 0,
-            "product": row.product,
+            "product": COVER_PRODUCT if details.cover else row.product,
             "quantity": row.quantity,
             "disclosed_quantity": details.disclosed_quantity,
             "price": row.price or 0,

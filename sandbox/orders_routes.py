@@ -5,7 +5,7 @@ from aiohttp import web
 from durable_orders.sandbox.autoslice import Autoslice
 from durable_orders.sandbox.envelopes import success
 from durable_orders.sandbox.order_desk import OrderDesk
-from durable_orders.sandbox.order_forms import Form, read_placement, read_variety
+from durable_orders.sandbox.order_forms import Form, Variety, read_placement, read_variety
 from durable_orders.sandbox.routes import Route
 from durable_orders.trading.orders.order import BrokerOrderId
 
@@ -33,6 +33,8 @@ class OrderRoutes:
 
     async def cancel(self, request: web.Request) -> web.Response:
         variety, order = read_variety(request.match_info["variety"]), BrokerOrderId(request.match_info["order_id"])
+        if variety is Variety.CO and (parent := request.query.get("parent_order_id")):
+            return success({"order_id": await self._desk.exit(variety, order, parent)})
         return success({"order_id": await self._desk.cancel(variety, order)})
 
 

@@ -59,7 +59,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class OddRow:
-    """A position of a product that no order here has: CO, BO."""
+    """A position of a product that the app does not order: CO, BO."""
 
     symbol: str
     product: str
@@ -80,10 +80,13 @@ class Portfolio:
     ddpi: bool = True
     """Whether the broker may deliver what is sold out of holdings; without, the depository is asked each day."""
     lines: dict[Key, Line] = field(default_factory=dict)
+    covers: dict[str, Line] = field(default_factory=dict)
+    """What cover orders have made of each symbol today; what is left of it then goes on as MIS."""
     odd: dict[tuple[str, str], OddRow] = field(default_factory=dict)
 
     def begin_day(self, _session: Session, held: Sequence[BrokerPosition]) -> None:
         self.cash += self.realised()
+        self.covers = {}
         self.odd = {key: row for key, row in self.odd.items() if row.quantity}
         self.lines = {
             (one.symbol, Product(one.product)): self._line(
@@ -92,12 +95,17 @@ class Portfolio:
             for one in held
         }
 
+    def all(self) -> list[Line]:
+        return [*self.lines.values(), *self.covers.values()]
+
     def follow(self, change: Change) -> None:
         row = change.view.row
         for trade in change.trades:
-            key = (row.symbol, row.product)
-            line = self.lines.get(key) or self._line(*key, 0, Decimal(0))
-            self.lines[key] = line
+            if change.view.details.cover is not None:
+                line = self.covers.setdefault(row.symbol, self._line(row.symbol, row.product, 0, Decimal(0)))
+            else:
+                key = (row.symbol, row.product)
+                line = self.lines.setdefault(key, self._line(*key, 0, Decimal(0)))
             line.trade(row.side, trade.fill.quantity, trade.fill.price)
 
     def move(self, symbol: str, product: Product, quantity: int, price: Decimal) -> None:
@@ -140,6 +148,11 @@ class Portfolio:
     def price(self, symbol: str, otherwise: Decimal) -> Decimal:
         return self.quotes.last_price(symbol) or otherwise
 
+    def close(self, symbol: str) -> Decimal:
+        """Of the last trading day, in rupees; 0 where nothing was seen of the symbol."""
+        quote = self.quotes.get(symbol)
+        return quote.close if quote is not None else Decimal(0)
+
     def required(self, terms: Terms, instrument: Instrument) -> Decimal:
         """Rupees that the order binds: for what it opens, not for what it closes."""
         line = self.lines.get((terms.symbol, terms.product))
@@ -149,11 +162,11 @@ class Portfolio:
 
     def utilised(self) -> Decimal:
         """Rupees that positions and working orders bind."""
-        positions = sum((self._of_position(line.net) for line in self.lines.values()), Decimal(0))
+        positions = sum((self._of_position(line.net) for line in self.all()), Decimal(0))
         return positions + sum((self._of_order(row) for row in self.working()), Decimal(0))
 
     def realised(self) -> Decimal:
-        return sum((line.net.realized_pnl for line in self.lines.values()), Decimal(0))
+        return sum((line.net.realized_pnl for line in self.all()), Decimal(0))
 
     def available(self) -> Decimal:
         return self.cash + self.realised() - self.utilised()

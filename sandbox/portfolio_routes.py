@@ -9,6 +9,7 @@ from durable_orders.sandbox.account_events import AccountEvents
 from durable_orders.sandbox.envelopes import success, wrong_input
 from durable_orders.sandbox.falsified import Falsified
 from durable_orders.sandbox.order_forms import read_conversion
+from durable_orders.sandbox.order_rows import COVER_PRODUCT
 from durable_orders.sandbox.portfolio import Line, OddRow, Portfolio
 from durable_orders.sandbox.routes import Route
 from durable_orders.trading.ledger.positions import Position, booked
@@ -28,6 +29,7 @@ class PortfolioRoutes:
         app.router.add_route("GET", "/portfolio/positions", self.positions, name=Route.POSITIONS)
         app.router.add_route("PUT", "/portfolio/positions", self.convert, name=Route.CONVERT)
         app.router.add_route("GET", "/portfolio/holdings", self.holdings, name=Route.HOLDINGS)
+        app.router.add_route("GET", "/portfolio/holdings/auctions", self.auctions, name=Route.AUCTIONS)
         app.router.add_route("GET", "/user/margins", self.margins, name=Route.MARGINS)
         app.router.add_route("GET", "/user/margins/{segment}", self.segment_margins, name=Route.SEGMENT_MARGINS)
 
@@ -36,6 +38,8 @@ class PortfolioRoutes:
         traded = [line for line in lines if line.bought or line.sold]
         net = [line for line in lines if line in traded or not _is_holding(line)]
         odd = [self._odd_row(row) for row in self._portfolio.odd.values()]
+        covers = self._portfolio.covers.values()
+        odd += [self._position_row(line, line.net) | {"product": COVER_PRODUCT} for line in covers]
         rows = [self._position_row(line, line.day if _is_holding(line) else line.net) for line in net] + odd
         return success(
             {
@@ -54,6 +58,10 @@ class PortfolioRoutes:
     async def holdings(self, request: web.Request) -> web.Response:
         rows = (self._holding_row(line) for line in self._portfolio.lines.values() if _is_holding(line))
         return success(self._falsified.rows(Route.HOLDINGS, rows))
+
+    async def auctions(self, request: web.Request) -> web.Response:
+        """Shares held for which an auction of undelivered ones goes on: there never is one here."""
+        return success([])
 
     async def margins(self, request: web.Request) -> web.Response:
         return success({segment: self._funds(segment) for segment in SEGMENTS})
@@ -85,37 +93,26 @@ class PortfolioRoutes:
         last = self._portfolio.price(position.symbol, average)
         unrealised = position.quantity * last - position.open_value
         instrument = self._portfolio.instruments.get(position.symbol)
-        bought, sold = _mean(line.buy_value, line.bought), _mean(line.sell_value, line.sold)
+        overnight, close = 0 if position is line.day else line.overnight, self._portfolio.close(position.symbol)
+        profit, carried_at = position.realized_pnl + unrealised, close or line.overnight_price
         return {
             "tradingsymbol": tradingsymbol,
             "exchange": exchange,
             "instrument_token": instrument.instrument_token if instrument else 0,
             "product": position.product,
             "quantity": position.quantity,
-            "overnight_quantity": 0 if position is line.day else line.overnight,
+            "overnight_quantity": overnight,
             "multiplier": 1,
             "average_price": average,
-            "close_price": 0,
+            "close_price": close,
             "last_price": last,
             "value": -position.open_value,
-            "pnl": position.realized_pnl + unrealised,
-            "m2m": position.realized_pnl + unrealised,
+            "pnl": profit,
+            "m2m": profit - overnight * (carried_at - line.overnight_price),
             "unrealised": unrealised,
             "realised": position.realized_pnl,
-            "buy_quantity": line.bought,
-            "buy_price": bought,
-            "buy_value": line.buy_value,
-            "buy_m2m": line.buy_value,
-            "sell_quantity": line.sold,
-            "sell_price": sold,
-            "sell_value": line.sell_value,
-            "sell_m2m": line.sell_value,
-            "day_buy_quantity": line.bought,
-            "day_buy_price": bought,
-            "day_buy_value": line.buy_value,
-            "day_sell_quantity": line.sold,
-            "day_sell_price": sold,
-            "day_sell_value": line.sell_value,
+            **_traded("buy", line.bought, line.buy_value, max(overnight, 0), line.overnight_price, carried_at),
+            **_traded("sell", line.sold, line.sell_value, max(-overnight, 0), line.overnight_price, carried_at),
         }
 
     def _odd_row(self, row: OddRow) -> Row:
@@ -128,6 +125,8 @@ class PortfolioRoutes:
     def _holding_row(self, line: Line) -> Row:
         exchange, _, tradingsymbol = line.net.symbol.partition(":")
         last = self._portfolio.price(line.net.symbol, line.overnight_price)
+        close = self._portfolio.close(line.net.symbol)
+        change = last - close if close else Decimal(0)
         instrument = self._portfolio.instruments.get(line.net.symbol)
         return {
             "tradingsymbol": tradingsymbol,
@@ -147,10 +146,10 @@ class PortfolioRoutes:
             "discrepancy": False,
             "average_price": line.overnight_price,
             "last_price": last,
-            "close_price": 0,
+            "close_price": close,
             "pnl": (last - line.overnight_price) * line.overnight,
-            "day_change": 0,
-            "day_change_percentage": 0,
+            "day_change": change,
+            "day_change_percentage": 100 * change / close if close else 0,
         }
 
 
@@ -163,6 +162,21 @@ UTILISED = (
 def _is_holding(line: Line) -> bool:
     """Delivery shares of earlier days are holdings, and no longer a position."""
     return line.net.product.is_delivery and line.overnight > 0
+
+
+def _traded(side: str, quantity: int, value: Decimal, carried: int, price: Decimal, close: Decimal) -> Row:
+    """One side of a position: `quantity` of the day, and what was `carried` into it, bought or sold at `price`. Marked
+    to market, that counts from the close (Kite documentation, positions)."""
+    whole = value + carried * price
+    return {
+        f"{side}_quantity": quantity + carried,
+        f"{side}_price": _mean(whole, quantity + carried),
+        f"{side}_value": whole,
+        f"{side}_m2m": value + carried * close,
+        f"day_{side}_quantity": quantity,
+        f"day_{side}_price": _mean(value, quantity),
+        f"day_{side}_value": value,
+    }
 
 
 def _mean(value: Decimal, quantity: int) -> Decimal:

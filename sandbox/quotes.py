@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from durable_orders.trading.market.instruments import Instrument, Instruments
 from durable_orders.trading.market.ticks import Tick
+from durable_orders.trading.orders.order import Side
 
 CIRCUIT = Decimal("0.2")
 """Part of the previous close that a price may move in a day. NSE's bands are 2 to 20 % by stock."""
@@ -15,6 +16,9 @@ OPTION_CIRCUIT = 10
 the underlying, and are as wide or wider."""
 OPTIONS = ("CE", "PE")
 LEVELS = 5
+COVER = Decimal("0.055")
+"""Part of the last price that the stop of a cover order may be away (as in the published answers of Kite's own client;
+Kite's is 3.5 to 5.5 % by stock)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,12 @@ class Quote:
         if self.instrument.instrument_type in OPTIONS:
             return self.close * OPTION_CIRCUIT
         return _on_tick(self.close * (1 + CIRCUIT), self.instrument.tick_size, ROUND_FLOOR)
+
+    def trigger_range(self, side: Side) -> tuple[Decimal, Decimal]:
+        """Within which the stop of a cover order lies, in rupees: below the last price where the order is to BUY."""
+        if side is Side.BUY:
+            return self.last_price * (1 - COVER), self.last_price
+        return self.last_price, self.last_price * (1 + COVER)
 
     def bids(self) -> list[Level]:
         """Below the last price, best first."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from durable_orders.sandbox.cover_orders import stop_behind
 from durable_orders.sandbox.envelopes import ErrorType, KiteError, wrong_input
 from durable_orders.sandbox.order_forms import Placement, Variety
 from durable_orders.sandbox.portfolio import Portfolio
@@ -20,6 +21,8 @@ from durable_orders.trading.orders.order import OrderType, Side, Terms
 NO_HOLDINGS = "RMS:Rule: Check holdings including BTST on {symbol}: {held} held, {quantity} asked for"
 NOT_AUTHORISED = "Authorise the sale of your holdings at the depository (TPIN) and place the order again"
 NO_MARKET = "Market orders are not allowed for this contract. Please place a limit order around the theoretical price."
+ONLY_OPEN = {Variety.ICEBERG: "Iceberg", Variety.CO: "Cover"}
+"""Varieties that there are in an open market only (Zerodha support: not as after-market orders)."""
 SWITCH_TO_AMO = {"hints": ["switch_to_amo"]}
 
 
@@ -44,18 +47,24 @@ class Rms:
         instrument = self.check_terms(single, asked.autoslice, asked.details.disclosed_quantity)
         _lots(whole, instrument)
         self._session(asked.variety)
+        self._within_range(asked)
         self._funds(asked.terms, instrument)
 
     def check_terms(self, terms: Terms, autoslice: bool = False, disclosed: int = 0) -> Instrument:
         """What holds for new and for modified orders."""
-        instrument = self._instrument(terms.symbol)
-        _lots(terms, instrument)
+        instrument = self.check_steps(terms)
         if not autoslice:
             _freeze(terms, instrument, self._most(instrument))
-        _on_tick(terms, instrument)
         self._by_the_rules(terms, frozenset({Way.DISCLOSED} if disclosed else ()))
         self._within_circuit(terms)
         self._takes_market(terms, instrument)
+        return instrument
+
+    def check_steps(self, terms: Terms) -> Instrument:
+        """That the instrument is there, and quantity and prices are in its steps."""
+        instrument = self._instrument(terms.symbol)
+        _lots(terms, instrument)
+        _on_tick(terms, instrument)
         return instrument
 
     def late_rejection(self, terms: Terms) -> str | None:
@@ -112,13 +121,27 @@ class Rms:
             raise wrong_input(f"Your order price is outside the circuit limits of {band.lower} to {band.upper}.")
 
     def _session(self, variety: Variety) -> None:
-        if variety is Variety.ICEBERG and not self.is_open():
-            raise wrong_input("Iceberg orders cannot be placed while the market is closed.")
+        if variety in ONLY_OPEN and not self.is_open():
+            raise wrong_input(f"{ONLY_OPEN[variety]} orders cannot be placed while the market is closed.")
         if variety is Variety.REGULAR and not self.is_open():
             message = "Your order could not be converted to a After Market Order (AMO)."
             raise wrong_input(message, SWITCH_TO_AMO)
         if variety is Variety.AMO and self.is_open():
             raise wrong_input("After market orders (AMO) can be placed only while the market is closed.")
+
+    def _within_range(self, asked: Placement) -> None:
+        """The stop of a cover order (Kite staff: within the trigger range)."""
+        cover, quote = asked.details.cover, self.quotes.get(asked.terms.symbol)
+        if cover is None:
+            return
+        stop = stop_behind(asked.terms, cover)
+        self.check_steps(stop)
+        self._by_the_rules(stop, frozenset())
+        if quote is None:
+            raise wrong_input("Cover orders need a last price.")
+        lower, upper = quote.trigger_range(asked.terms.side)
+        if not lower <= cover.trigger_price <= upper:
+            raise wrong_input(f"Trigger price of a cover order should be within {lower:.2f} and {upper:.2f}.")
 
     def _funds(self, terms: Terms, instrument: Instrument) -> None:
         required = self.portfolio.required(terms, instrument)

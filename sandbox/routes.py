@@ -24,16 +24,25 @@ class Route(StrEnum):
     POSITIONS = "positions"
     CONVERT = "convert"
     HOLDINGS = "holdings"
+    AUCTIONS = "auctions"
     QUOTE = "quote"
     OHLC = "ohlc"
     LTP = "ltp"
     HISTORY = "history"
+    TRIGGER_RANGE = "trigger_range"
     INSTRUMENTS = "instruments"
     EXCHANGE_INSTRUMENTS = "exchange_instruments"
+    GTT_PLACE = "gtt_place"
+    GTT_MODIFY = "gtt_modify"
+    GTT_DELETE = "gtt_delete"
+    GTT_LIST = "gtt_list"
+    GTT = "gtt"
     SOCKET = "socket"
 
 
 ORDER_REQUESTS = frozenset({Route.PLACE, Route.MODIFY, Route.CANCEL})
+GTT_REQUESTS = frozenset({Route.GTT_PLACE, Route.GTT_MODIFY, Route.GTT_DELETE})
+"""Kite counts them among neither orders nor their changes (Kite staff)."""
 QUOTES = frozenset({Route.QUOTE, Route.OHLC, Route.LTP})
 MARKET_DATA = QUOTES | {Route.HISTORY}
 """What Kite's free plan does not have, besides the socket."""

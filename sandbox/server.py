@@ -14,9 +14,9 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from durable_orders.sandbox.components import Components
 from durable_orders.sandbox.control import PREFIX
 from durable_orders.sandbox.market_feed import ticks_of
-from durable_orders.sandbox.parts import Parts
 from durable_orders.sandbox.settings import HOST, FeedKind, SandboxSettings
 from durable_orders.trading.errors import BrokenError
 from durable_orders.trading.ledger.migrate import open_database
@@ -82,22 +82,23 @@ class Sandbox:
             path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kite-sandbox-"))) / "exchange.db"
         database = await asyncio.to_thread(open_database, f"sqlite:///{path}")
         stack.callback(database.close)
-        parts = Parts(self._settings, database, self._clock)
+        parts = Components(self._settings, database, self._clock)
         stack.push_async_callback(parts.close)
         after = await parts.exchange.start()
+        parts.gtts.start()
         await self._move_market(stack, parts, after)
         self._keep_running(stack, parts.ticker.beat(self._settings.heartbeat_seconds))
         self._keep_running(stack, _keep_time(parts))
         await self._listen(stack, parts)
 
-    async def _move_market(self, stack: AsyncExitStack, parts: Parts, after: datetime | None) -> None:
+    async def _move_market(self, stack: AsyncExitStack, parts: Components, after: datetime | None) -> None:
         if self._settings.feed is FeedKind.PUSHED:
             await parts.pushed.begin(after)
             return
         ticks = await asyncio.to_thread(ticks_of, self._settings, parts.instruments, self._clock())
         self._keep_running(stack, parts.feed.play(ticks(after), self._settings.speed or 1.0))
 
-    async def _listen(self, stack: AsyncExitStack, parts: Parts) -> None:
+    async def _listen(self, stack: AsyncExitStack, parts: Components) -> None:
         runner = web.AppRunner(parts.app(), access_log=None, shutdown_timeout=STOPPING, max_line_size=LONGEST_LINE)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -127,10 +128,10 @@ async def _told(work: Coroutine[Any, Any, None]) -> None:
         log.exception("a part of the sandbox has stopped")
 
 
-async def _keep_time(parts: Parts) -> None:
+async def _keep_time(parts: Components) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING)
-        await parts.desk.keep_time()
+        await parts.desk.run_by_the_clock()
 
 
 def run(settings: SandboxSettings) -> None:

@@ -1,4 +1,4 @@
-"""What a restarted sandbox must still know and the exchange does not keep: order details and access tokens."""
+"""What a restarted sandbox must still know and the exchange does not keep: order details, GTTs and access tokens."""
 
 import logging
 from decimal import Decimal
@@ -22,6 +22,9 @@ _orders = sa.Table(
     sa.Column("wiped", sa.Boolean, nullable=False),
 )
 """`wiped`: of a day that is over, so that no book shows it any more."""
+_gtts = sa.Table(
+    "sandbox_gtts", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("gtt", sa.Text, nullable=False)
+)
 _tokens = sa.Table("sandbox_tokens", metadata, sa.Column("access_token", sa.Text, primary_key=True))
 
 
@@ -54,6 +57,17 @@ class Leg(BaseModel):
         return self.model_copy(update={"number": self.number + 1, "parent": self.parent or own})
 
 
+class Cover(BaseModel):
+    """Of a cover order: where its stop lies, and whether this is the stop."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trigger_price: Decimal
+    """Rupees."""
+    parent: BrokerOrderId | None = None
+    """The order that the stop belongs to; `None` of that itself."""
+
+
 class OrderDetails(BaseModel):
     """What Kite's rows show of an order and the exchange has no use for."""
 
@@ -75,6 +89,14 @@ class OrderDetails(BaseModel):
     """Kite's own, such as `mktp`."""
     leg: Leg | None = None
     """Of an iceberg order."""
+    cover: Cover | None = None
+    """Of a cover order."""
+
+    @property
+    def parent(self) -> BrokerOrderId | None:
+        """The order that Kite made this one for."""
+        part = self.leg or self.cover
+        return part.parent if part is not None else None
 
 
 class Store:
@@ -111,6 +133,15 @@ class Store:
         if rows:
             with self._database.write() as connection:
                 connection.execute(sa.insert(_orders).prefix_with("OR REPLACE"), rows)
+
+    def gtts(self) -> list[str]:
+        """As they were kept, in the order of their ids."""
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(_gtts.c.gtt).order_by(_gtts.c.id)).scalars())
+
+    def keep_gtt(self, number: int, gtt: str) -> None:
+        with self._database.write() as connection:
+            connection.execute(sa.insert(_gtts).prefix_with("OR REPLACE"), {"id": number, "gtt": gtt})
 
     def access_tokens(self) -> set[str]:
         with self._database.read() as connection:

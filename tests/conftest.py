@@ -33,32 +33,48 @@ for size in ("COLUMNS", "LINES"):  # of the developer's terminal: the command li
     os.environ.pop(size, None)
 
 LONGEST = (
-    "durable_orders/test_walk_tutorial.py",
     "operators/test_cancels.py",
-    "live/test_crashes.py",
-    "workflows/test_plans.py",
-    "live/test_faults.py",
     "live/test_close_day.py",
-    "durable_orders/test_walk_readme.py",
+    "workflows/test_plans.py",
     "operators/test_supervision.py",
     "live/test_split_orders.py",
-    "durable_orders/test_checking.py",
-    "live/test_model.py",
-    "crashes/test_worker.py",
-    "operators/test_restores.py",
-    "live/test_exits.py",
-    "workers/test_up.py",
+    "durable_orders/web/test_browser.py",
+    "live/test_faults.py",
+    "live/test_crashes.py",
     "operators/test_books.py",
-    "durable_orders/test_tutorial.py",
-    "durable_orders/web/test_up.py",
-    "durable_orders/running/test_asking.py",
+    "live/test_evenings.py",
+    "live/test_exits.py",
+    "operators/test_restores.py",
     "live/test_account_model.py",
+    "live/test_session.py",
+    "workflows/test_supervision.py",
+    "durable_orders/test_checking.py",
+    "workers/test_up.py",
+    "live/test_model.py",
+    "workflows/test_resets.py",
+    "live/test_external_orders.py",
+    "test_compose.py",
+    "live/test_asking.py",
+    "live/test_rates.py",
+    "live/test_rehearsal.py",
+    "account/test_exits.py",
+    "test_wheel.py",
+    "durable_orders/test_mistakes.py",
+    "operators/test_backups_page.py",
     "live/test_stream.py",
+    "durable_orders/running/test_asking.py",
+    "durable_orders/web/test_up.py",
+    "durable_orders/test_walk_readme.py",
+    "durable_orders/test_walk_tutorial.py",
+    "crashes/test_worker.py",
+    "durable_orders/test_tutorial.py",
+    "durable_orders/engines/test_bad_days.py",
+    "trading/backtest/test_differential.py",
     "trading/exchange/test_state_machine.py",
 )
 """The files that take longest come first, so that no process is left alone with one of them in the end."""
 PLACES = {f"tests/{file}": place for place, file in enumerate(LONGEST)}
-PATIENCE = 180.0
+MAX_WAIT = 180.0
 """Seconds until a test that waits for something gives up. Only a failing test ever waits so long."""
 
 
@@ -90,7 +106,7 @@ def any_port() -> int:
 
 
 async def until(condition: Callable[[], R], what: str = "") -> R:
-    """What the condition gives, as soon as that is true. Fails after `PATIENCE`, naming `what`."""
+    """What the condition gives, as soon as that is true. Fails after `MAX_WAIT`, naming `what`."""
 
     async def asked() -> R:
         return condition()
@@ -100,9 +116,9 @@ async def until(condition: Callable[[], R], what: str = "") -> R:
 
 async def eventually(condition: Callable[[], Awaitable[R]], what: str = "") -> R:
     """The same for a condition that is awaited."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + MAX_WAIT
     while not (found := await condition()):
-        assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain: {what or condition}"
+        assert time.monotonic() < deadline, f"waited {MAX_WAIT:.0f} s in vain: {what or condition}"
         await asyncio.sleep(0.02)
     return found
 

@@ -8,6 +8,8 @@ anew only for a path that is new, or after a change that `workflow.patched` keep
 import asyncio
 import json
 import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,19 +19,33 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from chaos.venue import INFY
 from durable_orders import halting
+from durable_orders.sandbox.fault_kinds import FaultKind as Fault
+from durable_orders.sandbox.routes import Route
 from durable_orders.trading.errors import DuplicateOrder
-from durable_orders.trading.orders.order import Mode, OrderType, Side
-from durable_orders.workers import server
-from durable_orders.workers.home import Home
+from durable_orders.trading.gtt.gtt import GttChange, GttIntent, GttLeg
+from durable_orders.trading.orders.order import Mode, OrderType, Product, Side
+from durable_orders.workers import server, worker
+from durable_orders.workers.components import build
+from durable_orders.workers.home import Home, ServerAddress
 from durable_orders.workers.ports import ANY
 from durable_orders.workers.supervision import ensure_watch
 from durable_orders.workers.worker import workflow_runner
-from durable_orders.workflows.names import flatten_id, orders_queue, watch_id
+from durable_orders.workflows.names import (
+    GTT_CHANGE_WORKFLOW,
+    GTT_WORKFLOW,
+    flatten_id,
+    gtt_change_options,
+    gtt_options,
+    orders_queue,
+    watch_id,
+)
 from durable_orders.workflows.watch import AccountWatchWorkflow
 from tests.account.test_closing import bought
 from tests.account.test_exits import show
 from tests.conftest import eventually
+from tests.live import desk as live
 from tests.workflows.conftest import time_skipping
 from tests.workflows.desk import at_work, open_desk
 from tests.workflows.paths import PATHS, Play, failed_as_a_duplicate
@@ -41,8 +57,26 @@ QUICK = {"settle_window": 0.4, "retry_delay": 0.05, "max_retries": 3, "safety_in
 WATCH, BEFORE, AFTER = "watch", "continued_as_new", "after_it_continued_as_new"
 TRIPPED, UNWOUND, SLICED = "watch_told_of_a_trip", "unwound", "lost_answer_and_two_slices_of_three"
 REPRICED = "unwound_by_another_limit"
+GTTS = {
+    "gtt_placed": None,
+    "gtt_lost_answer_found": Fault.ACCEPT_THEN_DROP,
+    "gtt_lost_answer_absent": Fault.SERVICE_UNAVAILABLE,
+}
+"""By the fault that the placement meets."""
+GTT_CHANGED, GTT_DELETED = "gtt_changed", "gtt_deleted_while_it_was_placed"
 FUTURE = "NFO:NIFTY25MAYFUT"
-NAMES = {path.__name__ for path in PATHS} | {WATCH, BEFORE, AFTER, TRIPPED, UNWOUND, SLICED, REPRICED}
+NAMES = {path.__name__ for path in PATHS} | {
+    WATCH,
+    BEFORE,
+    AFTER,
+    TRIPPED,
+    UNWOUND,
+    SLICED,
+    REPRICED,
+    GTT_CHANGED,
+    GTT_DELETED,
+    *GTTS,
+}
 EARLY = {"limit.historyCount.suggestContinueAsNew": "40"}
 
 
@@ -155,6 +189,52 @@ async def record_exit(client: Client, scratch: Path) -> None:
         await save(client, flatten_id(desk.account), REPRICED)
 
 
+async def record_gtts(address: ServerAddress, scratch: Path) -> None:
+    """GTTs of a live account, whose placements meet what they are named after; the first one is changed."""
+    async with live.open_desk(address, scratch / "live", live=QUICK) as desk:
+        client = await connected(address.target)
+        async with worker.running(client, build(desk.home, desk.settings, client, live=True)):
+            order = await desk.place(OrderType.MARKET, quantity=100, product=Product.CNC)
+            await order.result()
+            for number, (name, fault) in enumerate(GTTS.items()):
+                if fault is not None:
+                    await desk.venue.fault(fault, routes={Route.GTT_PLACE})
+                own = {"account": desk.settings.account, "symbol": INFY, "side": Side.SELL, "gtt_id": name}
+                leg = GttLeg(trigger_price=Decimal(1400 + number), price=Decimal(1399), quantity=10)
+                intent = GttIntent(**own, legs=(leg,), place_by=datetime.now(UTC) + timedelta(hours=1))
+                placing = await client.start_workflow(GTT_WORKFLOW, intent, **gtt_options(intent))
+                await placing.result()
+                await save(client, placing.id, name)
+            leg = GttLeg(trigger_price=Decimal(1300), price=Decimal(1299), quantity=10)
+            change = GttChange(account=desk.settings.account, gtt_id="gtt_placed", legs=(leg,))
+            changing = await client.start_workflow(GTT_CHANGE_WORKFLOW, change, **gtt_change_options(change))
+            await changing.result()
+            await save(client, changing.id, GTT_CHANGED)
+
+
+async def record_deleted(address: ServerAddress, scratch: Path) -> None:
+    """A delete that waits for a GTT whose placing has not been answered."""
+    async with live.open_desk(address, scratch / "deleted", live=QUICK) as desk:
+        client = await connected(address.target)
+        async with worker.running(client, build(desk.home, desk.settings, client, live=True)):
+            order = await desk.place(OrderType.MARKET, quantity=100, product=Product.CNC)
+            await order.result()
+            await desk.venue.fault(Fault.ACCEPT_THEN_LATE, seconds=2, routes={Route.GTT_PLACE})
+            own = {"account": desk.settings.account, "symbol": INFY, "side": Side.SELL, "gtt_id": GTT_DELETED}
+            leg = GttLeg(trigger_price=Decimal(1400), price=Decimal(1399), quantity=10)
+            intent = GttIntent(**own, legs=(leg,), place_by=datetime.now(UTC) + timedelta(hours=1))
+            await client.start_workflow(GTT_WORKFLOW, intent, **gtt_options(intent))
+
+            async def taken() -> bool:
+                return bool((await desk.venue.tally())["requests"].get(Route.GTT_PLACE))
+
+            await eventually(taken)
+            delete = GttChange(account=desk.settings.account, gtt_id=GTT_DELETED)
+            deleting = await client.start_workflow(GTT_CHANGE_WORKFLOW, delete, **gtt_change_options(delete))
+            await deleting.result()
+            await save(client, deleting.id, GTT_DELETED)
+
+
 async def save(client: Client, workflow_id: str, name: str, run_id: str | None = None) -> None:
     history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
     content = json.dumps(_without_traces(history.to_json_dict()), indent=1)
@@ -190,6 +270,10 @@ async def main(names: set[str]) -> None:
                 await record_slices(client, scratch)
             if REPRICED in names:
                 await record_exit(client, scratch)
+            if names & {GTT_CHANGED, *GTTS}:
+                await record_gtts(address, scratch)
+            if GTT_DELETED in names:
+                await record_deleted(address, scratch)
             if names & {TRIPPED, UNWOUND}:
                 await record_trip(client, scratch)
         if names & {BEFORE, AFTER}:

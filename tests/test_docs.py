@@ -10,7 +10,8 @@ from pathlib import Path
 from docs import generate_api, generate_guardian, generate_measured, generate_orders_sync
 from docs.generate_lifecycle import TARGET, render
 from durable_orders.backtest.left_out import left_out
-from durable_orders.trading.config.settings import Settings, all_keys
+from durable_orders.trading.config.keys import all_keys
+from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.orders.lifecycle import TRANSITIONS
 from durable_orders.trading.orders.order import TERMINAL, Status
 from tests.durable_orders.pages import blocks, follow

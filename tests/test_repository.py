@@ -82,3 +82,7 @@ def test_the_licence_is_there_in_full() -> None:
 def test_its_links_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+def test_no_product_of_a_build_lies_at_its_root() -> None:
+    assert [file.name for file in ROOT.iterdir() if file.suffix in {".whl", ".gz", ".zip", ".pyc", ".so"}] == []

@@ -30,7 +30,7 @@ OWN = {
 import activities, errors, orders, sandbox, workers, workflows
 from trading.signals import LOT, SYMBOL
 
-from durable_orders import Desk, Strategy, Tick
+from durable_orders import StrategyContext, Strategy, Tick
 
 assert {part.WHOSE for part in (activities, errors, orders, sandbox, workers, workflows)} == {"mine"}
 
@@ -38,8 +38,8 @@ assert {part.WHOSE for part in (activities, errors, orders, sandbox, workers, wo
 class BuyOnce(Strategy):
     symbols = (SYMBOL,)
 
-    def on_start(self, desk: Desk) -> None:
-        desk.buy(SYMBOL, LOT, client_order_id="once")
+    def on_start(self, context: StrategyContext) -> None:
+        context.buy(SYMBOL, LOT, client_order_id="once")
 """,
     "place.py": """
 import activities, errors, orders, sandbox, workers, workflows

@@ -34,6 +34,14 @@ class OrderNotFound(RefusedError):
     """No order of that id in this account. Nothing was changed."""
 
 
+class PlanNotFound(OrderNotFound):
+    """No plan of that id in this account. Nothing was changed."""
+
+
+class GttNotFound(OrderNotFound):
+    """No GTT of that id in this account. Nothing was changed."""
+
+
 class NotConnected(RefusedError):
     """The client was used before it was connected, or after it was closed. Nothing was sent."""
 

@@ -1,6 +1,7 @@
 """What is wrong with input: every field, and the rule that it breaks, out of pydantic's error."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ PATTERN_RULES = {
     "symbol": "must be an exchange and a tradingsymbol, as in NSE:INFY",
     "account": NAME_RULE,
     "client_order_id": NAME_RULE,
+    "plan_id": NAME_RULE.replace("64", "48"),
     "strategy": NAME_RULE,
     "root": "must be an address without a path, as in https://api.kite.trade",
     "ws_root": "must be an address without a path, as in wss://ws.kite.trade",
@@ -28,8 +30,12 @@ TYPE_RULES = {
     "bool_parsing": "must be true or false",
     "path_type": "must be a path",
     "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "missing": "must be given",
 }
 """Where pydantic speaks of its own types, in words of a settings file."""
+NAMED = re.compile(r"([a-z][a-z0-9_.]*): ")
+"""How a rule about several fields names the one that is wrong."""
 SHOWN = 40
 """Characters of a wrong value that an error repeats."""
 
@@ -55,12 +61,32 @@ class Problem:
 
 def problems(error: ValidationError) -> list[Problem]:
     """All that is wrong, in the order of the fields."""
-    return [_problem(dict(problem)) for problem in error.errors(include_url=False, include_input=False)]
+    return [_problem(problem) for problem in causes(map(dict, error.errors(include_url=False, include_input=False)))]
 
 
 def explained(error: ValidationError) -> InvalidOrder:
     """All that is wrong with an order, on one line, with the values."""
-    return InvalidOrder("; ".join(problem_words(dict(problem)) for problem in error.errors(include_url=False)))
+    found = causes(map(dict, error.errors(include_url=False)))
+    return InvalidOrder("; ".join(problem_words(problem) for problem in found))
+
+
+def causes(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of pydantic's errors, those that are not the consequence of others: a list is too short, too, for each part of it
+    that cannot be read."""
+    told = list(found)
+    places = [each["loc"] for each in told]
+    return [each for each in told if each["type"] != "too_short" or not any(_is_in(at, each["loc"]) for at in places)]
+
+
+def _is_in(place: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    return len(place) > len(other) and place[: len(other)] == other
+
+
+def field_of(problem: dict[str, Any]) -> str:
+    """The field that one of pydantic's is about: a rule about several fields names it in its words."""
+    found = _problem(problem)
+    named = NAMED.match(found.rule) if _names_itself(problem) else None
+    return ".".join((*found.path, named[1])) if named is not None else found.field
 
 
 def _problem(problem: dict[str, Any]) -> Problem:
@@ -75,9 +101,15 @@ def _problem(problem: dict[str, Any]) -> Problem:
 def problem_words(problem: dict[str, Any]) -> str:
     """One of pydantic's, on one line, with the value. A rule about several fields names them itself."""
     found = _problem(problem)
-    if not found.path or (problem["type"] == "value_error" and isinstance(problem["input"], dict)):
+    if not found.path or _names_itself(problem):
         return found.rule
+    if problem["type"] == "missing":
+        return str(found)
     return f"{found.field}: {found.rule}, was {_shown(problem['input'])}"
+
+
+def _names_itself(problem: dict[str, Any]) -> bool:
+    return problem["type"] == "value_error" and isinstance(problem["input"], dict)
 
 
 def _shown(value: Any) -> str:

@@ -3,6 +3,8 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+YEARS = range(1970, 9999)
+"""What both databases and Python can hold of any zone, with a day to spare at the end."""
 IST = ZoneInfo("Asia/Kolkata")
 
 

@@ -4,7 +4,6 @@ The ledger is copied first and the histories after it. So the histories know at 
 the ledger lacks of them `durable-orders rebuild` brings back; the other way round, orders would have no workflow.
 """
 
-import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -14,16 +13,14 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from durable_orders.trading.config.settings import Settings
-from durable_orders.trading.errors import HomeUnusable, LedgerUnusable, RefusedError
+from durable_orders.trading.errors import LedgerUnusable, RefusedError
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.state_files import LastState, Said, StateFiles
 from durable_orders.trading.ledger.tables import accounts
 from durable_orders.trading.orders.order import Frozen
+from durable_orders.workers.directories import new_directory
 from durable_orders.workers.home import SETTINGS_FILE, Home
-
-HALF = ".half"
-"""At the end of the name of a backup that is not whole yet."""
 
 
 class Copied(Frozen):
@@ -50,26 +47,13 @@ def back_up(home: Home, settings: Settings, directory: Path) -> Backup:
     Raises `RefusedError` if there is something of that name already or nothing to copy, `LedgerUnusable` for a database
     that is damaged, and `HomeUnusable` where a file cannot be written.
     """
-    if directory.exists():
-        raise RefusedError(f"{directory}: is there already; a backup takes a new directory")
-    half = directory.with_name(directory.name + HALF)
-    try:
-        shutil.rmtree(half, ignore_errors=True)
-        half.mkdir(parents=True, mode=0o700)
+    with new_directory(directory, "a backup") as half:
         left_out = _fill(half, home, settings)
-        copied = sorted(half.iterdir())
-        if not copied:
+        if not any(half.iterdir()):
             raise RefusedError(f"home {home.path}: there is nothing to back up; `durable-orders up` starts one")
         served = {settings.account, *_accounts(half / home.ledger_db.name), *StateFiles(home.path).accounts()}
-        copied += [_halted(half, account) for account in sorted(served)]
-        for file in copied:
-            _to_disk(file)
-        half.replace(directory)
-        _to_disk(directory.parent)
-    except OSError as error:
-        raise HomeUnusable(f"{directory}: cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
+        for account in sorted(served):
+            _halted(half, account)
     files = tuple(Copied(name=file.name, size=file.stat().st_size) for file in sorted(directory.iterdir()))
     return Backup(directory=str(directory), files=files, left_out=tuple(left_out))
 
@@ -103,13 +87,12 @@ def _accounts(ledger: Path) -> list[str]:
         return [account for (account,) in copy.execute(str(sa.select(accounts.c.account)))]
 
 
-def _halted(half: Path, account: str) -> Path:
+def _halted(half: Path, account: str) -> None:
     """Nobody can tell a home that is put back whole what was said of its account meanwhile."""
     at = datetime.now(UTC)
     reason = f"this home is a backup of {at.astimezone(IST):%d %B %Y %H:%M} IST, and what was said since is not in it"
     files, said = StateFiles(half), Said(at=at, message=reason)
     files.write(account, LastState(state=AccountState.HALTED, reason=reason, who="by the backup", since=at, said=said))
-    return files.of(account)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -124,11 +107,3 @@ def _copy(source: Path, target: Path) -> None:
         raise LedgerUnusable(f"{source}: cannot be copied: {error}") from None
     if sound != "ok":
         raise LedgerUnusable(f"{source}: is damaged: {sound}")
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,23 +1,35 @@
 """The way to the Temporal server: Temporal's own environment configuration, else this home's embedded server."""
 
+from pathlib import Path
+
 from temporalio.client import Client, GrpcCompression
 
+from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import ServerUnreachable
+from durable_orders.trading.orders.order import Mode
 from durable_orders.workers.environment import configured
 from durable_orders.workers.home import Home
 from durable_orders.workers.payloads import data_converter
 from durable_orders.workers.server import is_there
 
 
-async def connect(home: Home) -> Client:
-    """A client whose payloads are Pydantic. Raises `ServerUnreachable`, which says what to start."""
+def up_options(settings: Settings, config: Path | None) -> str:
+    """Those with which `up` works for the same account, as they are typed."""
+    live = " --live" if settings.execution.mode is Mode.LIVE else ""
+    return f"{live}{'' if config is None else f' --config {config}'}"
+
+
+async def connect(home: Home, options: str = "") -> Client:
+    """A client whose payloads are Pydantic. Raises `ServerUnreachable`, which says what to start: `up` with these
+    options."""
     config = configured()
     address = home.address()
     hint, packing = "is TEMPORAL_ADDRESS right?", GrpcCompression.GZIP
     if "target_host" not in config:
-        hint = f"start one with `durable-orders up --home {home.path}`"
+        hint = f"start one with `durable-orders up --home {home.path}{options}`"
         if address is None or not is_there(address):
-            raise ServerUnreachable(f"no server is running for home {home.path}: {hint}")
+            missing = "" if home.path.is_dir() else ", which is not there"
+            raise ServerUnreachable(f"no server is running for home {home.path}{missing}: {hint}")
         config["target_host"] = address.target
         packing = GrpcCompression.NONE  # it would cost both sides more than it saves on one machine
     try:

@@ -207,12 +207,15 @@ class Home:
 
     def holder(self) -> int | None:
         """The process of the `up` that holds the home; `None` if none does."""
+        return self._holder(UP_LOCK)
+
+    def _holder(self, name: str) -> int | None:
         try:
-            with (self.path / UP_LOCK).open(encoding="utf-8") as file:
+            with (self.path / name).open(encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return None
         except BlockingIOError:
-            said = (self.path / UP_LOCK).read_text(encoding="utf-8")
+            said = (self.path / name).read_text(encoding="utf-8")
             return int(said) if said.isdecimal() else None
         except OSError:
             return None
@@ -222,6 +225,10 @@ class Home:
         """Hold a strategy for one run, in the same way: two would take each other's orders for their own."""
         with self._held(f"run-{strategy}.lock", f"{strategy} is already running"):
             yield
+
+    def is_running(self, strategy: str) -> bool:
+        """Whether a process has that strategy now."""
+        return self._holder(f"run-{strategy}.lock") is not None
 
     @property
     def recordings(self) -> Path:
@@ -250,7 +257,11 @@ class Home:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            yield
+            _held_files.add(file)
+            try:
+                yield
+            finally:
+                _held_files.discard(file)
 
     @staticmethod
     def _lock(file: TextIO) -> bool:
@@ -263,3 +274,16 @@ class Home:
             else:
                 return True
         return False
+
+
+_held_files: set[TextIO] = set()
+
+
+def _leave_to_parent() -> None:
+    """A forked child would keep what its parent holds, for as long as it lives."""
+    for file in _held_files:
+        file.close()
+    _held_files.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

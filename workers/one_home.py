@@ -15,7 +15,7 @@ from durable_orders.trading.errors import LedgerUnusable, WrongAccount
 from durable_orders.trading.ledger import homes
 from durable_orders.trading.ledger.alerts import alert
 from durable_orders.trading.ledger.migrate import cause_of
-from durable_orders.workers.parts import Parts
+from durable_orders.workers.components import Components
 from durable_orders.workflows import names
 
 R = TypeVar("R")
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class OneHome:
     """One account's, in one worker."""
 
-    def __init__(self, client: Client, parts: Parts, mark: str) -> None:
+    def __init__(self, client: Client, parts: Components, mark: str) -> None:
         """`mark` is the home's."""
         self._client = client
         self._parts = parts

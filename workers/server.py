@@ -32,6 +32,10 @@ START_SECONDS = 60.0
 TRIES = 5
 TAKEN = "address already in use"
 """What the server says of a port that somebody else has."""
+LOCKED = "database is locked"
+"""What it says of its file while another process writes it: a backup, or a server that has not quite ended."""
+LOCKED_SECONDS, LOCKED_EVERY = 20.0, 0.5
+"""How long it is started again then."""
 STOP_SECONDS = 10.0
 
 DYNAMIC_CONFIG = {
@@ -50,6 +54,10 @@ above ten updates in flight, reads its search attributes from the database 16 ti
 three times into the list of workflows, which it now brings up to date twice a second under load. The last one has it
 report a workflow whose tasks fail after the second failure, not the fifth."""
 PRAGMAS = ("journal_mode=wal", "synchronous=1")
+
+
+class FileLocked(ServerUnreachable):
+    """Another process writes the server's file. Nothing is wrong with it."""
 
 
 def temporal_program() -> str:
@@ -79,12 +87,23 @@ async def start(home: Home, port: int | None = None, ui_port: int | None = None)
     """Start the server and wait until it answers. Raises `ServerUnreachable` with the end of its log.
 
     A port that is not given, or given as 0, is chosen, and chosen again if somebody else takes it in the meantime. The
-    same if a port is lost that the server has chosen for its own parts.
+    same if a port is lost that the server has chosen for its own parts. While another process has its file locked, it
+    is started again and again for twenty seconds.
     """
-    for _ in range(TRIES - 1):
-        with contextlib.suppress(PortLost):
+    loop = asyncio.get_running_loop()
+    locked_until = loop.time() + LOCKED_SECONDS
+    ports_lost = 0
+    while True:
+        try:
             return await _start(home, port, ui_port)
-    return await _start(home, port, ui_port)
+        except PortLost:
+            ports_lost += 1
+            if ports_lost == TRIES:
+                raise
+        except FileLocked:
+            if loop.time() >= locked_until:
+                raise
+            await asyncio.sleep(LOCKED_EVERY)
 
 
 async def _start(home: Home, port: int | None, ui_port: int | None) -> ServerAddress:
@@ -149,6 +168,9 @@ def _why_it_ended(address: ServerAddress, code: int, home: Home, before: int) ->
             f"the Temporal server lost a port to somebody else while it started; its log is {home.server_log}"
         )
     last = said.splitlines()[-1:]
+    if last and LOCKED in last[0]:
+        words = "another process has it locked, so the Temporal server cannot start: wait for its end, and start again"
+        return FileLocked(f"{home.temporal_db}: {words} ({last[0].rsplit(': ', 1)[-1]})")
     if last and "SQLite" in last[0]:
         words = "its file is damaged, and with it the histories; docs/backups.md has how to go back to a backup"
         return ServerUnreachable(f"{home.temporal_db}: {words} ({last[0].rsplit(': ', 1)[-1]})")
@@ -172,7 +194,8 @@ async def adopt(home: Home) -> ServerAddress | None:
     if address is None or not is_our_server(address, home):
         return None
     try:
-        await asyncio.wait_for(Client.connect(address.target), 5)
+        async with asyncio.timeout(5):
+            await Client.connect(address.target)
     except (RuntimeError, TimeoutError):
         return None
     return address

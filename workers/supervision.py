@@ -8,22 +8,26 @@ gone is decided by the server, which starts one only if none runs.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from durable_orders.activities.forgotten import Forgotten
+from durable_orders.trading.gtt.gtt import GttChange, GttIntent
+from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.ist import start_of_day
 from durable_orders.trading.ledger.accounts import last_book_read
 from durable_orders.trading.ledger.alerts import alert
 from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.gtt_changes import open_changes
+from durable_orders.trading.ledger.gtts import put_back, unresolved_gtts
 from durable_orders.trading.ledger.open_orders import (
     AfterFills,
     OpenOrder,
@@ -36,9 +40,11 @@ from durable_orders.trading.ledger.plans import open_plans, record_plan
 from durable_orders.trading.ledger.reading import find_order, fingerprint_of
 from durable_orders.trading.ledger.state_files import check_state
 from durable_orders.trading.orders.order import Account, Order, Status
-from durable_orders.trading.plans.plan import PlanIntent
+from durable_orders.trading.plans.kinds import AnyIntent, AnyState
+from durable_orders.trading.plans.pieces import LinesState
 from durable_orders.trading.plans.state import PlanState
 from durable_orders.workers.followed import Followed, running_workflows
+from durable_orders.workers.gtt_changes import ChangesFollowed
 from durable_orders.workers.timekeeping import BookAge, Clock, words_of
 from durable_orders.workflows import names
 from durable_orders.workflows.order import TakenUp
@@ -50,6 +56,8 @@ EVERY = 3.0
 """Seconds between two looks."""
 REST = 10
 """So many times as long as a look took, it rests at least: with thousands of open orders it looks more seldom."""
+LONGEST_REST = 20.0
+"""Seconds, and no longer: after a restore the first look asks many workflows where they stand, and takes its time."""
 AT_ONCE = 16
 
 log = logging.getLogger(__name__)
@@ -95,7 +103,10 @@ class Supervisor:
         self._executor = executor
         self._missing: frozenset[str] = frozenset()
         self._missing_plans: frozenset[str] = frozenset()
+        self._missing_gtts: frozenset[str] = frozenset()
+        self._gtt_changes = ChangesFollowed(client)
         self._failing: frozenset[str] = frozenset()
+        self._stuck: set[str] = set()
         self._left: frozenset[str] = frozenset()
         self._differing: frozenset[tuple[str, str]] = frozenset()
         self._told: frozenset[tuple[str, str]] = frozenset()
@@ -125,7 +136,7 @@ class Supervisor:
                 self._is_in_trouble = True
             except Exception:
                 log.exception("who is followed could not be seen, and will be looked at again")
-            await asyncio.sleep(max(EVERY, REST * (loop.time() - began)))
+            await asyncio.sleep(rest_after(loop.time() - began))
 
     async def look(self) -> None:
         """Look once, and do something about what is not as it should be. Raises `RPCError`, `SQLAlchemyError`."""
@@ -139,6 +150,8 @@ class Supervisor:
         await self._take_up_all(seen.missing & self._missing)
         self._missing = seen.missing
         await self._take_up_plans(seen)
+        await self._take_up_gtts(seen)
+        await self._gtt_changes.take_up(await self._run(self._open_changes), seen.running)
         await self._recall(seen)
         await self._tell_of_failing(seen)
         if self._since is not None and await self._forgotten.remember(self._since):
@@ -166,9 +179,24 @@ class Supervisor:
 
         async def within(own: str) -> None:
             async with limit:
-                await self._take_up(own)
+                await self._by_itself(own, self._take_up(own))
 
         await asyncio.gather(*(within(own) for own in order_ids))
+
+    async def _by_itself(self, own: str, taking_up: Awaitable[None]) -> None:
+        """What stands against taking up one stands against no other, and is told once. Raises what concerns all: the
+        server or the ledger is away."""
+        try:
+            await taking_up
+        except (RPCError, OperationalError):
+            raise
+        except Exception as error:
+            if own not in self._stuck:
+                log.exception("%s cannot be taken up, and will be tried again", own)
+                await self._alert(f"{own}: nobody follows it, and it cannot be taken up ({type(error).__name__})")
+            self._stuck.add(own)
+        else:
+            self._stuck.discard(own)
 
     async def _take_up(self, own: str) -> None:
         """Start a new run from what the ledger has. The server refuses it if one runs, or has come to its end."""
@@ -219,32 +247,78 @@ class Supervisor:
         }
         missing = found.keys() - seen.running
         for own in missing & self._missing_plans:
-            intent = found[own]
-            try:
-                await self._client.start_workflow(
-                    names.PLAN_WORKFLOW,
-                    intent,
-                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                    **names.plan_options(intent),
-                )
-            except WorkflowAlreadyStartedError:
-                await self._record_end_of_plan(own)
-            else:
-                log.warning("%s is open, and nobody followed it: taken up again", own)
+            await self._by_itself(own, self._take_up_plan(own, found[own]))
         self._missing_plans = frozenset(missing)
+
+    async def _take_up_plan(self, own: str, intent: AnyIntent) -> None:
+        try:
+            await self._client.start_workflow(
+                names.PLAN_WORKFLOW,
+                intent,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                **names.plan_options(intent),
+            )
+        except WorkflowAlreadyStartedError:
+            await self._record_end_of_plan(own)
+        else:
+            log.warning("%s is open, and nobody followed it: taken up again", own)
+
+    async def _take_up_gtts(self, seen: Followed) -> None:
+        """Start the workflows of GTTs that have none, and of which it is not known what came of them. On paper there
+        are none."""
+        if self._mark is None:
+            return
+        states = await self._run(self._unresolved_gtts)
+        found = {names.gtt_workflow_id(self._account, each.intent.gtt_id): each.intent for each in states}
+        missing = found.keys() - seen.running
+        for own in missing & self._missing_gtts:
+            await self._by_itself(own, self._take_up_gtt(own, found[own]))
+        self._missing_gtts = frozenset(missing)
+
+    async def _take_up_gtt(self, own: str, intent: GttIntent) -> None:
+        try:
+            await self._client.start_workflow(
+                names.GTT_WORKFLOW,
+                intent,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                **names.gtt_options(intent),
+            )
+        except WorkflowAlreadyStartedError:
+            await self._record_gtt(own)
+        else:
+            log.warning("%s is open, and nobody followed it: taken up again", own)
+
+    async def _record_gtt(self, own: str) -> None:
+        """One whose placing has ended, where the ledger is older than that."""
+        handle = self._client.get_workflow_handle(own, result_type=GttState)
+        if (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED:
+            ended = await handle.result()
+            await self._run(lambda: self._keep_gtt(ended))
+
+    def _keep_gtt(self, state: GttState) -> None:
+        with self._database.write(self._account) as connection:
+            put_back(connection, state, _now())
+
+    def _open_changes(self) -> list[GttChange]:
+        with self._database.read() as connection:
+            return open_changes(connection, self._account)
+
+    def _unresolved_gtts(self) -> list[GttState]:
+        with self._database.read() as connection:
+            return unresolved_gtts(connection, self._account)
 
     async def _record_end_of_plan(self, own: str) -> None:
         """Of a plan that has ended, where the ledger is older than that."""
         handle = self._client.get_workflow_handle(own)
         if (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED:
-            ended = await handle.query(names.PLAN_STATE, result_type=PlanState)
+            ended: AnyState = await handle.query(names.PLAN_STATE, result_type=PlanState | LinesState)  # type: ignore[arg-type]
             await self._run(lambda: self._record_plan(ended))
 
-    def _record_plan(self, state: PlanState) -> None:
-        with self._database.write() as connection:
+    def _record_plan(self, state: AnyState) -> None:
+        with self._database.write(self._account) as connection:
             record_plan(connection, state, None, None, _now())
 
-    def _open_plans(self) -> list[PlanIntent]:
+    def _open_plans(self) -> list[AnyIntent]:
         with self._database.read() as connection:
             return open_plans(connection, self._account)
 
@@ -268,6 +342,11 @@ class Supervisor:
 
     async def _run(self, call: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def rest_after(seconds: float) -> float:
+    """Seconds until the next look, after one that took so long."""
+    return min(max(EVERY, REST * seconds), LONGEST_REST)
 
 
 def _now() -> datetime:

@@ -9,10 +9,10 @@ from durable_orders.activities.paper_feed import Audience
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import HomeUnusable, ServerUnreachable
 from durable_orders.workers import server, worker
+from durable_orders.workers.components import Brought, build, check_mode
 from durable_orders.workers.connection import connect
 from durable_orders.workers.environment import configured_server
 from durable_orders.workers.home import Home, ServerAddress
-from durable_orders.workers.parts import build, must_agree
 from durable_orders.workers.supervision import cancelled
 
 GUARD_SECONDS = 0.5
@@ -42,7 +42,7 @@ async def up(
     With a server named by Temporal's environment configuration no embedded one is started. `beside` is entered once
     it is up: what else is to run meanwhile. Raises `HomeUnusable` if the home is already up.
     """
-    must_agree(settings, live)
+    check_mode(settings, live)
     home.make()
     with home.locked():
         stop = stop_on_signals()
@@ -70,13 +70,14 @@ async def at_work(
     *,
     live: bool = False,
     audience: Audience | None = None,
+    brought: Brought | None = None,
 ) -> AsyncIterator[ServerAddress | None]:
     """The embedded server, if no other is configured, and the worker, for the length of a block. Hold the home."""
     async with AsyncExitStack() as stack:
         embedded = configured_server() is None
         address = await stack.enter_async_context(server.running(home, port, ui_port)) if embedded else None
         client = await connect(home)
-        parts = build(home, settings, client, live=live, audience=audience)
+        parts = build(home, settings, client, live=live, audience=audience, brought=brought)
         await stack.enter_async_context(worker.running(client, parts))
         if address is not None:
             guard = asyncio.create_task(_keep_server(home, address))
@@ -86,7 +87,7 @@ async def at_work(
 
 async def run_worker(home: Home, settings: Settings, ready: Callable[[], None], *, live: bool = False) -> None:
     """Join a server that runs already, until SIGINT or SIGTERM."""
-    must_agree(settings, live)
+    check_mode(settings, live)
     stop = stop_on_signals()
     client = await connect(home)
     parts = build(home.make(), settings, client, live=live)

@@ -1,10 +1,13 @@
 """Runs one account's workers: its workflows, its broker calls, and the watch over its book."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import RateLimit
@@ -22,25 +25,30 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from durable_orders.trading.errors import BrokenError
 from durable_orders.trading.orders.order import Mode
+from durable_orders.workers.components import Components
 from durable_orders.workers.evenings import ensure_evenings
 from durable_orders.workers.one_home import OneHome
-from durable_orders.workers.parts import Parts
 from durable_orders.workers.renewals import Renewals
 from durable_orders.workers.supervision import Supervisor, cancelled, ensure_watch
 from durable_orders.workers.unneeded import leave_visits_out
 from durable_orders.workflows.day_close import DayCloseWorkflow
 from durable_orders.workflows.flatten import FlattenWorkflow
+from durable_orders.workflows.gtt import GttChangeWorkflow, GttWorkflow
 from durable_orders.workflows.names import broker_queue, orders_queue
 from durable_orders.workflows.order import OrderWorkflow
 from durable_orders.workflows.plan import PlanWorkflow
 from durable_orders.workflows.watch import AccountWatchWorkflow
 
-WORKFLOWS = (OrderWorkflow, AccountWatchWorkflow, FlattenWorkflow, DayCloseWorkflow, PlanWorkflow)
+log = logging.getLogger(__name__)
+
+WORKFLOWS = (
+    *(OrderWorkflow, AccountWatchWorkflow, FlattenWorkflow, DayCloseWorkflow, PlanWorkflow),
+    *(GttWorkflow, GttChangeWorkflow),
+)
 OUR_PACKAGES = ("durable_orders",)
 GRACE = timedelta(seconds=40)
 """Longer than the longest broker call, so that a deploy never interrupts one."""
-CACHED_WORKFLOWS = 20_000
-"""More than the open orders, so that none has to be replayed to hear a signal."""
+STOPS_WITHIN = GRACE + timedelta(seconds=20)
 BUILD_ID = f"durable-orders-{version('durable-orders')}"
 """Without one the SDK works it out from the code of every loaded module, which takes most of a second."""
 BROKER_CALLS = 1_000
@@ -55,7 +63,7 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 
 def workers(
-    client: Client, parts: Parts, interceptors: Sequence[Interceptor] = (), runner: WorkflowRunner | None = None
+    client: Client, parts: Components, interceptors: Sequence[Interceptor] = (), runner: WorkflowRunner | None = None
 ) -> tuple[Worker, ...]:
     """The account's workers: workflows with their local activities and the watch, and what reaches the broker, which
     a live account has on a queue of its own.
@@ -64,7 +72,7 @@ def workers(
     """
     leave_visits_out()
     account, mode = parts.settings.account, parts.settings.execution.mode
-    queue, at_the_broker = broker_queue(account, mode), list(parts.orders.at_the_broker())
+    queue, at_the_broker = broker_queue(account, mode), [*parts.orders.at_the_broker(), *parts.gtts.at_the_broker()]
     together = queue == orders_queue(account)
     orders = _patient(
         Worker(
@@ -76,6 +84,7 @@ def workers(
                 *parts.flatten.local(),
                 *parts.flatten.activities(),
                 *parts.plans.local(),
+                *parts.gtts.local(),
                 parts.watch.watch,
                 *((parts.closing.close_day, parts.closing.tell_not_closed) if parts.closing is not None else ()),
                 *(at_the_broker if together else ()),
@@ -84,7 +93,7 @@ def workers(
             workflow_runner=runner or workflow_runner(),
             interceptors=interceptors,
             build_id=BUILD_ID,
-            max_cached_workflows=CACHED_WORKFLOWS,
+            max_cached_workflows=parts.settings.worker.max_cached_workflows,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             graceful_shutdown_timeout=GRACE,
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -121,7 +130,7 @@ def _patient(worker: Worker) -> Worker:
     return worker
 
 
-async def limit_broker_queue(client: Client, parts: Parts) -> None:
+async def limit_broker_queue(client: Client, parts: Components) -> None:
     """Let the server hand out no more broker calls a second than the broker takes, over all workers.
 
     It overrides what workers say, and lets a burst of twice the rate through: the pacer is the strict one.
@@ -139,7 +148,7 @@ async def limit_broker_queue(client: Client, parts: Parts) -> None:
             rate_limit=limit, reason="the broker's limit on order requests"
         ),
     )
-    for pause in (0.2, 0.5, 1.0, None):  # the server fails it when another worker makes the same queue at this moment
+    for pause in (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, None):  # the server fails it while another worker makes the same queue
         try:
             await client.workflow_service.update_task_queue_config(request)
             return
@@ -150,7 +159,27 @@ async def limit_broker_queue(client: Client, parts: Parts) -> None:
 
 
 @asynccontextmanager
-async def running(client: Client, parts: Parts, interceptors: Sequence[Interceptor] = ()) -> AsyncIterator[None]:
+async def at_work(worker: Worker, stops_within: timedelta = STOPS_WITHIN) -> AsyncIterator[None]:
+    """The worker, for the length of a block. One that does not stop, as one of its activities does not end, is left
+    behind, and that is logged: what it had begun is the next worker's, as after a crash."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_exit(partial(_stop, await worker.__aenter__(), stops_within))
+        yield
+
+
+async def _stop(worker: Worker, within: timedelta, *error: Any) -> None:
+    stop = asyncio.create_task(worker.__aexit__(*error))
+    await asyncio.wait([stop], timeout=within.total_seconds())
+    if stop.done():
+        return stop.result()
+    log.error(
+        "the worker of %s has not stopped within %g s: it is left behind", worker.task_queue, within.total_seconds()
+    )
+    return None
+
+
+@asynccontextmanager
+async def running(client: Client, parts: Components, interceptors: Sequence[Interceptor] = ()) -> AsyncIterator[None]:
     """The account's workers, its watch, and who sees to it that both do their work, for the length of a block.
 
     The workflows run outside of the sandbox, where the tests have held them: it takes a fifth of the worker's time.
@@ -170,7 +199,7 @@ async def running(client: Client, parts: Parts, interceptors: Sequence[Intercept
             stack.push_async_callback(cancelled, asyncio.create_task(home.keep()))
         await supervisor.begin()
         for worker in workers(client, parts, interceptors, UnsandboxedWorkflowRunner()):
-            await stack.enter_async_context(worker)
+            await stack.enter_async_context(at_work(worker))
         await limit_broker_queue(client, parts)
         if parts.closing is not None:
             await ensure_evenings(client, account)

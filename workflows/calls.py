@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError, TimeoutType
 with workflow.unsafe.imports_passed_through():
     from durable_orders.activities.orders import OrderActivities
     from durable_orders.trading.orders.events import Entry
-    from durable_orders.trading.orders.lookup import Look, Unreadable
+    from durable_orders.trading.orders.lookup import BookLookup, Unreadable
     from durable_orders.trading.orders.order import Amendment, Order, OrderIntent
     from durable_orders.trading.orders.outcome import Evidence, NotSent, Outcome, Unknown
     from durable_orders.trading.orders.record import OnRecord
@@ -119,7 +119,7 @@ async def place(order: Order, policy: Policy, number: int, proved: int) -> Outco
             summary=f"place {order.summary()}",
         )
     except ActivityError as error:
-        return _without_answer(error)
+        return without_answer(error)
 
 
 async def cancel(order: Order) -> Outcome:
@@ -135,7 +135,7 @@ async def cancel(order: Order) -> Outcome:
             summary=f"cancel {order.broker_order_id}",
         )
     except ActivityError as error:
-        return _without_answer(error)
+        return without_answer(error)
 
 
 async def modify(order: Order, change: Amendment) -> Outcome:
@@ -151,10 +151,10 @@ async def modify(order: Order, change: Amendment) -> Outcome:
             summary=f"amend {order.broker_order_id}: {change.summary()}",
         )
     except ActivityError as error:
-        return _without_answer(error)
+        return without_answer(error)
 
 
-async def look(order: Order) -> Look:
+async def look(order: Order) -> BookLookup:
     """One reading of the book for this order. A reading that failed tells nothing."""
     try:
         return await workflow.execute_activity_method(
@@ -171,7 +171,7 @@ async def look(order: Order) -> Look:
         return Unreadable(evidence=Evidence(message=_words(error)))
 
 
-def _without_answer(error: ActivityError) -> Outcome:
+def without_answer(error: ActivityError) -> NotSent | Unknown:
     """Nothing was sent only if no worker ever began with it; everything else may have been."""
     cause = error.cause
     evidence = Evidence(message=_words(error))

@@ -6,6 +6,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from durable_orders.trading.ist import IST
+    from durable_orders.trading.orders.decision import sign_off_words
     from durable_orders.trading.orders.order import Order
 
 LAST_REASONS = 8
@@ -20,6 +21,7 @@ def card(order: Order) -> str:
         ("tag", order.tag),
         ("strategy", f"{order.strategy}{f': {order.reason}' if order.reason else ''}"),
         ("account", f"{order.account} ({order.mode})"),
+        *([("approval", sign_off_words(order.approval))] if order.approval is not None else []),
         ("updated", f"{order.updated_at.astimezone(IST):%d %b %Y %H:%M:%S.%f}"[:-3] + " IST"),
     ]
     dry_run = " (dry run)" if order.dry_run else ""

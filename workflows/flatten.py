@@ -15,7 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from durable_orders.activities.flatten import FlattenActivities
     from durable_orders.trading.flatten.flatten import Cancel, Change, Flatten, Progress, Step
     from durable_orders.trading.flatten.request import FlattenRequest, FlattenResult
-    from durable_orders.trading.flatten.snapshot import OpenOrder, Snapshot
+    from durable_orders.trading.flatten.snapshot import OpenGtt, OpenOrder, Snapshot
+    from durable_orders.trading.gtt.gtt import GttChange
     from durable_orders.trading.orders.order import Order, OrderIntent
     from durable_orders.workflows import calls, messages, names
 
@@ -23,6 +24,7 @@ FIRST_PAUSE = timedelta(milliseconds=100)
 """Between two looks, doubled as long as nothing but prices changes, up to what the step says."""
 CHANGE_TIMEOUT = timedelta(seconds=10)
 BOTH_RACED = timedelta(milliseconds=200)
+MOST_WORDS = 200
 MOST_LOOKS = 150
 """For an order that was started, and that the ledger does not have yet."""
 
@@ -34,7 +36,7 @@ class FlattenWorkflow:
     @workflow.init
     def __init__(self, start: FlattenRequest | Progress) -> None:
         progress = start if isinstance(start, Progress) else Progress(requests=(start,))
-        self._flatten = Flatten(progress, workflow.info().first_execution_run_id[-12:])
+        self._flatten = Flatten(progress, workflow.info().first_execution_run_id[-12:], follows=workflow.patched)
         self._joining: list[FlattenRequest] = []
         self._pause = FIRST_PAUSE
 
@@ -72,6 +74,8 @@ class FlattenWorkflow:
                 workflow.continue_as_new(self._flatten.progress)
 
     async def _do(self, step: Step) -> None:
+        for gtt in step.deletes:
+            await self._delete(gtt)
         for words in step.alerts:
             await self._alert(words)
         if step.reminders and workflow.patched("what is not closed is told again"):
@@ -93,7 +97,7 @@ class FlattenWorkflow:
         progress = self._flatten.progress
         return await workflow.execute_local_activity_method(
             FlattenActivities.snapshot,
-            args=[list(progress.requests), list(progress.placed)],
+            args=[list(progress.requests), list(progress.placed), list(progress.gtts)],
             start_to_close_timeout=calls.LOCAL_TIMEOUT,
             retry_policy=calls.UNTIL_DONE,
             local_retry_threshold=timedelta(seconds=1),
@@ -108,6 +112,21 @@ class FlattenWorkflow:
             retry_policy=calls.UNTIL_DONE,
             local_retry_threshold=timedelta(seconds=1),
         )
+
+    async def _delete(self, gtt: OpenGtt) -> None:
+        """By a workflow of its own, which goes on until the broker's list has shown what came of it."""
+        request = self._flatten.request
+        reason = f"flatten: {request.reason}"[:MOST_WORDS].replace("\x00", " ")
+        change = GttChange(account=request.account, gtt_id=gtt.gtt_id, reason=reason)
+        try:
+            await workflow.start_child_workflow(
+                names.GTT_CHANGE_WORKFLOW,
+                change,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                **names.gtt_change_options(change),
+            )
+        except WorkflowAlreadyStartedError:
+            return
 
     async def _cancel(self, cancel: Cancel) -> None:
         if cancel.again and not workflow.patched("an order's workflow is asked again"):
@@ -188,6 +207,7 @@ class FlattenWorkflow:
     def _show(self, seen: Snapshot) -> None:
         """What the Temporal UI shows."""
         rows = [f"- open: {order.status} {order.summary}" for order in seen.open]
+        rows += [f"- to be deleted: GTT {each.gtt_id}, {each.status}" for each in seen.gtts]
         rows += [f"- held: {each.key}, {sum(each.slices)} to {each.side}" for each in seen.closings]
         rows += [f"- closing order {own} is on its way" for own in self._flatten.progress.placed]
         lines = [f"### Flatten: {self._flatten.request.reason}", "", *(rows or ["Nothing is open."])]

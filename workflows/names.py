@@ -8,7 +8,8 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from durable_orders.trading.orders.order import Mode, Order, OrderIntent, Status
 
 if TYPE_CHECKING:
-    from durable_orders.trading.plans.plan import PlanIntent
+    from durable_orders.trading.gtt.gtt import GttChange, GttIntent
+    from durable_orders.trading.plans.kinds import AnyIntent
 
 ACCOUNT = SearchAttributeKey.for_keyword("Account")
 SYMBOL = SearchAttributeKey.for_keyword("Symbol")
@@ -24,12 +25,17 @@ ORDER_WORKFLOW = "Order"
 WATCH_WORKFLOW = "AccountWatch"
 FLATTEN_WORKFLOW = "Unwind"
 PLAN_WORKFLOW = "Plan"
+GTT_WORKFLOW, GTT_CHANGE_WORKFLOW = "Gtt", "GttChange"
 STANDS, ANSWERED, PRICED = "stands", "answered", "priced"
 """Signals of a plan: how an order of it stands, what came of a change of one, and a price that concerns it."""
+PACE = "pace"
+"""Update of a plan: it is that moment of a market that waits."""
 PLAN_STATE = "state"
 """Query of a plan: all that it knows, also when it has ended."""
 CHANGE = "change"
 """Signal of an order: its plan wants it changed, and is told what comes of it."""
+APPROVE, DECLINE = "approve", "decline"
+"""Updates of an order: what a person says of one that waits for an approval."""
 RECALL = "recall"
 """Signal of an order: it stands otherwise in the ledger, whose word is read."""
 DAY_CLOSE_WORKFLOW = "DayClose"
@@ -71,13 +77,14 @@ def plan_workflow_id(account: str, plan_id: str) -> str:
     return f"plan:{account}:{plan_id}"
 
 
-def plan_options(intent: "PlanIntent") -> dict[str, Any]:
-    """How the workflow of a plan is started, whoever starts it."""
+def plan_options(intent: "AnyIntent") -> dict[str, Any]:
+    """How the workflow of a plan is started, whoever starts it. One of several instruments has no symbol and no side
+    that it could be found by: its orders have."""
+    own = {SYMBOL: getattr(intent, "symbol", ""), SIDE: str(getattr(intent, "side", ""))}
     attributes = {
         ACCOUNT: intent.account,
-        SYMBOL: intent.symbol,
+        **{key: value for key, value in own.items() if value},
         STRATEGY: intent.strategy,
-        SIDE: intent.side.value,
         STATUS: Status.PENDING.value,
         MODE: intent.mode.value,
     }
@@ -89,6 +96,37 @@ def plan_options(intent: "PlanIntent") -> dict[str, Any]:
         "task_timeout": TASK_TIMEOUT,
         "memo": {FINGERPRINT: intent.fingerprint()},
         "static_summary": intent.summary()[:200],
+    }
+
+
+def gtt_workflow_id(account: str, gtt_id: str) -> str:
+    return f"gtt:{account}:{gtt_id}"
+
+
+def gtt_options(intent: "GttIntent") -> dict[str, Any]:
+    """How the workflow that places a GTT is started, whoever starts it."""
+    attributes = {ACCOUNT: intent.account, SYMBOL: intent.symbol, SIDE: intent.side.value, STRATEGY: intent.strategy}
+    return {
+        "id": gtt_workflow_id(intent.account, intent.gtt_id),
+        "task_queue": orders_queue(intent.account),
+        "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+        "search_attributes": TypedSearchAttributes([SearchAttributePair(key, to) for key, to in attributes.items()]),
+        "task_timeout": TASK_TIMEOUT,
+        "memo": {FINGERPRINT: intent.fingerprint()},
+        "static_summary": f"GTT {intent.summary()}"[:200],
+    }
+
+
+def gtt_change_options(change: "GttChange") -> dict[str, Any]:
+    """How a change of a GTT is started, whoever starts it: one at a time, and beside it a delete."""
+    kind = "delete" if change.legs is None else "change"
+    return {
+        "id": f"gtt-{kind}:{change.account}:{change.gtt_id}",
+        "task_queue": orders_queue(change.account),
+        "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        "search_attributes": TypedSearchAttributes([SearchAttributePair(ACCOUNT, change.account)]),
+        "task_timeout": TASK_TIMEOUT,
+        "static_summary": change.summary()[:200],
     }
 
 

@@ -14,8 +14,8 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from durable_orders.trading.orders import actions, lifecycle
-    from durable_orders.trading.orders.book import BookReport
+    from durable_orders.trading.orders import actions, decision, lifecycle
+    from durable_orders.trading.orders.book import OrderReport
     from durable_orders.trading.orders.order import (
         Amendment,
         Frozen,
@@ -99,6 +99,8 @@ class OrderWorkflow:
         self._intent = start.intent if isinstance(start, Carried) else start
         self._process = _process_of(start, workflow.info().workflow_start_time)
         self._recorded = self._process.order.status
+        self._waits_for_a_person = isinstance(start, Carried) and start.order.awaits_approval
+        """As recorded."""
         self._requests: list[AmendmentRequest] = []
         self._life: asyncio.Task[Order] | None = None
         self._at_the_ledger = self._asks_to_cancel = False
@@ -125,12 +127,12 @@ class OrderWorkflow:
         self._process.hear(Misread(words))
 
     @messages.signal("What the account watch saw in the broker's book")
-    def report(self, report: BookReport) -> None:
+    def report(self, report: OrderReport) -> None:
         self._process.hear(lifecycle.Reported(report))
 
     @messages.signal("The broker's book of its day is over, and today's does not have it")
     def gone(self, words: str, amended: bool) -> None:
-        self._process.hear(lifecycle.Vanished(words, amended))
+        self._process.hear(lifecycle.MissingFromBook(words, amended))
 
     @messages.signal("What the order waits for may have come, such as a new login")
     def wake(self) -> None:
@@ -168,9 +170,43 @@ class OrderWorkflow:
 
     @amend.validator
     def _may_amend(self, change: Amendment) -> None:
-        status = self._process.order.status
-        if status.terminal:
-            raise ApplicationError(f"the order has ended: {status}", type="InvalidOrder")
+        order = self._process.order
+        if order.status.terminal:
+            raise ApplicationError(f"the order has ended: {order.status}", type="InvalidOrder")
+        if order.awaits_approval:
+            raise ApplicationError(
+                "it waits for a person's approval: cancel it, and place another", type="InvalidOrder"
+            )
+        if order.approval is not None and (change.quantity or 0) > order.quantity:
+            raise ApplicationError(
+                f"quantity: a person has approved {order.quantity}: place another order for more", type="InvalidOrder"
+            )
+
+    @workflow.update(name=names.APPROVE, description="Let an order be sent that waits for a person's approval")
+    async def approve_update(self, said: decision.Decision) -> Order:
+        """Answers when the order is at the broker, or has ended: the guardian judges it once more."""
+        self._process.hear(lifecycle.Approved(said.who, workflow.now()))
+        await self._until(lambda: self._is_there)
+        return self.order()
+
+    @workflow.update(name=names.DECLINE, description="Reject an order that waits for a person's approval")
+    async def decline_update(self, said: decision.Decision) -> Order:
+        self._process.hear(lifecycle.Declined(said.who, said.reason))
+        await self._until(lambda: self._recorded.terminal or self._is_let_go)
+        order = self.order()
+        if not order.status.terminal:
+            raise ApplicationError(f"{decision.problem_with(order)}: cancel it", type="InvalidOrder")
+        return order
+
+    @approve_update.validator
+    def _may_approve(self, said: decision.Decision) -> None:
+        if (problem := decision.problem_with(self._process.order, said.who)) is not None:
+            raise ApplicationError(problem, type="InvalidOrder")
+
+    @decline_update.validator
+    def _may_decline(self, said: decision.Decision) -> None:
+        if (problem := decision.problem_with(self._process.order)) is not None:
+            raise ApplicationError(problem, type="InvalidOrder")
 
     @workflow.update(description="Say what became of an order that nothing can prove any more, and on what evidence")
     async def settle(self, settlement: Settlement) -> Order:
@@ -189,9 +225,9 @@ class OrderWorkflow:
         if problem is not None:
             raise ApplicationError(problem, type="InvalidOrder")
 
-    @workflow.update(description="Wait until the order is at the broker, or has ended")
+    @workflow.update(description="Wait until the order is at the broker, has ended, or waits for a person's approval")
     async def placed(self, fingerprint: str) -> Order:
-        await self._until(lambda: self._recorded not in (Status.PENDING, Status.UNKNOWN))
+        await self._until(lambda: self._is_there or self._waits_for_a_person)
         return self.order()
 
     @placed.validator
@@ -202,6 +238,17 @@ class OrderWorkflow:
     @workflow.query(description="The order as it stands")
     def order(self) -> Order:
         return self._process.order
+
+    @property
+    def _is_let_go(self) -> bool:
+        """Whether it waits for nobody's approval any more, and has not ended over it."""
+        order = self.order()
+        return not (order.awaits_approval or order.status.terminal)
+
+    @property
+    def _is_there(self) -> bool:
+        """At the broker, or over, as recorded."""
+        return self._recorded not in (Status.PENDING, Status.UNKNOWN)
 
     def _ask_cancel(self, who: str) -> None:
         self._process.hear(lifecycle.CancelRequested(f"cancel requested: {who}"))
@@ -299,7 +346,8 @@ class OrderWorkflow:
         verdict = await calls.admit(order, self._intent.fingerprint(), self._intent.place_by)
         if isinstance(verdict, Existing) and not verdict.same_content:
             raise _duplicate(verdict.order)
-        self._process.admitted(verdict, workflow.now(), takes_up=isinstance(self._intent, TakenUp))
+        takes_up = isinstance(self._intent, TakenUp) and self._process.policy is None
+        self._process.admitted(verdict, workflow.now(), takes_up=takes_up)
         if isinstance(verdict, Existing):
             self._show(self._process.order)
 
@@ -339,7 +387,7 @@ class OrderWorkflow:
         workflow.set_current_details(card(order))
         if order.status is not self._recorded:
             workflow.upsert_search_attributes([STATUS.value_set(order.status.value)])
-        self._recorded = order.status
+        self._recorded, self._waits_for_a_person = order.status, order.awaits_approval
 
     def _continue_as_new(self) -> None:
         process = self._process

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "durable-orders-bench"
-PATIENCE = 300
+MAX_WAIT = 300
 """Seconds for an installation."""
 
 
@@ -18,6 +18,12 @@ class Peer:
     name: str
     """As the package index has it."""
     script: Path
+    version: str | None = None
+    """The newest, if none is named."""
+
+    @property
+    def wanted(self) -> str:
+        return f"{self.name}=={self.version}" if self.version is not None else self.name
 
 
 PEERS = tuple(
@@ -28,13 +34,14 @@ PEERS = tuple(
 
 def installed(peer: Peer) -> Path | str:
     """The Python of its environment, made if it is not there; or why there is none."""
-    home = CACHE / f"{peer.name}-{sys.version_info.major}.{sys.version_info.minor}"
+    of = f"-{peer.version}" if peer.version is not None else ""
+    home = CACHE / f"{peer.name}{of}-{sys.version_info.major}.{sys.version_info.minor}"
     python, ready = home / "bin" / "python", home / ".ready"
     if ready.exists():
         return python
     try:
         _quietly(sys.executable, "-m", "venv", "--clear", str(home))
-        _quietly(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", peer.name)
+        _quietly(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", peer.wanted)
     except subprocess.CalledProcessError as error:
         lines = str(error.stderr).strip().splitlines() or [str(error)]
         return f"it could not be installed: {lines[-1][:200]}"
@@ -45,4 +52,4 @@ def installed(peer: Peer) -> Path | str:
 
 
 def _quietly(*words: str) -> None:
-    subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE)
+    subprocess.run(words, capture_output=True, text=True, check=True, timeout=MAX_WAIT)

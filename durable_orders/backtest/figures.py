@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from durable_orders.trading.backtest.flatten import Tripped
 from durable_orders.trading.backtest.orders import Ended
-from durable_orders.trading.backtest.play import Mark, Played
+from durable_orders.trading.backtest.play import Played
+from durable_orders.trading.backtest.trail import Marks
 from durable_orders.trading.charges.fees import Charges, NoCharges, charged_as, charges_of_order
 from durable_orders.trading.config.settings import OnTrip
 from durable_orders.trading.ledger.positions import Position, booked
@@ -18,6 +19,8 @@ from durable_orders.trading.orders.order import Product, Side, Status
 ZERO = Decimal(0)
 BPS = Decimal(10_000)
 PAISA = Decimal("0.01")
+MOST_POINTS = 20_000
+"""Of the curve: 53 days of minutes are shown whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +136,10 @@ def figures_of(played: Played) -> Figures:
     orders = played.orders
     traded = [order for order in orders if order.trades]
     lines, charges, uncharged = _trades(traded)
-    curve = _curve(played.marks, lines)
+    curve, drawdown = _curve(played.marks, lines)
     slippage = sum((line.slippage for line in lines if line.slippage is not None), ZERO)
     arrived = sum((line.arrival_price * line.quantity for line in lines if line.arrival_price is not None), ZERO)
-    gross = curve[-1].gross if curve else ZERO
+    gross = played.marks.last.profit.quantize(PAISA) if played.marks.last is not None else ZERO
     return Figures(
         strategy=played.strategy,
         first=played.first,
@@ -147,7 +150,7 @@ def figures_of(played: Played) -> Figures:
         gross_profit=gross,
         charges=charges,
         net_profit=gross - charges.total,
-        max_drawdown=-min((point.drawdown for point in curve), default=ZERO),
+        max_drawdown=drawdown,
         turnover=sum((line.average_price * line.quantity for line in lines), ZERO).quantize(PAISA),
         slippage=slippage.quantize(PAISA),
         slippage_bps=(slippage / arrived * BPS).quantize(PAISA) if arrived else None,
@@ -262,14 +265,18 @@ def _line(order: Ended, charges: Charges, realized: Decimal, position: int) -> T
     )
 
 
-def _curve(marks: Sequence[Mark], lines: Sequence[TradeLine]) -> list[Point]:
-    """The equity at each mark: charges are taken off with the last fill of their order."""
-    points, charged, number, highest = [], ZERO, 0, ZERO
-    for mark in marks:
+def _curve(marks: Marks, lines: Sequence[TradeLine]) -> tuple[list[Point], Decimal]:
+    """The equity at each mark, and the largest drawdown of all of them: charges are taken off with the last fill of
+    their order. Of very many marks, the last of every second, third or so on is a point."""
+    points, charged, number, highest, largest = [], ZERO, 0, ZERO, ZERO
+    every, count = -(-len(marks) // MOST_POINTS), len(marks)
+    for place, mark in enumerate(marks, 1):
         while number < len(lines) and lines[number].at <= mark.at:
             charged += lines[number].charges
             number += 1
         equity = (mark.profit - charged).quantize(PAISA)
         highest = max(highest, equity)
-        points.append(Point(mark.at, equity, mark.profit.quantize(PAISA), equity - highest))
-    return points
+        largest = max(largest, highest - equity)
+        if place % every == 0 or place == count:
+            points.append(Point(mark.at, equity, mark.profit.quantize(PAISA), equity - highest))
+    return points, largest

@@ -1,5 +1,6 @@
 """A backtest's figures as one HTML file that needs nothing else, with the plots of plotly."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from durable_orders.backtest.figures import Figures, RefusedLine, TradeLine, TripLine
+from durable_orders.backtest.figures import BPS, Figures, RefusedLine, TradeLine, TripLine
 from durable_orders.backtest.table import summary
 from durable_orders.cli.render import rupees
 from durable_orders.trading.backtest.play import Played
@@ -46,7 +47,7 @@ def _page(played: Played, figures: Figures) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{name}: backtest</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
         f'<h1>{name}</h1><p class="when">Backtest, {escape(summary(figures)[0][2])}</p>{failure}'
-        f'<div class="cards">{_cards(figures)}</div>{plots}'
+        f'<div class="cards">{_cards(figures)}</div>{plots}{_slippage(figures.trades)}'
         f'<h2>Figures</h2><div class="wide"><table>{rows}</table></div>'
         f'<h2>Trades</h2><div class="wide"><table>{_trade_rows(figures.trades)}</table></div>'
         f"{_trips(figures.trips)}{_refused(figures.refused)}{_notes(figures.notes)}</body></html>\n"
@@ -91,6 +92,25 @@ def _plots(played: Played, figures: Figures) -> go.Figure:
     return figure
 
 
+def slippage_plot(of_orders: Sequence[float]) -> go.Figure:
+    """How many orders slipped by how many basis points of their arrival price."""
+    figure = go.Figure(go.Histogram(x=of_orders, marker_color=BLUE))
+    figure.update_layout(title="Slippage against arrival (basis points), orders", height=320, template="plotly_white")
+    return figure
+
+
+def _slippage(lines: Sequence[TradeLine]) -> str:
+    """A plot of it; nothing where no arrival price is known."""
+    found = [
+        float(line.side.sign * (line.average_price - line.arrival_price) / line.arrival_price * BPS)
+        for line in lines
+        if line.arrival_price
+    ]
+    if not found:
+        return ""
+    return str(slippage_plot(found).to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
+
+
 def _add_curve(figure: go.Figure, figures: Figures) -> None:
     times = [_local(point.at) for point in figures.curve]
     lines = {
@@ -106,7 +126,7 @@ def _add_curve(figure: go.Figure, figures: Figures) -> None:
 
 def _add_prices(figure: go.Figure, row: int, played: Played, symbol: str, lines: list[TradeLine]) -> None:
     prices = played.prices[symbol]
-    xs, ys = [_local(at) for at, _ in prices], [float(price) for _, price in prices]
+    xs, ys = [_local(at) for at, _ in prices], [price for _, price in prices]
     line = {"color": GREY, "width": 1.2}
     figure.add_trace(go.Scatter(x=xs, y=ys, name="last price", line=line, showlegend=False), row=row, col=1)
     for side, colour, shape in ((Side.BUY, GREEN, "triangle-up"), (Side.SELL, RED, "triangle-down")):

@@ -18,6 +18,7 @@ from durable_orders.trading.orders.outcome import Accepted, Evidence, NotSent, O
 
 BOOKS = ("get_orders", "orders", "order_book", "get_order_book")
 """What the method may be called that shows all orders of the day."""
+FILLED_NAMES = ("filled_quantity", "filled_qty")
 VARIETY = "regular"
 AT_MARKET = (OrderType.MARKET, OrderType.SL_M)
 MAPPINGS = ("changes", "payload", "params", "updates", "modifications", "order")
@@ -149,6 +150,21 @@ class CallersBroker:
         except ValueError as error:
             raise BookUnreadable(f"a row of the broker's orders cannot be read: {error}") from None
 
+    def rows(self, name: str, part: str) -> list[Any]:
+        """What the method of that name shows: a list of mappings, or one under the key `part`. Raises
+        `BookUnreadable`."""
+        read = method_of(self.broker, name)
+        if read is None:
+            raise BookUnreadable(f"the broker object has no {name}()")
+        try:
+            shown = read()
+        except Exception as error:
+            raise BookUnreadable(f"the broker's {name} cannot be read: {error}") from error
+        rows = first_of(shown, part) if isinstance(shown, Mapping) else shown
+        if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
+            raise BookUnreadable(f"the broker's {name} must be a list of mappings, were a {type(rows).__name__}")
+        return list(rows)
+
 
 def line_of(row: Any) -> Line:
     """A row of an order book, a postback, or an order update. Raises `ValueError` for one without an order id, or with
@@ -159,7 +175,7 @@ def line_of(row: Any) -> Line:
         raise ValueError("order_id: must be there")
     word = str(first_of(row, "status") or "").strip().upper()
     quantity = _whole(first_of(row, "quantity", "qty"), "quantity")
-    filled = _whole(first_of(row, "filled_quantity", "filled_qty"), "filled_quantity")
+    filled = _whole(first_of(row, *FILLED_NAMES), "filled_quantity")
     status = WORDS.get(word, Status.PLACED)
     if filled is None:
         filled = quantity or 0 if status is Status.FILLED else 0

@@ -65,7 +65,7 @@ class Finding:
     """Broker order ids with the same tag beside the row."""
 
 
-def looked_up(
+def found_in_book(
     lost: Lost, book: Sequence[Line], known: Collection[str], now: datetime, settle_window: timedelta
 ) -> Finding:
     """What a whole book proves. `known` are the broker order ids that are certainly other orders."""

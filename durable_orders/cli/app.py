@@ -26,8 +26,8 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
 
 
-console = Console(highlight=False, width=_width())
-errors = Console(stderr=True, highlight=False)
+console = Console(highlight=False, emoji=False, width=_width())
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 HomeOption = Annotated[
     Path, typer.Option("--home", envvar=HOME_VARIABLE, help="Where this installation keeps its state.")

@@ -1,9 +1,9 @@
 """The command that plays a strategy file over recorded ticks, in one process and without a server."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,16 +22,14 @@ from durable_orders.cli.app import (
     note,
     prints_aside,
 )
+from durable_orders.cli.numbers import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from durable_orders.backtest.figures import Figures
     from durable_orders.trading.backtest.play import Played
     from durable_orders.trading.config.settings import Settings
-    from durable_orders.trading.market.calendar import SessionSource
-    from durable_orders.trading.market.feeds import Timed
-    from durable_orders.trading.market.ticks import Tick
+    from durable_orders.trading.strategies.files import Loaded
+    from durable_orders.workers.home import Home
 
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE.py", help="The strategy: one class, or an object called strategy.")
@@ -62,7 +60,10 @@ MastersOption = Annotated[
     list[Path] | None,
     typer.Option("--instruments", help="Kite's instruments CSV; may be repeated, as for NSE and NFO.", dir_okay=False),
 ]
-LotOption = Annotated[int | None, typer.Option("--lot", help="Units, of instruments that no master has.")]
+LotOption = Annotated[
+    int | None,
+    typer.Option("--lot", parser=whole_number, metavar="INTEGER", help="Units, of instruments that no master has."),
+]
 TickOption = Annotated[str | None, typer.Option("--tick", help="Rupees, of instruments that no master has.")]
 ReportOption = Annotated[Path | None, typer.Option("--report", help="Write an HTML page with plots.", dir_okay=False)]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the fill models, instead of the settings' own.")]
@@ -97,31 +98,15 @@ def backtest(
     from durable_orders.backtest.left_out import left_out, silence
     from durable_orders.trading.strategies.files import load_strategy
     from durable_orders.workers.home import Home
-    from durable_orders.workers.instruments import instruments_of
 
     with prints_aside(as_json=as_json):
         loaded = load_strategy(file, given=given or ())
     files = {"ticks": ticks or None, "symbol": symbol, "history": history, "instruments": masters or None}
     reading = {"skip_bad": skip_bad or None, "zone": zone, "dates": dates, "lot": lot, "tick": tick}
-    settings = _settings(Home(home).settings(config), files, reading, seed)
+    settings = on_paper(Home(home).settings(config), files, reading, seed)
     if unfollowed := "; ".join(left_out(settings)):
         note(f"a backtest leaves out: {unfollowed}")
-    instruments = instruments_of(Home(home), settings)
-    from durable_orders.trading.backtest.play import Player
-    from durable_orders.trading.market.files.report import ReadingReport
-    from durable_orders.trading.market.instrument_sessions import InstrumentSessions
-    from durable_orders.trading.market.recorded_bars import earlier_ticks
-    from durable_orders.trading.market.recorded_ticks import market_ticks
-
-    told = ReadingReport()
-    sessions = InstrumentSessions(settings.market, instruments)
-    recorded = list(market_ticks(settings.market, instruments, sessions, told))
-    earlier = earlier_ticks(settings.market, instruments, sessions, recorded, told)
-    start = recorded[0].at if recorded else datetime.now().astimezone()
-    player = Player(loaded, settings, instruments, start, earlier)
-    with prints_aside(as_json=as_json):
-        played = _play(player.play, sessions, recorded)
-    played.notes[:0] = told.lines()
+    played = played_over(loaded, settings, Home(home), as_json=as_json)
     played.notes += silence(played, loaded.strategy)
     for words in played.notes:
         note(words)
@@ -129,6 +114,7 @@ def backtest(
     if report is not None:
         from durable_orders.backtest.page import write_page
 
+        make_folder(report, home)
         write_page(report, played, figures)
     _print(figures, as_json=as_json)
     if report is not None:
@@ -137,7 +123,29 @@ def backtest(
         fail(why)
 
 
-def _settings(own: "Settings", files: dict[str, Any], reading: dict[str, Any], seed: int | None) -> "Settings":
+def make_folder(report: Path, home: Path) -> None:
+    """That of the home from which the desk's page shows reports; another folder has to be there. Raises `OSError`."""
+    from durable_orders.backtest.kept import REPORTS
+
+    if report.parent.resolve() == (home / REPORTS).resolve():
+        report.parent.mkdir(parents=True, exist_ok=True)
+
+
+def played_over(loaded: "Loaded", settings: "Settings", home: "Home", *, as_json: bool) -> "Played":
+    """What comes of the strategy over the ticks of the settings. Raises `InvalidTicks`, `InvalidSettings`."""
+    from durable_orders.backtest.recorded import recorded
+    from durable_orders.trading.backtest.play import Player
+
+    with prints_aside(as_json=as_json), _progress() as share:
+        found = recorded(home, settings, progress=share)
+        player = Player(loaded, settings, found.instruments, found.feed.begins, found.earlier)
+        with _frozen():
+            played = player.play(found.feed)
+    played.notes[:0] = found.told.lines()
+    return played
+
+
+def on_paper(own: "Settings", files: dict[str, Any], reading: dict[str, Any], seed: int | None) -> "Settings":
     """Those of the home, on paper whatever they say, with what the command line says over them; `None` is not said."""
     market = {key: value for key, value in files.items() if value is not None}
     recordings = {key: value for key, value in reading.items() if value is not None}
@@ -148,37 +156,38 @@ def _settings(own: "Settings", files: dict[str, Any], reading: dict[str, Any], s
     return own.replaced({"market": market, "execution": {"mode": "paper", "dry_run": False, "paper": paper}})
 
 
-def _play(play: "Callable[..., Played]", sessions: "SessionSource", ticks: "list[Tick]") -> "Played":
-    from durable_orders.trading.market.feeds import ReplayFeed
-
-    feed = ReplayFeed(ticks, 1.0, sessions, rounds=1)
-    with _progress(len(ticks)) as shown:
-        return play(feed, shown)
+def _ignored(_share: float) -> None:
+    return None
 
 
 @contextmanager
-def _progress(total: int) -> "Iterator[Callable[[Timed], None]]":
-    """A bar on stderr, where that is a terminal. It is moved once in a while: drawing costs more than a tick."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def _frozen() -> Iterator[None]:
+    """What was loaded stays: it need not be searched for garbage again and again while ticks come and go."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    """A bar on stderr, where that is a terminal, moved by how much of the files was read, from 0 to 1."""
+    if not errors.is_terminal:
+        yield _ignored
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("playing"),
         BarColumn(),
         TextColumn("{task.percentage:.0f} %"),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
-    every = max(total // 200, 1)
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        task = progress.add_task("playing", total=total)
-        seen = 0
-
-        def show(timed: "Timed") -> None:
-            nonlocal seen
-            seen += 1
-            if seen % every == 0:
-                progress.update(task, completed=seen, description=f"{timed.tick.at:%d %b %H:%M}")
-
-        yield show
+    with Progress(*columns, console=errors, transient=True) as progress:
+        task = progress.add_task("", total=1.0)
+        yield lambda share: progress.update(task, completed=share)
 
 
 def _print(figures: "Figures", *, as_json: bool) -> None:

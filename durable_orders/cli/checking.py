@@ -1,6 +1,8 @@
-"""Commands that hold the ledger against the truth: verify, rebuild. What they use is loaded when they are run."""
+"""Commands that hold the ledger against the truth, and keep it: verify, export, rebuild, backup. What they use is
+loaded when they are run."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from durable_orders.cli.journal_output import counted
 from durable_orders.workers.home import Home
 
 if TYPE_CHECKING:
+    from durable_orders.export import Export
     from durable_orders.rebuild import Rebuilt
     from durable_orders.verify import Findings
 
@@ -22,11 +25,22 @@ IN_NO_HISTORY = (
 
 
 @app.command()
-def verify(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def verify(
+    exported: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="DIRECTORY", help="Check what `export` wrote there instead; needs no home."),
+    ] = None,
+    home: HomeOption = HOME,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Compare the workflows' histories, the ledger and the broker's book, and print each difference.
 
     Needs the server, and of a live account the login of the day. Exit code 1 if there is a difference.
     """
+    if exported is not None:
+        _verify_export(exported, as_json=as_json)
+        return
     findings = asyncio.run(_verify(home, config))
     if as_json:
         print_json(findings)
@@ -60,6 +74,59 @@ def _print_findings(findings: "Findings") -> None:
         console.print(f"{findings.forgotten} of them are over, and the server has no history of them any more.")
     if not findings.differences:
         console.print("Histories, ledger and broker agree.", style="green")
+
+
+def _verify_export(directory: Path, *, as_json: bool) -> None:
+    from durable_orders.export import verify_export
+
+    found = verify_export(directory)
+    if as_json:
+        print_json(found)
+    else:
+        for each in found.differences:
+            console.print(f"DIFFERENT {each}", markup=False, soft_wrap=True)
+        _print_export(found)
+        if not found.differences:
+            console.print("Every byte is as it was exported, and the certificates follow one another.", style="green")
+    if found.differences:
+        fail(f"{directory} is not as it was exported: {counted(len(found.differences), 'difference')}")
+
+
+def _print_export(found: "Export") -> None:
+    """What is in it, and the two hashes that somebody may have written down elsewhere."""
+
+    def say(words: str) -> None:
+        console.print(words, markup=False, soft_wrap=True)
+
+    covered = counted(found.events - found.uncertified, "event")
+    say(f"{counted(found.certificates, 'certificate')} of {covered}; {found.uncertified:,} recorded after the last.")
+    if found.last is not None:
+        say(f"The chain ends with certificate {found.last.number} of {found.last.day}: {found.last.hash}")
+    say(f"SHA-256 of SHA256SUMS: {found.seal}")
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(help="A new directory.")],
+    home: HomeOption = HOME,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write all events, certificates of days and the journal of the account as files to keep for years.
+
+    `verify --export DIRECTORY` checks them on any machine, without a ledger. docs/close-day.md says what is in them.
+    """
+    from durable_orders.export import export as write
+
+    place = Home(home)
+    settings = place.settings(config)
+    with place.ledger(settings) as database, database.read() as connection:
+        done = write(connection, settings.account, directory, settings.ledger.realized_by, datetime.now(UTC))
+    if as_json:
+        print_json(done)
+        return
+    _print_export(done)
+    console.print(f"The export is in {directory}.", markup=False, soft_wrap=True)
 
 
 @app.command()

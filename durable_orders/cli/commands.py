@@ -41,6 +41,8 @@ COMMANDS: dict[str, dict[str, str]] = {
     "changing": {
         "cancel": "Cancel an order and wait for its end, which the broker's book decides.",
         "amend": "Change a working order: price, quantity, trigger price or type.",
+        "approve": "Let an order be sent that waits for a person's approval, or list those that do.",
+        "decline": "Reject an order that waits for a person's approval: it is never sent.",
     },
     "planning": {
         "bracket": "Open a position with a stop, targets, or both, which go out as it is filled. Exit code "
@@ -48,10 +50,21 @@ COMMANDS: dict[str, dict[str, str]] = {
         "oco": "Close what is held at a stop or at a target, whichever comes first: SELL closes a long position.",
         "plan": "Show, cancel and change plans: orders that belong together.",
     },
+    "gtts": {
+        "gtt": "Have the broker keep orders until a price is reached (GTT).",
+    },
+    "schedules": {
+        "twap": "Trade a quantity in parts over a time, each an order of its own. Exit code 1 if it is refused.",
+    },
+    "baskets": {
+        "basket": "Trade several legs together: all of them within a time, or what was had is closed again. "
+        "Exit code 1 if it is refused.",
+    },
     "halting": {
         "halt": "Take no new orders for the account. What is already working goes on, unless "
         "--cancel-open or --flatten is given.",
-        "flatten": "Cancel open orders, then close what is held. The account goes on trading: `halt` stops both.",
+        "flatten": "Cancel open orders and the GTTs of what is held, then close that. The account goes on trading: "
+        "`halt` stops both.",
         "resume": "Take new orders again. Risk flags stay up, and a day beyond its limits takes no new "
         "risk before midnight, IST.",
         "flag": "Raise a risk flag, clear it, or list them: while one is up, only orders that reduce a position pass.",
@@ -62,11 +75,12 @@ COMMANDS: dict[str, dict[str, str]] = {
         "papers have it.",
     },
     "inquiries": {
-        "show": "Show an order, everything that happened to it, and where to see it in the Temporal UI.",
+        "show": "Show an order, the figures of the checks that it passed, everything that happened to it, and where to "
+        "see it in the Temporal UI.",
         "list": "List the account's orders, newest first.",
         "events": "Print what happened in the account, oldest first.",
-        "positions": "Print the account's net positions: what they earned and cost, in all and today, and "
-        "where the broker has something else.",
+        "positions": "Print the account's net positions: what they earned and cost, in all and today, and where the "
+        "broker has something else; or the same by strategy. As CSV, JSON, a workbook or Parquet with --output.",
     },
     "journal": {
         "journal": "Print the journal, oldest first: one line for each fill, and one for each order that "
@@ -93,6 +107,9 @@ COMMANDS: dict[str, dict[str, str]] = {
     "backtest": {
         "backtest": "Play a strategy over recorded ticks: the same checks, lifecycle and paper exchange, in memory.",
     },
+    "sweeping": {
+        "sweep": "Backtest a strategy with every combination of its parameters' values, on all cores.",
+    },
     "calendar": {
         "calendar": "Print the coming sessions of an instrument, each with its source.",
     },
@@ -102,8 +119,12 @@ COMMANDS: dict[str, dict[str, str]] = {
         "web": "Serve the page and the API of this home until Ctrl-C, beside an `up` that runs or a worker elsewhere.",
         "notify": "Tell people what happens, over the channels of `notify` in the settings. `up` does so by itself.",
     },
+    "assistant": {
+        "mcp": "Serve an assistant over stdin and stdout (MCP): it reads the account, and proposes orders.",
+    },
     "checking": {
         "verify": "Compare the workflows' histories, the ledger and the broker's book, and print each difference.",
+        "export": "Write all events, certificates of days and the journal of the account as files to keep for years.",
         "rebuild": "Make the ledger anew out of the workflows' histories, beside the old one, and compare the two.",
         "backup": "Copy the home's ledger, histories and settings, also while it is up. docs/backups.md: "
         "how to go back to it.",

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from durable_orders import halting
 from durable_orders.cli import render
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, fail, print_json
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, fail, note, print_json
 from durable_orders.cli.logs import log_to_stderr
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import BrokenError, RefusedError
@@ -73,7 +73,7 @@ def token(
     if (name is None) is not (action is TokenAction.LIST):
         raise typer.BadParameter("takes no NAME" if name else "give the NAME of the token")
     if (role is None) is (action is TokenAction.CREATE):
-        raise typer.BadParameter("give --role read, trade or halt" if role is None else "--role is for create")
+        raise typer.BadParameter("give --role read, propose, trade or halt" if role is None else "--role is for create")
     if expires is not None and action is not TokenAction.CREATE:
         raise typer.BadParameter("--expires is for create")
     place = Home(home)
@@ -84,7 +84,7 @@ def token(
             with database.read() as connection:
                 _show(tokens_of(connection, settings.account), now, as_json)
             return
-        with database.write() as connection:
+        with database.write(settings.account) as connection:
             if action is TokenAction.REVOKE or role is None:
                 revoke_token(connection, settings.account, name, who, now)
                 text = ""
@@ -95,6 +95,8 @@ def token(
         print_json({"token": text, "name": name, "role": role} if text else {"name": name, "revoked": True})
     else:
         console.print(text or f"Token {name} is revoked.", markup=False, soft_wrap=True)
+        if text:
+            note(f"the token {name} is shown this once: keep it, the ledger has only its hash")
 
 
 def checked_name(name: str) -> str:
@@ -112,7 +114,7 @@ def _show(found: list[Token], now: datetime, as_json: bool) -> None:
     for each in found:
         ends = f"until {render.moment(each.expires_at)}" if each.expires_at else "until revoked"
         state = ends if each.is_good(now) else "over"
-        console.print(f"{each.name:<20} {each.role:<6} {state}, {each.created_by}", markup=False, soft_wrap=True)
+        console.print(f"{each.name:<20} {each.role:<7} {state}, {each.created_by}", markup=False, soft_wrap=True)
     if not found:
         console.print("No tokens.")
 
@@ -139,7 +141,7 @@ def user(
     if (name is None) is not (action is UserAction.LIST):
         raise typer.BadParameter("takes no NAME" if name else "give the NAME of the user")
     if (role is None) is (action is UserAction.CREATE):
-        raise typer.BadParameter("give --role read, trade or halt" if role is None else "--role is for create")
+        raise typer.BadParameter("give --role read, propose, trade or halt" if role is None else "--role is for create")
     place = Home(home)
     settings = place.settings(config)
     now, who = datetime.now(UTC), halting.operator()
@@ -151,10 +153,10 @@ def user(
                 print_json(found)
             else:
                 for each in found:
-                    console.print(f"{each.name:<20} {each.role:<6} {each.created_by}", markup=False, soft_wrap=True)
+                    console.print(f"{each.name:<20} {each.role:<7} {each.created_by}", markup=False, soft_wrap=True)
             return
         hashed = "" if role is None else _hashed_password(checked_name(name))
-        with database.write() as connection:
+        with database.write(settings.account) as connection:
             if role is None:
                 remove_user(connection, settings.account, name, who, now)
             else:

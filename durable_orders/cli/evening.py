@@ -31,6 +31,12 @@ def close_day(
             help="Against this tradebook of the Console (CSV) instead; settles what it proves.", dir_okay=False
         ),
     ] = None,
+    note: Annotated[
+        Path | None,
+        typer.Option(
+            "--contract-note", help="Against the Console's contract notes (XML) instead, charges too.", dir_okay=False
+        ),
+    ] = None,
     home: HomeOption = HOME,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -41,13 +47,15 @@ def close_day(
     day. Exit code 1 if there is a difference.
     """
     from durable_orders.trading.ledger.certificates import certificates_of_day
-    from durable_orders.workers.parts import day_close_of
+    from durable_orders.workers.components import day_close_of
 
     place = Home(home)
     settings = place.settings(config)
     day = date.date() if date else None
-    if tradebook is not None:
-        evening, certificate = asyncio.run(_by_tradebook(home, config, tradebook, day))
+    if tradebook is not None and note is not None:
+        raise typer.BadParameter("is another source than --tradebook: one at a time", param_hint="'--contract-note'")
+    if (file := tradebook or note) is not None:
+        evening, certificate = asyncio.run(_by_file(home, config, file, day, is_note=note is not None))
     else:
         with place.ledger(settings) as database:
             evening, certificate = day_close_of(place, settings, database).close(day)
@@ -62,20 +70,21 @@ def close_day(
         fail(f"{counted(len(evening.differences), 'difference')} between the ledger and the broker on {evening.day}")
 
 
-async def _by_tradebook(
-    home: Path, config: Path | None, file: Path, day: "moments.date | None"
+async def _by_file(
+    home: Path, config: Path | None, file: Path, day: "moments.date | None", *, is_note: bool
 ) -> "tuple[Evening, Certificate]":
     """What it proves of UNKNOWN orders is told to their workflows before the two are compared."""
+    from durable_orders.trading.brokers.kite.contract_note import read_contract_note
     from durable_orders.trading.brokers.kite.tradebook import read_tradebook
     from durable_orders.trading.ledger.identity import user_of
-    from durable_orders.workers.parts import tradebook_close_of
+    from durable_orders.workers.components import tradebook_close_of
 
     place = Home(home)
     settings = place.settings(config)
     with place.ledger(settings) as database:
         with database.read() as connection:
             user = user_of(connection, settings.account)
-        book = read_tradebook(file, user)
+        book = (read_contract_note if is_note else read_tradebook)(file, user)
         if day is None and len(book.days) != 1:
             found = f"{len(book.days)} days" if book.days else "no trades"
             raise typer.BadParameter(f"which day: {file.name} has {found}", param_hint="'--date'")
@@ -113,7 +122,7 @@ def _print(evening: "Evening", certificate: "Certificate", beside: "Sequence[Cer
         console.print(words, markup=False, soft_wrap=True, style=style)
 
     figures = evening.figures
-    whom = f"the tradebook {figures['source']}" if "source" in figures else "the broker"
+    whom = figures.get("source", "the broker")
     for each in evening.differences:
         say(f"DIFFERENT {each}")
     if "source" in figures:
@@ -122,6 +131,8 @@ def _print(evening: "Evening", certificate: "Certificate", beside: "Sequence[Cer
         )
         if figures["not_covered"]:
             say(f"Of {counted(figures['not_covered'], 'trade')} of other segments it tells nothing.")
+        if "charges_total" in figures:
+            say(f"Charges {figures['charges_total']} of the ledger, {figures['broker_charges_total']} of {whom}.")
     else:
         _print_sums(evening)
     if evening.agrees:

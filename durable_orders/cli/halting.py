@@ -1,6 +1,7 @@
 """Commands that stop an account: halt, resume, flag."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from durable_orders.trading.errors import LedgerUnusable
 from durable_orders.trading.flatten.request import FlattenRequest, FlattenResult, OrderOutcome
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.gtts import list_gtts
 from durable_orders.trading.orders.order import Product
 from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home
@@ -25,7 +27,7 @@ ALL_HELP = (
     "Also close what the broker has and the ledger does not know, shares in the demat account excepted. Without it, "
     "that is only named."
 )
-FLATTEN_HELP = "Also cancel every open order, close every position, and halt when that is done."
+FLATTEN_HELP = "Also cancel every open order, close every position, delete its GTTs, and halt when that is done."
 
 
 @app.command()
@@ -82,6 +84,14 @@ def _halt(home: Home, settings: Settings, reason: str, state: AccountState, *, a
         words = halting.halt_without_a_ledger(home, settings.account, reason, state=state, who=who)
         fail(f"{words}: ledger: {getattr(error, 'orig', None) or error}")
     _show(found, as_json)
+    _tell_of_gtts(home, settings)
+
+
+def _tell_of_gtts(home: Home, settings: Settings) -> None:
+    """A halt ends none, and what closes positions only those of what it has closed."""
+    with suppress(LedgerUnusable, SQLAlchemyError), home.ledger(settings) as database, database.read() as connection:
+        if waiting := list_gtts(connection, settings.account, open_only=True):
+            note(f"{halting.waiting_gtts(waiting)}; see `durable-orders gtt list`")
 
 
 def _stop(
@@ -108,6 +118,7 @@ def _stop(
         with home.ledger(settings) as database:
             standing = halting.standing(database, settings.account)
         _show(standing.model_copy(update={"flattened": stopped.flattened}), as_json)
+    _tell_of_gtts(home, settings)
     if stopped.unproved and stopped.flattened is None:
         fail("not proved: " + "; ".join(stopped.unproved))
     _leave(stopped.flattened, wait, is_to_be_flat=request.flatten)
@@ -127,7 +138,7 @@ def flatten(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Cancel open orders, then close what is held. The account goes on trading: `halt` stops both.
+    """Cancel open orders and the GTTs of what is held, then close that. The account goes on trading: `halt` stops both.
 
     No more is closed than the strategy, the account and the broker all have. It survives this command, and asking again
     joins it. Exit code 1 if it has not ended after --wait seconds, or the broker still has something of it.
@@ -148,6 +159,7 @@ def flatten(
             print_json(result)
         else:
             _show_flattened(result)
+    _tell_of_gtts(place, settings)
     _leave(result, wait, is_to_be_flat=True)
 
 
@@ -156,9 +168,7 @@ def _leave(result: FlattenResult | None, wait: float, *, is_to_be_flat: bool) ->
     if result is None:
         fail(f"it has not ended after {wait:g} s, and goes on: see `durable-orders list --open`")
     if is_to_be_flat and not result.is_flat:
-        held = [f"{held.quantity} {held.symbol} {held.product} still held" for held in result.left]
-        unknown = [f"{each.theirs} {each.key} at the broker" for each in result.differences if each.theirs]
-        fail(f"not flat: {'; '.join((*result.problems, *held, *unknown))}")
+        fail(result.words)
     if result.problems:
         fail("; ".join(result.problems))
 
@@ -213,9 +223,9 @@ def flag(
         if name is None:
             found = halting.standing(database, settings.account)
         elif reason is not None:
-            found = halting.put_flag(database, settings, name, reason, who=who)
+            found = halting.raise_flag(database, settings, name, reason, who=who)
         else:
-            found = halting.take_flag(database, settings, name, who=who)
+            found = halting.clear_flag(database, settings, name, who=who)
     _show(found, as_json)
 
 
@@ -235,13 +245,17 @@ def _show_flattened(result: FlattenResult) -> None:
         _say(f"  open order   {_words(order)}")
     for order in result.closed:
         _say(f"  to close     {_words(order)}")
+    for gtt in result.gtts:
+        _say(f"  GTT          {gtt}")
     for cost in result.costs:
         _say(f"  cost         {cost}")
     for held in result.left:
-        _say(f"  still held   {held.quantity} {held.symbol} {held.product}")
+        _say(f"  still held   {held}")
+    for kept in result.stays:
+        _say(f"  stays        {kept}: guardian.flatten_products does not have the product")
     for each in result.differences:
         _say(f"  differs      {each}")
-    if not (result.cancelled or result.closed or result.differences):
+    if not (result.cancelled or result.closed or result.differences or result.gtts):
         _say("  nothing was open")
 
 

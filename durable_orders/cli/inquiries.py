@@ -5,22 +5,33 @@ import asyncio
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from durable_orders.assistant.explaining import Evidence, checked, evidence_of
 from durable_orders.cli import render
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, link, print_json
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, link, note, print_json
 from durable_orders.cli.commands import loading
 from durable_orders.cli.filters import named, of_symbol
+from durable_orders.cli.journal_output import FORMAT, Format, OutputOption, format_of
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import ServerUnreachable
 from durable_orders.trading.ledger.database import Database
-from durable_orders.trading.ledger.reading import FeedEvent, events_after, events_of, find_order, list_orders
+from durable_orders.trading.ledger.reading import FeedEvent, events_after, find_order, list_orders
 from durable_orders.trading.orders.order import Account, Order, OrderId, Status
-from durable_orders.trading.orders.order_ids import whole_id
+from durable_orders.trading.orders.order_ids import order_id_of
 from durable_orders.workers.home import Home
+
+if TYPE_CHECKING:
+    from durable_orders.portfolio import Portfolio
+
+
+class By(StrEnum):
+    STRATEGY = "strategy"
+
 
 FOLLOW_SECONDS = 0.3
 """How often `events --follow` asks the ledger."""
@@ -35,32 +46,38 @@ def show(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show an order, everything that happened to it, and where to see it in the Temporal UI."""
-    order, events = asyncio.run(_show(home, config, client_order_id))
+    """Show an order, the figures of the checks that it passed, everything that happened to it, and where to see it in
+    the Temporal UI."""
+    order, evidence = asyncio.run(_show(home, config, client_order_id))
     if as_json:
-        print_json({"order": order, "events": events})
+        print_json({"order": order, "events": evidence.events, "checks": evidence.checks()})
         return
     console.print(render.order_text(order, link(home, order.order_id)), soft_wrap=True)
+    for words in checked(evidence):
+        console.print(words, soft_wrap=True, markup=False)
     console.print()
-    console.print(render.events_table(events) if events else "Recorded, and no worker has taken it yet.")
+    console.print(
+        render.events_table(evidence.events) if evidence.events else "Recorded, and no worker has taken it yet."
+    )
 
 
-async def _show(home: Path, config: Path | None, client_order_id: str) -> tuple[Order, list[FeedEvent]]:
+async def _show(home: Path, config: Path | None, client_order_id: str) -> tuple[Order, Evidence]:
     """From the ledger, so that it works without a server too; from the server what the ledger does not know."""
     place = Home(home)
     settings = place.settings(config)
-    own_id = whole_id(settings.account, client_order_id)
+    order_id = order_id_of(settings.account, client_order_id)
     with place.ledger(settings) as database:
         with database.read() as connection:
-            order, found = find_order(connection, own_id), events_of(connection, own_id)
-        return (order, found) if order is not None else (await _from_server(place, database, own_id), [])
+            order = find_order(connection, order_id)
+            found = evidence_of(connection, order) if order is not None else Evidence()
+        return (order, found) if order is not None else (await _from_server(place, database, order_id), found)
 
 
-async def _from_server(home: Home, ledger: Database, own_id: OrderId) -> Order:
-    from durable_orders.untaken import as_it_stands
+async def _from_server(home: Home, ledger: Database, order_id: OrderId) -> Order:
+    from durable_orders.not_started import as_it_stands
     from durable_orders.workers.connection import connect
 
-    return await as_it_stands(await connect(home), ledger, own_id)
+    return await as_it_stands(await connect(home), ledger, order_id)
 
 
 @app.command(name="list")
@@ -119,12 +136,12 @@ async def _listed(home: Path, config: Path | None, wanted: Wanted) -> list[Order
 
 async def _untaken(home: Home, settings: Settings, ledger: Database) -> list[Order]:
     with loading():
-        from durable_orders.untaken import untaken
+        from durable_orders.not_started import not_started
         from durable_orders.workers.connection import connect
 
     try:
         async with asyncio.timeout(SERVER_SECONDS):
-            return await untaken(await connect(home), ledger, settings.account)
+            return await not_started(await connect(home), ledger, settings.account)
     except (ServerUnreachable, TimeoutError):
         return []
 
@@ -179,22 +196,48 @@ class EventPrinter:
 
 
 @app.command()
-def positions(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def positions(
+    by: Annotated[
+        By | None, typer.Option(case_sensitive=False, help="What each strategy's own trades came to instead.")
+    ] = None,
+    shape: Annotated[Format | None, FORMAT] = None,
+    output: OutputOption = None,
+    home: HomeOption = HOME,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Print the account's net positions: what they earned and cost, in all and today, and where the broker has
-    something else."""
-    from durable_orders.portfolio import position_lines, totals
+    something else; or the same by strategy. As CSV, JSON, a workbook or Parquet with --output."""
+    from durable_orders.portfolio import portfolio_of
+
+    wanted = format_of(Format, shape, output, as_json=as_json)
+    if output is not None and wanted is Format.TABLE:
+        raise typer.BadParameter("a file is .csv, .json, .xlsx or .parquet", param_hint="'--output'")
 
     place = Home(home)
     settings = place.settings(config)
     with place.ledger(settings) as database, database.read() as connection:
-        by = settings.ledger.realized_by
-        lines = position_lines(connection, Account(settings.account), datetime.now(UTC), by)
-    if as_json:
-        print_json(lines)
-    elif lines:
-        console.print(render.positions_table(lines, console.width))
-        console.print(render.result_text(totals(lines)))
-        for words in render.unexplained_lines(lines):
-            console.print(words, soft_wrap=True)
+        realized_by = settings.ledger.realized_by
+        found = portfolio_of(connection, Account(settings.account), datetime.now(UTC), realized_by)
+    if output is not None or wanted is Format.CSV:
+        from durable_orders.cli.positions_output import write_positions
+
+        count = write_positions(found, wanted, output, by_strategy=by is not None)
+        if output is not None:
+            note(f"{output} has {count} positions")
+    elif wanted is Format.JSON:
+        print_json(found.positions if by is None else found.strategies)
     else:
+        _print_positions(found, by)
+
+
+def _print_positions(found: "Portfolio", by: By | None) -> None:
+    if not found.positions:
         console.print("No positions.")
+    elif by is not None:
+        console.print(render.strategies_table(found))
+    else:
+        console.print(render.positions_table(found.positions, console.width))
+        console.print(render.result_text(found.total))
+        for words in render.unexplained_lines(found.positions):
+            console.print(words, soft_wrap=True)

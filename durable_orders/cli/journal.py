@@ -2,7 +2,6 @@
 
 import sys
 from datetime import datetime, time, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,19 +10,13 @@ import typer
 from durable_orders.cli import journal_output
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, note
 from durable_orders.cli.filters import named, of_symbol
-from durable_orders.trading.ist import IST
+from durable_orders.cli.journal_output import Format
+from durable_orders.trading.ist import IST, YEARS
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.journal import Chosen, journal_lines
 from durable_orders.trading.ledger.journal_events import journal_events
 from durable_orders.trading.orders.order import Status
 from durable_orders.workers.home import Home
-
-
-class Format(StrEnum):
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
-    XLSX = "xlsx"
 
 
 def _workbook(lines: Any, file: Any) -> int:
@@ -38,22 +31,34 @@ def _events_workbook(lines: Any, file: Any) -> int:
     return write_events_workbook(lines, file)
 
 
+def _parquet(lines: Any, file: Any) -> int:
+    from durable_orders.cli.parquet import write_parquet
+
+    return write_parquet(lines, file)
+
+
+def _events_parquet(lines: Any, file: Any) -> int:
+    from durable_orders.cli.parquet import write_events_parquet
+
+    return write_events_parquet(lines, file)
+
+
 WRITERS = {
     Format.TABLE: journal_output.write_table,
     Format.JSON: journal_output.write_json,
     Format.CSV: journal_output.write_csv,
     Format.XLSX: _workbook,
+    Format.PARQUET: _parquet,
 }
 EVENT_WRITERS = WRITERS | {
     Format.TABLE: journal_output.write_events_table,
     Format.CSV: journal_output.write_events_csv,
     Format.XLSX: _events_workbook,
+    Format.PARQUET: _events_parquet,
 }
 DAY = typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Only this day, in IST.")
 FROM = typer.Option("--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="From this day on.")
 TO = typer.Option("--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="To the end of this day.")
-YEARS = range(1970, 9999)
-"""What the calendar of both databases and of Python can hold, with a day to spare at the end."""
 
 
 @app.command()
@@ -102,7 +107,7 @@ def _print(ledger: Database, chosen: Chosen, shape: Format, output: Path | None,
     with ledger as database, database.read() as connection:
         lines = ask(connection, chosen)
         if output is not None:
-            with journal_output.whole_file(output, binary=shape is Format.XLSX) as file:
+            with journal_output.whole_file(output, binary=shape in (Format.XLSX, Format.PARQUET)) as file:
                 count = write(lines, file)
         else:
             with journal_output.until_the_reader_leaves():

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
@@ -29,6 +29,7 @@ from durable_orders.trading.ledger.journal_events import EventLine, write_events
 
 __all__ = [
     "FORMAT",
+    "Format",
     "OutputOption",
     "counted",
     "format_of",
@@ -48,15 +49,26 @@ OutputOption = Annotated[
     Path | None, typer.Option("--output", help="Write to this file instead, whole or not at all.", dir_okay=False)
 ]
 
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    XLSX = "xlsx"
+    PARQUET = "parquet"
+
+
 PAGE = 500
 """Lines of a table that are laid out together."""
 
 
-def write_json(lines: Iterable[JournalLine | EventLine], file: TextIO) -> int:
+def write_json(lines: Iterable[JournalLine | EventLine | Mapping[str, Any]], file: TextIO) -> int:
     """One JSON array, with a line for each element. Returns how many there were, like the others here."""
+    encode = json.JSONEncoder(default=jsonable, check_circular=False).encode
     count = 0
     for count, line in enumerate(lines, 1):
-        file.write(f"{',' if count > 1 else '['}\n{json.dumps(asdict(line), default=jsonable)}")
+        shown = line if isinstance(line, Mapping) else asdict(line)
+        file.write(f"{',' if count > 1 else '['}\n{encode(shown)}")
     file.write("\n]\n" if count else "[]\n")
     return count
 
@@ -171,6 +183,8 @@ def format_of(formats: type[F], given: F | None, output: Path | None, *, as_json
         return formats("json")
     if given == "xlsx" and output is None:
         raise typer.BadParameter("xlsx is a workbook, and needs --output FILE.xlsx", param_hint="'--format'")
+    if given == "parquet" and output is None:
+        raise typer.BadParameter("parquet needs --output FILE.parquet", param_hint="'--format'")
     if given is not None:
         return given
     by_name = output.suffix.lower().removeprefix(".") if output else ""

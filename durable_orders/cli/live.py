@@ -76,21 +76,31 @@ def sandbox(
     postback_url: Annotated[str | None, typer.Option(help="Where its postbacks go.")] = None,
     database: Annotated[Path | None, typer.Option(help="Keep the exchange there; without, it forgets.")] = None,
     seed: Annotated[int, typer.Option(help="Of the random walk and of the faults.")] = 0,
+    feed: Annotated[
+        str | None,
+        typer.Option(
+            help="What moves the market: synthetic, replay (--ticks, or the shipped day) or pushed (its control)."
+        ),
+    ] = None,
+    rate_limits: Annotated[bool, typer.Option(help="Refuse what comes faster than Kite allows.")] = True,
 ) -> None:
     """Serve Kite Connect v3 on loopback, over a paper exchange, with faults on demand (docs/sandbox.md)."""
     from durable_orders.sandbox import FeedKind, SandboxSettings, run  # its parts are of no use to other commands
 
     try:
-        settings = SandboxSettings(
-            port=port,
-            feed=FeedKind.REPLAY if ticks is not None else FeedKind.SYNTHETIC,
-            ticks=ticks,
-            speed=speed,
-            symbol=symbol,
-            redirect_url=redirect_url,
-            postback_url=postback_url,
-            database=database,
-            seed=seed,
+        settings = SandboxSettings.model_validate(
+            {
+                "port": port,
+                "feed": feed or (FeedKind.REPLAY if ticks is not None else FeedKind.SYNTHETIC),
+                "ticks": ticks,
+                "speed": speed,
+                "symbol": symbol,
+                "redirect_url": redirect_url,
+                "postback_url": postback_url,
+                "database": database,
+                "seed": seed,
+                "rate_limits": rate_limits,
+            }
         )
     except ValidationError as error:
         raise explained(error) from None

@@ -23,12 +23,13 @@ from durable_orders.cli.app import (
     note,
     print_json,
 )
+from durable_orders.cli.numbers import QuantityArgument, whole_number
 from durable_orders.cli.waiting import lacks_a_price, waits_for
 from durable_orders.order_handle import OrderHandle
 from durable_orders.orders import Orders
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.explained import explained
-from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Product, Side, Status, Validity
+from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Product, Side, Status, Validity, is_plain
 from durable_orders.workers.home import Home
 
 
@@ -37,9 +38,11 @@ def money(field: str, text: str | None) -> Decimal | None:
     if text is None:
         return None
     try:
-        return Decimal(text)
+        if is_plain(text):
+            return Decimal(text)
     except InvalidOperation:
-        raise InvalidOrder(f"{field}: not a number of rupees, was {text[:40]!r}") from None
+        pass
+    raise InvalidOrder(f"{field}: not a number of rupees, was {text[:40]!r}")
 
 
 QUIET_SECONDS = 2.0
@@ -52,9 +55,27 @@ TriggerOption = Annotated[
 WithinOption = Annotated[
     float | None, typer.Option(min=0.1, max=86_400, help="Send it within this many seconds or not at all.")
 ]
-LegsOption = Annotated[int | None, typer.Option(help="Split it into so many legs, one after the other; live only.")]
+LegsOption = Annotated[
+    int | None,
+    typer.Option(
+        parser=whole_number, metavar="INTEGER", help="Split it into so many legs, one after the other; live only."
+    ),
+]
 AutosliceOption = Annotated[
     bool, typer.Option("--autoslice", help="Let Kite split it at the exchange's freeze quantity; live only.")
+]
+
+IdOption = Annotated[
+    str | None, typer.Option("--id", help="Your name for the order; the same one again is the same order.")
+]
+ApproveOption = Annotated[
+    bool, typer.Option("--approve", help="Send it once somebody has approved it: `durable-orders approve ID`.")
+]
+ApproveWithinOption = Annotated[
+    float | None, typer.Option(min=1, max=86_400, help="With --approve: seconds; without an approval, no order.")
+]
+ValidityTtlOption = Annotated[
+    int | None, typer.Option("--validity-ttl", metavar="MINUTES", help="Of --validity TTL, 1 to 120; live only.")
 ]
 
 
@@ -62,7 +83,7 @@ AutosliceOption = Annotated[
 def place(
     side: Annotated[Side, typer.Argument(case_sensitive=False, help="What to do.")],
     symbol: Annotated[str, typer.Argument(help="Exchange and tradingsymbol, as in NSE:INFY.")],
-    quantity: Annotated[int, typer.Argument(help="Shares or units, as Kite counts; lots on MCX, NCO, CDS and BCD.")],
+    quantity: QuantityArgument,
     order_type: Annotated[OrderType, TypeOption] = OrderType.MARKET,
     price: PriceOption = None,
     trigger: TriggerOption = None,
@@ -70,18 +91,18 @@ def place(
     validity: Annotated[Validity, typer.Option(case_sensitive=False, help="Day, now or never, or for minutes.")] = (
         Validity.DAY
     ),
-    validity_ttl: Annotated[
-        int | None, typer.Option("--validity-ttl", metavar="MINUTES", help="Of --validity TTL, 1 to 120; live only.")
-    ] = None,
+    validity_ttl: ValidityTtlOption = None,
     strategy: Annotated[str, typer.Option(help="Who wants it.")] = "manual",
-    client_order_id: Annotated[
-        str | None, typer.Option("--id", help="Your name for the order; the same one again is the same order.")
-    ] = None,
+    client_order_id: IdOption = None,
     reason: Annotated[str, typer.Option(help="Why; kept with the order.")] = "",
     within: WithinOption = None,
     iceberg_legs: LegsOption = None,
-    iceberg_quantity: Annotated[int | None, typer.Option(help="Quantity of each leg, but for the last.")] = None,
+    iceberg_quantity: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="INTEGER", help="Quantity of each leg, but for the last.")
+    ] = None,
     autoslice: AutosliceOption = False,
+    approve: ApproveOption = False,
+    approve_within: ApproveWithinOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the proved end.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and record it, and send nothing.")] = False,
     home: HomeOption = HOME,
@@ -92,6 +113,8 @@ def place(
 
     Exit code 1 if the order was rejected.
     """
+    if approve_within is not None and not approve:
+        raise typer.BadParameter("--approve-within belongs to --approve")
     settings = Home(home).settings(config)
     intent = _intent(
         account=settings.account,
@@ -109,6 +132,8 @@ def place(
         reason=reason,
         place_by=datetime.now(UTC) + timedelta(seconds=within) if within else None,
         dry_run=dry_run,
+        approve=approve,
+        approve_by=datetime.now(UTC) + timedelta(seconds=approve_within) if approve_within else None,
         instructions={
             "validity_ttl": validity_ttl,
             "iceberg_legs": iceberg_legs,

@@ -49,7 +49,6 @@ def status(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOp
 def _rows(found: "AccountStatus") -> dict[str, Text]:
     good = found.state == "ACTIVE"
     state = f"{found.state.lower()}{'' if good else f': {found.reason}'}"
-    unknown = ", ".join(each.split(":", 2)[-1] for each in found.unknown)
     rows = {
         "account": Text(f"{found.account} ({found.mode}), ").append(state, style="" if good else "bold red"),
         "home": Text(f"up, process {found.up}" if found.up else "not up"),
@@ -57,13 +56,22 @@ def _rows(found: "AccountStatus") -> dict[str, Text]:
         "workers": _workers(found.workers),
         "book": _book(found.book_read_at),
         "open orders": Text(str(len(found.open_orders))),
-        "unknown": Text(f"{unknown}: no new risk is taken", style="bold red") if unknown else Text("none"),
+        "unknown": _unknown(found),
         "positions": Text(f"{len(found.positions)} open" if found.positions else "flat, by the ledger"),
     }
     if found.session is not None:
         opens, closes = render.exact(found.session.opens), render.exact(found.session.closes)
         rows["session"] = Text(f"open until {closes}" if found.session.is_open else f"closed until {opens}")
     return rows
+
+
+def _unknown(found: "AccountStatus") -> Text:
+    orders = ", ".join(each.split(":", 2)[-1] for each in found.unknown)
+    words = [f"{orders}: no new risk is taken"] if orders else []
+    if found.unknown_gtts:
+        gtts = ", ".join(found.unknown_gtts)
+        words.append(f"GTT {gtts}: no new one of its symbol is sent, see `durable-orders gtt list`")
+    return Text("; ".join(words), style="bold red") if words else Text("none")
 
 
 def _workers(count: int | None) -> Text:

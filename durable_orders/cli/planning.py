@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,12 +21,17 @@ from durable_orders.cli.app import (
     note,
     print_json,
 )
+from durable_orders.cli.numbers import QuantityArgument
 from durable_orders.cli.ordering import money
+from durable_orders.plans import Plans
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.explained import explained
 from durable_orders.trading.ist import IST
 from durable_orders.trading.orders.order import OrderType, Product, Side
-from durable_orders.trading.plans.plan import PlanChange, PlanIntent
+from durable_orders.trading.orders.terms import whole
+from durable_orders.trading.plans.kinds import AnyIntent
+from durable_orders.trading.plans.plan import PlanChange, PlanIntent, time_in_ist
+from durable_orders.trading.plans.schedule import SCHEDULES
 from durable_orders.trading.plans.state import PlanStatus, PlanView
 from durable_orders.workers.home import Home
 
@@ -34,9 +39,6 @@ plan = typer.Typer(help="Show, cancel and change plans: orders that belong toget
 
 SideArgument = Annotated[Side, typer.Argument(case_sensitive=False, help="What to do.")]
 SymbolArgument = Annotated[str, typer.Argument(help="Exchange and tradingsymbol, as in NSE:INFY.")]
-QuantityArgument = Annotated[
-    int, typer.Argument(help="Shares or units, as Kite counts; lots on MCX, NCO, CDS and BCD.")
-]
 StopOption = Annotated[str | None, typer.Option("--stop", metavar="RUPEES", help="Where the position is given up.")]
 StopLimitOption = Annotated[
     str | None,
@@ -156,7 +158,10 @@ def listing(
 
     async def ask() -> list[PlanView]:
         async with await connected(home, config) as orders:
-            return list(await orders.plans(open_only=not every))
+            fresh = await Plans(orders).not_started()
+            recorded = await orders.plans(open_only=not every)
+            known = {view.plan_id for view in recorded}
+            return [*(view for view in fresh if view.plan_id not in known), *recorded]
 
     found = asyncio.run(ask())
     if as_json:
@@ -164,6 +169,8 @@ def listing(
         return
     for view in found:
         console.print(_line(view), soft_wrap=True)
+    if not found:
+        console.print("No plans." if every else "No open plans; --all shows those that are over, too.")
 
 
 @plan.command("cancel")
@@ -189,10 +196,11 @@ def cancel(
     _print(view, as_json)
     if not view.status.terminal:
         fail(f"{plan_id} is still {view.status}; the cancel request stands and goes on")
-    if flatten and view.held:
-        fail(f"{plan_id} still holds {view.held} of {view.symbol}")
-    if view.held:
-        note(f"{plan_id} is over and {view.held} of {view.symbol} are still held, without a stop of its own")
+    if flatten and view.not_flat:
+        fail(view.not_flat)
+    held = ", ".join(f"{each.quantity} of {each.symbol}" for each in view.holdings)
+    if held:
+        note(f"{plan_id} is over and {held} are still held, without a stop of its own")
 
 
 @plan.command("amend")
@@ -209,7 +217,7 @@ def amend(
     """Change a plan that has not ended: its orders follow."""
     content = {"stop": money("stop", stop), "target": money("target", target), "trail": money("trail", trail)}
     try:
-        change = PlanChange(**content, exit_at=_moment(exit_at))
+        change = PlanChange(**content, exit_at=time_in_ist("exit_at", exit_at))
     except ValidationError as error:
         raise explained(error) from None
 
@@ -221,12 +229,26 @@ def amend(
 
 
 def _start(home: Path, config: Path | None, plan_id: str | None, content: dict[str, Any], as_json: bool) -> None:
+    def made(own: dict[str, Any]) -> PlanIntent:
+        try:
+            return PlanIntent(**own, **content | {"symbol": content["symbol"].upper()})
+        except ValidationError as error:
+            raise explained(error) from None
+
+    start(home, config, plan_id, made, as_json)
+
+
+def start(
+    home: Path,
+    config: Path | None,
+    plan_id: str | None,
+    made: Callable[[dict[str, Any]], AnyIntent],
+    as_json: bool,
+) -> None:
+    """Start the plan that is `made` of the account's own fields, and print it. Exit code 1 if it is refused."""
     settings = Home(home).settings(config)
     own = {"account": settings.account, "mode": settings.execution.mode, "plan_id": plan_id or str(uuid.uuid4())}
-    try:
-        intent = PlanIntent(**own, **content | {"symbol": content["symbol"].upper()})
-    except ValidationError as error:
-        raise explained(error) from None
+    intent = made(own)
 
     async def ask() -> PlanView:
         async with await connected(home, config) as orders:
@@ -235,8 +257,7 @@ def _start(home: Path, config: Path | None, plan_id: str | None, content: dict[s
     view = asyncio.run(ask())
     _print(view, as_json)
     if view.status is PlanStatus.REJECTED:
-        why = [*view.reasons, *(reason for order in view.orders for reason in order.reasons)]
-        fail(f"{view.plan_id} was refused: {'; '.join(why)}")
+        fail(f"{view.plan_id} was refused: {'; '.join(view.refusals)}")
 
 
 def _exits(
@@ -256,26 +277,15 @@ def _exits(
     return {
         "stop": None if at is None else {"trigger_price": at, **given},
         "targets": tuple(_target(text) for text in target or ()),
-        "exit_at": _moment(exit_at),
+        "exit_at": time_in_ist("exit_at", exit_at),
     }
 
 
 def _target(text: str) -> dict[str, Any]:
     price, _, quantity = text.partition(":")
-    if quantity and not quantity.isdecimal():
+    if quantity and whole(quantity) is None:
         raise InvalidOrder(f"target: must be rupees, or rupees:quantity, was {text[:40]!r}")
-    return {"price": money("target", price), "quantity": int(quantity) if quantity else None}
-
-
-def _moment(text: str | None) -> datetime | None:
-    """Raises `InvalidOrder`."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidOrder(f"exit_at: must be a time, as in '2026-11-26 15:12', was {text[:40]!r}") from None
-    return at if at.tzinfo is not None else at.replace(tzinfo=IST)
+    return {"price": money("target", price), "quantity": whole(quantity)}
 
 
 def _print(view: PlanView, as_json: bool) -> None:
@@ -286,8 +296,9 @@ def _print(view: PlanView, as_json: bool) -> None:
     for order in view.orders:
         prices = [f"at {order.price}"] if order.price is not None else []
         prices += [f"trigger {order.trigger_price}"] if order.trigger_price is not None else []
-        terms = f"{order.side} {order.quantity} {order.order_type} {' '.join(prices)}".rstrip()
-        words = f"  {order.role:<7}{order.status:<10}{terms}, {order.filled_quantity} filled  {order.client_order_id}"
+        what = order.quantity if view.symbol else f"{order.quantity} {order.symbol}"
+        terms = f"{order.side} {what} {order.order_type} {' '.join(prices)}".rstrip()
+        words = f"  {order.role:<9}{order.status:<10}{terms}, {order.filled_quantity} filled  {order.client_order_id}"
         console.print(words, soft_wrap=True)
     for reason in view.reasons:
         console.print(f"  - {reason}", markup=False, soft_wrap=True)
@@ -299,6 +310,10 @@ def _line(view: PlanView) -> str:
         protection += f" since {view.unprotected_since.astimezone(IST):%H:%M:%S}"
     stop = f", stop at {view.stop}" if view.stop is not None and not view.status.terminal else ""
     held = f", {view.held} held, {protection}{stop}" if view.held else ""
+    if view.kind in SCHEDULES:
+        held = f", {view.held} held" if view.held else ""
+    if not view.symbol and view.holdings:
+        held = ", holds " + ", ".join(f"{each.quantity} {each.symbol}" for each in view.holdings)
     return f"{view.plan_id}  {view.status}{held}: {view.summary}"
 
 

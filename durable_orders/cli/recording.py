@@ -83,7 +83,7 @@ def recordings(
 
 def _compact_what_is_left(place: Home, config: Path | None) -> None:
     """Unless somebody records: then the journals are written to."""
-    from durable_orders.trading.brokers.kite.full_packets import row_of
+    from durable_orders.trading.brokers.kite.full_packets import columns_of
     from durable_orders.trading.brokers.kite.recorder import ended_unseen
     from durable_orders.trading.market.instrument_sessions import InstrumentSessions
     from durable_orders.trading.market.recordings.places import days
@@ -98,7 +98,9 @@ def _compact_what_is_left(place: Home, config: Path | None) -> None:
         with place.recording():
             sessions = InstrumentSessions(settings.market, instruments_of(place, settings))
             for day in left:
-                for trouble in compact_day(day, day.journals().keys(), sessions, row_of, ended_unseen(day)):
+                for trouble in compact_day(
+                    day, day.journals().keys(), sessions, columns_of, ended_unseen(day)
+                ).values():
                     note(trouble)
     except HomeUnusable as error:
         note(f"{error}: what it has not compacted yet is not shown")

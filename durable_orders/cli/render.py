@@ -11,12 +11,13 @@ from durable_orders.cli.fitting import FittingTable
 from durable_orders.json_text import rupees as rupees
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.reading import FeedEvent
+from durable_orders.trading.orders.decision import sign_off_words
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Order, Status
 
 if TYPE_CHECKING:
     from durable_orders.finding import Finding
-    from durable_orders.portfolio import PositionLine, Totals
+    from durable_orders.portfolio import Portfolio, PositionLine, StrategyLine, StrategyResult, Totals
 
 COLOURS = {
     Status.FILLED: "green",
@@ -74,6 +75,8 @@ def orders_table(orders: Sequence[Order], width: int = 80) -> Table:
     longest = max((len(order.client_order_id) for order in orders), default=0)
     for order in orders:
         why = "; ".join(order.reasons if order.status is Status.REJECTED else order.reasons[-1:])
+        if order.awaits_approval and order.approval is not None:
+            why = "; ".join(each for each in (sign_off_words(order.approval), why) if each)
         said = f"{DRY_RUN if order.dry_run else ''}{order.summary()}  {why}".rstrip()
         table.add_row(
             moment(order.created_at),
@@ -102,13 +105,15 @@ def order_text(order: Order, link: str | None) -> Text:
         "created": exact(order.created_at),
         "updated": exact(order.updated_at),
     }
+    if order.approval is not None and (order.awaits_approval or order.approval.approved_by is not None):
+        rows["approval"] = sign_off_words(order.approval)
     rows |= {"Temporal UI": link} if link else {}
     return Text("\n").join(Text(f"{name:<{LABEL}}", style="bold").append(value) for name, value in rows.items())
 
 
-def _after_id(own_id: str, longest: int, text: str, room: int) -> Text:
+def _after_id(order_id: str, longest: int, text: str, room: int) -> Text:
     """The text beside its id, or below it where the ids take more than half of the room."""
-    return _plain(own_id.ljust(longest)).append("  " if longest <= room // 2 else "\n").append(_plain(text))
+    return _plain(order_id.ljust(longest)).append("  " if longest <= room // 2 else "\n").append(_plain(text))
 
 
 def events_table(events: Sequence[FeedEvent], *, ids: int | None = None, header: bool = True, width: int = 80) -> Table:
@@ -151,6 +156,24 @@ def positions_table(lines: "Sequence[PositionLine]", width: int = 80) -> Table:
     return table
 
 
+def strategies_table(found: "Portfolio") -> Table:
+    """What each strategy's own trades came to, with a sum where there are several, and the account's."""
+    amounts = ("realized", "unrealized", "charges", "after charges")
+    table = _table("strategy", "symbol", "product", "quantity", *amounts, right=("quantity", *amounts))
+    for each in found.strategies:
+        for line in each.lines:
+            own = (_plain(line.strategy), line.symbol, line.product, str(line.quantity))
+            table.add_row(*own, *_earned(line))
+        if len(each.lines) > 1:
+            table.add_row(_plain(each.strategy), "in all", "", "", *_earned(each), style="bold")
+    table.add_row("the account", "in all", "", "", *_earned(found.total), style="bold")
+    return table
+
+
+def _earned(line: "StrategyLine | StrategyResult | Totals") -> list[str]:
+    return [rupees(amount) for amount in (line.realized_pnl, line.unrealized_pnl, line.charges, line.net_pnl)]
+
+
 def unexplained_lines(lines: "Sequence[PositionLine]") -> list[Text]:
     """Of each position of which the broker has something else."""
     return [
@@ -167,7 +190,12 @@ def unexplained_lines(lines: "Sequence[PositionLine]") -> list[Text]:
 
 def result_text(every: "Totals") -> Text:
     """All positions and the day, a line each, and what is missing in them."""
-    whole = {"realized": every.realized_pnl, "unrealized": every.unrealized_pnl, "charges": every.charges}
+    whole = {
+        "realized": every.realized_pnl,
+        "unrealized": every.unrealized_pnl,
+        "charges": every.charges,
+        "after charges": every.net_pnl,
+    }
     day = {
         "realized": every.day_realized_pnl,
         "unrealized": every.day_unrealized_pnl,

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from durable_orders import halting
 from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, connected, console, print_json
 from durable_orders.cli.changing import IdArgument
+from durable_orders.cli.numbers import whole_number
 from durable_orders.cli.ordering import money, print_order
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.explained import explained
@@ -30,7 +31,13 @@ def settle(
     ],
     evidence: Annotated[str, typer.Option(help="Where you looked it up, as in `contract note of 26 Nov`; kept.")],
     quantity: Annotated[
-        int | None, typer.Option("--traded", help="What was traded beyond what is recorded, as Kite counts.")
+        int | None,
+        typer.Option(
+            "--traded",
+            parser=whole_number,
+            metavar="INTEGER",
+            help="What was traded beyond what is recorded, as Kite counts.",
+        ),
     ] = None,
     price: Annotated[
         str | None,
@@ -70,7 +77,12 @@ def settle_position_command(
     symbol: Annotated[str, typer.Argument(help="As in NSE:INFY.")],
     product: Annotated[Product, typer.Option(case_sensitive=False, help="Of the position.")],
     quantity: Annotated[
-        int, typer.Option(help="What is added to the ledger's position, as Kite counts; below 0 takes away.")
+        int,
+        typer.Option(
+            parser=whole_number,
+            metavar="INTEGER",
+            help="What is added to the ledger's position, as Kite counts; below 0 takes away.",
+        ),
     ],
     evidence: Annotated[str, typer.Option(help="Where you looked it up, as in `contract note of 26 Nov`; kept.")],
     price: Annotated[

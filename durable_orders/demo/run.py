@@ -31,7 +31,7 @@ from durable_orders.workers.home import SETTINGS_FILE, Home, ServerAddress
 from durable_orders.workers.up import stop_on_signals
 
 ACCOUNT = "demo"
-PATIENCE = 120.0
+MAX_WAIT = 120.0
 """Seconds for the market to move on, or for the last orders to end, before the demonstration gives up."""
 CRASH_AFTER = 22
 """Orders placed before the worker is killed."""
@@ -216,10 +216,10 @@ class Demonstration:
 @contextlib.asynccontextmanager
 async def _patience(otherwise: str) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT):
             yield
     except TimeoutError:
-        raise Stalled(f"{otherwise} within {PATIENCE:.0f} s") from None
+        raise Stalled(f"{otherwise} within {MAX_WAIT:.0f} s") from None
 
 
 def _progress() -> Progress:

@@ -5,13 +5,16 @@ from decimal import Decimal
 from durable_orders.trading.market.instruments import SHARES, Instrument, Instruments
 
 TICK = Decimal("0.05")
+FINEST = Decimal("0.0001")
+"""A step that is finer than that of any exchange: whose tick it is, the broker says."""
 
 
 class AnySymbol(Instruments):
-    """Instruments that no master describes have a lot of 1 and a tick of 0.05 rupees."""
+    """Instruments that no master describes have a lot of 1 and a tick of 0.05 rupees, unless another is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick: Decimal = TICK) -> None:
         super().__init__()
+        self._tick = tick
         self._made: dict[str, Instrument] = {}
 
     def get(self, symbol: str) -> Instrument | None:
@@ -21,7 +24,7 @@ class AnySymbol(Instruments):
         return made
 
     def tick_size(self, symbol: str) -> Decimal:
-        return TICK
+        return self._tick
 
     def _make(self, symbol: str) -> Instrument:
         exchange, _, name = symbol.partition(":")
@@ -29,7 +32,7 @@ class AnySymbol(Instruments):
         return Instrument(
             symbol=symbol,
             instrument_token=len(self._made) + 1,
-            tick_size=TICK,
+            tick_size=self._tick,
             lot_size=1,
             expiry=None,
             strike=None,

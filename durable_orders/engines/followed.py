@@ -47,17 +47,17 @@ class Followed:
             self._asked[order.order_id] = self._books.asked_for(order)
             self._orders[order.order_id] = order
 
-    def apply(self, own_id: OrderId, *events: lifecycle.Event) -> Order:
+    def apply(self, order_id: OrderId, *events: lifecycle.Event) -> Order:
         """The order after these events. What cannot be booked is not taken: it is seen again with the next look."""
         with self._lock:
             for event in events:
-                before = self._orders[own_id]
+                before = self._orders[order_id]
                 after = lifecycle.step(before, event, datetime.now(UTC))
                 if after is not before:
                     self._books.note(before, after)
-                    self._orders[own_id] = after
+                    self._orders[order_id] = after
                     self._tell_change(before, after)
-            return self._orders[own_id]
+            return self._orders[order_id]
 
     def show(self, after: Order) -> None:
         """The order stands so now, as whoever executes it says."""
@@ -71,9 +71,9 @@ class Followed:
                 self._orders[after.order_id] = after
                 self._tell_change(before, after)
 
-    def find(self, own_id: OrderId) -> Order | None:
+    def find(self, order_id: OrderId) -> Order | None:
         with self._lock:
-            return self._orders.get(own_id)
+            return self._orders.get(order_id)
 
     def all(self) -> list[Order]:
         """Oldest first."""

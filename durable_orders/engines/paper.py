@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from durable_orders.engines.any_symbol import AnySymbol
+from durable_orders.engines.backend_engine import BackendEngine
 from durable_orders.engines.books import Books
-from durable_orders.engines.desk import Desk
-from durable_orders.engines.durable import DurableDesk
-from durable_orders.engines.memory_desk import MemoryDesk
-from durable_orders.engines.over_desk import OverDesk
+from durable_orders.engines.durable import TemporalBackend
+from durable_orders.engines.execution_backend import ExecutionBackend
+from durable_orders.engines.simulated_backend import SimulatedBackend
 from durable_orders.engines.terms import configured_home, paper_run, timeframe_of
 from durable_orders.orders import Orders
 from durable_orders.trading.bus.bus import EventBus
@@ -17,7 +17,7 @@ from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.orders.order import Mode
 
 
-class PaperExecutionEngine(OverDesk):
+class PaperExecutionEngine(BackendEngine):
     """Orders that are not real.
 
     With `orders` (a client) or `home` (a directory; else `execution.home` of the configuration), they are durable
@@ -51,12 +51,12 @@ class PaperExecutionEngine(OverDesk):
         bus = event_bus or EventBus()
         books = Books(state_store, journal_store, Mode.PAPER.value, logger_instance)
         server = orders or configured_home(home, config)
-        desk: Desk
+        desk: ExecutionBackend
         if server is not None:
-            desk = DurableDesk(server, Mode.PAPER, guardian, market_data_engine, bus, books)
+            desk = TemporalBackend(server, Mode.PAPER, guardian, market_data_engine, bus, books)
         elif market_data_engine is None:
             raise ValueError("MarketDataEngine required for paper mode")
         else:
             settings, master = paper_run(config), instruments or AnySymbol()
-            desk = MemoryDesk(market_data_engine, guardian, timeframe_of(config), settings, master, bus, books)
+            desk = SimulatedBackend(market_data_engine, guardian, timeframe_of(config), settings, master, bus, books)
         super().__init__(desk, bus)

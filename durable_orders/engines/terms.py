@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from durable_orders.callers.figures import section
 from durable_orders.trading.config.settings import Calendar, Execution, Live, Settings
-from durable_orders.trading.orders.order import Mode, Order, OrderId, OrderIntent, order_id
+from durable_orders.trading.orders.order import Mode, Order, OrderIntent
 
 OLDER_KEYS = frozenset({"retry_enabled", "reconciliation_enabled", "guardian_enabled"})
 """Of `execution.live`, beside those of `trading.config.settings.Live`."""
@@ -16,24 +15,17 @@ OLDER_KEYS = frozenset({"retry_enabled", "reconciliation_enabled", "guardian_ena
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class LiveTerms:
-    """How a live engine sends, settles and looks."""
-
-    settings: Live
-    looks_by_itself: bool
-    """Whether it reads the book every `reconciliation_interval` without being asked."""
-
-    @classmethod
-    def of(cls, config: Any) -> "LiveTerms":
-        """Raises `ValueError`, which names the key, for what cannot be used."""
-        given = dict(section(config, "execution", "live"))
-        older = {key: given.pop(key) for key in OLDER_KEYS & given.keys()}
-        if older.get("guardian_enabled") is False:
-            logger.warning("execution.live.guardian_enabled: false is not followed: a guardian that is given is asked")
-        if older.get("retry_enabled") is False:
-            given["max_retries"] = 0
-        return cls(_execution("live", given).live, older.get("reconciliation_enabled", True) is not False)
+def live_terms(config: Any) -> Live:
+    """How a live engine sends, settles and looks. Raises `ValueError`, which names the key, for what cannot be used."""
+    given = dict(section(config, "execution", "live"))
+    older = {key: given.pop(key) for key in OLDER_KEYS & given.keys()}
+    if older.get("guardian_enabled") is False:
+        logger.warning("execution.live.guardian_enabled: false is not followed: a guardian that is given is asked")
+    if older.get("reconciliation_enabled") is False:
+        logger.warning("execution.live.reconciliation_enabled: false is not followed: the watch always reads the book")
+    if older.get("retry_enabled") is False:
+        given["max_retries"] = 0
+    return _execution("live", given).live
 
 
 def paper_run(config: Any) -> Settings:
@@ -72,7 +64,10 @@ def timeframe_of(config: Any) -> str:
 def intent_of(order: Order, account: str, mode: Mode) -> OrderIntent:
     """What the order asks for, in this account."""
     names = OrderIntent.model_fields.keys() & Order.model_fields.keys() - {"account", "mode"}
-    return OrderIntent(account=account, mode=mode, **{name: getattr(order, name) for name in names})
+    content = {name: getattr(order, name) for name in names}
+    if order.approval is not None:
+        content |= {"approve": True, "approve_by": order.approval.needed_by}
+    return OrderIntent(account=account, mode=mode, **content)
 
 
 def asked_for(order: Order) -> str:
@@ -84,11 +79,6 @@ def asked_for(order: Order) -> str:
 def owned(order: Order, account: str, mode: Mode) -> Order:
     """The order as a new one of this account."""
     return Order.from_intent(intent_of(order, account, mode), order.created_at)
-
-
-def id_of(account: str, name: str) -> OrderId:
-    """An order id, as it is or of the client order id."""
-    return OrderId(name) if name.startswith("order:") else order_id(account, name)
 
 
 class HasSymbol(Protocol):

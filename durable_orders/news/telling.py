@@ -142,7 +142,7 @@ class Teller:
         return known
 
     def _keep(self, cursor: Cursor) -> None:
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             put_cursor(connection, self._account, cursor, self._clock())
 
 
@@ -160,7 +160,7 @@ async def _be_seen(database: Database, settings: Settings) -> None:
     """Record every now and then that somebody tells, for whoever asks (`doctor`)."""
 
     def record() -> None:
-        with database.write() as connection:
+        with database.write(settings.account) as connection:
             put_telling(connection, settings.account, settings.channels, now_utc())
 
     while True:

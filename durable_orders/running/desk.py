@@ -9,12 +9,19 @@ from decimal import Decimal
 from durable_orders.orders import Orders
 from durable_orders.running.sources import BEGINNING, FRESH, source_of
 from durable_orders.running.view import View
-from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound
+from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, InvalidStrategy, OrderNotFound
 from durable_orders.trading.exchange.store import read_market
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.last_ticks import last_offer
+from durable_orders.trading.ledger.plans import find_plan, orders_of_plan, views_of_strategy
 from durable_orders.trading.ledger.reading import find_order, fingerprint_of, list_orders
-from durable_orders.trading.ledger.strategy_states import KeptChange, KeptClose, KeptOrders
+from durable_orders.trading.ledger.strategy_states import (
+    KeptChange,
+    KeptClose,
+    KeptOrders,
+    KeptPlanCancel,
+    KeptPlanChange,
+)
 from durable_orders.trading.ledger.told_positions import ToldPosition, told_positions
 from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.contracts import Contracts
@@ -31,11 +38,17 @@ from durable_orders.trading.orders.order import (
     OrderIntent,
     OrderType,
     Product,
+    Status,
     Terms,
     order_id,
 )
 from durable_orders.trading.orders.terms import product_of
-from durable_orders.trading.strategies.desk import AskingDesk, numbered_id, of_whom
+from durable_orders.trading.plans import kinds, standing
+from durable_orders.trading.plans.kinds import AnyIntent, AnyState
+from durable_orders.trading.plans.lines import UNCHANGEABLE
+from durable_orders.trading.plans.plan import PlanChange
+from durable_orders.trading.plans.state import PlanState, PlanView
+from durable_orders.trading.strategies.desk import AskingDesk, numbered_id, numbered_plan, of_whom
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.timers import Timers
 
@@ -75,18 +88,48 @@ class Close:
     product: Product | None
     reason: str
 
+    def covers(self, symbol: str, product: Product) -> bool:
+        return self.symbol in (None, symbol) and self.product in (None, product)
 
-Asked = Place | Cancel | Amend | Close | Watch
+
+@dataclass(frozen=True, slots=True)
+class StartPlan:
+    intent: AnyIntent
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPlan:
+    plan_id: str
+    reason: str
+    flatten: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePlan:
+    plan_id: str
+    change: PlanChange
+
+
+Asked = Place | Cancel | Amend | Close | Watch | StartPlan | CancelPlan | ChangePlan
+IN_HAND = Amend | Close | StartPlan | CancelPlan | ChangePlan
+"""What the server may not have yet when it is being done."""
 
 
 class RunDesk(AskingDesk):
-    """A `Desk`. Its methods are called by the strategy, in the thread of its callbacks."""
+    """A `StrategyContext`. Its methods are called by the strategy, in the thread of its callbacks."""
 
     def __init__(
-        self, orders: Orders, strategy: str, view: View, last_number: int, timers: Timers, state: State
+        self,
+        orders: Orders,
+        strategy: str,
+        view: View,
+        last_number: int,
+        timers: Timers,
+        state: State,
+        last_plan: int = 0,
     ) -> None:
-        """`last_number` is that of the strategy's last order that has a number for an id; `timers` and `state` are as
-        an earlier run has left them."""
+        """`last_number` is that of the strategy's last order that has a number for an id, `last_plan` that of such a
+        plan; `timers` and `state` are as an earlier run has left them."""
         settings = orders.settings
         own = {"strategy": strategy, "account": settings.account, "mode": settings.execution.mode}
         freeze = settings.guardian.freeze_quantity
@@ -99,9 +142,16 @@ class RunDesk(AskingDesk):
         self._orders = orders
         self._strategy = strategy
         self._number = last_number
+        self._plan_number = last_plan
+        self._new_plans: dict[str, AnyState] = {}
+        """Plans that the ledger may not have yet."""
         self._asked: deque[Asked] = deque()
         self._in_hand: list[Asked] = []
-        """Closes and changes that the server may not have yet."""
+        """What the server may not have yet."""
+        self._closes: list[Close] = []
+        """Those whose end the view does not show yet."""
+        self.ended: list[Close] = []
+        """Those of them that have ended."""
         self._intents: dict[str, str] = {}
         self._unrecorded: dict[str, Order] = {}
         self.view = view
@@ -250,7 +300,83 @@ class RunDesk(AskingDesk):
                 for each in to_do
                 if isinstance(each, Close)
             ),
+            plans=tuple(kinds.begun_by(each.intent, within) for each in to_do if isinstance(each, StartPlan)),
+            plans_cancelled=tuple(
+                KeptPlanCancel(plan_id=each.plan_id, reason=each.reason, flatten=each.flatten)
+                for each in to_do
+                if isinstance(each, CancelPlan)
+            ),
+            plans_changed=tuple(
+                KeptPlanChange(plan_id=each.plan_id, change=each.change)
+                for each in to_do
+                if isinstance(each, ChangePlan)
+            ),
         )
+
+    def _start_plan(self, intent: AnyIntent) -> None:
+        known = self._known_plan(intent.plan_id)
+        if known is not None:
+            if known.intent.fingerprint() != intent.fingerprint():
+                raise DuplicateOrder(f"plan_id: {intent.plan_id} is the id of another plan: {known.intent.summary()}")
+            return
+        self.start_again(intent)
+
+    def _planned(self, plan_id: str) -> AnyIntent | None:
+        known = self._known_plan(plan_id)
+        return None if known is None else known.intent
+
+    def start_again(self, intent: AnyIntent) -> None:
+        """Ask for a plan that is new, or that an earlier run was to start and may not have."""
+        self._plan_number += intent.plan_id == self._next_plan_id()
+        self._new_plans[intent.plan_id] = kinds.state_of(intent, self.now)
+        self._asked.append(StartPlan(intent))
+
+    def _change_plan(self, plan_id: str, change: PlanChange) -> None:
+        state = self._state_of_plan(plan_id)
+        if not isinstance(state, PlanState):
+            raise InvalidOrder(UNCHANGEABLE)
+        tick = self.seen.get(state.intent.symbol)
+        if (problem := standing.problem_with(state, change, tick.last_price if tick is not None else None)) is not None:
+            raise InvalidOrder(problem)
+        self._asked.append(ChangePlan(plan_id, change))
+
+    def cancel_plan(self, plan_id: str, *, flatten: bool = False, reason: str = "by the strategy") -> None:
+        if not kinds.status_of(self._state_of_plan(plan_id)).terminal:
+            self._asked.append(CancelPlan(plan_id, reason, flatten))
+
+    def plan(self, plan_id: str) -> PlanView:
+        return kinds.view_of(self._state_of_plan(plan_id))
+
+    def plans(self, *, open_only: bool = True) -> list[PlanView]:
+        account = self._orders.settings.account
+        with self._orders.database.read() as connection:
+            found = views_of_strategy(connection, account, self._strategy, open_only=False)
+        recorded = {view.plan_id for view in found}
+        new = [kinds.view_of(state) for own, state in self._new_plans.items() if own not in recorded]
+        return [view for view in (*found, *new) if not (open_only and view.status.terminal)]
+
+    def _next_plan_id(self) -> str:
+        return numbered_plan(self._strategy, self._plan_number + 1)
+
+    def _market_now(self, field: str) -> datetime:
+        if self._market_time is None and not self._is_live:
+            words = "the market's time is not known before its first tick: give a datetime, or ask later"
+            raise InvalidStrategy(f"{field}: {words}")
+        return self.now
+
+    def _known_plan(self, plan_id: str) -> AnyState | None:
+        """As it is recorded, with its orders as they are; or as it was asked for."""
+        with self._orders.database.read() as connection:
+            found = find_plan(connection, self._orders.settings.account, plan_id)
+            if found is not None:
+                return kinds.refreshed(found[0], orders_of_plan(connection, found[0].intent))
+        return self._new_plans.get(plan_id)
+
+    def _state_of_plan(self, plan_id: str) -> AnyState:
+        found = self._known_plan(plan_id)
+        if found is None:
+            raise OrderNotFound(f"no plan {plan_id[:64]!r}")
+        return found
 
     def open_orders(self) -> list[Order]:
         return [*self.view.open, *self._unrecorded.values()]
@@ -258,7 +384,18 @@ class RunDesk(AskingDesk):
     def position(self, symbol: str, product: Product | str = Product.MIS) -> ToldPosition:
         return self.view.told(self._orders.settings.account, (symbol, product_of(product)))
 
+    def is_being_closed(self, symbol: str, product: Product) -> bool:
+        return any(each.covers(symbol, product) for each in tuple(self._closes))
+
+    def see_ends(self, ended: Sequence[Close]) -> None:
+        """The view shows what these closes have come to."""
+        for each in ended:
+            self._closes.remove(each)
+            self.ended.remove(each)
+
     def ask(self, asked: Asked) -> None:
+        if isinstance(asked, Close):
+            self._closes.append(asked)
         self._asked.append(asked)
 
     def next_asked(self) -> Asked | None:
@@ -266,20 +403,28 @@ class RunDesk(AskingDesk):
         if not self._asked:
             return None
         asked = self._asked.popleft()
-        if isinstance(asked, Amend | Close):
+        if isinstance(asked, IN_HAND):
             self._in_hand.append(asked)
         return asked
 
     def drop_orders(self) -> list[str]:
         """Of what was asked for, leave out the orders and changes that were not sent yet. Gives the orders' ids."""
-        dropped = [each for each in self._asked if isinstance(each, Place | Amend)]
-        self._asked = deque(each for each in self._asked if not isinstance(each, Place | Amend))
+        unsent = (Place, Amend, StartPlan, ChangePlan)
+        dropped = [each for each in self._asked if isinstance(each, unsent)]
+        self._asked = deque(each for each in self._asked if not isinstance(each, unsent))
         placed = [each.intent.client_order_id for each in dropped if isinstance(each, Place)]
         for own in placed:
             self.forget(own)
-        return placed
+        plans = [each.intent.plan_id for each in dropped if isinstance(each, StartPlan)]
+        for own in plans:
+            self.forget_plan(own)
+        return [*placed, *(f"plan {own}" for own in plans)]
 
-    def taken(self, asked: Amend | Close) -> None:
+    def forget_plan(self, plan_id: str) -> None:
+        """It is not a plan of this run after all."""
+        self._new_plans.pop(plan_id, None)
+
+    def taken(self, asked: IN_HAND) -> None:
         """The server has it, or it came to nothing and that was told."""
         if asked in self._in_hand:
             self._in_hand.remove(asked)
@@ -305,6 +450,22 @@ class RunDesk(AskingDesk):
         self._unrecorded.pop(client_order_id, None)
 
     @property
+    def is_asking(self) -> bool:
+        """Whether anything was asked for that was not begun."""
+        return bool(self._asked)
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether anything was asked for that is not done."""
+        return bool(self._asked or self._in_hand)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything that was asked for is not done, or an order of the strategy is on its way: none is that
+        rests at the exchange, as it was recorded."""
+        return bool(self._unrecorded) or self.has_asked or not all(map(_rests, self.view.open))
+
+    @property
     def unrecorded(self) -> list[str]:
         """Client order ids of orders that the ledger does not have yet."""
         return list(self._unrecorded)
@@ -327,6 +488,10 @@ class RunDesk(AskingDesk):
     def _recorded(self, intent: OrderIntent) -> str | None:
         with self._orders.database.read() as connection:
             return fingerprint_of(connection, intent.order_id)
+
+
+def _rests(order: Order) -> bool:
+    return order.status in (Status.PLACED, Status.PARTIAL) and not order.cancel_requested
 
 
 def _is_fresh(tick: Tick) -> bool:

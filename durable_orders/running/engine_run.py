@@ -6,16 +6,19 @@ time to square off, it is stopped, its orders are cancelled, and what it holds i
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Coroutine
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from durable_orders.background import BackgroundLoop
 from durable_orders.engines import ExecutionEngine, LiveExecutionEngine, PaperExecutionEngine, SessionEngine
 from durable_orders.orders import Orders
-from durable_orders.running.run import Run
+from durable_orders.running.run import MOST_AT_ONCE, Run
 from durable_orders.trading.config.settings import Settings
-from durable_orders.trading.errors import InvalidSettings
+from durable_orders.trading.errors import InvalidOrder, InvalidSettings, StrategyFailed
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.positions import Position
 from durable_orders.trading.ledger.reading import find_order, strategy_positions_of
@@ -46,6 +49,8 @@ class EngineRun(Run):
     squares_off: Collection[Product] = (Product.MIS,)
     tells_of_meanwhile = False
     slow_seconds = None
+    sees_ahead = False
+    keeps_targets_at_once = False
 
     def __init__(
         self,
@@ -65,8 +70,12 @@ class EngineRun(Run):
         self._ends: datetime | None = None
         self._loop = BackgroundLoop("strategy")
         self._inner = self._engine()
+        self._wanted: deque[tuple[str, int, Product]] = deque()
+        """Targets that the strategy has named since it was called."""
+        self._answered: dict[str, int] = {}
+        """Units of its orders that it was told to be filled, and the ledger may not have yet; by order id."""
         self._session = SessionEngine(
-            self._inner, self.strategy, lambda: self.desk.now, self._position, self._order_settled
+            self._inner, self.strategy, lambda: self.desk.now, self._position, self._order_settled, self._want
         )
 
     async def begin(self) -> None:
@@ -81,21 +90,20 @@ class EngineRun(Run):
         self._mind_the_end(tick, is_last=is_last)
         return await super().show(tick, is_last=is_last)
 
-    async def tell(self) -> None:
+    async def tell(self) -> bool:
         """What becomes of orders that an earlier run left is told once the strategy has begun."""
-        if self._ends is not None:
-            await super().tell()
+        return self._ends is not None and await super().tell()
 
     async def end(self) -> None:
         if self._ends is not None:
             await self._take_no_more("the session is over")
             await super().end()
 
-    async def get_out(
+    async def close_out(
         self, reason: str, *, flatten: Collection[Product], wait: Callable[[], object] = lambda: None
     ) -> list[str]:
         await self._take_no_more(reason)
-        return await super().get_out(reason, flatten=flatten, wait=wait)
+        return await super().close_out(reason, flatten=flatten, wait=wait)
 
     async def close(self) -> None:
         await self._on_its_loop(self._inner.close)
@@ -105,6 +113,59 @@ class EngineRun(Run):
 
     def _call_back(self, name: str, *told: object) -> None:
         self._loop.run(getattr(self._callbacks, name)(self._session, *told))
+
+    async def _do_asked(self) -> None:
+        """Its orders went out as it asked for them: what is left are those of its targets."""
+        await super()._do_asked()
+        for _ in range(MOST_AT_ONCE):
+            if not await self._has_to_trade():
+                return
+            await super()._do_asked()
+        raise StrategyFailed(f"{self.strategy}: its targets asked for {MOST_AT_ONCE} orders at once")
+
+    async def _has_to_trade(self) -> bool:
+        """Whether a target asks for something. None does before the ledger has all fills that the strategy was told
+        of: by less, what is held is not known."""
+        if not (self._wanted or self.desk.targets) or self._hours.refusal is not None:
+            return False
+        if not await self._is_all_told():
+            return False  # it comes back to this when it is
+        await self._in_its_thread("target", self._take_targets)
+        await self._keeping.keep(self.desk)
+        return self.desk.is_asking
+
+    async def _is_all_told(self) -> bool:
+        """Whether the ledger has those fills, and the strategy was told of all that it has."""
+        for _ in range(MOST_AT_ONCE):
+            if not await self.orders.read(self._are_answers_recorded):
+                return False
+            if await self._tell_once():
+                await super()._do_asked()
+            elif not self._answered:
+                return True
+        raise StrategyFailed(
+            f"{self.strategy}: was told of {MOST_AT_ONCE} things at once, and asked for more each time"
+        )
+
+    def _are_answers_recorded(self, connection: sa.Connection) -> bool:
+        for own, filled in list(self._answered.items()):
+            order = find_order(connection, own)
+            if order is None or order.filled_quantity < filled:
+                return False
+            if self._answered.get(own) == filled:
+                del self._answered[own]
+        return True
+
+    def _take_targets(self) -> None:
+        """In the strategy's thread. Raises `StrategyFailed`."""
+        while self._wanted:
+            self.desk.targets.want(*self._wanted.popleft())
+        self._keep_targets()
+
+    def _want(self, symbol: str, quantity: int, product: Product) -> None:
+        if self._hours.refusal is not None:
+            raise InvalidOrder(f"target: {symbol}: {self._hours.refusal}")
+        self._wanted.append((symbol, quantity, product))
 
     async def _on_its_loop(self, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._loop.run(call()))
@@ -141,10 +202,13 @@ class EngineRun(Run):
 
     async def _order_settled(self, order: Order) -> Order:
         """The order once the ledger has what the exchange did with it, where the market waits for that."""
-        if not self._waits:
-            return order
-        await self.settled()
-        return await self.orders.read(lambda ledger: find_order(ledger, order.order_id)) or order
+        if self._waits:
+            await self.settled()
+            recorded = await self.orders.read(lambda ledger: find_order(ledger, order.order_id))
+            order = recorded if recorded is not None else order
+        if order.filled_quantity:
+            self._answered[order.order_id] = order.filled_quantity
+        return order
 
 
 def must_be_within_the_session(square_off: time | None, symbol: str, settings: Settings) -> None:

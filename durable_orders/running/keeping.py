@@ -6,17 +6,19 @@ is placed twice. What would be too late by then is entered and refused as such, 
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from durable_orders.orders import Orders
-from durable_orders.persistence import persistently
-from durable_orders.running.desk import Amend, Close, RunDesk
+from durable_orders.retrying import retry_unreachable
+from durable_orders.running.desk import Amend, CancelPlan, ChangePlan, Close, RunDesk
 from durable_orders.trading.errors import DuplicateOrder
 from durable_orders.trading.ist import IST, start_of_day
 from durable_orders.trading.ledger.following import newest_id
 from durable_orders.trading.ledger.reading import fingerprint_of
-from durable_orders.trading.ledger.strategy_states import Kept, KeptChange, keep, kept_of
+from durable_orders.trading.ledger.strategy_states import Kept, KeptChange, KeptOrders, keep, kept_of
 from durable_orders.trading.orders.order import OrderIntent
+from durable_orders.trading.plans.kinds import AnyIntent
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.timers import Timers
 
@@ -36,6 +38,8 @@ class Keeping:
         self.timers, self.state = Timers(), State()
         self.told = 0
         """The last event of which the strategy has heard."""
+        self.told_of_plans: Callable[[], dict[str, str]] = dict
+        """How the plans stood of which it has heard."""
         self.notes: list[str] = []
         """What came to nothing, in words."""
 
@@ -43,7 +47,7 @@ class Keeping:
         """What an earlier run has left; the orders that it asked for are placed when this returns. Of what became of
         the strategy's orders the strategy is told, if it is of the same day."""
         kept = await self._orders.read(lambda connection: kept_of(connection, self._account, self._strategy))
-        self.told = await self._orders.read(newest_id)
+        self.told = await self._orders.read(lambda connection: newest_id(connection, self._account))
         if kept is None:
             return
         if kept.asked.told is not None and self._is_of_today(kept.updated_at):
@@ -66,8 +70,32 @@ class Keeping:
         for own in self._kept.asked.cancelled:
             if own in known:
                 desk.cancel(own)
+        self._ask_of_plans_again(desk, self._kept.asked)
         for each in self._kept.asked.closed:
             desk.ask(Close(each.symbol, each.product, each.reason))
+
+    def _ask_of_plans_again(self, desk: RunDesk, asked: KeptOrders) -> None:
+        still_open = {view.plan_id for view in desk.plans()} | {intent.plan_id for intent in asked.plans}
+        for changed in asked.plans_changed:
+            if changed.plan_id in still_open:
+                desk.ask(ChangePlan(changed.plan_id, changed.change))
+        for each in asked.plans_cancelled:
+            if each.plan_id in still_open:
+                desk.ask(CancelPlan(each.plan_id, each.reason, each.flatten))
+
+    def plans_asked(self) -> list[AnyIntent]:
+        """Those that an earlier run was to start and may not have; one of another day is refused as too late."""
+        if self._kept is None:
+            return []
+        kept = self._kept
+        if self._is_of_today(kept.updated_at):
+            return list(kept.asked.plans)
+        return [intent.model_copy(update={"enter_by": kept.updated_at}) for intent in kept.asked.plans]
+
+    @property
+    def plans_told(self) -> dict[str, str]:
+        """How an earlier run has told of the plans that were open then."""
+        return dict(self._kept.asked.plans_told) if self._kept is not None else {}
 
     def _change_again(self, desk: RunDesk, kept: KeptChange) -> None:
         asked_at = self._kept.updated_at if self._kept is not None else datetime.now(UTC)
@@ -80,17 +108,18 @@ class Keeping:
     async def keep(self, desk: RunDesk) -> None:
         """Write what stands otherwise than it was last written."""
         called = json.dumps(desk.timers.called, sort_keys=True)
-        now = desk.state.kept, called, self.told, desk.to_do
+        told = self.told_of_plans()
+        now = desk.state.kept, called, self.told, desk.to_do, tuple(told.items())
         if now == self._written:
             return
         at = datetime.now(UTC)
-        asked = desk.kept_asked(at).model_copy(update={"told": self.told})
+        asked = desk.kept_asked(at).model_copy(update={"told": self.told, "plans_told": told})
         kept = Kept(desk.state.kept, called, asked, at)
         await asyncio.to_thread(self._write, kept)
         self._written = now
 
     def _write(self, kept: Kept) -> None:
-        with self._orders.database.write() as connection:
+        with self._orders.database.write(self._account) as connection:
             keep(connection, self._account, self._strategy, kept)
 
     async def _place(self, intent: OrderIntent, asked_at: datetime) -> None:
@@ -99,7 +128,7 @@ class Keeping:
         if not self._is_of_today(asked_at):
             intent = intent.model_copy(update={"place_by": asked_at})
         try:
-            handle = await persistently(lambda: self._orders.place(intent))
+            handle = await retry_unreachable(lambda: self._orders.place(intent))
         except DuplicateOrder as error:
             self.notes.append(str(error))
             return

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from durable_orders.orders import Orders
 from durable_orders.running.engine_run import EngineRun, must_be_within_the_session
-from durable_orders.running.gate import Gate, Moment, Shown
+from durable_orders.running.gate import Ahead, Gate, Moment, Shown
 from durable_orders.running.markets import follow_ticks
 from durable_orders.running.run import OnError, Run, Why, symbols_of
+from durable_orders.running.runs import RunFile
 from durable_orders.running.summary import Summary, by_status, holdings_of, realized, tally_of, unrealized
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import HomeUnusable, StrategyFailed
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Mode, Order, Product
 from durable_orders.trading.strategies.files import Loaded
+from durable_orders.workers.components import check_mode
 from durable_orders.workers.environment import configured_server
 from durable_orders.workers.home import Home
-from durable_orders.workers.parts import must_agree
 from durable_orders.workers.up import at_work, stop_on_signals
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class Market:
         """Whether its last tick was shown, as far as that is known."""
         return self.gate is not None and self.gate.is_at_its_end
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         if self.gate is not None:
-            self.gate.go_on()
+            self.gate.resume()
 
     def leave(self) -> None:
         if self.gate is not None:
@@ -102,7 +103,7 @@ async def run_strategy(
     market is closed when a session is to be squared off, and what the parts raise that are started.
     """
     plan = plan or Plan()
-    must_agree(settings, plan.live)
+    check_mode(settings, plan.live)
     if plan.engines:
         must_be_within_the_session(plan.square_off, symbols_of(loaded.strategy, settings)[0], settings)
     async with AsyncExitStack() as stack:
@@ -119,7 +120,10 @@ async def run_strategy(
             run.watch = watched.watch
         run.pace, run.begins_at = plan.pace, plan.begins_at
         stack.push_async_callback(run.close)
-        return await perform(run, market, plan, stop)
+        kept = RunFile(home, loaded.name, settings.execution.mode)
+        summary = await perform(run, market, plan, stop)
+        kept.end(summary)
+        return summary
 
 
 def run_of(plan: Plan, orders: Orders, own: Orders, loaded: Loaded, *, waits: bool) -> Run:
@@ -160,34 +164,35 @@ async def _staff(stack: AsyncExitStack, home: Home, settings: Settings, plan: Pl
 async def perform(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Summary:
     """The run itself, over a server and a market that are there, until `stop` is set at the latest."""
     since, failure, left = datetime.now(UTC), None, list[str]()
+    run.is_interrupted = stop.is_set
     await run.find()
     if market.gate is not None:
-        market.gate.wants = run.wants
+        market.gate.wants, market.gate.looks, market.gate.minds = run.wants, run.looks_ahead, run.open_plans
     before = realized(run.desk.view)
     try:
         await run.begin()
         why = await _play(run, market, plan, stop)
         if why is Why.SQUARED_OFF:
-            left = await run.get_out("square-off", flatten=run.squares_off, wait=market.leave)
+            left = await run.close_out("square-off", flatten=run.squares_off, wait=market.leave)
         await run.end()
     except StrategyFailed as error:
         why, failure = Why.FAILED, str(error)
         if plan.on_error is not OnError.KEEP:
             flatten = tuple(Product) if plan.on_error is OnError.FLATTEN else ()
-            left = await run.get_out("the strategy failed", flatten=flatten, wait=market.leave)
+            left = await run.close_out("the strategy failed", flatten=flatten, wait=market.leave)
     return await _summary(run, why, failure, since, before, left)
 
 
 async def _play(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Why:
     feeding = asyncio.create_task(_feed(market)) if market.gate is None else None
-    market.go_on()
+    market.resume()
     try:
         while not stop.is_set():
-            came = await _play_one(run, market, plan, feeding)
+            came = await _play_one(run, market, plan, feeding, stop)
             if isinstance(came, Why):
                 return came
             if came and not stop.is_set():  # else a tick would go by that the strategy never sees
-                market.go_on()
+                market.resume()
         return Why.INTERRUPTED
     finally:
         if feeding is not None:
@@ -195,10 +200,13 @@ async def _play(run: Run, market: Market, plan: Plan, stop: asyncio.Event) -> Wh
             await asyncio.gather(feeding, return_exceptions=True)
 
 
-async def _play_one(run: Run, market: Market, plan: Plan, feeding: asyncio.Task[None] | None) -> Why | bool:
+async def _play_one(
+    run: Run, market: Market, plan: Plan, feeding: asyncio.Task[None] | None, stop: asyncio.Event
+) -> Why | bool:
     """The next thing that the market shows; `False` where none came. Why the run is over then, if it is."""
     try:
-        shown = await asyncio.wait_for(market.ticks.get(), IDLE)
+        async with asyncio.timeout(IDLE):
+            shown = await market.ticks.get()
     except TimeoutError:
         await run.tell()
         if market.gate is None:
@@ -212,11 +220,24 @@ async def _play_one(run: Run, market: Market, plan: Plan, feeding: asyncio.Task[
     if isinstance(shown, Moment):
         await run.pass_time(shown.at)
         return True
+    if isinstance(shown, Ahead):
+        return await _play_ahead(run, market, plan, shown.ticks, stop)
     if market.gate is None:
         await run.pass_time_by_the_wall()
     if not await run.show(shown, is_last=market.is_at_its_end):
         return Why.SQUARED_OFF
     plan.shown(run, shown)
+    return True
+
+
+async def _play_ahead(run: Run, market: Market, plan: Plan, ticks: Sequence[Tick], stop: asyncio.Event) -> bool:
+    """What it is shown ahead of the market; `False` where that has not met it, and the run is to stop."""
+    taken = await run.look_ahead(ticks)
+    if market.gate is not None and not await market.gate.took(taken, stop):
+        return False
+    if taken:
+        await run.answer()
+        plan.shown(run, ticks[taken - 1])
     return True
 
 

@@ -118,7 +118,7 @@ class PaperSource:
             return RecordedBars(lambda: iter(()), self._sessions), BEGINNING
         ticks = list(market_ticks(market, instruments, self._sessions, ReadingReport()))  # its worker told of those
         told = ReadingReport()
-        earlier = earlier_ticks(market, instruments, self._sessions, ticks, told)
+        earlier = earlier_ticks(market, instruments, self._sessions, ticks[0].at if ticks else None, told)
         for words in told.lines():
             self.warned(words)
         feed = ReplayFeed(ticks, 1.0, self._sessions)
@@ -259,7 +259,7 @@ class KiteSource:
         return found
 
     def _ask(self, what: str, ask: "Callable[[KiteBroker], R]") -> R:
-        from durable_orders.workers.parts import kite_to_ask
+        from durable_orders.workers.components import kite_to_ask
 
         try:
             if self._kite is None:

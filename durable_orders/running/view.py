@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from durable_orders.trading.ledger.plans import plan_ids_of
 from durable_orders.trading.ledger.positions import Position
 from durable_orders.trading.ledger.reading import (
     FeedEvent,
@@ -20,7 +21,7 @@ from durable_orders.trading.ledger.rows import OPEN
 from durable_orders.trading.ledger.tables import exchange_orders, orders
 from durable_orders.trading.ledger.told_positions import Others, ToldPosition
 from durable_orders.trading.orders.order import Order, Product, order_id
-from durable_orders.trading.strategies.desk import numbered_id
+from durable_orders.trading.strategies.desk import numbered_id, numbered_plan
 
 AT_ONCE = 1000
 """Events in one look."""
@@ -130,8 +131,16 @@ def last_number(connection: sa.Connection, account: str, strategy: str) -> int:
     return max((int(number) for number in numbers if number.isascii() and number.isdigit()), default=0)
 
 
+def last_plan_number(connection: sa.Connection, account: str, strategy: str) -> int:
+    """The same of its plans."""
+    prefix = numbered_plan(strategy, 0)[:-1]
+    numbers = [own.removeprefix(prefix) for own in plan_ids_of(connection, account, strategy) if own.startswith(prefix)]
+    return max((int(number) for number in numbers if number.isascii() and number.isdigit()), default=0)
+
+
 def is_settled(connection: sa.Connection, account: str, strategy: str) -> bool:
-    """Whether the ledger has all that the paper exchange's book says of the strategy's open orders, and each is there.
+    """Whether the ledger has all that the paper exchange's book says of the strategy's open orders, and each is there
+    that no person has yet to approve.
 
     What the exchange has done is told to the order's workflow, which records it: that takes some milliseconds.
     """
@@ -146,4 +155,7 @@ def is_settled(connection: sa.Connection, account: str, strategy: str) -> bool:
         (at_exchange.account == orders.c.account) & (at_exchange.broker_order_id == orders.c.broker_order_id),
     )
     own = (orders.c.account == account) & (orders.c.strategy == strategy) & orders.c.status.in_(OPEN)
+    approval = orders.c.approval
+    waits = approval.is_not(None) & approval["approved_at"].as_string().is_(None) & (orders.c.status == "PENDING")
+    own &= sa.not_(waits)
     return connection.execute(sa.select(sa.literal(1)).select_from(both).where(own, differs).limit(1)).first() is None

@@ -9,17 +9,18 @@ from datetime import UTC
 from typing import Any
 
 from durable_orders.background import BackgroundLoop
-from durable_orders.callers.broker import BOOKS, CallersBroker
+from durable_orders.callers.broker import BOOKS
 from durable_orders.callers.figures import section
 from durable_orders.callers.journal import journal_row
 from durable_orders.callers.methods import method_of
 from durable_orders.callers.risk import EXPECTED_EDGE, throttled
 from durable_orders.engines import ExecutionEngine, LiveExecutionEngine, PaperExecutionEngine
-from durable_orders.engines.live import ACCOUNT
+from durable_orders.engines.broker_orders import BrokerOrders
 from durable_orders.orders import Orders
 from durable_orders.trading.bus.bus import EventBus
 from durable_orders.trading.errors import OrderNotFound, RefusedError
-from durable_orders.trading.orders.order import Mode, Order, Status, order_id, tag_of
+from durable_orders.trading.orders.order import Mode, Order, Status
+from durable_orders.trading.orders.steps import REFUSED_BY_BROKER
 from durable_orders.v2.breakers import BreakerLimits, trade_counter, tripped
 from durable_orders.v2.engine import BLOCKED
 from durable_orders.v2.guardian import TradeGuardian
@@ -73,16 +74,16 @@ class ExecutionEngineV2ToV3Adapter:
         self.mde = mde
         self.guardian_instance = guardian or TradeGuardian(config, state_store, self.logger)
         self.event_bus = EventBus()
-        home = section(config, "execution").get("home")
         self._limits = BreakerLimits.of(config)
-        self._keeping = Keeping(state_store, journal_store, trade_counter(config), in_process=home is None)
+        self._home = section(config, "execution").get("home")
+        self._orders = self._client()
+        counter = trade_counter(config)
+        self._keeping = Keeping(state_store, journal_store, counter, in_process=self._orders is None)
         self._dry_run = self.mode == Mode.LIVE and bool(section(config, "execution").get("dry_run", False))
         self._lock = threading.RLock()
         self._doubtful: Doubtful | None = None
-        self._names: set[str] = set()
         self._has_looked = False
         self._loop = BackgroundLoop("durable-orders-v2")
-        self._orders = Orders(home) if home is not None else None
         self.v3_engine: ExecutionEngine = self._engine()
 
     def execute_intent(self, intent: OrderIntent) -> ExecutionResult:
@@ -97,8 +98,7 @@ class ExecutionEngineV2ToV3Adapter:
                 return self._executed_before(intent) or self._journaled(intent, refusal)
             if self._dry_run:
                 return replace(result_of(intent, "PLACED", f"DRY-RUN-{int(time.time())}"), message=DRY_RUN)
-            order = checked(intent)
-            return self._placed_earlier(intent, order) or self._placed(intent, order)
+            return self._placed(intent, checked(intent))
 
     def apply_circuit_breakers(self, intent: OrderIntent) -> bool:
         """Whether the throttler, the day's result, the state's flags and orders of unknown outcome let it through."""
@@ -135,6 +135,14 @@ class ExecutionEngineV2ToV3Adapter:
         if self._orders is not None:
             await self._orders.close()
 
+    def _client(self) -> Orders | None:
+        """Of the home's desk, or of one in this process over the broker object; `None` for paper without a home."""
+        if self._home is not None:
+            return Orders(self._home)
+        if self.mode == Mode.PAPER or self.broker is None:
+            return None
+        return BrokerOrders(self.broker, self.config)
+
     def _engine(self) -> ExecutionEngine:
         if self.mode == Mode.PAPER:
             if self.mde is None and self._orders is None:
@@ -151,10 +159,10 @@ class ExecutionEngineV2ToV3Adapter:
             )
         if self.broker is None and self._orders is None:
             raise ValueError("Broker required for live mode")
-        if self._orders is None and method_of(self.broker, *BOOKS) is None:
+        if self._home is None and method_of(self.broker, *BOOKS) is None:
             self.logger.warning("the broker object has none of %s: fills will not be seen", ", ".join(BOOKS))
         return LiveExecutionEngine(
-            self.broker,
+            self.broker if self._home is not None else None,
             self.guardian_instance,
             self._keeping,
             self._keeping,
@@ -201,7 +209,7 @@ class ExecutionEngineV2ToV3Adapter:
 
     def _tripped(self, intent: OrderIntent) -> str | None:
         reason = next(tripped(self._limits, self._keeping.load()), None)
-        return reason or self._keeping.one_too_many(intent.symbol, intent.strategy_code)
+        return reason or self._keeping.over_the_position_limit(intent.symbol, intent.strategy_code)
 
     def _placed(self, intent: OrderIntent, order: Order) -> ExecutionResult:
         try:
@@ -251,32 +259,6 @@ class ExecutionEngineV2ToV3Adapter:
             return replace(result_of(intent, "UNKNOWN"), message=words)
         return None if found is None or _asks_for_another(order, found) else _result(intent, found)
 
-    def _placed_earlier(self, intent: OrderIntent, order: Order) -> ExecutionResult | None:
-        """What an earlier process made of an intent with an id of its own, by the broker's book: the tag is the same.
-
-        On a server that is the workflow's own business, and a paper exchange in memory ends with its process.
-        """
-        name = order.client_order_id
-        if self._orders is not None or self.mode == Mode.PAPER or not intent.metadata.get("client_order_id"):
-            return None
-        if name in self._names or method_of(self.broker, *BOOKS) is None:
-            return None
-        account = str(section(self.config).get("account") or ACCOUNT)
-        tag = tag_of(order_id(account, name))
-        try:
-            row = next((line for line in CallersBroker(self.broker).book() if tag in line.tags), None)
-            followed = self._loop.run(self.v3_engine.poll_orders())
-        except Exception as error:
-            words = f"it is not known whether it was placed before, so it was not sent: {error}"
-            return replace(result_of(intent, "UNKNOWN"), message=words)
-        self._names.add(name)
-        if row is None or any(one.client_order_id == name for one in followed):
-            return None
-        result = result_of(intent, status_word(row.status), order_id(account, name))
-        average = float(row.average_price) if row.average_price is not None else None
-        raw = {"filled_qty": row.filled_quantity, "broker_order_id": row.order_id}
-        return replace(result, avg_price=average, message="executed before: it is the same order", raw=raw)
-
     async def _find(self, name: str) -> Order | None:
         """By its client order id. `None` for an order that never began. Raises what keeps that from being known."""
         if self._orders is None:
@@ -321,4 +303,5 @@ def _result(intent: OrderIntent, order: Order) -> ExecutionResult:
         "broker_order_id": order.broker_order_id,
     }
     at = order.updated_at.astimezone(UTC).isoformat()
-    return replace(result, avg_price=order.avg_price, message=order.message, raw=raw, timestamp=at)
+    message = (order.message or "").replace(REFUSED_BY_BROKER, "Broker error: ") or None
+    return replace(result, avg_price=order.avg_price, message=message, raw=raw, timestamp=at)

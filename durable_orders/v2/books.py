@@ -67,6 +67,7 @@ class Books:
         self._named: dict[str, str] = {}
         self._strangers: set[str] = set()
         self._settled: set[str] = set()
+        self._unproved: dict[str, Seen] = {}
         self._unsaved: State | None = None
         self._owed: list[Seen] = []
 
@@ -107,7 +108,27 @@ class Books:
                 self._settled.add(tag)
                 self._keep_if_possible()
 
-    def one_too_many(self, symbol: str, strategy: str) -> str | None:
+    def unproved(self) -> list[Seen]:
+        """Orders whose end the broker's own figures do not prove, of this process and of those before it."""
+        with self.lock:
+            self._known_lost()
+            return list(self._unproved.values())
+
+    def doubt(self, seen: Seen) -> None:
+        """Its end is told, and the figures of it do not add up."""
+        with self.lock:
+            self._known_lost()
+            self._unproved[seen.order_id] = seen
+            self._keep_if_possible()
+
+    def prove(self, order_id: str) -> None:
+        """What the broker tells of it adds up."""
+        with self.lock:
+            self._known_lost()
+            if self._unproved.pop(order_id, None) is not None:
+                self._keep_if_possible()
+
+    def over_the_position_limit(self, symbol: str, strategy: str) -> str | None:
         """Why the day's trades and losses allow no further one, if they do not."""
         with self.lock:
             self._known_lost()
@@ -202,8 +223,9 @@ class Books:
             _replace(state, tag, None)
         for lost in self._known_lost().values():
             _replace(state, lost.tag, lost.entry())
-        booked = {own_id: [filled, float(value)] for own_id, (filled, value) in self._booked.items()}
+        booked = {order_id: [filled, float(value)] for order_id, (filled, value) in self._booked.items()}
         known = {"booked": booked, "named": self._named, "strangers": sorted(self._strangers)}
+        known["unproved"] = [seen.entry for seen in self._unproved.values()]
         state[EXECUTION] = {"stamp": _today(), "trades": self._counter.snapshot(), **known}
         self._unsaved = state
         keep_state(self._store, state)
@@ -219,6 +241,8 @@ class Books:
             self._lost = {lost.tag: lost for lost in map(Lost.from_entry, unknown)}
             self._orders = {seen.order_id: seen for entry in entries if (seen := _seen(entry)) is not None}
             kept = first_of(state, EXECUTION) or {}
+            doubtful = [seen for entry in kept.get("unproved") or () if (seen := _seen(entry)) is not None]
+            self._unproved = {seen.order_id: seen for seen in doubtful}
             if kept.get("stamp") == _today():
                 booked = kept.get("booked") or {}
                 self._booked = {own: (int(filled), exact(value, "booked")) for own, (filled, value) in booked.items()}

@@ -184,7 +184,7 @@ class ExecutionEngineV2:
             edge = intent.metadata.get("expected_edge", EXPECTED_EDGE)
             reason = throttled(self.throttler, intent.symbol, intent.strategy_code, edge)
             reason = reason or next(tripped(self._limits(), self._books.state()), None)
-            return reason or self._books.one_too_many(intent.symbol, intent.strategy_code)
+            return reason or self._books.over_the_position_limit(intent.symbol, intent.strategy_code)
         except Exception as error:
             self.logger.exception("a circuit breaker could not be checked")
             return f"a check failed: {error}"

@@ -77,8 +77,8 @@ class Index:
         self._seen = None
 
     def _is_known(self, row: Row, key: str) -> bool:
-        own_id = str(row["order_id"])
-        if own_id in self._ids and own_id not in self._of_read:
+        order_id = str(row["order_id"])
+        if order_id in self._ids and order_id not in self._of_read:
             self._read_more(days(self._journal))
         return key in self._keys
 

@@ -56,10 +56,10 @@ class Keeping:
     def append_orders(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Each order that is at the broker counts once as a trade."""
         for row in rows:
-            own_id = str(row.get("order_id"))
+            order_id = str(row.get("order_id"))
             with self._lock:
-                if row.get("status") not in NO_TRADE and own_id not in self._counted:
-                    self._counted.add(own_id)
+                if row.get("status") not in NO_TRADE and order_id not in self._counted:
+                    self._counted.add(order_id)
                     self._counter.register_fill(str(row.get("symbol")), str(row.get("strategy")), "", 0, 0.0, 0.0)
                     if self._in_process:
                         self._keep(self.load())
@@ -70,7 +70,7 @@ class Keeping:
         self._without_a_store = state
         keep_state(self._store, state)
 
-    def one_too_many(self, symbol: str, strategy: str) -> str | None:
+    def over_the_position_limit(self, symbol: str, strategy: str) -> str | None:
         """Why the day's trades and losses allow no further one, if they do not."""
         self.load()
         allowed, reason = self._counter.can_trade(symbol, strategy)

@@ -10,7 +10,7 @@ from typing import Any
 
 from durable_orders.callers.broker import Answer, CallersBroker, Line, line_of
 from durable_orders.callers.figures import exact, section
-from durable_orders.callers.lost import Lost, looked_up, unread
+from durable_orders.callers.lost import Lost, found_in_book, unread
 from durable_orders.trading.config.settings import Live
 from durable_orders.trading.errors import BookUnreadable
 from durable_orders.trading.orders.older_names import EXCHANGE
@@ -41,26 +41,24 @@ class LiveRoute:
         self._books = books
         self._logger = logger
         self._clock = clock
-        self._unproved: dict[str, Seen] = {}
-        """Orders whose end the broker's own figures do not prove, by its ids."""
 
     def blocked_by(self) -> str | None:
         """Why nothing new may be sent: an order whose outcome the book, read now, does not tell."""
         self.settle_all()
-        for own_id in list(self._unproved):
-            row = self.shown(own_id)
+        for seen in self._books.unproved():
+            row = self.shown(seen.order_id)
             if row is not None:
                 self.settled_by(row)
         names = [f"{lost.side} {lost.quantity} {lost.symbol} ({lost.tag})" for lost in self._books.lost()]
-        names += [f"{seen.side} {seen.quantity} {seen.symbol} ({own_id})" for own_id, seen in self._unproved.items()]
+        names += [f"{seen.side} {seen.quantity} {seen.symbol} ({seen.order_id})" for seen in self._books.unproved()]
         return f"no new risk while the outcome of {', '.join(names)} is unknown" if names else None
 
     def _weigh(self, line: Line | None, seen: Seen) -> None:
         if line is not None and line.contradicts_itself:
             self._logger.error("order %s is %s, and its figures do not add up: look at it", seen.order_id, line.word)
-            self._unproved[seen.order_id] = seen
+            self._books.doubt(seen)
         else:
-            self._unproved.pop(seen.order_id, None)
+            self._books.prove(seen.order_id)
 
     def send(self, intent: OrderIntent, order: Order) -> ExecutionResult:
         """Send the order, and say what is known of it then."""
@@ -136,7 +134,7 @@ class LiveRoute:
                 self._logger.warning("%s stays unknown: %s", tag, error)
                 self._books.keep_lost(unread(lost))
                 return None
-            found = looked_up(lost, book, self._books.known_ids(), self._clock(), self._settle_window)
+            found = found_in_book(lost, book, self._books.known_ids(), self._clock(), self._settle_window)
             if found.twins:
                 self._logger.error("orders %s have the tag of %s as well: look at them", found.twins, tag)
             if found.others:

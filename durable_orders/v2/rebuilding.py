@@ -43,20 +43,20 @@ def trades_of(rows: Iterable[Row]) -> Iterator[tuple[str, int, Decimal]]:
     filled: defaultdict[str, int] = defaultdict(int)
     paid: defaultdict[str, Decimal] = defaultdict(Decimal)
     for number, row in enumerate(rows):
-        own_id = f"row {number}" if row_key(row) is None else str(row["order_id"])
+        order_id = f"row {number}" if row_key(row) is None else str(row["order_id"])
         trade_id = str(row.get("trade_id") or "")
         quantity = int(exact(row.get("filled_quantity") or 0, "filled_quantity"))
-        if not quantity or (own_id, trade_id) in seen:
+        if not quantity or (order_id, trade_id) in seen:
             continue
         symbol, sign = str(row.get("symbol") or ""), side_sign(row.get("side"))
-        average = exact(row.get("average_price"), f"average_price of {own_id}")
+        average = exact(row.get("average_price"), f"average_price of {order_id}")
         if trade_id:
-            seen.add((own_id, trade_id))
+            seen.add((order_id, trade_id))
             yield symbol, sign * quantity, average
-        elif quantity > filled[own_id]:
-            more, value = quantity - filled[own_id], quantity * average
-            yield symbol, sign * more, (value - paid[own_id]) / more
-            filled[own_id], paid[own_id] = quantity, value
+        elif quantity > filled[order_id]:
+            more, value = quantity - filled[order_id], quantity * average
+            yield symbol, sign * more, (value - paid[order_id]) / more
+            filled[order_id], paid[order_id] = quantity, value
 
 
 def valued(state: State, quotes: Mapping[str, Any]) -> State:

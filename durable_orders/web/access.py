@@ -1,7 +1,5 @@
 """Who may do what: bearer tokens, and how often somebody may fail to show one."""
 
-import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +12,6 @@ from starlette.requests import HTTPConnection
 from durable_orders.trading.ledger.tokens import Role, token_of
 from durable_orders.web.desk import Desk, desk_of
 from durable_orders.web.problems import Problem
-
-FAILURES, WITHIN = 10, 60.0
-"""So many wrong secrets in so many seconds, from one address, are answered; further ones wait."""
-REMEMBERED = 10_000
-"""Addresses that have failed, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +26,14 @@ class Caller:
     def who(self) -> str:
         return f"by {self.name}"
 
+    @property
+    def may_trade(self) -> bool:
+        return self.role.includes(Role.TRADE)
+
     def must_be(self, role: Role) -> None:
         """Raises `Problem` (403)."""
         if not self.role.includes(role):
             raise Problem(HTTPStatus.FORBIDDEN, "ROLE", f"this takes the role {role}; {self.name} may {self.role}")
-
-
-class Throttle:
-    """Counts failures by address. Whoever shows a right secret is never held up by those who do not."""
-
-    def __init__(self, failures: int = FAILURES, within: float = WITHIN) -> None:
-        self._failures, self._within = failures, within
-        self._by: dict[str, deque[float]] = {}
-
-    def held_for(self, address: str) -> int:
-        """Seconds until the next wrong secret of that address is answered; 0 for none."""
-        times, now = self._by.get(address), time.monotonic()
-        while times and now - times[0] > self._within:
-            times.popleft()
-        if not times or len(times) < self._failures:
-            return 0
-        return max(1, round(self._within - (now - times[0])))
-
-    def failed(self, address: str) -> int:
-        """Count a failure; how many there are now within the time."""
-        if address not in self._by and len(self._by) >= REMEMBERED:
-            self._by.pop(next(iter(self._by)))
-        times = self._by.setdefault(address, deque(maxlen=self._failures))
-        times.append(time.monotonic())
-        return len(times)
 
 
 def refuse(desk: Desk, connection: HTTPConnection, detail: str) -> Problem:
@@ -102,5 +74,6 @@ def may(role: Role) -> Callable[..., object]:
 
 
 READER = [Depends(may(Role.READ))]
+Proposer = Annotated[Caller, Depends(may(Role.PROPOSE))]
 Trader = Annotated[Caller, Depends(may(Role.TRADE))]
 Halter = Annotated[Caller, Depends(may(Role.HALT))]

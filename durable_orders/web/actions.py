@@ -15,9 +15,9 @@ from durable_orders import halting
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.explained import explained, problem_words
 from durable_orders.trading.ledger.accounts import AccountState
-from durable_orders.trading.orders.order import Status
-from durable_orders.trading.orders.terms import amendment_of
-from durable_orders.web.api import DeskOf, Flatten, NewOrder, changed, flattened, order_named, submit
+from durable_orders.trading.orders.order import Status, is_plain
+from durable_orders.trading.orders.terms import amendment_of, whole
+from durable_orders.web.api import DeskOf, Flatten, NewOrder, amended, changed, flattened, order_named, submit
 from durable_orders.web.desk import Desk
 from durable_orders.web.login import Halts, NotLoggedIn, Trades, Visitor, to_login
 from durable_orders.web.pages import frame, new_form, risk_content
@@ -27,7 +27,7 @@ SECONDS = 5.0
 """How long a click waits for what it asked for; it goes on without the one who waits."""
 FORM: tuple[str, ...] = (
     *("client_order_id", "symbol", "side", "quantity", "order_type", "price", "trigger_price", "product"),
-    *("validity", "strategy", "reason"),
+    *("validity", "strategy", "reason", "approve"),
 )
 QUESTIONS = {
     "halt": "Take no more orders?",
@@ -54,17 +54,22 @@ async def place(request: Request, desk: DeskOf, visitor: Trades) -> Response:
     except ValidationError as error:
         return await _refused(request, desk, visitor, given, _by_field(error))
     except InvalidOrder as error:
-        return await _refused(request, desk, visitor, given, {"": [str(error)]})
+        return await _refused(request, desk, visitor, given, _beside((str(error),)))
     if order.status is Status.REJECTED:  # by the guardian: another try is another order
         return await _refused(request, desk, visitor, given | {"client_order_id": ""}, _beside(order.reasons))
     return RedirectResponse(f"/order/{quote(order.client_order_id)}", HTTPStatus.SEE_OTHER)
 
 
 def _typed(given: dict[str, str]) -> dict[str, Any]:
-    """The words of a form, as an order has them. What is empty was not given."""
+    """The words of a form, as an order has them. What is empty was not given. Raises `InvalidOrder`."""
     found: dict[str, Any] = {name: value for name, value in given.items() if value}
-    if found.get("quantity", "").isdecimal() and len(found["quantity"]) < 19:
-        found["quantity"] = int(found["quantity"])
+    if (quantity := whole(found.get("quantity", ""))) is not None:
+        found["quantity"] = quantity
+    for name in ("price", "trigger_price"):
+        if not is_plain(found.get(name, "")):
+            raise InvalidOrder(f"{name}: must be a number")
+    if "approve" in found:
+        found["approve"] = found["approve"] == "true"
     if "symbol" in found:
         found["symbol"] = found["symbol"].upper()
     return found
@@ -103,13 +108,27 @@ async def cancel(client_order_id: str, desk: DeskOf, visitor: Trades) -> Respons
     return RedirectResponse(f"/order/{quote(order.client_order_id)}", HTTPStatus.SEE_OTHER)
 
 
+@router.post("/order/{client_order_id}/approve")
+async def approve(client_order_id: str, desk: DeskOf, visitor: Trades) -> Response:
+    order = await order_named(desk, client_order_id)
+    await (await desk.orders()).approve(order.order_id, visitor.who)
+    return RedirectResponse(f"/order/{quote(order.client_order_id)}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/order/{client_order_id}/decline")
+async def decline(client_order_id: str, request: Request, desk: DeskOf, visitor: Trades) -> Response:
+    order = await order_named(desk, client_order_id)
+    reason = str((await request.form()).get("reason", "")).strip()
+    await (await desk.orders()).decline(order.order_id, visitor.who, reason)
+    return RedirectResponse(f"/order/{quote(order.client_order_id)}", HTTPStatus.SEE_OTHER)
+
+
 @router.post("/order/{client_order_id}/amend")
 async def amend(client_order_id: str, request: Request, desk: DeskOf, visitor: Trades) -> Response:
     order = await order_named(desk, client_order_id)
     given = {name: str(value).strip() for name, value in (await request.form()).items()}
     change = amendment_of(_typed({name: given.get(name, "") for name in ("quantity", "price", "trigger_price")}))
-    await (await desk.orders()).handle(order.order_id).amend(change)
-    await desk.note(f"{order.client_order_id} was amended {visitor.who}: {change.summary()}")
+    await amended(desk, order, change, visitor.who)
     return RedirectResponse(f"/order/{quote(order.client_order_id)}", HTTPStatus.SEE_OTHER)
 
 
@@ -128,7 +147,7 @@ async def act(request: Request, desk: DeskOf, visitor: Halts) -> Response:
         of = " ".join(fields[name] for name in ("name", "symbol", "product", "strategy") if fields[name])
         question = QUESTIONS[fields["what"]].replace("?", f" ({of})?" if of else "?")
         back = "/positions" if usual == "flatten" else "/risk"
-        content = {**await frame(desk, visitor), "question": question, "fields": fields, "back": back}
+        content = {**await frame(desk, visitor), "question": question, "fields": fields, "back": back, "action": "/act"}
         return page(request, "sure.html", here="risk", **content)
     done = await _done(desk, visitor, fields)
     return page(request, "risk.html", here="risk", **await risk_content(desk, visitor), done=done)
@@ -145,13 +164,13 @@ async def _done(desk: Desk, visitor: Visitor, fields: dict[str, str]) -> str:
             raise explained(error) from None
         if result is None:
             return "The flatten goes on; asked again, it is joined."
-        return "Flat." if result.is_flat else f"Not flat: {'; '.join(result.problems) or 'something is still held'}"
+        return f"{result.words[0].upper()}{result.words[1:]}."
     changes = {
         "halt": partial(halting.halt, reason=reason, state=AccountState.HALTED, who=who),
         "reduce": partial(halting.halt, reason=reason, state=AccountState.REDUCING, who=who),
         "resume": partial(halting.resume, reason=reason, who=who),
-        "flag": partial(halting.put_flag, name=fields["name"], reason=reason, who=who),
-        "clear": partial(halting.take_flag, name=fields["name"], who=f"{who}: {reason}"),
+        "flag": partial(halting.raise_flag, name=fields["name"], reason=reason, who=who),
+        "clear": partial(halting.clear_flag, name=fields["name"], who=f"{who}: {reason}"),
     }
     found = await changed(desk, changes[what])
     return f"The account is {found.state}."

@@ -1,27 +1,34 @@
 """The API, under `/api/v1`: the same names and the same JSON as the client and the command line."""
 
 import asyncio
+import json
 import re
 import uuid
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
 from starlette.responses import PlainTextResponse
 
 from durable_orders import halting
+from durable_orders.assistant.explaining import evidence_of
 from durable_orders.halting import Standing
-from durable_orders.json_text import json_text
-from durable_orders.portfolio import PositionLine, position_lines
-from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound
+from durable_orders.json_text import json_text, jsonable
+from durable_orders.portfolio import Portfolio, PositionLine, portfolio_of, position_lines
+from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound, RefusedError
 from durable_orders.trading.explained import explained
 from durable_orders.trading.flatten.request import FlattenResult
+from durable_orders.trading.ist import YEARS
 from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.ledger.journal import Chosen, journal_lines
 from durable_orders.trading.ledger.reading import FeedEvent, events_of, find_order
+from durable_orders.trading.ledger.tokens import Role
 from durable_orders.trading.orders.order import (
     Account,
     Amendment,
@@ -35,14 +42,16 @@ from durable_orders.trading.orders.order import (
     Symbol,
     Terms,
 )
-from durable_orders.trading.orders.order_ids import whole_id
-from durable_orders.web.access import READER, Halter, Trader
+from durable_orders.trading.orders.order_ids import order_id_of
+from durable_orders.web.access import READER, Caller, Halter, Proposer, Trader
 from durable_orders.web.desk import Desk, desk_of
 from durable_orders.web.metrics import MEDIA_TYPE as METRICS
 from durable_orders.web.metrics import metrics_of
-from durable_orders.web.problems import MEDIA_TYPE, rejected
+from durable_orders.web.problems import MEDIA_TYPE, Problem, not_flat, rejected
 
-FITS = re.compile(r"[A-Za-z0-9._-]{1,64}")
+FITS = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]+")
+LONGEST = 64
+"""Characters of a client order id."""
 REQUEST = "request_id"
 """The tag of an intent by which the order tells whose request it was that began it."""
 BY_HOOK = "hook "
@@ -51,6 +60,15 @@ PLACED_SECONDS, CANCEL_SECONDS = 10.0, 30.0
 MOST = 1000
 
 router = APIRouter(prefix="/api/v1")
+
+
+def _that_can_be_kept(at: datetime) -> datetime:
+    if at.year not in YEARS:
+        raise ValueError(f"the year must be {YEARS[0]} to {YEARS[-1]}")
+    return at
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_that_can_be_kept)]
 
 
 class ProblemDetails(BaseModel):
@@ -79,14 +97,18 @@ class NewOrder(Terms):
     """Your name for the order; the same one again is the same order."""
     reason: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
     instructions: Instructions | None = None
-    place_by: AwareDatetime | None = None
+    place_by: Moment | None = None
     """After this moment nothing is sent."""
     dry_run: bool = False
+    approve: bool = False
+    """Wait for a person's approval before it is sent. What a token that may only propose sends always does."""
+    approve_by: Moment | None = None
+    """Without an approval by then it is rejected."""
 
-    def intent(self, desk: Desk, own_id: str | None, by: str) -> OrderIntent:
+    def intent(self, desk: Desk, order_id: str | None, by: str) -> OrderIntent:
         """Raises `InvalidOrder` for what this account cannot take."""
         given = {name: getattr(self, name) for name in self.model_fields_set - {"client_order_id"}}
-        own = {"client_order_id": own_id} if own_id is not None else {}
+        own = {"client_order_id": order_id} if order_id is not None else {}
         tags = {"by": by, REQUEST: uuid.uuid4().hex}
         account = {"account": desk.settings.account, "mode": desk.settings.execution.mode}
         try:
@@ -126,7 +148,12 @@ class FlattenAnswer(Frozen):
 DeskOf = Annotated[Desk, Depends(desk_of)]
 Key = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", min_length=1, max_length=255, description="Makes a repeated POST one order."),
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Makes a repeated POST one order, plan or GTT.",
+    ),
 ]
 
 
@@ -134,9 +161,19 @@ def answer(value: BaseModel | list[Any] | dict[str, object], status: HTTPStatus 
     return Response(json_text(value), status, media_type="application/json")
 
 
-def named_by(key: str) -> str:
-    """The client order id that an idempotency key stands for: itself, where it can be one."""
-    return key if FITS.fullmatch(key) else f"key-{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+def named_by(key: str, longest: int = LONGEST) -> str:
+    """The id that an idempotency key stands for, of an order, a plan or a GTT: itself, where it can be one."""
+    if FITS.fullmatch(key) and len(key) <= longest:
+        return key
+    return f"key-{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def one_name(field: str, given: str | None, by_key: str | None) -> str | None:
+    """The id that a request gives, in its body, by its key, or in both alike. Raises `InvalidOrder`."""
+    if None not in (given, by_key) and given != by_key:
+        what = {"client_order_id": "orders", "gtt_id": "GTTs"}.get(field, "plans")
+        raise InvalidOrder(f"{field}: {given} and the Idempotency-Key name two {what}: give one, or the same")
+    return given if given is not None else by_key
 
 
 def hook_of(made: OrderIntent | Order) -> str | None:
@@ -168,19 +205,16 @@ async def submit(desk: Desk, intent: OrderIntent, who: str, timeout: float = PLA
     responses=PROBLEMS
     | {200: {"model": Order, "description": "It exists already"}, 201: {"model": Order}, 409: PROBLEM},
 )
-async def place(body: NewOrder, desk: DeskOf, caller: Trader, key: Key = None) -> Response:
+async def place(body: NewOrder, desk: DeskOf, caller: Proposer, key: Key = None) -> Response:
     """Place an order. With a `client_order_id` or an `Idempotency-Key`, however often it is sent, it is one order.
+    That of a token of role `propose` waits for a person's approval.
 
     An order that was rejected is a problem of status 422 with the guardian's codes; it is recorded, like any other.
     """
-    own_id = body.client_order_id
-    if key is not None:
-        if own_id not in (None, named_by(key)):
-            raise InvalidOrder(
-                f"client_order_id: {own_id} and the Idempotency-Key name two orders: give one, or the same"
-            )
-        own_id = named_by(key)
-    order, is_new = await submit(desk, body.intent(desk, own_id, caller.name), caller.who)
+    order_id = one_name("client_order_id", body.client_order_id, named_by(key) if key is not None else None)
+    if not caller.role.includes(Role.TRADE):
+        body = NewOrder.model_validate(body.model_dump(exclude_unset=True) | {"approve": True})
+    order, is_new = await submit(desk, body.intent(desk, order_id, caller.name), caller.who)
     if order.status is Status.REJECTED:
         raise rejected(order)
     return answer(order, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
@@ -202,11 +236,11 @@ async def list_orders(
 
 async def order_named(desk: Desk, client_order_id: str) -> Order:
     """As recorded; from the server what no worker has taken yet. Raises `OrderNotFound`."""
-    own_id = whole_id(desk.settings.account, client_order_id)
-    if own_id.split(":")[1] != desk.settings.account:
-        raise OrderNotFound(f"no order {own_id} in account {desk.settings.account}")
-    order = await desk.read(lambda connection: find_order(connection, own_id))
-    return order if order is not None else await (await desk.orders()).get(own_id)
+    order_id = order_id_of(desk.settings.account, client_order_id)
+    if order_id.split(":")[1] != desk.settings.account:
+        raise OrderNotFound(f"no order {order_id} in account {desk.settings.account}")
+    order = await desk.read(lambda connection: find_order(connection, order_id))
+    return order if order is not None else await (await desk.orders()).get(order_id)
 
 
 @router.get(
@@ -228,13 +262,35 @@ async def events_of_order(client_order_id: str, desk: DeskOf) -> Response:
     return answer(await desk.read(lambda connection: events_of(connection, order.order_id)))
 
 
+@router.get(
+    "/orders/{client_order_id}/checks",
+    dependencies=READER,
+    responses=PROBLEMS | {200: {"description": "When it and each change of it passed, oldest first"}, 404: PROBLEM},
+)
+async def checks_of_order(client_order_id: str, desk: DeskOf) -> Response:
+    """The figures of the checks that an order and each change of it have passed: the limit, where it stood before, and
+    with the order. Nothing where it passed none, or they were not recorded; `null` for one that was not, before one
+    that was."""
+    order = await order_named(desk, client_order_id)
+    evidence = await desk.read(lambda connection: evidence_of(connection, order))
+    return answer(evidence.checks())
+
+
 @router.patch("/orders/{client_order_id}", responses=PROBLEMS | {200: {"model": Order}, 404: PROBLEM})
 async def amend(client_order_id: str, body: Amendment, desk: DeskOf, caller: Trader) -> Response:
     """Change a working order; `quantity` is the new total."""
-    order = await order_named(desk, client_order_id)
-    changed = await (await desk.orders()).handle(order.order_id).amend(body)
-    await desk.note(f"{order.client_order_id} was amended {caller.who}: {body.summary()}")
-    return answer(changed)
+    return answer(await amended(desk, await order_named(desk, client_order_id), body, caller.who))
+
+
+async def amended(desk: Desk, order: Order, change: Amendment, who: str) -> Order:
+    """The order as it stands then; who asked is an event first. Raises what the client's `amend` raises."""
+    orders = await desk.orders()
+    await desk.note(f"an amendment of {order.client_order_id} was asked for {who}: {change.summary()}")
+    try:
+        return await orders.handle(order.order_id).amend(change)
+    except RefusedError as refused:
+        await desk.note(f"an amendment of {order.client_order_id} was refused: {refused}")
+        raise
 
 
 @router.delete("/orders/{client_order_id}", responses=PROBLEMS | {200: {"model": Order}, 404: PROBLEM})
@@ -251,11 +307,74 @@ async def cancel(
     return answer(await (await desk.orders()).cancel(order.order_id, caller.who, timeout))
 
 
+class Decline(Frozen):
+    """Why an order is not to be sent."""
+
+    reason: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
+
+
+@router.get("/approvals", dependencies=READER, responses=PROBLEMS | {200: {"model": list[Order]}})
+async def approvals(desk: DeskOf) -> Response:
+    """Orders that wait for a person's approval, newest first."""
+    return answer(await desk.awaiting_approval())
+
+
+@router.post("/orders/{client_order_id}/approve", responses=PROBLEMS | {200: {"model": Order}, 404: PROBLEM})
+async def approve(client_order_id: str, desk: DeskOf, caller: Trader) -> Response:
+    """Let an order be sent that waits for a person's approval: the guardian judges it once more. A token does not
+    approve what it has proposed itself. Rejected by the guardian, it is a problem of status 422 with its codes."""
+    order = await order_named(desk, client_order_id)
+    _must_be_anothers(order, caller)
+    approved = await (await desk.orders()).approve(order.order_id, caller.who)
+    if approved.status is Status.REJECTED:
+        raise rejected(approved)
+    return answer(approved)
+
+
+@router.post("/orders/{client_order_id}/decline", responses=PROBLEMS | {200: {"model": Order}, 404: PROBLEM})
+async def decline(client_order_id: str, desk: DeskOf, caller: Trader, body: Decline | None = None) -> Response:
+    """Reject an order that waits for a person's approval: it is never sent."""
+    order = await order_named(desk, client_order_id)
+    reason = body.reason if body is not None else ""
+    return answer(await (await desk.orders()).decline(order.order_id, caller.who, reason))
+
+
+def _must_be_anothers(order: Order, caller: Caller) -> None:
+    """Raises `Problem` (403)."""
+    if (order.tags or {}).get("by") == caller.name:
+        words = f"{caller.name} has proposed it itself: somebody else approves it"
+        raise Problem(HTTPStatus.FORBIDDEN, "OWN_PROPOSAL", words)
+
+
 @router.get("/positions", dependencies=READER, responses=PROBLEMS | {200: {"model": list[PositionLine]}})
 async def positions(desk: DeskOf) -> Response:
     """Net positions, with what they earned and cost, in all and today."""
     account, by = Account(desk.settings.account), desk.settings.ledger.realized_by
     return answer(await desk.read(lambda connection: position_lines(connection, account, datetime.now(UTC), by)))
+
+
+@router.get("/portfolio", dependencies=READER, responses=PROBLEMS | {200: {"model": Portfolio}})
+async def portfolio(desk: DeskOf) -> Response:
+    """The positions, what they earned and cost together, and what of that is each strategy's."""
+    account, by = Account(desk.settings.account), desk.settings.ledger.realized_by
+    return answer(await desk.read(lambda connection: portfolio_of(connection, account, datetime.now(UTC), by)))
+
+
+@router.get("/journal", dependencies=READER, responses=PROBLEMS | {200: {"description": "Lines, oldest first"}})
+async def journal(
+    desk: DeskOf,
+    since: Annotated[Moment | None, Query(description="From this moment on.")] = None,
+    until: Annotated[Moment | None, Query(description="Before this moment.")] = None,
+    symbol: Symbol | None = None,
+    strategy: Name | None = None,
+    limit: Annotated[int, Query(ge=1, le=10 * MOST)] = MOST,
+) -> Response:
+    """The journal as `journal --json` prints it: a line for each fill, and one for each order without any. Where as
+    many as `limit` came, there may be more: ask again from the last one's time on, which comes again."""
+    settings = desk.settings
+    chosen = Chosen(settings.account, since, until, symbol, strategy, realized_by=settings.ledger.realized_by)
+    lines = await desk.read(lambda c: list(islice(journal_lines(c, chosen), limit)))
+    return Response(json.dumps([asdict(line) for line in lines], default=jsonable), media_type="application/json")
 
 
 @router.get("/account", dependencies=READER, responses=PROBLEMS | {200: {"model": Standing}})
@@ -292,13 +411,13 @@ async def resume(body: Why, desk: DeskOf, caller: Halter) -> Response:
 @router.put("/flags/{name}", responses=PROBLEMS | {200: {"model": Standing}})
 async def raise_flag(name: str, body: Why, desk: DeskOf, caller: Halter) -> Response:
     """Raise a risk flag: while it is up, only orders that reduce a position pass."""
-    return answer(await changed(desk, partial(halting.put_flag, name=name, reason=body.reason, who=caller.who)))
+    return answer(await changed(desk, partial(halting.raise_flag, name=name, reason=body.reason, who=caller.who)))
 
 
 @router.delete("/flags/{name}", responses=PROBLEMS | {200: {"model": Standing}})
 async def clear_flag(name: str, desk: DeskOf, caller: Halter) -> Response:
     """Take a risk flag down."""
-    return answer(await changed(desk, partial(halting.take_flag, name=name, who=caller.who)))
+    return answer(await changed(desk, partial(halting.clear_flag, name=name, who=caller.who)))
 
 
 async def changed(desk: Desk, change: Any) -> Standing:
@@ -308,15 +427,25 @@ async def changed(desk: Desk, change: Any) -> Standing:
     return found
 
 
-@router.post("/flatten", responses=PROBLEMS | {200: {"model": FlattenAnswer}, 202: {"model": FlattenAnswer}})
+FLAT: dict[int | str, dict[str, Any]] = {
+    200: {"model": FlattenAnswer},
+    202: {"model": FlattenAnswer},
+    409: PROBLEM,
+}
+
+
+@router.post("/flatten", responses=PROBLEMS | FLAT)
 async def flatten(
     body: Flatten,
     desk: DeskOf,
     caller: Halter,
     timeout: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the end.")] = PLACED_SECONDS,
 ) -> Response:
-    """Cancel what is open and close what is held. Asked again while it runs, it is joined; 202 while it goes on."""
+    """Cancel what is open and close what is held. Asked again while it runs, it is joined; 202 while it goes on, and
+    409 `NOT_FLAT` with the `result` where something is still held."""
     result = await flattened(desk, body, caller.who, timeout)
+    if result is not None and not result.is_flat:
+        raise not_flat(result.words, result=result)
     over = FlattenAnswer(is_over=result is not None, result=result)
     return answer(over, HTTPStatus.OK if result is not None else HTTPStatus.ACCEPTED)
 

@@ -8,8 +8,21 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
-from durable_orders.web import actions, api, hooks, login, pages, streams
+from durable_orders.web import (
+    actions,
+    api,
+    gtt_pages,
+    gtts,
+    hooks,
+    login,
+    pages,
+    plan_pages,
+    plans,
+    streams,
+    work_pages,
+)
 from durable_orders.web.actions import for_people
+from durable_orders.web.alerts import must_be_templates
 from durable_orders.web.desk import Desk
 from durable_orders.web.limits import Limits
 from durable_orders.web.problems import as_problems
@@ -20,7 +33,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 def build(desk: Desk) -> FastAPI:
     """The application. It answers requests for the loopback, and for the names in `page.names`: another site's page
     that has its own name point here gets nothing. Raises `InvalidSettings` for a hook's template that is none."""
-    hooks.must_be_templates(desk.settings.hooks)
+    must_be_templates(desk.settings.hooks)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -36,8 +49,8 @@ def build(desk: Desk) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.desk = desk
-    for routes in (streams.router, api.router, hooks.router, login.router, pages.router, actions.router):
-        app.include_router(routes)
+    for routes in (streams, api, plans, gtts, hooks, login, pages, actions, plan_pages, gtt_pages, work_pages):
+        app.include_router(routes.router)
     app.mount("/static", StaticFiles(packages=[("durable_orders.web", "static")]))
     as_problems(app)
     for_people(app)

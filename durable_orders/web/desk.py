@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,18 +15,22 @@ from starlette.requests import HTTPConnection
 from temporalio.service import RPCError
 
 from durable_orders.orders import Orders
+from durable_orders.plans import Plans
 from durable_orders.trading.errors import DurableOrdersError, LedgerUnusable, ServerUnreachable
+from durable_orders.trading.gtt.view import GttView
 from durable_orders.trading.ledger.alerts import add_event
 from durable_orders.trading.ledger.following import newest_id
+from durable_orders.trading.ledger.gtts import gtt_views, list_gtts
+from durable_orders.trading.ledger.plans import find_plan, stored_views
 from durable_orders.trading.ledger.reading import FeedEvent, events_after, list_orders
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Order, Status
+from durable_orders.trading.plans.state import PlanView
+from durable_orders.web.throttle import Throttle
+from durable_orders.web.turns import Turns
 from durable_orders.workers.home import Home, ServerAddress
 from durable_orders.workers.instruments import Master
-
-if TYPE_CHECKING:
-    from durable_orders.web.access import Throttle
 
 R = TypeVar("R")
 
@@ -41,16 +45,39 @@ THERE_EVERY, THERE_SECONDS = 2.0, 1.5
 log = logging.getLogger(__name__)
 
 
+class Untaken(Generic[R]):
+    """What the server has and no worker has taken. It is asked once a second at most, however many look."""
+
+    def __init__(self, ask: Callable[[], Awaitable[list[R]]]) -> None:
+        self._ask = ask
+        self._at, self._found = 0.0, list[R]()
+
+    async def found(self) -> list[R]:
+        """Nothing while no server answers."""
+        if time.monotonic() - self._at < UNTAKEN_EVERY:
+            return self._found
+        self._at = time.monotonic()
+        try:
+            async with asyncio.timeout(UNTAKEN_SECONDS):
+                self._found = await self._ask()
+        except (ServerUnreachable, TimeoutError):
+            self._found = []
+        self._at = time.monotonic()
+        return self._found
+
+
 class Desk:
     """One account's. What is read comes from the ledger and needs no server; what changes something needs one."""
 
-    def __init__(self, home: Home, config: Path | None, throttle: "Throttle") -> None:
+    def __init__(self, home: Home, config: Path | None) -> None:
         """Raises `InvalidSettings`, `HomeUnusable`, `LedgerUnusable`."""
         self.home = home
         self.config = config
         self.settings = home.settings(config)
         self.database = home.ledger(self.settings)
-        self.throttle = throttle
+        self.throttle = Throttle()
+        self.turns = Turns(lambda words: self.note(words, EventType.HOOK_ALERT))
+        """Those of the alerts that come in."""
         self._orders: Orders | None = None
         self._address: ServerAddress | None = None
         self._connecting = asyncio.Lock()
@@ -61,7 +88,11 @@ class Desk:
         """Pages that are open."""
         self._master: Master | None = None
         self._is_there = (0.0, True)
-        self._untaken: tuple[float, list[Order]] = (0.0, [])
+        self._untaken = Untaken(lambda: self._ask(Orders.not_started))
+        self._plans = Untaken(lambda: self._ask(lambda orders: Plans(orders).not_started()))
+
+    async def _ask(self, question: Callable[[Orders], Awaitable[R]]) -> R:
+        return await question(await self.orders())
 
     async def orders(self) -> Orders:
         """The client, connected to the server that the home has now. Raises `ServerUnreachable`."""
@@ -102,7 +133,7 @@ class Desk:
 
     async def write(self, change: Callable[[sa.Connection], R]) -> R:
         def make() -> R:
-            with self.database.write() as connection:
+            with self.database.write(self.settings.account) as connection:
                 return change(connection)
 
         return await asyncio.to_thread(make)
@@ -132,7 +163,7 @@ class Desk:
         limit: int = 200,
     ) -> list[Order]:
         """Newest first, with those that wait for a worker, as far as a server can be asked."""
-        fresh = await self.untaken()
+        fresh = await self.not_started()
         recorded = await self.read(
             lambda c: list_orders(
                 c,
@@ -155,19 +186,32 @@ class Desk:
         ]
         return sorted([*recorded, *waiting], key=lambda order: order.created_at, reverse=True)[:limit]
 
-    async def untaken(self) -> list[Order]:
-        """Orders that the server has and no worker has taken. Asked once a second at most, however many look."""
-        at, found = self._untaken
-        if time.monotonic() - at < UNTAKEN_EVERY:
-            return found
-        self._untaken = (time.monotonic(), found)
-        try:
-            async with asyncio.timeout(UNTAKEN_SECONDS):
-                found = await (await self.orders()).untaken()
-        except (ServerUnreachable, TimeoutError):
-            found = []
-        self._untaken = (time.monotonic(), found)
-        return found
+    async def awaiting_approval(self) -> list[Order]:
+        """Orders that a person has yet to approve, newest first."""
+        own = self.settings.account
+        pending = await self.read(lambda c: list_orders(c, own, statuses=[Status.PENDING]))
+        return [order for order in pending if order.awaits_approval]
+
+    async def find_plans(self, *, open_only: bool, limit: int) -> list[PlanView]:
+        """Newest first, with those that wait for a worker, as far as a server can be asked."""
+        own = self.settings.account
+        fresh = await self._plans.found()
+        recorded = await self.read(lambda c: stored_views(c, own, open_only=open_only, limit=limit))
+        unknown = await self.read(lambda c: [view for view in fresh if find_plan(c, own, view.plan_id) is None])
+        return [*unknown, *recorded][:limit]
+
+    async def find_gtts(self, *, open_only: bool, limit: int) -> list[GttView]:
+        """Newest first, those that were placed at the broker past this system among them."""
+
+        def ask(connection: sa.Connection) -> list[GttView]:
+            own = self.settings.account
+            return gtt_views(connection, own, list_gtts(connection, own, open_only=open_only, limit=limit))
+
+        return await self.read(ask)
+
+    async def not_started(self) -> list[Order]:
+        """Orders that the server has and no worker has taken."""
+        return await self._untaken.found()
 
     async def events(self, after: int, limit: int) -> list[FeedEvent]:
         return await self.read(lambda c: events_after(c, after, account=self.settings.account, limit=limit))
@@ -212,6 +256,7 @@ class Desk:
         finally:
             tail.cancel()
             await asyncio.gather(tail, return_exceptions=True)
+            await self.turns.close()
             if self._orders is not None:
                 await self._orders.close()
             self.database.close()

@@ -70,7 +70,8 @@ class Limits:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, goes_on: bool = True) -> None:
         if goes_on and "expect" not in Headers(scope=scope):
             with suppress(TimeoutError):
-                await asyncio.wait_for(_read_on(receive), READ_ON_FOR)
+                async with asyncio.timeout(READ_ON_FOR):
+                    await _read_on(receive)
         words = f"a body may have {self._largest} bytes at most"
         answer = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TOO_LARGE", words).response()
         answer.headers["Connection"] = "close"

@@ -1,9 +1,8 @@
-"""The pages that show: blotter, an order, positions, risk, events, doctor, calendar."""
+"""The pages that show the account: blotter, an order, positions, risk, events, doctor, calendar."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,18 +11,22 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from durable_orders.assistant.explaining import NOT_RECORDED, evidence_of, proof_of
 from durable_orders.doctor import examine
-from durable_orders.portfolio import position_lines, totals
+from durable_orders.portfolio import portfolio_of
+from durable_orders.risk import limits_of
 from durable_orders.trading.config.sessions import MarketSegment
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.ist import IST, start_of_day
 from durable_orders.trading.ledger.accounts import last_book_read
 from durable_orders.trading.ledger.broker_positions import last_reading
+from durable_orders.trading.ledger.executions import execution_of
 from durable_orders.trading.ledger.following import newest_id
+from durable_orders.trading.ledger.gtts import unknown_gtts
+from durable_orders.trading.ledger.plans import find_plan
 from durable_orders.trading.ledger.position_differences import unexplained
-from durable_orders.trading.ledger.reading import events_of, list_orders, positions_of, unsettled_orders
-from durable_orders.trading.ledger.results import losses_in_a_row, realized_since
-from durable_orders.trading.ledger.tables import CHARGED, Money, fills, strategy_positions
+from durable_orders.trading.ledger.reading import events_of, unsettled_orders
+from durable_orders.trading.ledger.tables import CHARGED, Money, fills
 from durable_orders.trading.market.calendar import segment_calendar
 from durable_orders.trading.orders.order import (
     Account,
@@ -33,7 +36,9 @@ from durable_orders.trading.orders.order import (
     Side,
     Validity,
     new_client_order_id,
+    plan_of,
 )
+from durable_orders.trading.quality.measures import quality_of
 from durable_orders.web.api import DeskOf, order_named, standing
 from durable_orders.web.desk import Desk
 from durable_orders.web.login import Looks
@@ -69,6 +74,7 @@ async def frame(desk: Desk, visitor: Looks) -> dict[str, Any]:
         "read_at": read_at,
         "is_old": is_old,
         "is_there": await desk.is_there(),
+        "waiting": len(await desk.awaiting_approval()),
     }
 
 
@@ -101,7 +107,14 @@ async def blotter(
 def new_form(**given: str) -> dict[str, Any]:
     """An empty form for an order, with a name for it: however often it is sent, it is one order."""
     blank = {"symbol": "", "side": Side.BUY, "quantity": "", "order_type": OrderType.MARKET, "price": ""}
-    blank |= {"trigger_price": "", "product": Product.MIS, "validity": Validity.DAY, "strategy": "manual", "reason": ""}
+    blank |= {
+        "trigger_price": "",
+        "product": Product.MIS,
+        "validity": Validity.DAY,
+        "strategy": "manual",
+        "reason": "",
+        "approve": "",
+    }
     return {"form": {**blank, "client_order_id": new_client_order_id(), **given}, "wrong": {}, **CHOICES}
 
 
@@ -128,7 +141,23 @@ async def order_content(desk: Desk, client_order_id: str) -> dict[str, Any]:
     found = await order_named(desk, client_order_id)
     events = await desk.read(lambda connection: events_of(connection, found.order_id))
     shown = None if configured_server() else desk.home.ui_link(found.order_id)
-    return {"order": found, "events": events, "workflow": shown, "types": list(OrderType)}
+    more = await desk.read(lambda connection: beside(connection, found))
+    return {"order": found, "events": events, "workflow": shown, "types": list(OrderType), **more}
+
+
+def beside(connection: sa.Connection, order: Order) -> dict[str, Any]:
+    """What proves how an order stands; the plan that it is of, and how it was executed, if there is such."""
+    plan, executed = plan_of(order.client_order_id), execution_of(connection, order.order_id)
+    evidence = evidence_of(connection, order)
+    is_kept = plan is not None and find_plan(connection, order.account, plan) is not None
+    return {
+        "proof": proof_of(connection, order),
+        "judged": evidence.judged or (None,),
+        "has_passed": evidence.has_passed,
+        "plan": plan if is_kept else None,
+        "not_recorded": NOT_RECORDED,
+        "quality": quality_of(executed.execution) if executed is not None and order.fills else None,
+    }
 
 
 @router.get("/positions")
@@ -143,7 +172,8 @@ async def positions(request: Request, desk: DeskOf, visitor: Looks, part: bool =
 def positions_content(connection: sa.Connection, settings: Settings) -> dict[str, Any]:
     """Ours, what the broker says, where nothing explains the difference, and what each strategy's trades came to."""
     account, by, now = Account(settings.account), settings.ledger.realized_by, datetime.now(UTC)
-    lines = position_lines(connection, account, now, by)
+    held = portfolio_of(connection, account, now, by)
+    lines = held.positions
     reading = last_reading(connection, account)
     theirs = (
         {}
@@ -152,16 +182,16 @@ def positions_content(connection: sa.Connection, settings: Settings) -> dict[str
     )
     ours = {(line.symbol, line.product) for line in lines}
     strangers = [] if reading is None else [row for key, row in reading.rows.items() if key not in ours]
-    own = strategy_positions.c
-    asked = sa.select(strategy_positions).where(own.account == account).order_by(own.strategy, own.symbol, own.product)
+    closes = settings.guardian.flatten_products
     return {
         "lines": lines,
-        "total": totals(lines),
+        "closes": closes if set(closes) < set(Product) else (),
+        "total": held.total,
         "theirs": theirs,
         "reading": reading,
         "strangers": strangers,
         "differences": unexplained(connection, account),
-        "strategies": list(connection.execute(asked)),
+        "strategies": held.strategies,
         "curve": curve_of(connection, account, start_of_day(now)),
     }
 
@@ -179,20 +209,6 @@ def curve_of(connection: sa.Connection, account: str, since: datetime) -> dict[s
     return {"times": times, "values": values}
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A limit, and where it stands."""
-
-    name: str
-    limit: Decimal | int
-    now: Decimal | int | None
-    """`None` for a limit of each order."""
-
-    @property
-    def percent(self) -> int:
-        return 0 if self.now is None else min(100, int(Decimal(self.now) * 100 / Decimal(self.limit)))
-
-
 @router.get("/risk")
 async def risk(request: Request, desk: DeskOf, visitor: Looks) -> Response:
     """Limits, flags, and what stops the account."""
@@ -202,28 +218,8 @@ async def risk(request: Request, desk: DeskOf, visitor: Looks) -> Response:
 async def risk_content(desk: Desk, visitor: Looks) -> dict[str, Any]:
     limits = await desk.read(lambda connection: limits_of(connection, desk.settings))
     unsettled = await desk.read(lambda connection: unsettled_orders(connection, desk.settings.account))
-    return {**await frame(desk, visitor), "limits": limits, "unsettled": unsettled}
-
-
-def limits_of(connection: sa.Connection, settings: Settings) -> list[Limit]:
-    """The limits of the account that are set, with what counts against them now."""
-    guardian, account, now = settings.guardian, settings.account, datetime.now(UTC)
-    day = start_of_day(now)
-    lost = max(Decimal(0), -realized_since(connection, account, day, settings.ledger.realized_by))
-    held = [abs(position.quantity) for position in positions_of(connection, account)]
-    capital = guardian.capital or settings.trading.paper_capital
-    by = settings.ledger.realized_by
-    known: list[tuple[str, Decimal | int | None, Decimal | int | None]] = [
-        ("max_daily_loss", guardian.max_daily_loss, lost),
-        ("max_daily_drawdown_pct", guardian.max_daily_drawdown_pct, round(lost * 100 / capital, 2)),
-        ("max_loss_streak", guardian.max_loss_streak, losses_in_a_row(connection, account, day, by)),
-        ("max_open_orders", guardian.max_open_orders, len(list_orders(connection, account, open_only=True))),
-        ("max_position_per_symbol", guardian.max_position_per_symbol, max(held, default=0)),
-        ("max_position_total", guardian.max_position_total, sum(held)),
-        ("max_order_quantity", guardian.max_order_quantity, None),
-        ("max_order_value", guardian.max_order_value, None),
-    ]
-    return [Limit(name, limit, standing) for name, limit, standing in known if limit is not None]
+    lost_gtts = await desk.read(lambda connection: unknown_gtts(connection, desk.settings.account))
+    return {**await frame(desk, visitor), "limits": limits, "unsettled": unsettled, "unknown_gtts": lost_gtts}
 
 
 @router.get("/events")

@@ -8,22 +8,31 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
 from durable_orders.json_text import json_text
 from durable_orders.trading import errors
-from durable_orders.trading.explained import problem_words
+from durable_orders.trading.explained import causes, field_of, problem_words
+from durable_orders.trading.gtt.view import GttView
 from durable_orders.trading.orders.order import Order
+from durable_orders.trading.plans.state import PlanView
 from durable_orders.web.view import page
 
 FOR_PROGRAMS = ("/api/", "/hooks/")
 MEDIA_TYPE = "application/problem+json"
-CODED = re.compile(r"([A-Z][A-Z0-9_]+): (.+)", re.DOTALL)
-"""A reason of the guardian: the check's code, and what it found."""
+CODED = re.compile(r"(?:([a-z][a-z0-9_ ]*): )?([A-Z][A-Z0-9_]+): (.+)", re.DOTALL)
+"""A reason of the guardian: of a plan the part it is of, as in `entry` or `leg 2`; the check's code, what it found."""
 
-NO_OBJECT = ("model_attributes_type", "model_type", "missing")
+PLACES = ("body", "query", "path", "header")
+"""Where in a request a field is."""
+POSITION, BASKET, SCHEDULE = SHAPES = ("a position's plan", "a basket", "a schedule")
+"""What a body of several shapes may be."""
+WHICH = "a basket has `legs` in its place, a schedule `slices` beside it"
+"""Of a plan without a symbol: it may be meant to have another shape."""
+NO_OBJECT = ("model_attributes_type", "model_type", "missing", "union_tag_not_found")
 """What pydantic calls a body that is no JSON object."""
 
 log = logging.getLogger(__name__)
@@ -53,24 +62,44 @@ class Problem(Exception):
 
 def rejected(order: Order) -> Problem:
     """An order that came to nothing, in the words of whoever refused it. It is recorded, and the same again is it."""
-    reasons = [
-        {"code": found[1], "message": found[2]} if (found := CODED.fullmatch(reason)) else {"message": reason}
-        for reason in order.reasons
-    ]
-    codes = [reason["code"] for reason in reasons if "code" in reason] or ["REJECTED"]
-    detail = f"{order.client_order_id} was rejected: {'; '.join(order.reasons)}"
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        codes[0],
-        detail,
-        codes=codes,
-        reasons=reasons,
-        order=json.loads(json_text(order)),
-    )
+    return _rejected(order.client_order_id, order.reasons, order=json.loads(json_text(order)))
+
+
+def rejected_plan(view: PlanView) -> Problem:
+    """The same of a plan, with what was against its orders."""
+    return _rejected(view.plan_id, view.refusals, plan=json.loads(json_text(view)))
+
+
+def rejected_gtt(view: GttView) -> Problem:
+    """The same of a GTT."""
+    return _rejected(view.gtt_id, view.reasons, gtt=json.loads(json_text(view)))
+
+
+def not_flat(detail: str, **what: BaseModel) -> Problem:
+    """Something is held after somebody asked to be flat. It says what, and what to do."""
+    found = {name: json.loads(json_text(value)) for name, value in what.items()}
+    return Problem(HTTPStatus.CONFLICT, "NOT_FLAT", detail, **found)
+
+
+def _rejected(name: str, told: tuple[str, ...], **what: Any) -> Problem:
+    reasons = [_reason(text) for text in told]
+    codes = list(dict.fromkeys(reason["code"] for reason in reasons if "code" in reason)) or ["REJECTED"]
+    detail = f"{name} was rejected: {'; '.join(told)}"
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, codes[0], detail, codes=codes, reasons=reasons, **what)
+
+
+def _reason(text: str) -> dict[str, str]:
+    found = CODED.fullmatch(text)
+    if found is None:
+        return {"message": text}
+    part, code, message = found.groups()
+    return ({"part": part} if part else {}) | {"code": code, "message": message}
 
 
 KINDS: tuple[tuple[type[Exception], HTTPStatus, str], ...] = (
     (errors.DuplicateOrder, HTTPStatus.CONFLICT, "DUPLICATE_ORDER"),
+    (errors.PlanNotFound, HTTPStatus.NOT_FOUND, "PLAN_NOT_FOUND"),
+    (errors.GttNotFound, HTTPStatus.NOT_FOUND, "GTT_NOT_FOUND"),
     (errors.OrderNotFound, HTTPStatus.NOT_FOUND, "ORDER_NOT_FOUND"),
     (errors.InvalidOrder, HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_ORDER"),
     (errors.RefusedError, HTTPStatus.UNPROCESSABLE_ENTITY, "REFUSED"),
@@ -111,10 +140,11 @@ def unreadable(error: RequestValidationError) -> Problem:
     if any(each["loc"] == ("body",) and each["type"] in NO_OBJECT for each in found):
         words = "the body must be a JSON object, sent as `Content-Type: application/json`"
         return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "NOT_AN_OBJECT", words)
+    is_shapeless = any(each["loc"][-2:] == (POSITION, "symbol") and each["type"] == "missing" for each in found)
     for each in found:
-        each["loc"] = tuple(part for part in each["loc"] if part not in ("body", "query", "path", "header"))
-    wrong = [{"field": ".".join(str(part) for part in each["loc"]), "message": problem_words(each)} for each in found]
-    detail = "; ".join(each["message"] for each in wrong)
+        each["loc"] = tuple(part for part in each["loc"] if part not in (*PLACES, *SHAPES))
+    wrong = [{"field": field_of(each), "message": problem_words(each)} for each in causes(found)]
+    detail = "; ".join(each["message"] for each in wrong) + (f"; {WHICH}" if is_shapeless else "")
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_ORDER", detail, errors=wrong)
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import uvicorn
 
 from durable_orders.trading.errors import HomeUnusable
-from durable_orders.web.access import Throttle
 from durable_orders.web.app import build
 from durable_orders.web.desk import Desk
 from durable_orders.workers.home import Home
 
 FREE_SECONDS = 5.0
+BACKLOG = 2048
+"""Connections that may wait to be taken: a burst of alerts comes at once, and the system's own limit may be lower."""
 GRACE = 3
 """Seconds that open answers get when it stops; streams end then."""
 
@@ -22,7 +23,7 @@ GRACE = 3
 def serve(home: Home, config: Path | None, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Until SIGINT or SIGTERM. Raises what a `Desk` raises, and `HomeUnusable` for a port that cannot be had."""
     listening = _listen(host, port)
-    desk = Desk(home, config, Throttle())
+    desk = Desk(home, config)
     server = uvicorn.Server(
         uvicorn.Config(
             build(desk),
@@ -47,7 +48,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
-            listening.listen(128)
+            listening.listen(BACKLOG)
         except OSError as error:
             listening.close()
             if error.errno != errno.EADDRINUSE or time.monotonic() > until:

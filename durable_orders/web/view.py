@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from durable_orders.json_text import rupees
 from durable_orders.trading.ist import IST
+from durable_orders.trading.orders.decision import sign_off_words
 
 GROUP = 3
 MINUTE, HOUR = 60, 3600
@@ -57,7 +58,7 @@ def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("durable_orders.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    made.filters |= {"indian": indian, "clock": clock, "ago": ago, "sign_of": sign_of}
+    made.filters |= {"indian": indian, "clock": clock, "ago": ago, "sign_of": sign_of, "sign_off": sign_off_words}
     return made
 
 

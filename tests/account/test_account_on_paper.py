@@ -22,7 +22,7 @@ from durable_orders.trading.flatten.request import FlattenRequest, FlattenResult
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.rules import ExchangeRules
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.approval import approve
+from durable_orders.trading.orders.approval import grant
 from durable_orders.trading.orders.order import Account, Order, OrderIntent, Product, Side
 from tests.ledgers import empty_ledger
 from tests.trading.backtest.durable import DurablePath
@@ -81,7 +81,7 @@ class World:
 
     def by_hand(self) -> None:
         """Nothing of it comes into the ledger."""
-        self.path._broker.place(approve(Order.from_intent(self.intent("elsewhere"), self.path.now)))
+        self.path._broker.place(grant(Order.from_intent(self.intent("elsewhere"), self.path.now)))
 
     def squared_off(self) -> None:
         """RMS closes what is intraday, and the home is down."""
@@ -92,7 +92,7 @@ class World:
         request = FlattenRequest(account=self.account, reason="enough", who="a test", flatten=True, until_resumed=False)
         flatten = Flatten(Progress(requests=(request,)), f"f{self.second}")
         for _ in range(300):
-            seen = self.flattening.snapshot([request], list(flatten.progress.placed))
+            seen = self.flattening.snapshot([request], list(flatten.progress.placed), [])
             step = flatten.step(seen, self.path.now)
             if step.is_done:
                 return self.flattening.finish(flatten.progress, seen, flatten.problems(seen, self.path.now))

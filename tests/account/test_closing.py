@@ -286,6 +286,31 @@ async def test_shares_that_are_pledged_are_left_and_it_does_not_say_flat(
     assert f"{10 - free} {INFY} CNC cannot be sold now" in result.problems[0]
 
 
+async def test_what_the_settings_leave_is_named_wherever_it_is_told_how_flat_the_account_is(desks: Desks) -> None:
+    desk = await desks(sections={"guardian": {"flatten_products": ["MIS"]}}, **QUICK)
+    await bought(desk)
+    kept = new_order(account=desk.account, mode=Mode.PAPER, quantity=5, product=Product.CNC)
+    record_all(desk.parts.database, history(kept, [(5, PRICE)], BookState.COMPLETE))
+    desk.broker.on_place.append(fills_at_once)
+    stays = (OpenPosition(symbol=INFY, product=Product.CNC, quantity=5),)
+    other = await halting.flatten(desk.client, asked(desk, symbol="NSE:TCS", until_resumed=False))
+    assert other is not None
+    assert other.stays == (), "it was not asked for that"
+    result = await halted(desk)
+    assert (result.is_flat, result.left, result.stays) == (True, (), stays)
+    assert result.words == f"flat, but for what is of a product that guardian.flatten_products leaves: 5 {INFY} CNC"
+
+
+def test_what_is_not_flat_is_said_by_its_names() -> None:
+    """What only the broker has is no problem that was written down, and still is held."""
+    held = OpenPosition(symbol=INFY, product=Product.CNC, quantity=-5)
+    other = Difference(symbol="NSE:TCS", product="NRML", ours=0, theirs=75)
+    result = FlattenResult(
+        state=AccountState.ACTIVE, cancelled=(), closed=(), left=(held,), problems=("look at it",), differences=(other,)
+    )
+    assert result.words == f"not flat: look at it; -5 {INFY} CNC still held; 75 NSE:TCS NRML at the broker"
+
+
 @pytest.mark.parametrize("then", [AccountState.HALTED, AccountState.ACTIVE])
 async def test_it_does_not_say_flat_where_somebody_ended_it_while_nothing_could_be_read(
     desks: Desks, then: AccountState

@@ -282,7 +282,7 @@ def test_a_strategy_hears_when_somebody_else_has_moved_what_it_holds(account: Re
     def seen(before: View | None) -> View:
         with account.ledger.read() as connection:
             if before is None:
-                return view_at(connection, "paper", "mine", newest_id(connection))
+                return view_at(connection, "paper", "mine", newest_id(connection, "paper"))
             found = look(connection, "paper", "mine", before.feed_id)
         assert found is not None
         return found
@@ -404,7 +404,7 @@ async def test_a_sale_out_of_holdings_reduces(desks: Desks) -> None:
     assert len(desk.broker.sent) == 1
     beyond = await (await desk.start(side=Side.SELL, product=CNC, quantity=81)).result()
     words = f"at most 80 of {INFY} may be sold as CNC, 81 asked for: 80 can be delivered, 0 of them are offered already"
-    assert f"NOT_DELIVERABLE: {words}" in beyond.reasons
+    assert f"NOT_DELIVERABLE: {words}; the broker's holdings are read every 60 s" in beyond.reasons
     assert (await bought(desk, 80, side=Side.SELL, product=CNC)).status is Status.FILLED
 
 

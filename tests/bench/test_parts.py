@@ -1,7 +1,7 @@
 """The measurements of ledger, watch and memory measure. How fast they were is no business of a test."""
 
-from bench import ledger, memory, watch
-from tests.trading.ledger.questions import EVERY
+from bench import accounts, ledger, memory, watch
+from tests.trading.ledger.questions import EVERY, PAGES
 
 
 def test_the_ledger_is_asked_every_question_and_written_to() -> None:
@@ -9,7 +9,8 @@ def test_the_ledger_is_asked_every_question_and_written_to() -> None:
     assert report["events"] > 3 * 200
     assert set(report["questions_ms"]) == set(EVERY)
     assert all(report[name] > 0 for name in ("recording_ms", "slowest_ms", "fills"))
-    assert ledger.table_of(report).row_count == len(EVERY)
+    assert set(report["pages_ms"]) == set(report["plans"]) == set(PAGES)
+    assert ledger.table_of(report).row_count == len(EVERY) + len(PAGES)
 
 
 async def test_the_watch_reads_as_often_for_many_orders_as_for_few() -> None:
@@ -32,4 +33,12 @@ async def test_the_memory_of_open_orders_is_that_of_the_worker_and_of_the_server
         grown = (report["after"][f"{name}_mb"] - report["before"][f"{name}_mb"]) * 2**20
         assert report[f"{name}_bytes_per_open_order"] == round(grown / 3)
         assert report["before"][f"{name}_mb"] > 10
-    assert memory.table_of(report).row_count == 2
+    assert (report["cached_workflows"], report["bounded"]["cached_workflows"]) == (20_000, 100)
+    assert memory.table_of(report).row_count == 4
+
+
+def test_accounts_record_beside_each_other_and_behind_one_lock() -> None:
+    report = accounts.measure(2, 1, 1.0, away=0.001)
+    assert len(report["ratios"]) == 1
+    for name in ("lock_each_per_second", "lock_for_all_per_second", "one_account_per_second"):
+        assert report[name] > 0

@@ -17,9 +17,9 @@ from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from durable_orders.workers import worker
+from durable_orders.workers.components import build
 from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home
-from durable_orders.workers.parts import build
 
 FLAG = "crashed"
 

@@ -14,8 +14,10 @@ from durable_orders.workers.home import Home, ServerAddress
 from durable_orders.workers.server import is_our_server
 from tests.conftest import until
 from tests.crashes.crashing_worker import Point
+from tests.starting import programs
+from tests.starting.programs import Started
 
-PROGRAM = str(Path(sys.executable).parent / "durable-orders")
+PROGRAM = str(programs.PROGRAM)
 HERE = Path(__file__).parents[2]
 
 NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
@@ -29,7 +31,7 @@ def running(home: Home, *words: str) -> Iterator[Process]:
     """A process for the length of a block, at whose end it is killed. What it says goes to `said` in the home."""
     with (home.path / "said").open("ab") as log:
         nothing = subprocess.DEVNULL
-        process = subprocess.Popen(words, stdin=nothing, stdout=log, stderr=log, cwd=HERE, env=os.environ | NO_BYTECODE)
+        process = Started(words, stdin=nothing, stdout=log, stderr=log, cwd=HERE, env=os.environ | NO_BYTECODE)
     try:
         yield process
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from durable_orders.workers.home import ServerAddress
 from tests.durable_orders.program import OWN_PORTS, Program
 
 SYMBOL = "NFO:NIFTY25MAYFUT"
@@ -17,6 +18,8 @@ SPEED = "20"
 """Market seconds per second: the day lasts 19 minutes, longer than any test, so resting orders stay."""
 MOST = 1800
 """The desk's `guardian.max_order_quantity`."""
+ASKS = "asks"
+"""A strategy of the desk whose orders wait for a person's approval."""
 NUMBERS = itertools.count()
 
 
@@ -24,7 +27,8 @@ NUMBERS = itertools.count()
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """The program on a home that is up and has seen its first tick."""
     home = tmp_path_factory.mktemp("desk")
-    (home / "durable-orders.yaml").write_text(yaml.safe_dump({"guardian": {"max_order_quantity": MOST}}))
+    guardian = {"max_order_quantity": MOST, "strategies": {ASKS: {"approve": True}}}
+    (home / "durable-orders.yaml").write_text(yaml.safe_dump({"guardian": guardian}))
     program = Program(home)
     with program.started("up", *OWN_PORTS, "--speed", SPEED) as running:
         running.line("Ctrl-C")
@@ -34,6 +38,18 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
 
 @pytest.fixture
+def over_the_shared_server(temporal_server: ServerAddress, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No engine starts a server of its own."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_server.target)
+
+
+@pytest.fixture
 def own_id(request: pytest.FixtureRequest) -> str:
     """A client order id that no other test uses."""
     return f"{str(request.node.name).removeprefix('test_')[:50]}-{next(NUMBERS)}"
+
+
+@pytest.fixture
+def short_id() -> str:
+    """A plan's id that no other test uses."""
+    return f"p{next(NUMBERS)}"

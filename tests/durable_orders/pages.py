@@ -2,10 +2,10 @@
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
-from tests.durable_orders.program import OURS, PROGRAM
+from tests.durable_orders.program import OURS
+from tests.starting.programs import PROGRAM, completed
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -21,14 +21,7 @@ def follow(block: str, where: Path) -> None:
     command, *shown = block.splitlines()
     own = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        command.removeprefix("$ ").split(),
-        cwd=where,
-        env=own | {"PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = completed(command.removeprefix("$ ").split(), cwd=where, env=own | {"PATH": path}, text=True)
     said = iter([" ".join(line.split()) for line in (*done.stderr.splitlines(), *done.stdout.splitlines())])
     is_error = any(line.startswith("error: ") for line in shown)
     assert done.returncode == int(is_error), done.stderr

@@ -18,11 +18,13 @@ from unittest.mock import patch
 from durable_orders.cli import run
 from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.workers.home import Home
+from tests.starting.programs import PROGRAM, Started, completed
 
-PROGRAM = Path(sys.executable).with_name("durable-orders")
 OWN_PORTS = ("--port", "0", "--ui-port", "0")
 """For `up` in a test: any that nobody has."""
-PATIENCE = 180.0
+GROUPS = (("plan",), ("gtt",))
+"""Commands that have a second word."""
+MAX_WAIT = 180.0
 """Seconds until a command, or a line that is waited for, counts as lost. Only a failing test waits so long."""
 OURS = ("TEMPORAL_", "DURABLE_ORDERS_", "COLUMNS", "FORCE_COLOR", "TTY_")
 
@@ -59,14 +61,12 @@ class Program:
 
     def __call__(self, *words: str, **environment: str) -> Answer:
         """Run a command to its end."""
-        done = subprocess.run(
+        done = completed(
             self._line(words),
             env=self._environment(environment),
-            capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=PATIENCE,
-            check=False,
+            timeout=MAX_WAIT,
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
@@ -85,7 +85,7 @@ class Program:
     @contextmanager
     def started(self, *words: str, **environment: str) -> Iterator["Running"]:
         """A command that goes on; it is stopped at the end of the block, with what it started, if it is still there."""
-        process = subprocess.Popen(
+        process = Started(
             self._line(words),
             env=self._environment(environment),
             stdout=subprocess.PIPE,
@@ -98,14 +98,15 @@ class Program:
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE)
+                process.wait(MAX_WAIT)
             process.kill()
             process.wait()
 
     def _line(self, words: tuple[str, ...]) -> list[str]:
         """The home goes behind the command's name; without a command there is none."""
         home = ("--home", str(self.home)) if words and not words[0].startswith("-") else ()
-        return [str(PROGRAM), *words[:1], *home, *words[1:]]
+        name = 2 if words[:1] in GROUPS else 1  # `plan show` has its options behind its second word
+        return [str(PROGRAM), *words[:name], *home, *words[name:]]
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
@@ -133,14 +134,14 @@ class Running:
     def line(self, holding: str = "") -> str:
         """The next line of stdout that holds this text."""
         while True:
-            found = self._lines.get(timeout=PATIENCE)
+            found = self._lines.get(timeout=MAX_WAIT)
             assert found is not None, f"ended before it said {holding!r}: {''.join(self._errors)}"
             if holding in found:
                 return found.rstrip("\n")
 
     def error_line(self, holding: str) -> str:
         """The first line of stderr that holds this text."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + MAX_WAIT
         while not (found := [line for line in self._errors if holding in line]):
             assert time.monotonic() < deadline, f"never said {holding!r}: {''.join(self._errors)}"
             time.sleep(0.05)
@@ -149,10 +150,10 @@ class Running:
     def stop(self, signal: int) -> Answer:
         """Send a signal and wait for the end; the answer has what was not read yet."""
         self.process.send_signal(signal)
-        code = self.process.wait(PATIENCE)
+        code = self.process.wait(MAX_WAIT)
         for reader in self._readers:
-            reader.join(PATIENCE)
-        rest = list(iter(lambda: self._lines.get(timeout=PATIENCE), None))
+            reader.join(MAX_WAIT)
+        rest = list(iter(lambda: self._lines.get(timeout=MAX_WAIT), None))
         return Answer(code, "".join(line for line in rest if line), "".join(self._errors))
 
     def _read_out(self) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.durable_orders.program import OURS, PROGRAM
+from tests.durable_orders.program import OURS
+from tests.starting.programs import PROGRAM, Started
 
 STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 """Colours, movements of the cursor, and links."""
@@ -25,11 +27,11 @@ class Terminal:
     columns: int
     has_colour: bool
 
-    def run(self, words: Sequence[str], where: Path) -> tuple[int, str]:
+    def run(self, words: Sequence[str], where: Path, start: "type[subprocess.Popen[Any]]" = Started) -> tuple[int, str]:
         """The exit code, and all that the terminal was sent."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, self.columns, 0, 0))
-        process = subprocess.Popen(
+        process = start(
             words,
             cwd=where,
             env=self._environment(),

@@ -1,12 +1,14 @@
 """`durable-orders backtest`: the same file gives the same figures, and what goes wrong is said in one line."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from durable_orders.cli import run
+from durable_orders.trading.ist import IST
 
 CROSS = "examples/moving_average_cross.py"
 BUYER = """
@@ -359,3 +361,45 @@ def test_all_refused_for_several_reasons_is_said_once(capsys: pytest.CaptureFixt
     assert code == 1
     assert "buyer: no order passed: buyer-1 was refused, TICK_SIZE" in err
     assert "all 2 were refused: 1 TICK_SIZE, 1 UNKNOWN_SYMBOL" in err
+
+
+def test_a_fault_late_in_a_file_says_how_far_it_came(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What was played until then is reported; nothing of what comes after it."""
+    begins = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
+    rows = [f"{begins + timedelta(seconds=5 * n)},1000,NSE:INFY" for n in range(3000)]
+    rows[2500] = rows[2500].replace("1000", "-1")
+    (tmp_path / "ticks.csv").write_text("\n".join(["timestamp,last_price,symbol", *rows]) + "\n")
+    file = written(tmp_path, "if tick.at.hour < 10 and not self.told: desk.buy(tick.symbol, 75)")
+    words = (file, "--ticks", str(tmp_path / "ticks.csv"), "--home", str(tmp_path))
+
+    code, out, err = shown(capsys, *words, "--json")
+
+    told = json.loads(out)
+    assert code == 1
+    assert "ticks.csv: line 2502: NSE:INFY: last_price: must be above 0, was -1; played until 29 Apr 2025" in err
+    assert told["failure"] in err
+    assert told["by_status"] == {"FILLED": 1}
+    assert 1000 < told["ticks"] < 2500
+
+    code, _, err = shown(capsys, *words, "--skip-bad")
+    assert code == 0
+    assert "rows skipped that cannot be: 1" in err
+
+
+def test_the_past_is_read_again_for_a_strategy_that_asks_for_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """First asked for in the middle, and again at the end: bars of all that was shown until then."""
+    begins = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
+    rows = [f"{begins + timedelta(seconds=5 * n)},{1000 + n},NSE:INFY" for n in range(2400)]
+    (tmp_path / "ticks.csv").write_text("\n".join(["timestamp,last_price,symbol", *rows]) + "\n")
+    source = (
+        "n = int(tick.last_price) - 1000",
+        "if n in (1205, 2399): print(n, [(b.at.minute, int(b.close)) for b in desk.history(tick.symbol, 'minute', 2)])",
+    )
+    file = written(tmp_path, "\n        ".join(source))
+
+    _, out, _ = shown(capsys, file, "--ticks", str(tmp_path / "ticks.csv"), "--home", str(tmp_path))
+
+    assert "1205 [(53, 2187), (54, 2199)]" in out
+    assert "2399 [(32, 3375), (33, 3387)]" in out

@@ -9,7 +9,7 @@ import pytest
 from durable_orders.workers.home import Home
 from durable_orders.workers.server import temporal_program
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SYMBOL
-from tests.durable_orders.program import PATIENCE, Program
+from tests.durable_orders.program import MAX_WAIT, Program
 
 
 @pytest.fixture
@@ -60,6 +60,6 @@ def test_the_temporal_program_cancels_an_order(desk: Program, resting: str) -> N
     assert address is not None
     line = [temporal_program(), "workflow", "signal", "--address", address.target]
     line += ["--workflow-id", f"order:paper:{resting}", "--name", "cancel", "--input", json.dumps("from outside")]
-    subprocess.run(line, check=True, capture_output=True, timeout=PATIENCE)
+    subprocess.run(line, check=True, capture_output=True, timeout=MAX_WAIT)
     order = desk.here("cancel", resting, "--json").json
     assert (order["status"], order["reasons"]) == ("CANCELLED", ["cancel requested: from outside"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from durable_orders.trading.config.settings import Paper
-from durable_orders.trading.exchange.oms import PaperDesk
+from durable_orders.trading.exchange.oms import PaperOms
 from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.ledger.reading import list_orders
 from durable_orders.trading.orders.order import Account, Side, Terms
@@ -50,7 +50,7 @@ def server_alone(home: Path) -> Iterator[Program]:
 def by_hand(home: Path) -> None:
     """Somebody places an order at the exchange, past this system."""
     with open_database(f"sqlite:///{home / LEDGER}") as database:
-        desk = PaperDesk(database, Account("paper"), Paper(), lambda _symbol: Decimal("0.05"))
+        desk = PaperOms(database, Account("paper"), Paper(), lambda _symbol: Decimal("0.05"))
         desk.receive(Terms(symbol=SYMBOL, side=Side.BUY, quantity=int(LOT)), None)
 
 

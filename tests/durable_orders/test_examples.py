@@ -10,7 +10,7 @@ from tests.durable_orders.program import Program
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.mark.parametrize("name", ["moving_average_cross", "opening_range_breakout", "supertrend"])
+@pytest.mark.parametrize("name", ["moving_average_cross", "opening_range_breakout", "supertrend", "twap_exit"])
 def test_a_strategy_file_trades_the_shipped_day_and_ends_it_flat(name: str, tmp_path: Path) -> None:
     answer = Program(tmp_path).here("backtest", str(EXAMPLES / f"{name}.py"), "--json")
     assert answer.code == 0

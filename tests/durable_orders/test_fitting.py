@@ -33,6 +33,7 @@ def line(amount: Decimal) -> PositionLine:
         unrealized_pnl=amount,
         charges=amount,
         uncharged_fills=0,
+        net_pnl=amount,
         day_realized_pnl=amount,
         day_unrealized_pnl=amount,
         day_charges=amount,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.durable_orders.conftest import FAR_ABOVE, FAR_BELOW, LOT, SYMBOL
-from tests.durable_orders.program import PATIENCE, Program
+from tests.durable_orders.program import MAX_WAIT, Program
 
 PLACE = ("place", "BUY", SYMBOL, LOT, "--json")
 
@@ -64,7 +64,7 @@ def test_a_flatten_outlives_its_command_and_closes_once(desk: Program, resting: 
     asked = ("halt", "--reason", "enough", "--flatten", "--json")
     with desk.started(*asked) as other:
         answer = desk.here(*asked)
-        other.process.wait(PATIENCE)
+        other.process.wait(MAX_WAIT)
     assert (answer.code, answer.json["state"]) == (0, "HALTED")
     assert {line["quantity"] for line in desk.here("positions", "--json").json} == {0}
     assert desk.here("list", "--open", "--json").json == []

@@ -74,12 +74,17 @@ def test_nothing_to_list_is_said_in_words(tmp_path: Path) -> None:
 
 def test_show_tells_the_order_and_all_that_happened(desk: Program, book: dict[str, str]) -> None:
     answer = desk("show", "book-filled", "--json")
-    assert (answer.code, answer.err, answer.json.keys()) == (0, "", {"order", "events"})
+    assert (answer.code, answer.err, answer.json.keys()) == (0, "", {"order", "events", "checks"})
     assert answer.json["order"]["order_id"] == "order:paper:book-filled"
     events = answer.json["events"]
     assert [event["type"] for event in events] == ["order_received", "order_placed", "order_filled"]
     assert all(event["at"] and event["message"] for event in events)
+    [passed] = answer.json["checks"]
+    late = next(figure for figure in passed["figures"] if figure["code"] == "TOO_LATE")
+    assert late["value"] < late["limit"]
     words = desk.here("show", "order:paper:book-filled").out
+    assert f"passed {passed['checks']} checks" in words
+    assert f"- TOO_LATE: {late['value']} of at most {late['limit']} IST" in words
     assert "/workflows/order:paper:book-filled\n" in words
     assert all(event["message"] in words for event in events)
 
@@ -115,6 +120,16 @@ def test_positions_are_signed_and_valued(desk: Program, book: dict[str, str]) ->
     words = desk.here("positions").out
     assert f"NRML         {short['quantity']}" in words
     assert re.search(r"^today \(IST\) .*charges \d+\.\d\d, after charges -?\d+\.\d\d$", words, re.MULTILINE)
+
+
+def test_what_each_strategy_earned_after_charges_adds_up(desk: Program, book: dict[str, str]) -> None:
+    held, found = desk.here("positions", "--json").json, desk.here("positions", "--by", "strategy", "--json").json
+    charges = [sum((Decimal(each["charges"]) for each in lines), Decimal(0)) for lines in (held, found)]
+    assert charges[0] == charges[1] > 0
+    assert {line["symbol"] for each in found for line in each["lines"]} >= {SYMBOL}
+    words = desk.here("positions", "--by", "strategy").out
+    assert "the account" in words
+    assert "after charges" in words
 
 
 def test_events_follow_what_happens(desk: Program, own_id: str) -> None:

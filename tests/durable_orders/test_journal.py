@@ -15,7 +15,8 @@ import pytest
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.journal_csv import COLUMNS
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SYMBOL
-from tests.durable_orders.program import PROGRAM, Program, once_started
+from tests.durable_orders.program import Program, once_started
+from tests.starting.programs import PROGRAM
 
 FAILED, MISUSED = 1, 2
 OWN = ("--strategy", "chronicle")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SPEED, SYMBOL
-from tests.durable_orders.program import OWN_PORTS, PATIENCE, Program, once_started
+from tests.durable_orders.program import MAX_WAIT, OWN_PORTS, Program, once_started
 
 RESTING = ("BUY", SYMBOL, LOT, "--type", "LIMIT", "--price", FAR_BELOW)
 
@@ -38,7 +38,7 @@ def test_an_order_that_no_price_can_fill_says_what_is_missing(desk: Program, own
         said = running.error_line("no price of NSE:INFY has come")
         assert said.endswith(f"this market's ticks are of {SYMBOL}")
         assert desk.here("cancel", own_id).code == 0
-        running.process.wait(PATIENCE)
+        running.process.wait(MAX_WAIT)
 
 
 def test_stop_ends_what_is_up_as_ctrl_c_does(tmp_path: Path) -> None:

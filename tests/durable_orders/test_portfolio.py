@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from durable_orders.portfolio import PositionLine, position_lines
+from durable_orders.portfolio import PositionLine, portfolio_of, position_lines, strategy_lines
 from durable_orders.trading.config.settings import RealizedBy
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.last_ticks import save_ticks
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.book import BookState
-from durable_orders.trading.orders.order import Account, Product, Side
+from durable_orders.trading.orders.order import Account, Frozen, Product, Side
 from tests.ledgers import open_empty_ledger
 from tests.trading.ledger.examples import history, new_order, record_all
 
@@ -24,6 +24,7 @@ HOUR = timedelta(hours=1)
 MORNING, NOON = MIDNIGHT + 10 * HOUR, MIDNIGHT + 12 * HOUR
 YESTERDAY = MIDNIGHT - 9 * HOUR
 SYMBOL = "NSE:INFY"
+EARNINGS = ("realized_pnl", "unrealized_pnl", "net_pnl")
 
 
 @pytest.fixture
@@ -32,8 +33,16 @@ def ledger(tmp_path: Path) -> Iterator[Database]:
         yield database
 
 
-def deal(ledger: Database, at: datetime, side: Side, quantity: int, price: int, symbol: str = SYMBOL) -> None:
-    terms = {"side": side, "quantity": quantity, "symbol": symbol, "product": Product.CNC}
+def deal(
+    ledger: Database,
+    at: datetime,
+    side: Side,
+    quantity: int,
+    price: int,
+    symbol: str = SYMBOL,
+    strategy: str = "manual",
+) -> None:
+    terms = {"side": side, "quantity": quantity, "symbol": symbol, "product": Product.CNC, "strategy": strategy}
     order = new_order(f"{at:%d%H%M}{side}{quantity}", at, **terms)
     *_, last = history(order, [(quantity, Decimal(price))], BookState.COMPLETE)
     fills = tuple(fill.model_copy(update={"at": at}) for fill in last.order.fills)
@@ -45,13 +54,47 @@ def tick(ledger: Database, at: datetime, price: int) -> None:
         save_ticks(connection, "paper", [Tick(SYMBOL, Decimal(price), at)], at)
 
 
+def test_each_strategy_has_what_its_own_trades_came_to(ledger: Database) -> None:
+    deal(ledger, MORNING, Side.BUY, 10, 1500)
+    deal(ledger, MORNING + HOUR, Side.SELL, 4, 1530)
+    with ledger.read() as connection:
+        [unpriced] = strategy_lines(connection, "paper")
+    assert (unpriced.quantity, unpriced.realized_pnl, unpriced.unrealized_pnl) == (6, Decimal(120), None)
+    tick(ledger, NOON, 1540)
+    with ledger.read() as connection:
+        [found] = strategy_lines(connection, "paper")
+    assert (found.symbol, found.product, found.unrealized_pnl) == (SYMBOL, "CNC", Decimal(240))
+
+
+def test_what_is_left_after_charges_adds_up_by_strategy_and_in_all(ledger: Database) -> None:
+    """One strategy buys what the other sells: each has a position, and the account has none of it."""
+    deal(ledger, MORNING, Side.BUY, 10, 1500, strategy="trend")
+    deal(ledger, MORNING + HOUR, Side.SELL, 10, 1530, strategy="mean")
+    deal(ledger, MORNING + HOUR, Side.BUY, 2, 3000, symbol="NSE:TCS", strategy="mean")
+    tick(ledger, NOON, 1540)
+    with ledger.write() as connection:
+        unpriced = portfolio_of(connection, Account("paper"), NOON, RealizedBy.FIFO)
+        save_ticks(connection, "paper", [Tick("NSE:TCS", Decimal(3001), NOON)], NOON)
+        found = portfolio_of(connection, Account("paper"), NOON, RealizedBy.FIFO)
+    assert [(each.strategy, each.net_pnl) for each in unpriced.strategies if each.net_pnl is None] == [("mean", None)]
+    assert unpriced.total.net_pnl is None
+    mean, trend = found.strategies
+    # STT 0.1% and stamp duty 0.015% of 15,000 bought, 307 and 10 a crore of turnover, and GST on those two
+    assert trend.charges == Decimal("15.00") + Decimal("0.46") + Decimal("0.02") + Decimal("2.25") + Decimal("0.09")
+    assert figures(trend, *EARNINGS) == (0, 400, 400 - trend.charges)
+    assert figures(mean, *EARNINGS) == (0, -100 + 2, -98 - mean.charges)
+    assert [(each.symbol, each.charges > 0) for each in mean.lines] == [(SYMBOL, True), ("NSE:TCS", True)]
+    assert found.total.net_pnl == 302 - found.total.charges == (trend.net_pnl or 0) + (mean.net_pnl or 0)
+    assert found.total.charges == mean.charges + trend.charges == sum(each.charges for each in found.positions)
+
+
 def line(ledger: Database, now: datetime = NOON, by: RealizedBy = RealizedBy.AVERAGE) -> PositionLine:
     with ledger.read() as connection:
         [found] = position_lines(connection, Account("paper"), now, by)
     return found
 
 
-def figures(found: PositionLine, *names: str) -> tuple[Any, ...]:
+def figures(found: Frozen, *names: str) -> tuple[Any, ...]:
     return tuple(getattr(found, name) for name in names)
 
 
@@ -121,4 +164,7 @@ def test_a_day_with_charges_that_nobody_knows_has_no_result(ledger: Database) ->
     deal(ledger, MORNING, Side.BUY, 1, 1500, symbol="MCX:NICKEL26JANFUT")
     deal(ledger, MORNING, Side.SELL, 1, 1510, symbol="MCX:NICKEL26JANFUT")
     found = line(ledger)
-    assert figures(found, "day_realized_pnl", "uncharged_fills", "day_pnl") == (None, 2, None)
+    assert figures(found, "day_realized_pnl", "uncharged_fills", "day_pnl", "net_pnl") == (None, 2, None, None)
+    with ledger.read() as connection:
+        [own] = strategy_lines(connection, "paper")
+    assert figures(own, "uncharged_fills", "charges", "net_pnl") == (2, 0, None)

@@ -5,13 +5,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from bench.quality import approve_all
 from durable_orders.cli import run
+from durable_orders.cli.journal_output import PAGE
 from durable_orders.cli.quality_page import page
+from durable_orders.drift import drift
 from durable_orders.execution_quality import By, grouped, lines
-from durable_orders.trading.ledger.executions import Executed
+from durable_orders.trading.ledger.executions import Executed, executions
+from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import OrderType, Side, Status
 from durable_orders.trading.quality.measures import Execution, Moments, Prices, Traded
@@ -19,6 +25,7 @@ from durable_orders.trading.quality.tape import Tape
 from tests.durable_orders.test_workbook import sheets
 from tests.ledgers import open_empty_ledger
 from tests.trading.guardian.conftest import admitted, an_order, guardian_over, show_tick
+from tests.trading.ledger.many import fill_up
 
 AT = datetime(2026, 1, 5, 5, 0, tzinfo=UTC)
 D = Decimal
@@ -46,6 +53,27 @@ def test_groups_weigh_by_turnover_and_add_rupees_up() -> None:
     assert (group["strategy"], group["orders"], group["slippage_bps"]) == ("s", 2, D("15.01"))
     assert (group["slippage_rupees"], group["charges_rupees"]) == (D("60.00"), D("2.00"))
     assert (group["markout_60s_bps"], group["median_intent_to_sent_ms"]) == (None, 8)
+
+
+def test_a_plan_is_one_line_and_orders_of_none_are_left_out() -> None:
+    found = lines([bought("p1.entry", 300, "100.1"), bought("p1.exit-1-1", 100, "100.3"), bought("alone", 1, "100")])
+    (group,) = grouped(found, By.PLAN)
+    assert (group["plan"], group["orders"], group["slippage_bps"]) == ("p1", 2, D("15.01"))
+
+
+def test_drift_is_how_much_worse_the_account_traded_than_the_backtest() -> None:
+    """100.30 against 100.10, of the 100 that both have. What was sold is the backtest's alone."""
+
+    def played(side: Side, quantity: int, price: str) -> Any:
+        fills = (SimpleNamespace(quantity=quantity, price=D(price)),)
+        return SimpleNamespace(symbol="NSE:INFY", side=side, fills=fills, arrival_price=D(100))
+
+    found = drift([bought("a", 100, "100.3")], [played(Side.BUY, 200, "100.1"), played(Side.SELL, 200, "101")])
+    own, other = found
+    assert (own["side"], own["quantity"], own["backtest_quantity"]) == ("BUY", 100, 200)
+    assert (own["drift_bps"], own["drift_rupees"]) == (D("19.98"), D("20.00"))
+    assert (own["slippage_bps"], own["backtest_slippage_bps"]) == (D("30.00"), D("10.00"))
+    assert (other["orders"], other["backtest_orders"], other["drift_bps"]) == (0, 1, None)
 
 
 @pytest.mark.parametrize(
@@ -119,3 +147,58 @@ def test_the_command_tells_it_as_json_as_a_table_and_as_a_page(home: Path, capsy
     assert run([*words, "--format", "xlsx"]) == 2
     assert run([*words, "--date", "2020-01-01"]) == 0
     assert "No order was approved in that time." in capsys.readouterr().out
+
+
+STRATEGY = """
+from durable_orders import Strategy
+class Once(Strategy):
+    symbols = ("NFO:NIFTY25MAYFUT",)
+    def on_start(self, desk):
+        self.is_in = False
+    def on_tick(self, desk, tick):
+        if not self.is_in:
+            self.is_in = True
+            desk.buy(tick.symbol, 75, product="NRML")
+"""
+
+
+def test_the_command_sets_the_account_beside_a_backtest_of_the_same_ticks(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (strategy := tmp_path / "once.py").write_text(STRATEGY)
+    (ticks := tmp_path / "ticks.csv").write_text(
+        "timestamp,last_price,symbol\n"
+        "2025-05-02 10:00:00+05:30,24300,NFO:NIFTY25MAYFUT\n2025-05-02 10:00:01+05:30,24301,NFO:NIFTY25MAYFUT\n"
+    )
+    words = ["quality", "--home", str(home), "--drift", str(strategy)]
+    assert run([*words, "--ticks", str(ticks), "--json"]) == 0
+    (line,) = json.loads(capsys.readouterr().out)
+    assert (line["symbol"], line["side"], line["orders"], line["backtest_orders"]) == ("NFO:NIFTY25MAYFUT", "BUY", 0, 1)
+    assert (line["backtest_quantity"], line["average_price"], line["drift_bps"]) == (75, None, None)
+    assert run([*words, "--ticks", str(ticks), "--output", str(page := tmp_path / "drift.html")]) == 0
+    assert "NFO:NIFTY25MAYFUT" in page.read_text()
+    assert run(words) == 2
+    assert "needs the ticks of those days" in capsys.readouterr().err
+    assert run([*words, "--ticks", str(ticks), "--by", "hour"]) == 2
+    assert run(["quality", "--home", str(home), "--set", "lots=2"]) == 2
+
+
+def test_lines_are_told_as_they_are_read(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """However many: in every format each order is there once, and columns stand below each other."""
+    with open_database(f"sqlite:///{home}/ledger.db") as database:
+        fill_up(database, 1500)
+        approve_all(database)
+        with database.read() as connection:
+            named = [each.client_order_id for each in executions(connection, "paper")]
+    words = ["quality", "--home", str(home)]
+    assert run([*words, "--json"]) == 0
+    assert [line["client_order_id"] for line in json.loads(capsys.readouterr().out)] == named
+    assert run(words) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == named
+    assert {row.index(":") - len("NSE") for row in rows[:PAGE]} == {header.index("symbol")}
+    assert run([*words, "--output", str(text := tmp_path / "quality.txt")]) == 0
+    assert [row.split("\t")[0] for row in text.read_text().splitlines()[1:]] == named
+    assert run([*words, "--output", str(book := tmp_path / "quality.xlsx")]) == 0
+    assert len(sheets(book.read_bytes())["quality"]) == len(named) + 1
+    assert f"{book} has {len(named)} lines" in capsys.readouterr().err

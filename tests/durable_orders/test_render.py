@@ -116,6 +116,7 @@ def test_positions_fit_with_their_symbols_whole() -> None:
         unrealized_pnl=None,
         charges=Decimal("120.25"),
         uncharged_fills=1,
+        net_pnl=None,
         day_realized_pnl=Decimal(-50),
         day_unrealized_pnl=None,
         day_charges=Decimal("20.1"),
@@ -126,7 +127,9 @@ def test_positions_fit_with_their_symbols_whole() -> None:
     _, wide = shown(render.positions_table([line], 120), width=120)
     assert wide.split() == [*row.split(), "120.25"]
     _, whole, day, missing = render.result_text(totals([line, line])).plain.splitlines()
-    assert whole.split(maxsplit=2)[2] == "realized -2469.00, unrealized not known, charges 240.50"
+    assert (
+        whole.split(maxsplit=2)[2] == "realized -2469.00, unrealized not known, charges 240.50, after charges not known"
+    )
     assert day.split(maxsplit=2)[2] == "realized -100.00, unrealized not known, charges 40.20, after charges not known"
     assert missing == "The charges of 2 fills are not known."
 

@@ -1,6 +1,7 @@
-"""The README, walked word for word at a terminal."""
+"""The README, walked word for word at a terminal, by the installed program as it is started there."""
 
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,6 @@ def test_the_readme_is_what_a_terminal_shows(terminal: Terminal, tmp_path: Path)
     with Program(tmp_path / ".durable-orders").started("up", *OWN_PORTS, "--speed", "1") as running:
         running.line("Ctrl-C")
         for command, shown in told:
-            code, sent = terminal.run(shlex.split(command), tmp_path)
+            code, sent = terminal.run(shlex.split(command), tmp_path, subprocess.Popen)
             assert code == int(any(line.startswith("error: ") for line in shown)), sent
             must_say(terminal, command, shown, sent, exact=False)

@@ -13,12 +13,12 @@ from durable_orders.order_handle import AMEND, CANCEL, PLACED, OrderHandle
 from durable_orders.orders import Orders
 from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound, UnknownError
 from durable_orders.trading.orders.order import Amendment, Order, OrderIntent, OrderType, Side, Status
-from durable_orders.workers import parts, worker
+from durable_orders.workers import components, worker
 from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home
 from durable_orders.workflows import order as order_workflow
 from durable_orders.workflows.names import ORDER_WORKFLOW
-from tests.conftest import PATIENCE, MakeHome, eventually
+from tests.conftest import MAX_WAIT, MakeHome, eventually
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SYMBOL
 from tests.durable_orders.program import Program
 
@@ -44,7 +44,7 @@ def resting(home: Home, own_id: str) -> OrderIntent:
 async def at_work(home: Home) -> AsyncIterator[None]:
     """A worker of the home's account, in this process, for the length of a block."""
     client = await connect(home)
-    async with worker.running(client, parts.build(home, home.settings(), client)):
+    async with worker.running(client, components.build(home, home.settings(), client)):
         yield
 
 
@@ -85,7 +85,7 @@ async def test_a_cancel_stands_until_a_worker_comes(home: Home) -> None:
     async with opened(home) as orders:
         early = await orders.place(resting(home, "early"))
         assert (await early.cancel("too early", timeout=0.1)).status is Status.PENDING
-        async with at_work(home), asyncio.timeout(PATIENCE):
+        async with at_work(home), asyncio.timeout(MAX_WAIT):
             ended = await early.result()
     assert ended.status is Status.CANCELLED
     assert "cancel requested: too early" in ended.reasons
@@ -102,7 +102,7 @@ async def test_an_amendment_without_an_answer_is_not_called_done(home: Home) -> 
 
 async def _are_untaken(orders: Orders, placed: list[OrderHandle]) -> bool:
     """Whether the server's list, which lags behind the starts, has exactly these."""
-    return {order.order_id for order in await orders.untaken()} == {handle.order_id for handle in placed}
+    return {order.order_id for order in await orders.not_started()} == {handle.order_id for handle in placed}
 
 
 async def test_orders_that_waited_are_taken_and_leave_no_trace_of_waiting(home: Home) -> None:
@@ -110,8 +110,8 @@ async def test_orders_that_waited_are_taken_and_leave_no_trace_of_waiting(home: 
         placed = [await orders.place(resting(home, f"waited-{number}")) for number in range(3)]
         await eventually(lambda: _are_untaken(orders, placed), "all three in the server's list")
         async with at_work(home):
-            standing = await asyncio.gather(*(handle.placed(PATIENCE) for handle in placed))
-            assert await orders.untaken() == []
+            standing = await asyncio.gather(*(handle.placed(MAX_WAIT) for handle in placed))
+            assert await orders.not_started() == []
             cancelled: list[Order] = await asyncio.gather(*(handle.cancel() for handle in placed))
     assert {order.status for order in standing} == {Status.PLACED}
     assert {order.status for order in cancelled} == {Status.CANCELLED}

@@ -1,6 +1,7 @@
 """`journal --output day.xlsx`: what a spreadsheet finds in it."""
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Sequence
@@ -10,9 +11,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pyarrow.parquet
 import pytest
 
 from durable_orders.cli import workbook
+from durable_orders.cli.journal_output import Format
+from durable_orders.cli.parquet import write_parquet
+from durable_orders.cli.positions_output import write_positions
+from durable_orders.portfolio import Portfolio, PositionLine, StrategyLine, StrategyResult, totals
 from durable_orders.trading.ledger.journal import JournalLine
 from durable_orders.trading.orders.order import Mode, OrderType, Product, Side, Status, Validity
 from tests.durable_orders.program import once_started
@@ -122,3 +128,90 @@ def test_the_end_of_the_name_says_that_it_is_a_workbook(tmp_path: Path) -> None:
     assert (events.code, list(sheets(file.read_bytes()))) == (0, ["events", "totals"])
     refused = program.here("journal", "--format", "xlsx")
     assert "xlsx is a workbook, and needs --output FILE.xlsx" in refused.error
+
+
+def test_parquet_has_amounts_as_decimals_and_times_in_ist() -> None:
+    lines = [line(1, ["LOT_SIZE: odd", "TICK_SIZE: off"]), line(2, fill_price=Decimal("1500.1234"), filled_quantity=10)]
+    file = io.BytesIO()
+    assert write_parquet(iter(lines), file) == 2
+    told = pyarrow.parquet.read_table(io.BytesIO(file.getvalue()))
+    first, second = told.to_pylist()
+    assert (first["price"], first["fill_price"], first["reasons"]) == (
+        *(Decimal("1500.05"), None),
+        "LOT_SIZE: odd; TICK_SIZE: off",
+    )
+    assert (second["fill_price"], second["filled_quantity"], second["side"]) == (Decimal("1500.1234"), 10, "BUY")
+    assert (str(told.schema.field("at").type), first["at"]) == ("timestamp[us, tz=Asia/Kolkata]", AT)
+    empty = io.BytesIO()
+    assert write_parquet(iter([]), empty) == 0
+    assert pyarrow.parquet.read_table(io.BytesIO(empty.getvalue())).column_names == told.column_names
+
+
+def test_rows_are_what_a_data_frame_takes() -> None:
+    row = line(1, ["a", "b"]).as_row()
+    assert (row["side"], row["price"], row["reasons"], row["at"]) == ("BUY", Decimal("1500.05"), "a; b", AT)
+    assert type(row["status"]) is str
+
+
+def test_positions_are_a_workbook_parquet_and_csv_too(tmp_path: Path) -> None:
+    held = position_line(realized_pnl=Decimal("-12.5"), strategies={"breakout": 75, "=cmd()": -1})
+    unknown = position_line(symbol="NSE:TCS", last_price=None, unrealized_pnl=None, day_pnl=None, at_broker=10)
+    files = {shape: tmp_path / f"held.{shape}" for shape in ("xlsx", "parquet", "csv", "json")}
+    for shape, file in files.items():
+        assert write_positions(portfolio(held, unknown), Format(shape), file) == 2
+    book = sheets(files["xlsx"].read_bytes())
+    [names, first, second] = book["positions"]
+    assert (names[:4], first[1], first[3]) == (["account", "symbol", "product", "quantity"], "NSE:INFY", "10")
+    assert "breakout 75; =cmd() -1" in first
+    assert "FORMULA" not in first
+    assert "NSE:TCS" in second
+    assert dict(book["totals"][:1])["realized pnl"] == "-12.5"
+    told = pyarrow.parquet.read_table(files["parquet"]).to_pylist()
+    assert [row["realized_pnl"] for row in told] == [Decimal("-12.5"), Decimal(0)]
+    assert (told[0]["at_broker"], told[1]["at_broker"], told[1]["last_price"]) == (None, 10, None)
+    header, *rows = files["csv"].read_text().splitlines()
+    assert (header.split(",")[:2], len(rows)) == (["account", "symbol"], 2)
+    assert ",-12.50," in rows[0]
+    assert [each["symbol"] for each in json.loads(files["json"].read_text())] == ["NSE:INFY", "NSE:TCS"]
+    names, own = book["by strategy"]
+    assert (names[0], own[0], own[-1]) == ("strategy", "breakout", "-12.5")
+
+
+def test_each_strategys_own_go_into_a_file(tmp_path: Path) -> None:
+    files = {shape: tmp_path / f"own.{shape}" for shape in ("parquet", "csv", "json")}
+    for shape, file in files.items():
+        assert write_positions(portfolio(position_line()), Format(shape), file, by_strategy=True) == 1
+    [told] = pyarrow.parquet.read_table(files["parquet"]).to_pylist()
+    assert (told["strategy"], told["net_pnl"], told["quantity"]) == ("breakout", Decimal("-12.5"), 75)
+    assert files["csv"].read_text().splitlines()[1].startswith("breakout,NSE:INFY,MIS,75,")
+    [each] = json.loads(files["json"].read_text())
+    assert (each["strategy"], each["net_pnl"], each["lines"][0]["symbol"]) == ("breakout", "-12.50", "NSE:INFY")
+
+
+def portfolio(*lines: PositionLine) -> Portfolio:
+    """These, and one position of one strategy."""
+    zero = Decimal(0)
+    sums = {"realized_pnl": zero, "unrealized_pnl": zero, "charges": Decimal("12.5"), "uncharged_fills": 0}
+    sums["net_pnl"] = Decimal("-12.5")
+    own = StrategyLine(strategy="breakout", symbol="NSE:INFY", product="MIS", quantity=75, **sums)
+    result = StrategyResult(strategy="breakout", lines=(own,), **sums)
+    return Portfolio(positions=lines, total=totals(lines), strategies=(result,))
+
+
+def position_line(**changes: Any) -> PositionLine:
+    zero = Decimal(0)
+    content: dict[str, Any] = dict.fromkeys(PositionLine.model_fields, zero)
+    content |= {"account": "paper", "symbol": "NSE:INFY", "product": "MIS", "quantity": 10, "uncharged_fills": 0}
+    content |= {"strategies": {}, "at_broker": None, "unexplained": 0, "likely_cause": None}
+    return PositionLine(**content | changes)
+
+
+def test_positions_go_into_the_file_that_is_named(tmp_path: Path) -> None:
+    program, file = once_started(tmp_path / "home"), tmp_path / "held.xlsx"
+    assert program.here("positions", "--output", str(file)).code == 0
+    assert list(sheets(file.read_bytes())) == ["positions", "by strategy", "totals"]
+    assert program.here("positions", "--by", "strategy").out == "No positions.\n"
+    assert program.here("positions", "--by", "strategy", "--json").json == []
+    assert program.here("positions", "--format", "csv").out.startswith("account,symbol,product,quantity,")
+    assert "parquet needs --output FILE.parquet" in program.here("positions", "--format", "parquet").error
+    assert program.here("positions", "--output", str(tmp_path / "held.doc")).code == 2

@@ -11,9 +11,9 @@ from pathlib import Path
 from temporalio.client import Client
 
 from durable_orders.workers import worker
+from durable_orders.workers.components import build
 from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home
-from durable_orders.workers.parts import build
 from tests.crashes.crashing_worker import FLAG, Crash, CrashingActivities, CrashingSignals
 
 

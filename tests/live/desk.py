@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from temporalio.worker import Interceptor
+
 from chaos.account import log_in, make_home, settings_for
 from chaos.venue import INFY, Row, Venue, open_venue
 from durable_orders.order_handle import OrderHandle
@@ -20,9 +22,9 @@ from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Side, Status
 from durable_orders.trading.orders.tags import is_of
 from durable_orders.workers import worker
+from durable_orders.workers.components import Components, build
 from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home, ServerAddress
-from durable_orders.workers.parts import Parts, build
 from tests.conftest import eventually, new_account, until
 from tests.ledgers import empty_ledger
 
@@ -131,11 +133,11 @@ async def open_desk(
 
 
 @asynccontextmanager
-async def at_work(desk: Desk) -> AsyncIterator[Parts]:
+async def at_work(desk: Desk, *interceptors: Interceptor) -> AsyncIterator[Components]:
     """The desk's production workers and watch, for the length of a block."""
     client = await connect(desk.home)
     parts = build(desk.home, desk.settings, client, live=True)
-    async with worker.running(client, parts):
+    async with worker.running(client, parts, interceptors):
         yield parts
 
 

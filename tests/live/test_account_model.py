@@ -17,7 +17,7 @@ from durable_orders.sandbox.fault_kinds import FaultKind
 from durable_orders.trading.ist import IST
 from durable_orders.trading.orders.order import OrderType, Product, Side, Status, Terms
 from durable_orders.verify import verify_home
-from tests.conftest import PATIENCE
+from tests.conftest import MAX_WAIT
 from tests.live.conftest import Desks
 from tests.live.desk import Desk, at_work
 from tests.live.test_exits import QUICK, closing_orders
@@ -123,7 +123,7 @@ async def test_a_flatten_opens_nothing_and_says_flat_only_when_kite_is(desks: De
     async with at_work(desk):
         for kind in random.choice([(), (FaultKind.MARKET_RESTS,), (FaultKind.MARKET_REFUSED,)]):
             await desk.venue.fault(kind)
-        out: asyncio.Task[Any] = asyncio.create_task(desk.orders.flatten(everything=seed % 2 == 0, timeout=PATIENCE))
+        out: asyncio.Task[Any] = asyncio.create_task(desk.orders.flatten(everything=seed % 2 == 0, timeout=MAX_WAIT))
         await while_the_markets_go_on(desk, out)
     result, after = out.result(), await held(desk)
     assert result is not None

@@ -5,8 +5,8 @@ import pytest
 from chaos.venue import INFY
 from durable_orders.trading.errors import InvalidSettings
 from durable_orders.trading.orders.order import OrderType, Side, Status, Terms
+from durable_orders.workers.components import build
 from durable_orders.workers.connection import connect
-from durable_orders.workers.parts import build
 from tests.crashes.processes import PROGRAM, ended, running, said
 from tests.live.conftest import Desks
 from tests.live.desk import Desk, story

@@ -22,12 +22,12 @@ from durable_orders.trading.ledger.identity import user_of
 from durable_orders.trading.ledger.tables import certificates, events
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Fill, Order, OrderType, Product, Side, Status, Terms
-from durable_orders.trading.reconciliation.external_orders import Stranger
-from durable_orders.workers import parts
+from durable_orders.trading.reconciliation.external_orders import ExternalKind
+from durable_orders.workers import components
 from durable_orders.workers.evenings import ensure_evenings
 from durable_orders.workflows.names import day_close_id
 from tests.live.desk import FAR, Desk, eventually
-from tests.live.test_strangers import adopted
+from tests.live.test_external_orders import adopted
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +48,8 @@ async def traded(desk: Desk) -> Desk:
     await desk.venue.fill(row.broker_order_id, 4, FAR)
     await desk.recorded(half, Status.PARTIAL)
     await half.cancel()
-    own_id = await desk.venue.place_foreign(Terms(symbol=INFY, side=Side.SELL, quantity=3))
-    await adopted(desk, Stranger.EXTERNAL, own_id, Status.FILLED)
+    order_id = await desk.venue.place_foreign(Terms(symbol=INFY, side=Side.SELL, quantity=3))
+    await adopted(desk, ExternalKind.EXTERNAL, order_id, Status.FILLED)
     return desk
 
 
@@ -59,7 +59,7 @@ async def closed(desk: Desk) -> Evening:
 
 
 def closing(desk: Desk) -> DayClose:
-    return parts.day_close_of(desk.home, desk.settings, desk.orders.database)
+    return components.day_close_of(desk.home, desk.settings, desk.orders.database)
 
 
 async def falsified(desk: Desk, route: str, where: dict[str, Any], **what: Any) -> list[tuple[str, str | None]]:
@@ -240,7 +240,7 @@ async def test_no_tradebook_ends_an_order_whose_trades_it_may_lack(desk: Desk) -
     await desk.venue.fault(FaultKind.ACCEPT_THEN_DROP)
     lost = await desk.place(OrderType.MARKET)
     await desk.recorded(lost, Status.UNKNOWN)
-    closing = parts.tradebook_close_of(desk.home, desk.settings, desk.orders.database)
+    closing = components.tradebook_close_of(desk.home, desk.settings, desk.orders.database)
     closing._clock = lambda: datetime.now(IST) + timedelta(days=3)
     day = datetime.now(IST).date()
 

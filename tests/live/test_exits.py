@@ -15,12 +15,12 @@ from durable_orders.trading.flatten.request import FlattenRequest, FlattenResult
 from durable_orders.trading.ledger.reading import list_orders
 from durable_orders.trading.orders.order import Order, OrderType, Side, Status, Terms
 from durable_orders.verify import verify_home
-from tests.conftest import PATIENCE
+from tests.conftest import MAX_WAIT
 from tests.crashes.processes import killed_itself, running
 from tests.live.conftest import Desks
 from tests.live.crashing_worker import Point
 from tests.live.desk import Desk, at_work
-from tests.live.test_strangers import position
+from tests.live.test_external_orders import position
 
 QUICK: dict[str, Any] = {"live": {"positions_window": 0.5}, "exits": {"interval": 1.0}}
 
@@ -28,7 +28,7 @@ QUICK: dict[str, Any] = {"live": {"positions_window": 0.5}, "exits": {"interval"
 async def flattened(desk: Desk, **more: Any) -> FlattenResult:
     account = desk.settings.account
     asked = FlattenRequest(account=account, reason="enough", who="by a test", flatten=True, until_resumed=False, **more)
-    result = await halting.flatten(desk.orders.client, asked, PATIENCE)
+    result = await halting.flatten(desk.orders.client, asked, MAX_WAIT)
     assert result is not None
     return result
 
@@ -105,5 +105,8 @@ async def test_an_exit_goes_on_where_its_worker_was_killed(desks: Desks, point: 
         await while_the_market_goes_on(desk, out)
     result = await out
     assert result.is_flat
-    assert [(order.status, order.filled_quantity) for order in result.closed] == [(Status.FILLED, 10)]
+    *given_up, last = [(order.status, order.filled_quantity) for order in result.closed]
+    assert last == (Status.FILLED, 10)
+    # An exit that rests for long is cancelled and placed anew: on a busy machine the worker's start takes so long.
+    assert given_up == [(Status.CANCELLED, 0)] * len(given_up)
     assert await position(desk) == 0

@@ -7,10 +7,10 @@ from durable_orders import halting
 from durable_orders.trading.flatten.request import FlattenRequest
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.orders.order import OrderType, Side, Status, Terms
-from durable_orders.trading.reconciliation.external_orders import Stranger
+from durable_orders.trading.reconciliation.external_orders import ExternalKind
 from durable_orders.verify import verify_home
 from tests.live.desk import FAR, Desk
-from tests.live.test_strangers import adopted, position
+from tests.live.test_external_orders import adopted, position
 
 
 async def test_a_flatten_leaves_nothing_open_and_nothing_held_at_the_broker(desk: Desk) -> None:
@@ -22,7 +22,7 @@ async def test_a_flatten_leaves_nothing_open_and_nothing_held_at_the_broker(desk
     by_hand = await desk.venue.place_foreign(
         Terms(symbol=INFY, side=Side.SELL, quantity=8, order_type=OrderType.LIMIT, price=Decimal(1600))
     )
-    await adopted(desk, Stranger.EXTERNAL, by_hand, Status.PLACED)
+    await adopted(desk, ExternalKind.EXTERNAL, by_hand, Status.PLACED)
     account = desk.settings.account
     halting.halt(desk.orders.database, desk.settings, "enough", state=AccountState.REDUCING, who="by a test")
     asked = FlattenRequest(account=account, reason="enough", who="by a test", flatten=True, halt=True)

@@ -46,7 +46,17 @@ async def test_no_order_is_doubled_lost_or_guessed(runs: Runs, seed: int) -> Non
     struck = result.evidence.tally["faults"]  # how often each does depends on how fast the machine is
     assert result.played.done["Arm"] > 30
     assert len(struck) > 3
-    assert result.evidence.trades
+
+
+async def test_some_of_it_is_traded(runs: Runs) -> None:
+    """Not of each: on a busy machine an order that is UNKNOWN for seconds keeps all those after it from leaving."""
+    assert await traded(runs) is not None
+
+
+async def traded(runs: Runs) -> Evidence | None:
+    """That of the first run in which something was traded."""
+    found = [(await runs[seed]).evidence for seed in SEEDS]
+    return next((evidence for evidence in found if evidence.trades), None)
 
 
 def test_schedule_hangs_on_its_seed_alone() -> None:
@@ -118,6 +128,7 @@ def with_a_secret(evidence: Evidence) -> Evidence:
     ],
 )
 async def test_proof_would_notice(runs: Runs, tampered: Callable[[Evidence], Evidence]) -> None:
-    evidence = (await runs[SEEDS[0]]).evidence
+    evidence = await traded(runs)
+    assert evidence is not None
     assert violations(evidence) == []
     assert violations(tampered(evidence)) != []

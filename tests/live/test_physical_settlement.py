@@ -8,10 +8,10 @@ from durable_orders.trading.flatten.closing import FLATTEN
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.trading.orders.order import OrderType, Product, Side, Status, Terms
-from durable_orders.trading.reconciliation.external_orders import Stranger
+from durable_orders.trading.reconciliation.external_orders import ExternalKind
 from tests.live.conftest import Desks
 from tests.live.desk import eventually
-from tests.live.test_strangers import adopted, position
+from tests.live.test_external_orders import adopted, position
 
 FUTURE, LOT = "NFO:RELIANCE26DECFUT", 500
 
@@ -28,12 +28,12 @@ async def test_what_is_held_before_its_delivery_is_closed(desks: Desks, tmp_path
     terms = {"symbol": FUTURE, "quantity": LOT, "product": Product.NRML, "order_type": OrderType.LIMIT}
     await adopted(
         desk,
-        Stranger.EXTERNAL,
+        ExternalKind.EXTERNAL,
         await desk.venue.place_foreign(Terms(**terms, side=Side.BUY, price=Decimal(1300))),
         Status.PLACED,
     )
     bought = await desk.venue.place_foreign(Terms(**terms, side=Side.BUY, price=Decimal(1400)))
-    await adopted(desk, Stranger.EXTERNAL, bought, Status.FILLED)
+    await adopted(desk, ExternalKind.EXTERNAL, bought, Status.FILLED)
     await desk.alerted(f"{LOT} {FUTURE} NRML is settled in shares on {last_day:%d %b %Y}: it is closed in the session")
 
     async def closed() -> bool:

@@ -13,17 +13,17 @@ from durable_orders.workers.home import SETTINGS_FILE, Home
 from tests.durable_orders.program import Program
 
 STRATEGY = """
-from durable_orders import Desk, Strategy, Tick
+from durable_orders import StrategyContext, Strategy, Tick
 
 class Early(Strategy):
     symbols = ("NSE:INFY",)
-    def on_tick(self, desk: Desk, tick: Tick) -> None:
+    def on_tick(self, context: StrategyContext, tick: Tick) -> None:
         print("tick", tick.at.strftime("%H:%M:%S"))
         if tick.at.strftime("%H:%M") == "09:15":
-            desk.buy("NSE:INFY", 10, client_order_id="small")
-            desk.buy("NSE:INFY", 101, client_order_id="large")
+            context.buy("NSE:INFY", 10, client_order_id="small")
+            context.buy("NSE:INFY", 101, client_order_id="large")
         if tick.at.strftime("%H:%M") == "09:17":
-            desk.sell("NSE:INFY", 10, client_order_id="out")
+            context.sell("NSE:INFY", 10, client_order_id="out")
 """
 TICKS = """timestamp,last_price,symbol
 2026-11-20 09:15:00+05:30,1500,NSE:INFY

@@ -17,7 +17,7 @@ from durable_orders.trading.orders.order import Order, OrderType, Product, Side,
 from durable_orders.trading.orders.settlement import Settlement
 from durable_orders.trading.reconciliation.position_settling import held_by_ledger
 from durable_orders.trading.reconciliation.positions import differences
-from durable_orders.workers.parts import Parts
+from durable_orders.workers.components import Components
 from tests.conftest import eventually
 from tests.live.conftest import Desks
 from tests.live.desk import FAR, Desk, at_work, story
@@ -25,7 +25,7 @@ from tests.live.desk import FAR, Desk, at_work, story
 CONTRACT_NOTE = "contract note of yesterday"
 
 
-async def next_morning(desk: Desk, parts: Parts) -> None:
+async def next_morning(desk: Desk, parts: Components) -> None:
     """The night's change of books, and the two looks, some time apart, at which an order counts as gone."""
     watch, tomorrow = parts.watch, datetime.now(UTC) + timedelta(days=1)
     rows = await watch._run(watch._broker.order_book)

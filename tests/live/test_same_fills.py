@@ -20,7 +20,7 @@ from durable_orders.trading.market.tick_files import read_ticks
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.order import Order, Status
 from durable_orders.trading.strategies.files import Loaded
-from durable_orders.trading.strategies.strategy import Desk
+from durable_orders.trading.strategies.strategy import StrategyContext
 from durable_orders.workers.home import Home
 from tests.conftest import MakeHome, eventually, until
 from tests.durable_orders.running.stage import (
@@ -43,11 +43,11 @@ Outcome = dict[str, tuple[Status, list[tuple[int, Decimal]]]]
 def script() -> Script:
     """Market, limit and stop orders, one of which is cancelled; nothing is open at the end."""
 
-    def two(desk: Desk) -> None:
+    def two(desk: StrategyContext) -> None:
         desk.sell(SYMBOL, 10, order_type="LIMIT", price="1503")
         desk.buy(SYMBOL, 5, order_type="LIMIT", price="1450")
 
-    def stop(desk: Desk) -> None:
+    def stop(desk: StrategyContext) -> None:
         desk.sell(SYMBOL, 20, order_type="SL", trigger_price="1499", price="1490")
 
     steps: dict[int, Any] = {

@@ -7,10 +7,10 @@ import pytest
 from chaos.venue import INFY
 from durable_orders.trading.errors import LoginNeeded
 from durable_orders.trading.orders.order import OrderType, Side, Status, Terms
-from durable_orders.trading.reconciliation.external_orders import Stranger
+from durable_orders.trading.reconciliation.external_orders import ExternalKind
 from durable_orders.verify import verify_home
 from tests.live.desk import FAR, Desk
-from tests.live.test_strangers import adopted
+from tests.live.test_external_orders import adopted
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ async def traded(desk: Desk) -> Desk:
     await desk.recorded(half, Status.PARTIAL)
     await (await desk.resting()).cancel()
     await (await desk.place(price=Decimal("1500.01"))).result()
-    own_id = await desk.venue.place_foreign(Terms(symbol=INFY, side=Side.SELL, quantity=3))
-    await adopted(desk, Stranger.EXTERNAL, own_id, Status.FILLED)
+    order_id = await desk.venue.place_foreign(Terms(symbol=INFY, side=Side.SELL, quantity=3))
+    await adopted(desk, ExternalKind.EXTERNAL, order_id, Status.FILLED)
     return desk
 
 

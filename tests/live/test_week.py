@@ -13,10 +13,10 @@ import pytest
 from durable_orders.running import Why
 from durable_orders.trading.ledger.reading import events_of
 from durable_orders.trading.orders.order import Order, Product, Status
-from durable_orders.trading.strategies.strategy import Desk
+from durable_orders.trading.strategies.strategy import StrategyContext
 from durable_orders.workers import instruments
+from durable_orders.workers.components import book_of
 from durable_orders.workers.home import Home
-from durable_orders.workers.parts import book_of
 from tests.conftest import MakeHome, eventually
 from tests.durable_orders.running.stage import Script, orders_of, run_on, staffed
 from tests.sandbox.serving import until
@@ -71,26 +71,26 @@ async def test_orders_rest_across_a_week_of_the_market(
     master.write_text(MASTER)
     ticks.write_text(TICKS)
 
-    def buy_and_rest(desk: Desk) -> None:
+    def buy_and_rest(desk: StrategyContext) -> None:
         desk.buy(EXPIRING, 75, price=26000, client_order_id="held", **LIMIT)
 
     def rest(name: str) -> Any:
         return lambda desk: desk.buy(SHARE, 10, order_type="LIMIT", price=90, client_order_id=name)
 
-    def on_the_last_day(desk: Desk) -> None:
+    def on_the_last_day(desk: StrategyContext) -> None:
         desk.sell(EXPIRING, 75, price=27000, client_order_id="on-the-last-day", **LIMIT)
 
-    def rest_with_the_old_lot(desk: Desk) -> None:
+    def rest_with_the_old_lot(desk: StrategyContext) -> None:
         desk.buy(LATER, 75, price=20000, client_order_id="rests-with-the-old-lot", **LIMIT)
 
     def alerts() -> list[str]:
         with home.ledger(home.settings()) as database, database.read() as connection:
             return [event.message for event in events_of(connection, f"account:{home.settings().account}")]
 
-    def wait_for_the_alert(_desk: Desk) -> None:
+    def wait_for_the_alert(_desk: StrategyContext) -> None:
         until(lambda: [words for words in alerts() if words.startswith("rests-with-the-old-lot: ")])
 
-    def after_the_week(desk: Desk) -> None:
+    def after_the_week(desk: StrategyContext) -> None:
         desk.buy(EXPIRING, 75, price=26000, client_order_id="expired", **LIMIT)
         master.write_text(NEXT_MASTER)
         desk.buy(WEEKLY, 65, price=200, client_order_id="new-weekly", **LIMIT)

@@ -17,7 +17,7 @@ from durable_orders.trading.brokers.kite.broker import KiteBroker
 from durable_orders.trading.config.settings import Kite, Live, Market
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.orders.approval import approve
+from durable_orders.trading.orders.approval import grant
 from durable_orders.trading.orders.order import Order, OrderIntent
 from durable_orders.trading.orders.outcome import Held, NotSent
 from tests.operators.counting_kite import CountingKite
@@ -55,7 +55,7 @@ def main(deadline: float, limit: float) -> None:
         read(broker)
         not_after = datetime.now(UTC) + timedelta(seconds=deadline)
         order = Order.from_intent(OrderIntent(symbol="NSE:INFY", side="BUY", quantity=1), datetime.now(UTC))
-        say(broker.place(approve(order), CutsTheLine(not_after)).kind)
+        say(broker.place(grant(order), CutsTheLine(not_after)).kind)
         time.sleep(1)  # whatever the kernel still has to give up
         line("up")
         read(broker)

@@ -17,9 +17,9 @@ from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Order, OrderIntent, Side, Status
 from durable_orders.workers import worker
+from durable_orders.workers.components import Components, build
 from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home, ServerAddress
-from durable_orders.workers.parts import Parts, build
 from tests.conftest import eventually, new_account, write_home
 from tests.operators.counting_kite import CountingKite
 
@@ -132,7 +132,7 @@ async def open_desk(
 
 
 @asynccontextmanager
-async def at_work(desk: Desk) -> AsyncIterator[Parts]:
+async def at_work(desk: Desk) -> AsyncIterator[Components]:
     """The desk's production workers and watch, for the length of a block."""
     client = await connect(desk.home)
     parts = build(desk.home, desk.orders.settings, client, live=True)

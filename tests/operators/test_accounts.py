@@ -16,7 +16,7 @@ from durable_orders.trading.brokers.kite.session import SessionFile
 from durable_orders.trading.config.settings import Kite, Live, Market
 from durable_orders.trading.errors import WrongAccount
 from durable_orders.trading.ledger.identity import fix_mode
-from durable_orders.trading.ledger.pacing import Pacer
+from durable_orders.trading.ledger.rate_limiter import RateLimiter
 from durable_orders.trading.ledger.tables import order_requests
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
@@ -154,7 +154,7 @@ def test_question_whose_session_it_is_keeps_the_pace_of_the_readings(tmp_path: P
             lambda: TOKEN,
             InstrumentSessions(Market(), Instruments.shipped()),
             lambda: datetime.now(UTC),
-            reads=Pacer(database, "reads", 8, 400),
+            reads=RateLimiter(database, "reads", 8, 400),
             must_be=lambda _user: None,
         )
         assert broker.order_book() == []

@@ -1,5 +1,6 @@
 """Answers that are none, with real workers: the order is settled by the book, sent once, and told in words."""
 
+import asyncio
 import socket
 from decimal import Decimal
 
@@ -45,7 +46,17 @@ async def test_book_that_drips_is_alerted_and_what_happened_meanwhile_is_booked(
     desk = await kite_desks(timeout=1)
     order = await desk.resting()
     (row,) = kite.rows()
-    kite.instead = lambda handler, request: request.path == "/orders" and handler.drip()
+    begun = asyncio.Event()
+
+    def drips(handler: Handler, request: Request) -> bool:
+        if request.path != "/orders":
+            return False
+        loop.call_soon_threadsafe(begun.set)
+        return handler.drip()
+
+    loop = asyncio.get_running_loop()
+    kite.instead = drips
+    await begun.wait()  # one that was under way may still show what is filled now
     kite.fill(USER, row["order_id"], 1500.0)
     await desk.alerted("the order book cannot be read: no answer within the time limit")
     assert (await order.now()).status is Status.PLACED

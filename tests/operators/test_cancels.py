@@ -59,8 +59,8 @@ async def hangs(desk: Desk, order: OrderHandle) -> None:
 
     async def goes_on() -> bool:
         kinds = [event.event_type for event in (await handle.fetch_history()).events]
-        signalled = max(n for n, kind in enumerate(kinds) if kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
-        return EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED in kinds[signalled:]
+        signals = [n for n, kind in enumerate(kinds) if kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED]
+        return bool(signals) and EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED in kinds[signals[-1] :]
 
     await eventually(goes_on, "a recording that hangs")
 

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from durable_orders import halting
-from durable_orders.activities.orders import Beat, PlacementLook
+from durable_orders.activities.last_look import HeartbeatClock, PlacementLook, not_approved
 from durable_orders.trading.guardian.guardian import Guardian
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.orders.order import Order, OrderIntent, Status
-from durable_orders.trading.orders.outcome import Refused
+from durable_orders.trading.orders.outcome import Held, Refused
 from durable_orders.trading.orders.verdict import Approval
 from tests.conftest import until
 from tests.operators.conftest import KiteDesks
@@ -63,7 +64,7 @@ async def test_burst_that_waits_for_its_turn_does_not_leave_after_a_halt(
     placed = [order for order in ended if order.status is Status.PLACED]
     assert len(placed) == left, "what had left is followed"
     rejected = [order.reasons[-1] for order in ended if order.status is Status.REJECTED]
-    assert all("stop" in words for words in rejected)
+    assert all("stop" in words for words in rejected), rejected
 
 
 def look_of(desk: Desk, order: Order) -> PlacementLook:
@@ -73,8 +74,13 @@ def look_of(desk: Desk, order: Order) -> PlacementLook:
     )
     assert isinstance(guardian.admit(order, "run", "content", None), Approval)
     guardian.redeem(order)
-    beat = Beat(datetime.now(UTC))
-    return PlacementLook(order, 1, datetime.now(UTC) + timedelta(hours=1), beat, guardian, database)
+    beat = HeartbeatClock(datetime.now(UTC))
+
+    def against(ledger: sa.Connection) -> Held | None:
+        words = guardian.withheld(ledger, order)
+        return not_approved(words) if words is not None else None
+
+    return PlacementLook(datetime.now(UTC) + timedelta(hours=1), beat, database, order.account, against)
 
 
 async def test_halt_waits_for_what_has_passed_its_last_look(kite_desks: KiteDesks) -> None:

@@ -21,13 +21,20 @@ def lets_us_alone() -> bool:
         return False
 
 
-@pytest.mark.skipif(not lets_us_alone(), reason="no network namespaces here")
-@pytest.mark.parametrize(
-    ("deadline", "limit"), [(1.0, 20.0), (60.0, 1.0)], ids=["within its deadline", "within the call's limit"]
-)
-def test_request_that_is_lost_on_the_way_does_not_arrive_later(deadline: float, limit: float) -> None:
+def cut(deadline: float, limit: float) -> "subprocess.CompletedProcess[str]":
     script = Path(__file__).with_name("cut_line.py")
     words = [*ALONE, sys.executable, str(script), str(deadline), str(limit)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.skipif(not lets_us_alone(), reason="no network namespaces here")
+@pytest.mark.parametrize(
+    ("deadline", "limit"), [(3.0, 20.0), (60.0, 1.0)], ids=["within its deadline", "within the call's limit"]
+)
+def test_request_that_is_lost_on_the_way_does_not_arrive_later(deadline: float, limit: float) -> None:
+    done = cut(deadline, limit)
+    if "not_sent" in done.stdout.splitlines():  # a busy machine came to it only after its deadline
+        done = cut(deadline * 5, limit)
     assert done.stdout.splitlines() == ["the book was read", "unknown", "the book was read", "placements that came: 0"]

@@ -22,7 +22,7 @@ from durable_orders.trading.config.settings import Kite, Live, Market
 from durable_orders.trading.errors import BookUnreadable, RefusedError
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.orders.approval import approve
+from durable_orders.trading.orders.approval import grant
 from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Instructions, Order, OrderIntent, Side
 from durable_orders.trading.orders.outcome import Accepted, Evidence, Held, NotSent, Outcome, Refused, Unknown
 from durable_orders.workers.home import Home
@@ -66,7 +66,7 @@ def an_order(**terms: Any) -> Order:
 
 
 def place(broker: KiteBroker, look: Look | None = None, order: Order | None = None) -> Outcome:
-    return broker.place(approve(order or an_order()), look)
+    return broker.place(grant(order or an_order()), look)
 
 
 def unused_port() -> int:

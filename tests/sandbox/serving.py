@@ -17,7 +17,7 @@ MORNING = datetime(2026, 1, 5, 10, 0, tzinfo=IST)
 """A Monday."""
 INFY = "NSE:INFY"
 FUTURE = "NFO:NIFTY25MAYFUT"
-PATIENCE = 180.0
+MAX_WAIT = 180.0
 """Seconds until something that should happen counts as failed."""
 
 Result = TypeVar("Result")
@@ -59,7 +59,7 @@ class Served:
 
     def control(self, method: str, path: str, **body: Any) -> Any:
         """Ask the control endpoint; gives the answer's data. Raises `AssertionError` with what it says."""
-        answer = requests.request(method, f"{self.sandbox.control}/{path}", json=body or None, timeout=PATIENCE)
+        answer = requests.request(method, f"{self.sandbox.control}/{path}", json=body or None, timeout=MAX_WAIT)
         content = answer.json()
         assert answer.status_code == 200, content
         return content["data"]
@@ -82,16 +82,16 @@ class Served:
     def access_token(self) -> str:
         return str(self.control("POST", "login")["access_token"])
 
-    def kite(self, timeout: float = PATIENCE) -> KiteConnect:
+    def kite(self, timeout: float = MAX_WAIT) -> KiteConnect:
         """The real client, logged in."""
         return KiteConnect(self.settings.api_key, self.access_token(), root=self.sandbox.root, timeout=timeout)
 
     def _await(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(MAX_WAIT)
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(PATIENCE)
+        self._thread.join(MAX_WAIT)
         self._loop.close()
 
 
@@ -131,7 +131,7 @@ def row_of(kite: KiteConnect, order_id: str) -> dict[str, Any]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Ask until it is true. Fails after `PATIENCE`."""
-    deadline = time.monotonic() + PATIENCE
+    """Ask until it is true. Fails after `MAX_WAIT`."""
+    deadline = time.monotonic() + MAX_WAIT
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

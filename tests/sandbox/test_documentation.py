@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from durable_orders.sandbox import SandboxSettings
+from durable_orders.sandbox.components import Components
 from durable_orders.sandbox.fault_kinds import NATURES, FaultKind
-from durable_orders.sandbox.parts import Parts
 from durable_orders.sandbox.routes import WITHOUT_TOKEN, Route
 from durable_orders.trading.ledger.database import Database
 from tests.sandbox.serving import Clock, pushed
@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="u
 
 async def test_every_path_is_there(database: Path) -> None:
     with Database(f"sqlite:///{database}") as opened:
-        parts = Parts(pushed(), opened, Clock())
+        parts = Components(pushed(), opened, Clock())
         paths = {resource.canonical for resource in parts.app().router.resources()}
         await parts.close()
     assert "/orders/{variety}" in paths

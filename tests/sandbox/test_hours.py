@@ -5,8 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from durable_orders.sandbox import FeedKind, SandboxSettings
+from durable_orders.sandbox.components import Components
 from durable_orders.sandbox.order_forms import Placement, Variety
-from durable_orders.sandbox.parts import Parts
 from durable_orders.sandbox.store import OrderDetails
 from durable_orders.trading.config.settings import Calendar, Market
 from durable_orders.trading.ist import IST
@@ -33,7 +33,7 @@ async def test_stops_and_disclosed_quantities_end_before_the_closing_auction_and
     master.write_text(shipped_instruments().read_text() + ROWS)
     settings = SandboxSettings(feed=FeedKind.SYNTHETIC, calendar=Calendar.XNSE, instruments=master)
     with open_empty_ledger(tmp_path / "exchange.db") as database:
-        parts = Parts(settings, database, clock)
+        parts = Components(settings, database, clock)
         await parts.exchange.start()
         session = InstrumentSessions(Market(), parts.instruments).of(FUTURE).session_on(FRIDAY.date())
         assert session is not None

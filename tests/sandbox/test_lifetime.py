@@ -5,8 +5,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import requests
@@ -16,10 +14,10 @@ from pydantic import ValidationError
 
 from durable_orders.sandbox import FeedKind, Sandbox, SandboxSettings, SandboxUnusable
 from durable_orders.trading.errors import DurableOrdersError
+from tests.conftest import any_port
 from tests.sandbox.conftest import Serve
-from tests.sandbox.serving import PATIENCE, Served, order, row_of, statuses, until
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.sandbox.serving import MAX_WAIT, Served, order, row_of, statuses, until
+from tests.starting.programs import PROGRAM, Started
 
 
 def again(served: Served, serve: Serve, **settings: object) -> Served:
@@ -133,7 +131,7 @@ def test_a_synthetic_feed_moves_by_itself_and_cannot_be_pushed(serve: Serve) -> 
     until(lambda: kite.ltp("NSE:INFY") != before)
     placed = kite.place_order(**order(None))
     assert row_of(kite, placed)["status"] == "COMPLETE"
-    answer = requests.post(f"{served.sandbox.control}/next-day", timeout=PATIENCE)
+    answer = requests.post(f"{served.sandbox.control}/next-day", timeout=MAX_WAIT)
     assert (answer.status_code, "only with feed pushed" in answer.json()["message"]) == (400, True)
 
 
@@ -144,21 +142,20 @@ def test_a_replay_plays_the_shipped_day(serve: Serve) -> None:
     assert 20000 < kite.ltp("NFO:NIFTY25MAYFUT")["NFO:NIFTY25MAYFUT"]["last_price"] < 30000
 
 
-RUN = (
-    "from durable_orders.sandbox import SandboxSettings, FeedKind, run; "
-    "run(SandboxSettings(port=0, feed=FeedKind.PUSHED))"
-)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_says_where_it_listens_and_stops_when_told(number: signal.Signals) -> None:
-    process = subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+def test_the_command_says_where_it_listens_and_stops_when_told(number: signal.Signals) -> None:
+    words = ("sandbox", "--port", str(any_port()), "--feed", "pushed", "--no-rate-limits")
+    process = Started([str(PROGRAM), *words], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process.stdout:
         first = process.stdout.readline()
         root = re.findall(r"http://127\.0\.0\.1:\d+", first)[0]
         rest = process.stdout.readline() + process.stdout.readline()
         assert "api_key sandboxkey, api_secret sandboxsecret" in rest
-        assert requests.get(f"{root}/instruments", timeout=PATIENCE).status_code == 200
+        tick = {"symbol": "NSE:INFY", "last_price": "1500"}
+        requests.post(f"{root}/__control/ticks", json={"ticks": [tick]}, timeout=MAX_WAIT)
+        token = requests.post(f"{root}/__control/login", timeout=MAX_WAIT).json()["data"]["access_token"]
+        kite = KiteConnect("sandboxkey", token, root=root)
+        assert [kite.ltp("NSE:INFY")["NSE:INFY"]["last_price"] for _ in range(12)] == [1500.0] * 12, "one a second else"
         process.send_signal(number)
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(MAX_WAIT) == 0

@@ -101,6 +101,19 @@ def test_a_tick_that_cannot_be_is_refused(served: Served, kite: KiteConnect, tic
     assert kite.ltp(INFY)[INFY]["last_price"] == 1500.0
 
 
+def test_the_stop_of_a_cover_order_may_be_so_far_away(served: Served, kite: KiteConnect) -> None:
+    served.tick(1400, symbol="NSE:RELIANCE")
+    below = {INFY: {"instrument_token": 408065, "lower": 1417.5, "upper": 1500.0}}
+    assert kite.trigger_range("BUY", INFY, "NSE:NOSUCH") == below
+    assert kite.trigger_range("SELL", ["NSE:RELIANCE"])["NSE:RELIANCE"] == pytest.approx(
+        {"instrument_token": 738561, "lower": 1400.0, "upper": 1477.0}
+    )
+    with pytest.raises(InputException, match="Invalid `transaction_type`"):
+        kite.trigger_range("HOLD", INFY)
+    with pytest.raises(InputException, match="Missing or empty field `i`"):
+        kite.trigger_range("BUY")
+
+
 def test_historical_candles_are_of_the_file_and_of_what_was_shown(serve: Serve, tmp_path: Path) -> None:
     """With and without open interest, as the client gives them."""
     rows = [f"2026-01-02 15:{minute}:00,1490,1492,1489,149{minute % 3},7,{INFY}" for minute in (27, 28, 29)]
@@ -119,6 +132,7 @@ def test_historical_candles_are_of_the_file_and_of_what_was_shown(serve: Serve, 
         ("02 15:28", 7, 0),
         ("02 15:29", 7, 0),
     ]
+    assert kite.historical_data(408065, since, until, "hour") == kite.historical_data(408065, since, until, "60minute")
     with pytest.raises(InputException, match="interval exceeds max limit: 60 days"):
         kite.historical_data(408065, "2025-01-01", until, "minute")
     with pytest.raises(InputException, match="invalid token"):

@@ -50,6 +50,28 @@ def test_a_new_day_wipes_the_book_and_keeps_what_is_held(served: Served, kite: K
     assert [row["product"] for row in kite.positions()["net"]] == ["NRML"]
 
 
+def test_a_day_is_marked_to_market_from_the_close_before_it(served: Served, kite: KiteConnect) -> None:
+    """Three at 1500 that closed at 1510, one more at 1520, all sold at 1530: 30 of each carried one count since the
+    purchase and 20 since the close. As in the sample of Kite's documentation, only the `day` leaves out what was
+    carried."""
+    kite.place_order(**order(None, product="NRML", quantity=3))
+    kite.place_order(**order(None, product="CNC", quantity=2))
+    served.tick(1510)
+    served.next_day()
+    assert (position(kite, "NRML")["close_price"], position(kite, "NRML")["m2m"]) == (1510.0, 0.0)
+    served.tick(1520)
+    kite.place_order(**order(None, product="NRML", quantity=1))
+    served.tick(1530)
+    kite.place_order(**order(None, product="NRML", quantity=4, transaction_type="SELL"))
+    row = position(kite, "NRML")
+    assert (row["close_price"], row["last_price"], row["pnl"], row["m2m"]) == (1510.0, 1530.0, 100.0, 70.0)
+    assert (row["buy_quantity"], row["buy_price"], row["buy_value"], row["buy_m2m"]) == (4, 1505.0, 6020.0, 6050.0)
+    assert (row["day_buy_quantity"], row["day_buy_value"], row["sell_m2m"]) == (1, 1520.0, 6120.0)
+    assert (position(kite, "NRML", "day")["quantity"], position(kite, "NRML", "day")["m2m"]) == (-3, 10.0)
+    (held,) = kite.holdings()
+    assert (held["close_price"], held["day_change"], round(held["day_change_percentage"], 4)) == (1510.0, 20.0, 1.3245)
+
+
 def test_holdings_that_are_sold_show_as_a_short_position_of_the_day(served: Served, kite: KiteConnect) -> None:
     kite.place_order(**order(None, product="CNC", quantity=3))
     served.next_day()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import Serve
-from tests.sandbox.serving import PATIENCE, Served, order, until
+from tests.sandbox.serving import MAX_WAIT, Served, order, until
 
 KEYS = {
     *("user_id", "unfilled_quantity", "app_id", "checksum", "placed_by", "order_id", "exchange_order_id"),
@@ -54,7 +54,7 @@ class Receiver:
 
     def close(self) -> None:
         self._server.shutdown()
-        self._thread.join(PATIENCE)
+        self._thread.join(MAX_WAIT)
         self._server.server_close()
 
 

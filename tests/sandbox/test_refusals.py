@@ -59,7 +59,7 @@ def refusal(kite: KiteConnect, **terms: Any) -> KiteException:
         (order(validity="GTC"), "Invalid `validity`"),
         (order(validity="TTL"), "`validity_ttl`"),
         (order(validity_ttl=5), "`validity_ttl`"),
-        (order(variety="co"), "Invalid `variety`"),
+        (order(variety="auction"), "Invalid `variety`"),
         (order(variety="iceberg"), "Invalid `iceberg_legs`: must be 2 to 50"),
         (order(variety="iceberg", iceberg_legs=1, iceberg_quantity=10), "Invalid `iceberg_legs`"),
         (order(variety="iceberg", iceberg_legs=3, iceberg_quantity=3), "the legs must make up the quantity"),
@@ -207,7 +207,7 @@ def test_each_error_type_is_the_exception_that_the_client_makes_of_it(
 
 def test_what_is_not_there_answers_in_the_envelope_too(served: Served, kite: KiteConnect) -> None:
     with pytest.raises(GeneralException, match="Route not found") as refused:
-        kite.get_gtts()
+        kite.mf_orders()
     assert refused.value.code == 404
     answer = requests.patch(f"{served.sandbox.root}/orders", timeout=60)
     assert (answer.status_code, answer.json()["message"]) == (405, "Method not allowed")

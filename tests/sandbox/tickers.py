@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.sandbox.serving import PATIENCE, Served
+from tests.sandbox.serving import MAX_WAIT, Served
 
 Event = dict[str, Any]
 REPOSITORY = Path(__file__).parents[2]
@@ -51,8 +51,8 @@ class TickerProcess:
             return [event for event in self._events if event["ticker"] == name]
 
     def wait_for(self, name: str, wanted: Callable[[list[Event]], bool]) -> list[Event]:
-        """The events of one ticker, as soon as they are what is wanted. Fails after `PATIENCE`."""
-        deadline = time.monotonic() + PATIENCE
+        """The events of one ticker, as soon as they are what is wanted. Fails after `MAX_WAIT`."""
+        deadline = time.monotonic() + MAX_WAIT
         with self._arrived:
             while True:
                 events = [event for event in self._events if event["ticker"] == name]
@@ -64,8 +64,8 @@ class TickerProcess:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        self._process.wait(MAX_WAIT)
+        self._reader.join(MAX_WAIT)
         if self._process.stdout is not None:
             self._process.stdout.close()
 

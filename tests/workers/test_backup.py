@@ -20,7 +20,8 @@ from durable_orders.trading.ledger.state_files import StateFiles, check_state
 from durable_orders.trading.ledger.tables import fills
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.order import Mode
-from durable_orders.workers.backup import HALF, back_up
+from durable_orders.workers.backup import back_up
+from durable_orders.workers.directories import HALF
 from durable_orders.workers.home import Home
 from tests.trading.ledger.examples import history, new_order, record_all
 

@@ -27,6 +27,26 @@ def test_one_process_at_a_time_has_it(home: Home) -> None:
         pass
 
 
+def test_a_forked_child_does_not_keep_what_its_parent_has(home: Home) -> None:
+    """As a pool's does, that outlives a parent which was killed: the next process would find the home taken."""
+    begun, go_on = os.pipe(), os.pipe()
+    with home.locked():
+        child = os.fork()
+        if child == 0:
+            os.write(begun[1], b"!")
+            os.read(go_on[0], 1)
+            os._exit(0)
+        os.read(begun[0], 1)
+        assert home.holder() == os.getpid()
+    try:
+        assert home.holder() is None
+    finally:
+        os.write(go_on[1], b"!")
+        os.waitpid(child, 0)
+        for end in (*begun, *go_on):
+            os.close(end)
+
+
 def test_the_address_is_remembered(home: Home) -> None:
     assert home.address() is None
     home.save_address(ADDRESS)

@@ -5,14 +5,14 @@ from datetime import datetime, time
 from decimal import Decimal
 from pathlib import Path
 
-from durable_orders.activities.strangers import Strangers
+from durable_orders.activities.external_orders import ExternalOrders
 from durable_orders.trading.config.settings import Paper
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.reading import find_order
 from durable_orders.trading.market.hours import Listing
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.orders.order import Mode, Side, Status, order_id
-from durable_orders.trading.reconciliation.book_diff import Sight
+from durable_orders.trading.reconciliation.book_diff import BookDiff
 from tests.ledgers import empty_ledger
 from tests.trading.exchange.exchange import ACCOUNT, INFY, Exchange
 
@@ -27,8 +27,8 @@ def test_the_square_off_is_adopted_with_its_trades(tmp_path: Path) -> None:
         exchange.place(quantity=10)
         exchange.clock.now = exchange.clock.now.replace(hour=15, minute=20)
         [own_id] = exchange.show("1490")
-        sightings = Sight().changed(exchange.broker.order_book(), exchange.broker.trades())
-        strangers = Strangers(ACCOUNT, Mode.PAPER, exchange.broker, exchange.database)
+        sightings = BookDiff().changed(exchange.broker.order_book(), exchange.broker.trades())
+        strangers = ExternalOrders(ACCOUNT, Mode.PAPER, exchange.broker, exchange.database)
         strangers.adopt(sightings[-1])
         with exchange.database.read() as connection:
             adopted = find_order(connection, order_id(ACCOUNT, f"external-{own_id}"))

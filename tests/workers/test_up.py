@@ -15,7 +15,7 @@ from durable_orders.workers import server
 from durable_orders.workers.home import Home, ServerAddress
 from tests.conftest import MakeHome, any_port, until
 from tests.durable_orders.conftest import FAR_BELOW, LOT, SPEED, SYMBOL
-from tests.durable_orders.program import OWN_PORTS, PATIENCE, Program, Running
+from tests.durable_orders.program import MAX_WAIT, OWN_PORTS, Program, Running
 
 RESTING = ("place", "BUY", SYMBOL, LOT, "--type", "LIMIT", "--price", FAR_BELOW, "--json", "--id")
 
@@ -135,8 +135,9 @@ def test_workers_join_a_server_and_leave_it(make_home: MakeHome) -> None:
 def test_a_home_that_is_deleted_ends_what_is_up_in_it(tmp_path: Path) -> None:
     program = Program(tmp_path / "home")
     with up(program) as running:
-        shutil.rmtree(program.home)
-        running.process.wait(PATIENCE)
+        while program.home.exists():  # what is up in it may write a file meanwhile
+            shutil.rmtree(program.home, ignore_errors=True)
+        running.process.wait(MAX_WAIT)
         ended = running.stop(signal.SIGTERM)
     assert ended.code == 1
     assert ended.err.splitlines()[-1].endswith("it was deleted while it was up; look at the broker for open orders")

@@ -10,10 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 
 from durable_orders.activities.exit_quotes import ExitQuotes
 from durable_orders.activities.flatten import FlattenActivities
+from durable_orders.activities.gtt import GttActivities
 from durable_orders.activities.orders import OrderActivities
 from durable_orders.activities.plans import PlanActivities
 from durable_orders.activities.positions import PositionReader
@@ -22,17 +26,18 @@ from durable_orders.activities.watch import WatchActivities
 from durable_orders.order_handle import OrderHandle
 from durable_orders.orders import Orders
 from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.guardian.catalogue import day_locks
 from durable_orders.trading.guardian.guardian import Guardian
 from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.ledger.reading import FeedEvent
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.rules import ExchangeRules
-from durable_orders.trading.orders.book import BookReport
+from durable_orders.trading.orders.book import OrderReport
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Account, Mode, Order, OrderIntent, OrderType, Side, Status
-from durable_orders.trading.reconciliation.book_diff import Sight
-from durable_orders.workers.parts import Parts, session_end
+from durable_orders.trading.reconciliation.book_diff import BookDiff
+from durable_orders.workers.components import Components, session_end
 from durable_orders.workers.worker import workers
 from durable_orders.workflows.order import OrderWorkflow
 from tests.conftest import eventually, new_account
@@ -61,8 +66,8 @@ class Desk:
     client: Client
     orders: Orders
     broker: ScriptedBroker
-    parts: Parts
-    sight: Sight
+    parts: Components
+    sight: BookDiff
 
     @property
     def account(self) -> Account:
@@ -94,7 +99,7 @@ class Desk:
         """One round of the account's watch. Returns how many orders were told."""
         return await self.parts.watch.look(self.sight)
 
-    async def tell(self, order: OrderHandle, *reports: BookReport) -> None:
+    async def tell(self, order: OrderHandle, *reports: OrderReport) -> None:
         """Signal reports to the order, in that order."""
         for report in reports:
             await self.workflow(order).signal(OrderWorkflow.report, report)
@@ -143,7 +148,7 @@ def messages(events: Iterable[FeedEvent]) -> str:
     return "\n".join(event.message for event in events)
 
 
-def parts_of(settings: Settings, client: Client, broker: ScriptedBroker, url: str) -> Parts:
+def parts_of(settings: Settings, client: Client, broker: ScriptedBroker, url: str) -> Components:
     """What `workers.parts.build` makes, over a scripted broker."""
     account = Account(settings.account)
     database = open_database(url)
@@ -163,12 +168,14 @@ def parts_of(settings: Settings, client: Client, broker: ScriptedBroker, url: st
         *(account, mode, broker, database, client, NoStream(), 3.0, executor),
         breakers=guardian.breakers,
         positions=positions,
+        day_locks=day_locks(settings),
     )
     orders = OrderActivities(broker, guardian, database, executor, on_trip=watch.look_now, positions=reader)
     quotes = ExitQuotes(settings, instruments, sessions, ExchangeRules(instruments.get, sessions))
     flatten = FlattenActivities(settings, database, client, reader, quotes)
     plans = PlanActivities(settings, database, guardian, instruments, sessions, reader)
-    return Parts(settings, database, instruments, orders, watch, flatten, plans, executor)
+    gtts = GttActivities(settings, database, guardian, None, executor)
+    return Components(settings, database, instruments, orders, watch, flatten, plans, gtts, executor)
 
 
 @asynccontextmanager
@@ -197,7 +204,7 @@ async def open_desk(
     broker = ScriptedBroker()
     url = ledger or f"sqlite:///{empty_ledger(path / f'{settings.account}.db')}"
     parts = parts_of(settings, client, broker, url)
-    yield Desk(client, Orders.over(client, parts.database, settings), broker, parts, Sight())
+    yield Desk(client, Orders.over(client, parts.database, settings), broker, parts, BookDiff())
     parts.executor.shutdown()
     parts.database.close()
 
@@ -209,3 +216,19 @@ async def at_work(desk: Desk) -> AsyncIterator[Desk]:
         for worker in workers(desk.client, desk.parts):
             await stack.enter_async_context(worker)
         yield desk
+
+
+async def forgotten(desk: Desk, workflow_id: str) -> None:
+    """The server deletes the history, as it does at the end of its retention."""
+    execution = WorkflowExecution(workflow_id=workflow_id)
+    request = DeleteWorkflowExecutionRequest(namespace=desk.client.namespace, workflow_execution=execution)
+    await desk.client.workflow_service.delete_workflow_execution(request)
+
+    async def is_gone() -> bool:
+        try:
+            await desk.client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            return error.status is RPCStatusCode.NOT_FOUND
+        return False
+
+    assert await eventually(is_gone, f"the server has forgotten {workflow_id}")

@@ -156,8 +156,26 @@ async def failed_as_a_duplicate(desk: Desk) -> OrderHandle:
     return await desk.start(client_order_id="mine", quantity=11)
 
 
+async def approved_by_a_person(desk: Desk) -> OrderHandle:
+    order = await desk.start(approve=True)
+    await order.placed()
+    await order.approve("by user asha")
+    desk.broker.trade(desk.broker.only, 10)
+    await desk.look()
+    return order
+
+
+async def declined_by_a_person(desk: Desk) -> OrderHandle:
+    order = await desk.start(approve=True)
+    await order.placed()
+    await order.decline("by user asha", "too large")
+    return order
+
+
 PATHS: tuple[Play, ...] = (
     amended,
+    approved_by_a_person,
+    declined_by_a_person,
     book_unreadable_for_a_while,
     cancelled,
     cancelled_after_a_refusal,

@@ -10,7 +10,7 @@ from typing import Any
 
 from durable_orders.trading.errors import BookUnreadable
 from durable_orders.trading.orders.approval import Approved
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerHolding, BrokerOrder, BrokerPosition, Funds
+from durable_orders.trading.orders.book import BookState, BrokerHolding, BrokerOrder, BrokerPosition, Funds, OrderReport
 from durable_orders.trading.orders.last_look import LastLook
 from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill, Order, OrderType, TradeId
 from durable_orders.trading.orders.outcome import Accepted, Evidence, NotSent, Outcome, Refused, SessionExpired, Unknown
@@ -111,10 +111,10 @@ class ScriptedBroker:
     def take(self, order: Order) -> BrokerOrderId:
         """The order is at the broker and works. Like Kite, it does not deduplicate."""
         with self._lock:
-            own_id = BrokerOrderId(f"{2_000_000_000_000_000_000 + len(self.rows)}")
+            order_id = BrokerOrderId(f"{2_000_000_000_000_000_000 + len(self.rows)}")
             now = datetime.now(UTC)
-            self.rows[own_id] = BrokerOrder(
-                broker_order_id=own_id,
+            self.rows[order_id] = BrokerOrder(
+                broker_order_id=order_id,
                 tag=order.tag,
                 symbol=order.symbol,
                 side=order.side,
@@ -131,7 +131,7 @@ class ScriptedBroker:
                 placed_at=now,
                 updated_at=now,
             )
-            return own_id
+            return order_id
 
     def trade(self, broker_order_id: BrokerOrderId, quantity: int, price: Decimal = PRICE) -> Fill:
         """A fill, in the book and among the trades; the whole quantity makes the row COMPLETE."""
@@ -171,16 +171,16 @@ class ScriptedBroker:
         """The next readings of the book come out empty."""
         self._hidden_for = reads
 
-    def report(self, broker_order_id: BrokerOrderId) -> BookReport:
+    def report(self, broker_order_id: BrokerOrderId) -> OrderReport:
         with self._lock:
             own = tuple(fill for fill in self.fills if fill.broker_order_id == broker_order_id)
-            return BookReport(row=self.rows[broker_order_id], fills=own)
+            return OrderReport(row=self.rows[broker_order_id], fills=own)
 
     @property
     def only(self) -> BrokerOrderId:
         """The one order that the broker has. Fails if it has none or more."""
-        (own_id,) = self.rows
-        return own_id
+        (order_id,) = self.rows
+        return order_id
 
 
 # How a placement can go.
@@ -192,18 +192,18 @@ def takes(broker: ScriptedBroker, order: Order) -> Outcome:
 
 
 def fills_at_once(broker: ScriptedBroker, order: Order) -> Outcome:
-    own_id = broker.take(order)
-    broker.trade(own_id, order.quantity)
-    return Accepted(broker_order_id=own_id, report=broker.report(own_id))
+    order_id = broker.take(order)
+    broker.trade(order_id, order.quantity)
+    return Accepted(broker_order_id=order_id, report=broker.report(order_id))
 
 
 def fills_at(price: Decimal) -> Answer:
     """Fills at once, at that price."""
 
     def answer(broker: ScriptedBroker, order: Order) -> Outcome:
-        own_id = broker.take(order)
-        broker.trade(own_id, order.quantity, price)
-        return Accepted(broker_order_id=own_id, report=broker.report(own_id))
+        order_id = broker.take(order)
+        broker.trade(order_id, order.quantity, price)
+        return Accepted(broker_order_id=order_id, report=broker.report(order_id))
 
     return answer
 
@@ -220,9 +220,9 @@ def fills_and_loses_the_answer(broker: ScriptedBroker, order: Order) -> Outcome:
 
 def slices_and_loses_the_answer(broker: ScriptedBroker, order: Order) -> Outcome:
     """Takes two slices of three and fills them; the book shows the two as one row."""
-    own_id = broker.take(order)
-    broker.update(own_id, quantity=2 * (order.quantity // 3), slices=(own_id, BrokerOrderId(f"{own_id}1")))
-    broker.trade(own_id, broker.rows[own_id].quantity)
+    order_id = broker.take(order)
+    broker.update(order_id, quantity=2 * (order.quantity // 3), slices=(order_id, BrokerOrderId(f"{order_id}1")))
+    broker.trade(order_id, broker.rows[order_id].quantity)
     return Unknown(evidence=Evidence(message="read timed out", error_type="ReadTimeout"))
 
 
@@ -265,37 +265,37 @@ class Held:
 # How a cancel or a modification can go.
 
 
-def ends_it(broker: ScriptedBroker, own_id: BrokerOrderId) -> Outcome:
-    if broker.rows[own_id].state is not BookState.WORKING:
-        return cannot_be_cancelled(broker, own_id)
-    broker.end(own_id, BookState.CANCELLED)
-    return Accepted(broker_order_id=own_id)
+def ends_it(broker: ScriptedBroker, order_id: BrokerOrderId) -> Outcome:
+    if broker.rows[order_id].state is not BookState.WORKING:
+        return cannot_be_cancelled(broker, order_id)
+    broker.end(order_id, BookState.CANCELLED)
+    return Accepted(broker_order_id=order_id)
 
 
-def is_taken_only(broker: ScriptedBroker, own_id: BrokerOrderId) -> Outcome:
+def is_taken_only(broker: ScriptedBroker, order_id: BrokerOrderId) -> Outcome:
     """The request was taken; the book does not show anything of it yet."""
-    return Accepted(broker_order_id=own_id)
+    return Accepted(broker_order_id=order_id)
 
 
-def cannot_be_cancelled(broker: ScriptedBroker, own_id: BrokerOrderId) -> Outcome:
-    message = f"Order cannot be cancelled as it is already {broker.rows[own_id].status.lower()}"
+def cannot_be_cancelled(broker: ScriptedBroker, order_id: BrokerOrderId) -> Outcome:
+    message = f"Order cannot be cancelled as it is already {broker.rows[order_id].status.lower()}"
     return Refused(evidence=Evidence(message=message, error_type="OrderException", http_status=400))
 
 
-def is_being_processed(broker: ScriptedBroker, own_id: BrokerOrderId) -> Outcome:
+def is_being_processed(broker: ScriptedBroker, order_id: BrokerOrderId) -> Outcome:
     message = "Order cannot be cancelled as it is being processed. Try later."
     return Refused(evidence=Evidence(message=message, error_type="OrderException", http_status=400))
 
 
-def loses_the_reply(broker: ScriptedBroker, own_id: BrokerOrderId) -> Outcome:
+def loses_the_reply(broker: ScriptedBroker, order_id: BrokerOrderId) -> Outcome:
     return Unknown(evidence=Evidence(message="read timed out", error_type="ReadTimeout"))
 
 
-def is_filled_first(broker: ScriptedBroker, own_id: BrokerOrderId) -> Outcome:
+def is_filled_first(broker: ScriptedBroker, order_id: BrokerOrderId) -> Outcome:
     """The market was faster: what remains is filled before the request is looked at."""
-    row = broker.rows[own_id]
-    broker.trade(own_id, row.quantity - row.filled_quantity)
-    return cannot_be_cancelled(broker, own_id)
+    row = broker.rows[order_id]
+    broker.trade(order_id, row.quantity - row.filled_quantity)
+    return cannot_be_cancelled(broker, order_id)
 
 
 MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT

@@ -62,9 +62,9 @@ async def test_filled_meanwhile(desk: Desk) -> None:
     assert (ended.status, ended.price) == (Status.FILLED, Decimal("1500.0"))
 
 
-def makes_the_change_and_loses_the_reply(broker: says.ScriptedBroker, own_id: BrokerOrderId) -> Outcome:
-    broker.update(own_id, price=LOWER.price)
-    return says.loses_the_reply(broker, own_id)
+def makes_the_change_and_loses_the_reply(broker: says.ScriptedBroker, order_id: BrokerOrderId) -> Outcome:
+    broker.update(order_id, price=LOWER.price)
+    return says.loses_the_reply(broker, order_id)
 
 
 async def test_lost_answer_is_found_in_the_book(desk: Desk) -> None:

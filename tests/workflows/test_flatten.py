@@ -17,7 +17,7 @@ from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Order, OrderType, Side, Status
 from durable_orders.workers.supervision import ensure_watch
-from durable_orders.workflows.names import flatten_id
+from durable_orders.workflows.names import flatten_id, watch_id
 from tests.conftest import eventually, until
 from tests.workflows.conftest import Desks
 from tests.workflows.desk import INFY, Desk, at_work
@@ -87,6 +87,32 @@ async def test_a_loss_trips_with_its_fill_and_gets_the_account_out(desks: Desks)
     assert resumed.state is AccountState.ACTIVE
     refused = await (await desk.start()).result()
     assert refused.reasons[0].startswith("MAX_DAILY_LOSS"), "a resumed account is still beyond its limit"
+
+
+async def test_a_breaker_that_trips_while_nobody_watches_gets_the_account_out_once_the_watch_is_back(
+    desks: Desks,
+) -> None:
+    desk = await desks(guardian={"max_daily_loss": 100, "on_trip": "flatten"})
+    await ensure_watch(desk.client, desk.account)
+    await acts.terminate(desk.client, watch_id(desk.account))
+    await lose(desk)
+    assert await state(desk) is AccountState.REDUCING, "no watch is needed for that"
+    refused = await (await desk.start()).result()
+    assert refused.reasons[0].startswith("REDUCING")
+    assert await held(desk) == {INFY: 5}
+    desk.broker.on_place.clear()
+    desk.broker.on_place.append(fills_at(LOSING))
+    await ensure_watch(desk.client, desk.account)
+
+    async def is_flat() -> bool:
+        return not await held(desk)
+
+    await eventually(is_flat)
+    handle = desk.client.get_workflow_handle(flatten_id(desk.account), result_type=FlattenResult)
+    result = await handle.result()
+    assert result.left + result.problems == ()
+    assert [(order.side, order.quantity) for order in desk.broker.sent if order.strategy == FLATTEN] == [(Side.SELL, 5)]
+    assert len(await said(desk, EventType.BREAKER_TRIPPED)) == 1
 
 
 @pytest.mark.parametrize("response", ["keep", "cancel_open"])
@@ -219,14 +245,14 @@ async def test_what_is_unknown_is_not_closed_before_it_is_proved(desk: Desk) -> 
 async def test_an_order_of_a_stranger_is_cancelled_too(desk: Desk) -> None:
     by_hand = desk.intent(side=Side.BUY, price=Decimal("1450.0"))
     order = Order.from_intent(by_hand, by_hand.place_by).model_copy(update={"tag": None})  # type: ignore[arg-type]
-    own_id = desk.broker.take(order)
+    order_id = desk.broker.take(order)
     await desk.look()
     out = asyncio.create_task(flattened(desk))
-    await until(lambda: desk.broker.rows[own_id].state is BookState.CANCELLED)
+    await until(lambda: desk.broker.rows[order_id].state is BookState.CANCELLED)
     await desk.look()
     result = await out
     assert [(order.order_id.split(":")[-1], order.status) for order in result.cancelled] == [
-        (f"external-{own_id}", Status.CANCELLED)
+        (f"external-{order_id}", Status.CANCELLED)
     ]
     assert result.state is AccountState.HALTED
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from temporalio.service import RPCError
 
-from durable_orders.trading.orders.book import BookReport, BookState
+from durable_orders.trading.orders.book import BookState, OrderReport
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Order, OrderType, Status
 from durable_orders.trading.orders.outcome import Accepted, Outcome
@@ -32,11 +32,11 @@ async def test_partial_fills(desk: Desk) -> None:
     assert kinds.count(EventType.ORDER_FILLED) == 1
 
 
-def reports_of_a_whole_life(desk: Desk) -> list[BookReport]:
-    own_id, seen = desk.broker.only, []
+def reports_of_a_whole_life(desk: Desk) -> list[OrderReport]:
+    order_id, seen = desk.broker.only, []
     for quantity in (3, 5, 2):
-        desk.broker.trade(own_id, quantity)
-        seen.append(desk.broker.report(own_id))
+        desk.broker.trade(order_id, quantity)
+        seen.append(desk.broker.report(order_id))
     return seen
 
 
@@ -54,13 +54,13 @@ async def test_doubled_and_reordered_reports_change_nothing(desk: Desk, order_of
 
 async def test_complete_row_whose_trades_lag_is_not_the_end(desk: Desk) -> None:
     order = await desk.resting()
-    own_id = desk.broker.only
-    desk.broker.trade(own_id, 4)
-    desk.broker.trade_in_book(own_id, 6)
-    assert desk.broker.rows[own_id].state is BookState.COMPLETE
+    order_id = desk.broker.only
+    desk.broker.trade(order_id, 4)
+    desk.broker.trade_in_book(order_id, 6)
+    assert desk.broker.rows[order_id].state is BookState.COMPLETE
     await desk.look()
     await desk.recorded(order, Status.PARTIAL, 4)
-    desk.broker.show_trade(own_id, 6)
+    desk.broker.show_trade(order_id, 6)
     assert await desk.look() == 1
     ended = await finished(desk, order)
     assert (ended.status, ended.filled_quantity) == (Status.FILLED, 10)
@@ -68,12 +68,12 @@ async def test_complete_row_whose_trades_lag_is_not_the_end(desk: Desk) -> None:
 
 async def test_cancelled_row_whose_trades_lag_is_not_the_end(desk: Desk) -> None:
     order = await desk.resting()
-    own_id = desk.broker.only
-    desk.broker.trade_in_book(own_id, 4)
-    desk.broker.end(own_id, BookState.CANCELLED)
+    order_id = desk.broker.only
+    desk.broker.trade_in_book(order_id, 4)
+    desk.broker.end(order_id, BookState.CANCELLED)
     await desk.look()
     assert (await desk.standing(order)).status is Status.PLACED
-    desk.broker.show_trade(own_id, 4)
+    desk.broker.show_trade(order_id, 4)
     await desk.look()
     ended = await finished(desk, order)
     assert (ended.status, ended.filled_quantity) == (Status.CANCELLED, 4)
@@ -130,9 +130,9 @@ async def test_report_that_comes_before_the_answer(desk: Desk) -> None:
     held = says.Held(answers_late)
     order = await desk.start(held, order_type=OrderType.MARKET)
     await until(held.began.is_set)
-    own_id = desk.broker.take(await desk.standing(order))
-    desk.broker.trade(own_id, 10)
-    await desk.tell(order, desk.broker.report(own_id))
+    order_id = desk.broker.take(await desk.standing(order))
+    desk.broker.trade(order_id, 10)
+    await desk.tell(order, desk.broker.report(order_id))
     held.go()
     ended = await finished(desk, order)
-    assert (ended.status, ended.broker_order_id, len(ended.fills)) == (Status.FILLED, own_id, 1)
+    assert (ended.status, ended.broker_order_id, len(ended.fills)) == (Status.FILLED, order_id, 1)

@@ -5,16 +5,13 @@ import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.service import RPCError, RPCStatusCode
 
 from durable_orders.order_handle import OrderHandle
 from durable_orders.trading.errors import DuplicateOrder
 from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Status
-from tests.conftest import eventually, until
+from tests.conftest import until
 from tests.workflows import scripted_broker as says
-from tests.workflows.desk import Desk, finished, messages
+from tests.workflows.desk import Desk, finished, forgotten, messages
 
 Ask = Callable[[Desk, OrderIntent], Awaitable[Order]]
 
@@ -35,19 +32,7 @@ def other(intent: OrderIntent) -> OrderIntent:
 
 
 async def forget(desk: Desk, order: OrderHandle) -> None:
-    """The server deletes the history, as it does at the end of its retention."""
-    execution = WorkflowExecution(workflow_id=order.order_id)
-    request = DeleteWorkflowExecutionRequest(namespace=desk.client.namespace, workflow_execution=execution)
-    await desk.client.workflow_service.delete_workflow_execution(request)
-
-    async def is_gone() -> bool:
-        try:
-            await desk.workflow(order).describe()
-        except RPCError as error:
-            return error.status is RPCStatusCode.NOT_FOUND
-        return False
-
-    await eventually(is_gone)
+    await forgotten(desk, order.order_id)
 
 
 async def test_started_many_times_at_once(desk: Desk) -> None:

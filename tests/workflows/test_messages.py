@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
-from durable_orders.trading.orders.book import BookReport
+from durable_orders.trading.orders.book import OrderReport
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Status
 from durable_orders.workflows.messages import Parameters, Unfit
@@ -72,7 +72,7 @@ async def test_signals_that_nobody_knows_change_nothing(desk: Desk) -> None:
 class Handlers:
     def some(self, number: int, words: str = "none") -> None: ...
 
-    def told(self, report: BookReport) -> None: ...
+    def told(self, report: OrderReport) -> None: ...
 
 
 def test_what_fits_is_handed_over_as_it_is() -> None:

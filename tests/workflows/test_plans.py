@@ -1,6 +1,7 @@
 """Plans on the real server, over a scripted broker: their orders are ordinary ones, and outlive whatever happens to the
 plan's workflow."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +12,11 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType as HistoryEvent
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from durable_orders.plans import PACED_SECONDS, Plans
+from durable_orders.running.run import SETTLE_SECONDS
 from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound
 from durable_orders.trading.ledger.accounts import set_halt
 from durable_orders.trading.ledger.entering import enter as enter_position
@@ -20,6 +24,7 @@ from durable_orders.trading.ledger.last_ticks import save_ticks
 from durable_orders.trading.ledger.plans import find_plan, record_plan
 from durable_orders.trading.ledger.recording import receive
 from durable_orders.trading.ledger.tables import plans
+from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.book import BookState, BrokerHolding
 from durable_orders.trading.orders.events import EventType
@@ -34,13 +39,15 @@ from durable_orders.trading.orders.order import (
     Status,
 )
 from durable_orders.trading.orders.position_entry import PositionEntry
+from durable_orders.trading.plans.pacing import HOLD
 from durable_orders.trading.plans.plan import PlanChange, PlanIntent
 from durable_orders.trading.plans.state import PlanState, PlanStatus, PlanView
 from durable_orders.workers.supervision import Supervisor
 from durable_orders.workflows.names import ORDER_WORKFLOW, order_options, plan_workflow_id
+from durable_orders.workflows.plan import REST_WITHIN
 from tests.conftest import eventually
 from tests.workflows.conftest import Desks
-from tests.workflows.desk import INFY, Desk, now
+from tests.workflows.desk import INFY, Desk, forgotten, now
 from tests.workflows.scripted_broker import fills_at_once, refuses, takes_and_loses_the_answer
 
 
@@ -95,6 +102,20 @@ def broker_id(view: PlanView, role: str) -> BrokerOrderId:
 
 def sent(desk: Desk) -> list[tuple[str, OrderType]]:
     return [(order.client_order_id, order.order_type) for order in desk.broker.sent]
+
+
+async def test_a_plan_whose_entry_waits_for_a_person_is_told_as_it_stands(desk: Desk) -> None:
+    """Nothing more comes of it before somebody decides: whoever asked is not kept, nor are those who ask again."""
+    plans, wanted = Plans(desk.orders), intent(desk, approve=True)
+    for is_new in (True, False):
+        assert await plans.begin(wanted) is is_new
+        view = await plans.begun(wanted, 3600, is_new=is_new)
+        [entry] = view.orders
+        assert (entry.client_order_id, entry.status) == ("p1.entry", Status.PENDING)
+    [waits] = await desk.orders.awaiting_approval()
+    assert waits.client_order_id == "p1.entry"
+    assert not desk.broker.sent
+    await desk.orders.cancel_plan("p1", "by hand")
 
 
 async def test_a_bracket_from_its_entry_to_its_target(desk: Desk, environment: WorkflowEnvironment) -> None:
@@ -520,7 +541,41 @@ async def test_a_change_is_held_against_the_price_of_now(desk: Desk) -> None:
         await desk.orders.amend_plan("p1", PlanChange(stop=Decimal(1470)))
 
 
+async def test_a_plan_that_the_server_has_forgotten_is_known_by_the_ledger(desk: Desk) -> None:
+    """Another one under its id is refused, and the same one is found; neither is started."""
+    await desk.orders.start_plan(intent(desk))
+    ended = await desk.orders.cancel_plan("p1")
+    await desk.orders.plan_result("p1")
+    await forgotten(desk, plan_workflow_id(desk.account, "p1"))
+    with pytest.raises(DuplicateOrder, match="id: p1 is the id of another plan"):
+        await desk.orders.start_plan(intent(desk, quantity=20))
+    assert not await Plans(desk.orders).begin(intent(desk))
+    assert await desk.orders.start_plan(intent(desk)) == ended
+    with pytest.raises(RPCError):
+        await workflow(desk).describe()
+
+
+async def test_a_changed_time_to_exit_is_held_against_the_markets_hours(desk: Desk) -> None:
+    """As that of a new plan is: with one that has passed it would leave at once."""
+    await holding(desk)
+    with pytest.raises(InvalidOrder, match="exit_at: must lie ahead"):
+        await desk.orders.amend_plan("p1", PlanChange(exit_at=now() - timedelta(minutes=1)))
+    session = InstrumentSessions(desk.parts.settings.market).of(INFY).session_at_or_after(now() + timedelta(days=1))
+    with pytest.raises(InvalidOrder, match="exit_at: the market must be open then"):
+        await desk.orders.amend_plan("p1", PlanChange(exit_at=session.opens - timedelta(hours=1)))
+    view = await desk.orders.amend_plan("p1", PlanChange(exit_at=session.opens + timedelta(hours=1)))
+    assert (view.status, view.held) == (PlanStatus.OPEN, 10)
+    with pytest.raises(ValidationError, match="must be a time of the years 2000 to 2099"):
+        PlanChange.model_validate({"exit_at": "9999-12-31T23:59:59-05:00"})
+
+
 @pytest.mark.parametrize("own", ["external-1", "twin-1", "flatten-1"])
 def test_a_plan_does_not_take_a_reserved_name(desk: Desk, own: str) -> None:
     with pytest.raises(ValidationError, match="plan_id"):
         intent(desk, plan_id=own)
+
+
+def test_a_market_waits_for_a_plan_longer_than_a_lost_workflow_task_takes() -> None:
+    lost_task = timedelta(seconds=10)  # Temporal's default timeout of a workflow task
+    assert lost_task < REST_WITHIN < timedelta(seconds=PACED_SECONDS) < HOLD
+    assert timedelta(seconds=SETTLE_SECONDS) >= REST_WITHIN

@@ -7,7 +7,7 @@ import pytest
 
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.events import EventType
-from durable_orders.trading.orders.order import Mode, OrderType, Status
+from durable_orders.trading.orders.order import Mode, Order, OrderType, Status
 from tests.conftest import until
 from tests.workflows import scripted_broker as says
 from tests.workflows.conftest import Ahead, Desks
@@ -211,3 +211,22 @@ async def test_slices_that_the_book_has_shown_are_never_proved_absent(desks: Des
     ended = await finished(desk, order)
     assert (ended.status, ended.filled_quantity) == (Status.REJECTED, 150)
     assert len(desk.broker.sent) == 1
+
+
+async def test_slices_of_an_order_that_the_ledger_had_forgotten_are_counted_through_the_window(
+    desks: Desks, ahead: Ahead
+) -> None:
+    """It was restored from before the order. The book shows two of three slices, and the watch has adopted them."""
+    desk = await desks(mode=Mode.LIVE, settle_window=60)
+    sliced: dict[str, Any] = {"symbol": FUTURE, "quantity": 225, "instructions": {"autoslice": True}}
+    intent = desk.intent(OrderType.MARKET, **sliced)
+    says.slices_and_loses_the_answer(desk.broker, Order.from_intent(intent, now()))
+    await desk.look()
+    order = await desk.orders.place(intent)
+    await desk.event(order, EventType.ALERT, "the ledger had forgotten it")
+    assert (await desk.standing(order)).status is Status.UNKNOWN
+    await ahead(order, 130)
+    ended = await finished(desk, order)
+    assert (ended.status, ended.filled_quantity, ended.quantity) == (Status.REJECTED, 150, 225)
+    assert "showed 2 slices of it, 150 of 225, in" in messages(await order.events())
+    assert not desk.broker.sent

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from temporalio.client import Client
+from temporalio.client import Client, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
+from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.worker import (
     HandleSignalInput,
     Interceptor,
@@ -30,7 +31,7 @@ from durable_orders.trading.ledger.tables import events, orders
 from durable_orders.trading.orders.events import EVENT_OF, Entry, EventType
 from durable_orders.trading.orders.order import BrokerOrderId, Order, OrderIntent, Status
 from durable_orders.trading.orders.process import BEHIND
-from durable_orders.workers.supervision import Supervisor, ensure_watch
+from durable_orders.workers.supervision import Supervisor, ensure_watch, rest_after
 from durable_orders.workers.timekeeping import BookAge, Clock
 from durable_orders.workers.worker import workers
 from durable_orders.workflows import names
@@ -192,6 +193,50 @@ async def test_a_cancel_that_was_asked_for_is_not_forgotten(desk: Desk) -> None:
     assert (await finished(desk, order)).status is Status.CANCELLED
 
 
+class Refused(ClientInterceptor):
+    """Has the start of one workflow fail, for as long as it is on."""
+
+    def __init__(self, own: str) -> None:
+        self.own, self.on = own, True
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+        refused = self
+
+        class Outbound(OutboundInterceptor):
+            async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
+                if refused.on and input.id == refused.own:
+                    raise ValueError("as of a row that cannot be read")
+                return await super().start_workflow(input)
+
+        return Outbound(next)
+
+
+async def test_one_that_cannot_be_taken_up_stands_in_no_others_way(desk: Desk) -> None:
+    stuck, other = await desk.resting(), await desk.resting()
+    for order in (stuck, other):
+        await acts.terminate(desk.client, order.order_id)
+    refused = Refused(stuck.order_id)
+    looking = supervisor(desk, Client(**desk.client.config() | {"interceptors": [refused]}))
+
+    async def is_told(order: OrderHandle) -> bool:
+        await looking.look()
+        return any("its earlier workflow is gone" in event.message for event in await order.events())
+
+    words = f"{stuck.order_id}: nobody follows it, and it cannot be taken up (ValueError)"
+
+    async def is_stuck() -> bool:
+        await looking.look()
+        return words in await alerts(desk)
+
+    await eventually(lambda: is_told(other))
+    await eventually(is_stuck)  # the server's list may name the two as ended one after the other
+    for _ in range(2):
+        await looking.look()
+    assert (await alerts(desk)).count(words) == 1
+    refused.on = False
+    await eventually(lambda: is_told(stuck))
+
+
 async def test_several_workers_take_an_order_up_once(desk: Desk) -> None:
     order = await desk.resting()
     await acts.terminate(desk.client, order.order_id)
@@ -308,7 +353,7 @@ async def test_an_order_that_does_not_say_where_it_stands_is_asked_again(
     await eventually(is_recorded)
 
 
-async def test_looking_at_a_thousand_open_orders_costs_one_listing_and_two_queries(
+async def test_looking_at_a_thousand_open_orders_costs_one_listing_and_three_queries(
     desks: Desks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = await desks(staffed=False)
@@ -332,7 +377,8 @@ async def test_looking_at_a_thousand_open_orders_costs_one_listing_and_two_queri
         queries.clear()
         await looking.look()
         assert dict(asked) == {"list_workflow_executions": -(-(MANY + 1) // PAGE)}
-        assert len([words for words in queries if words.startswith("SELECT")]) == 2, "of orders and of plans"
+        selects = [words for words in queries if words.startswith("SELECT") and "book_read_at" not in words]
+        assert len(selects) == 3, "of orders, of plans and of GTTs; how old the book is it asks now and then"
     assert await alerts(desk) == []
 
 
@@ -377,3 +423,9 @@ async def test_a_clock_that_steps_and_a_book_that_nobody_reads_are_told(
     passed += 30
     await looking.look()
     assert "the broker's book is read again" in await alerts(desk)
+
+
+@pytest.mark.parametrize(("took", "rest"), [(0.01, 3), (0.5, 5), (1.5, 15), (60, 20)])
+def test_a_look_that_took_long_does_not_put_the_next_one_off_for_minutes(took: float, rest: float) -> None:
+    """After a restore the first look asks each forgotten order where it stands."""
+    assert rest_after(took) == rest

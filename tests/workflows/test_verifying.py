@@ -145,20 +145,20 @@ async def test_what_is_planted_in_the_ledger_is_found(traded: Desk, name: str) -
     assert all(one.startswith(words) for one, words in zip(found, expected, strict=True)), found
 
 
-def fills_more(broker: ScriptedBroker, own_id: BrokerOrderId) -> None:
-    broker.trade(own_id, 1)
+def fills_more(broker: ScriptedBroker, order_id: BrokerOrderId) -> None:
+    broker.trade(order_id, 1)
 
 
-def ends(broker: ScriptedBroker, own_id: BrokerOrderId) -> None:
-    broker.end(own_id, BookState.CANCELLED)
+def ends(broker: ScriptedBroker, order_id: BrokerOrderId) -> None:
+    broker.end(order_id, BookState.CANCELLED)
 
 
-def changes(broker: ScriptedBroker, own_id: BrokerOrderId) -> None:
-    broker.update(own_id, price=Decimal("1490.0"))
+def changes(broker: ScriptedBroker, order_id: BrokerOrderId) -> None:
+    broker.update(order_id, price=Decimal("1490.0"))
 
 
-def vanishes(broker: ScriptedBroker, own_id: BrokerOrderId) -> None:
-    del broker.rows[own_id]
+def vanishes(broker: ScriptedBroker, order_id: BrokerOrderId) -> None:
+    del broker.rows[order_id]
     broker.fills.pop()
 
 

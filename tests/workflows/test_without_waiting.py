@@ -14,7 +14,7 @@ from durable_orders.activities.orders import OrderActivities
 from durable_orders.activities.positions import PositionReader
 from durable_orders.trading.guardian import rules
 from durable_orders.trading.guardian.check import Check, Failure
-from durable_orders.trading.guardian.situation import Situation
+from durable_orders.trading.guardian.check_context import CheckContext
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.reading import list_orders
 from durable_orders.trading.orders.order import Account, Terms
@@ -32,7 +32,7 @@ class Asking(Check):
     code = "ASKING"
     began, answered = threading.Event(), threading.Event()
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         self.began.set()
         assert self.answered.wait(SECONDS)
         return None

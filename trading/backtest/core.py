@@ -12,10 +12,13 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
+from durable_orders.trading.backtest.day_locks import NEVER, DayLocks
 from durable_orders.trading.backtest.exchange import Exchange
 from durable_orders.trading.backtest.flatten import FlattenDriver
 from durable_orders.trading.backtest.guard import Guard
+from durable_orders.trading.backtest.holdings import Holdings
 from durable_orders.trading.backtest.orders import Ended, Live
+from durable_orders.trading.backtest.plans import PlanDriver
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import DuplicateOrder, OrderNotFound
 from durable_orders.trading.exchange.fill_models import Request, latency
@@ -26,6 +29,7 @@ from durable_orders.trading.flatten.closing import Target, closing
 from durable_orders.trading.flatten.quotes import quote_of
 from durable_orders.trading.flatten.request import FlattenRequest, before_delivery
 from durable_orders.trading.flatten.snapshot import Closing
+from durable_orders.trading.guardian.catalogue import day_locks
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.positions import Position
@@ -39,6 +43,7 @@ from durable_orders.trading.orders import lifecycle
 from durable_orders.trading.orders.actions import CANCEL, PLACE
 from durable_orders.trading.orders.amending import not_done
 from durable_orders.trading.orders.order import (
+    CARRIED,
     Account,
     Amendment,
     BrokerOrderId,
@@ -51,16 +56,22 @@ from durable_orders.trading.orders.order import (
 )
 from durable_orders.trading.orders.outcome import Refused
 from durable_orders.trading.orders.steps import Unsent, cancel_not_taken, next_step, refused
-from durable_orders.trading.reconciliation.external_orders import Stranger, adopted
+from durable_orders.trading.reconciliation.external_orders import ExternalKind, adopted
 
-Told = Callable[[Live], None]
+OnChange = Callable[[Live], None]
+Answer = Callable[[str | None], object]
+ENDED = "the order has ended"
+
+
+def _unheard(_refusal: str | None) -> None:
+    """Who asked does not mind the answer: it is with the order."""
 
 
 class Core:
     """One account: what it has asked for, and what became of it. Single-threaded; time comes with the ticks."""
 
     def __init__(
-        self, settings: Settings, instruments: Instruments, now: datetime, strategies: set[str], told: Told
+        self, settings: Settings, instruments: Instruments, now: datetime, strategies: set[str], told: OnChange
     ) -> None:
         """`told` hears of every order that stands differently, once it is recorded. It must not call back.
 
@@ -70,13 +81,17 @@ class Core:
         sessions = InstrumentSessions(settings.market, instruments)
         listing = listing_of(sessions, instruments, settings.guardian, settings.market)
         self._alone = Rms(Account(settings.account), models, listing)
-        rms = Rms(Account(settings.account), models, listing) if models.is_minded else None
+        rms = Rms(Account(settings.account), models, listing) if models.has_rms else None
         self.exchange = Exchange(Matcher(models, instruments.tick_size), sessions, rms, listing.rules, listing.expiry)
         self.flatten = FlattenDriver(self, settings.guardian, settings.exits, self._closing)
         self.guard = Guard(settings, instruments, sessions, self.exchange, strategies, self.flatten.trip)
+        locks = day_locks(settings)
+        looks = self._held_by, self.guard.offset, self._last_tick, self.guard.tripped
+        self.locks = DayLocks(settings.account, locks, *looks) if locks else None
+        """Of days that are over by themselves."""
         self._instruments = instruments
         self._entered = count(1)
-        self._limits = settings.guardian
+        self.limits = settings.guardian
         self.sessions = sessions
         self._rules = ExchangeRules(instruments.get, sessions, settings.guardian)
         self._stale = timedelta(seconds=models.stale_tick_seconds)
@@ -86,6 +101,8 @@ class Core:
         self._asked_to_close: set[tuple[str, date]] = set()
         self._account = Account(settings.account)
         self._told = told
+        self.plans: PlanDriver | None = None
+        """Of the plans, once there is one."""
         self._live: dict[str, Live] = {}
         self._ended: dict[str, Ended] = {}
         self._by_broker_id: dict[BrokerOrderId, Live] = {}
@@ -141,29 +158,54 @@ class Core:
             self._go_on(live, self.now)
         self._flatten()
 
-    def amend(self, live: Live, change: Amendment) -> None:
+    def amend(self, live: Live, change: Amendment, answered: Answer = _unheard) -> None:
         """Ask for a change of a working order, through the guardian; it is done when it has travelled there. What is
-        refused is noted on the order. Of one that has ended it changes nothing."""
+        refused is noted on the order. Of one that has ended it changes nothing. `answered` hears why it was not made,
+        or `None` where it was."""
         if live.status.terminal:
+            answered(ENDED)
             return
         if live.working is None or live.cancel_requested:
             words = "a cancel was asked for" if live.cancel_requested else "it is not at the exchange yet"
-            self._apply(live, _not_done(change, words), self.now)
+            self._refuse_change(live, change, words, self.now, answered)
         elif refusals := self.guard.admit_change(live, change, self.now):
-            self._apply(live, _not_done(change, "; ".join(map(str, refusals))), self.now)
+            self._refuse_change(live, change, "; ".join(map(str, refusals)), self.now, answered)
         else:
             live.amended = True
-            self._travel(self._modify_latency, lambda at: self._modify(live, change, at))
+            self._travel(self._modify_latency, lambda at: self._modify(live, change, at, answered))
         self._flatten()
 
-    def change(self, client_order_id: str, change: Amendment) -> None:
+    def change(self, client_order_id: str, change: Amendment, answered: Answer = _unheard) -> None:
         """The same of an order by its name. Raises `OrderNotFound`."""
         found = self.find(client_order_id)
         if isinstance(found, Live):
-            self.amend(found, change)
+            self.amend(found, change, answered)
+        else:
+            answered(ENDED)
 
-    def get_out(self, strategy: str, symbol: str | None, product: Product | None, reason: str) -> None:
-        """Cancel a strategy's orders and close what it holds, of one symbol or product or of all."""
+    def _refuse_change(self, live: Live, change: Amendment, words: str, at: datetime, answered: Answer) -> None:
+        self._apply(live, _not_done(change, words), at)
+        answered(words)
+
+    def driver(self) -> PlanDriver:
+        """Who sees to plans; from then on there is one."""
+        if self.plans is None:
+            self.plans = PlanDriver(self)
+            others = self._told
+            heard = self.plans.heard
+
+            def told(live: Live) -> None:
+                others(live)
+                heard(live)
+
+            self._told = told
+        return self.plans
+
+    def close_out(self, strategy: str, symbol: str | None, product: Product | None, reason: str) -> None:
+        """Have a strategy's plans close what they hold, cancel its orders and close the rest, of one symbol or product
+        or of all."""
+        if self.plans is not None:
+            self.plans.close_out(strategy, symbol, product, reason)
         self.flatten.ask(
             FlattenRequest(
                 account=self._account,
@@ -186,6 +228,13 @@ class Core:
         self.submit(live)
         return live
 
+    def _held_by(self, strategy: str | None) -> Holdings:
+        return self.guard.holdings if strategy is None else self.guard.of_strategy(strategy)
+
+    def _last_tick(self, symbol: str) -> Tick | None:
+        last = self.exchange.last(symbol)
+        return None if last is None else last.offer.tick
+
     def state(self) -> AccountState:
         return self.guard.state(self.now)
 
@@ -202,7 +251,7 @@ class Core:
     @property
     def freeze(self) -> dict[str, int]:
         """The quantities of the settings."""
-        return self._limits.freeze_quantity
+        return self.limits.freeze_quantity
 
     def margin(self, priced: Sequence[tuple[Terms, Decimal]]) -> Decimal:
         """Rupees that these orders, each at its price, would bind together and more than is bound now; of an account
@@ -212,21 +261,41 @@ class Core:
 
     def on_tick(self, tick: Tick, session: Session) -> None:
         """What travelled arrives first; then the orders that rest meet the tick."""
-        self._arrive(tick.at)
+        if self._travelling:
+            self._arrive(tick.at)
+        if self.locks is not None:
+            self.locks.turn(tick.at)
         self.now = tick.at
-        self._report_all(self.exchange.show(tick, session))
+        if changed := self.exchange.show(tick, session):
+            self._report_all(changed)
         if self._closes_deliveries:
             self._close_before_delivery(tick.symbol, session)
-        self._flatten()
+        if self.locks is not None:
+            self.locks.look(tick.at)
+        if self.flatten.is_needed:
+            self._flatten()
+        if self.plans is not None:
+            self.plans.show(tick)
+
+    @property
+    def next_at(self) -> datetime:
+        """The next moment at which time alone has a plan or a day lock do something."""
+        of_plans = self.plans.next_at if self.plans is not None else NEVER
+        return of_plans if self.locks is None else min(of_plans, self.locks.due)
 
     def pass_time(self, until: datetime) -> None:
         """What travels and gets there by that moment arrives, without a tick."""
         self._arrive(until + timedelta.resolution)
         self.now = max(self.now, until.astimezone(IST))
+        if self.locks is not None:
+            self.locks.look(self.now)
+            self._flatten()
 
     def close(self) -> None:
         """The end of the last session: what works expires, and what still travels arrives at a closed market."""
         self._is_over = True
+        if self.plans is not None:
+            self.plans.end()
         session = self.exchange.session
         if session is not None:
             self._arrive(session.closes)
@@ -266,6 +335,8 @@ class Core:
             self.now = at
             arrives(at)
             self._flatten()
+            if self.plans is not None:
+                self.plans.go_on()
 
     def _flatten(self) -> None:
         """What a breaker that tripped asks for; not at a market that has closed for good."""
@@ -293,8 +364,8 @@ class Core:
         day = calendar.session_at_or_after(self.now).date if session is not None else None
         recent = last.price if last is not None and self.now - last.at <= self._stale else None
         open_at = self.now if own is not None and own.contains(self.now) else None
-        quote = quote_of(target, self._rules, self._limits, instrument, recent, day, open_at)
-        return closing(target, self._limits, instrument, last.price if last is not None else None, day, quote)
+        quote = quote_of(target, self._rules, self.limits, instrument, recent, day, open_at)
+        return closing(target, self.limits, instrument, last.price if last is not None else None, day, quote)
 
     def _go_on(self, live: Live, now: datetime, place_by: datetime | None = None) -> None:
         """Take the next step of an order that was admitted, if there is one."""
@@ -331,15 +402,17 @@ class Core:
         else:
             self._report(live, answer)
 
-    def _modify(self, live: Live, change: Amendment, at: datetime) -> None:
+    def _modify(self, live: Live, change: Amendment, at: datetime, answered: Answer) -> None:
         if live.status.terminal or live.working is None:
+            answered(ENDED)
             return
         answer = self.exchange.modify(live.working, change, at)
         if isinstance(answer, Refused):
-            self._apply(live, _not_done(change, str(answer.evidence)), at)
+            self._refuse_change(live, change, str(answer.evidence), at, answered)
             return
         self._report(live, answer)
         self.guard.booked(live, (), at)
+        answered(None)
 
     def _report_all(self, changed: Iterable[Progress]) -> None:
         """What the exchange did by itself. A step of an order that an earlier one of the same moment has ended is part
@@ -366,8 +439,8 @@ class Core:
     def _adopt(self, progress: Progress) -> Live:
         """An order of the broker's own: recorded and followed as the account's watch does with a stranger's."""
         row = progress.order.row
-        order = adopted(row, Stranger.EXTERNAL, self._account, Mode.PAPER)
-        content = {name: getattr(order, name) for name in OrderIntent.model_fields if name != "place_by"}
+        order = adopted(row, ExternalKind.EXTERNAL, self._account, Mode.PAPER)
+        content = {name: getattr(order, name) for name in CARRIED}
         intent = OrderIntent.model_construct(**content | {"reason": row.message or SQUARE_OFF})
         name = order.client_order_id
         live = Live(intent, name, name, progress.at, self.exchange.last_price(row.symbol))

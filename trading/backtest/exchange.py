@@ -1,7 +1,7 @@
 """The paper exchange in memory: its orders, fill models and refusals are the paper broker's, its tables are heaps."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import partial
@@ -17,7 +17,7 @@ from durable_orders.trading.exchange.rms import Rms, closing_at_expiry, ended_at
 from durable_orders.trading.exchange.store import LOW_BITS, TWITTER_EPOCH_MS
 from durable_orders.trading.market.calendar import Session, SessionSource
 from durable_orders.trading.market.expiry import Expiry
-from durable_orders.trading.market.offer import Offer, offered
+from durable_orders.trading.market.liquidity import Liquidity, offered
 from durable_orders.trading.market.request_limits import Sent, is_limited
 from durable_orders.trading.market.rules import NO_WAYS, ExchangeRules, Way, rules, ways_of
 from durable_orders.trading.market.ticks import Tick
@@ -44,7 +44,7 @@ WORKING = BookState.WORKING
 Entry = tuple[Decimal, str, ExchangeOrder]
 
 
-class Resting:
+class PriceHeap:
     """Working orders of one symbol and side that a price reaches in the order of theirs, from one end."""
 
     __slots__ = ("_gone", "_heap", "_price_of", "_sign")
@@ -99,16 +99,33 @@ def _trigger(order: ExchangeOrder) -> Decimal | None:
     return order.trigger_price if order.at_exchange and order.waits_for_trigger else None
 
 
-class Shelf:
-    """All that works in one symbol."""
+class SymbolBook:
+    """One symbol: its last tick, and all that works in it."""
 
-    __slots__ = ("at_market", "limits", "triggers")
+    __slots__ = ("at_market", "before", "due", "is_due_known", "limits", "offer", "tick", "triggers", "working")
 
     def __init__(self) -> None:
+        self.tick: Tick | None = None
+        """The last one."""
+        self.before: Tick | None = None
+        """The one before that."""
+        self.offer: Liquidity | None = None
+        """What is left of the last tick, where an order has asked for it."""
+        self.working = 0
+        """Orders."""
+        self.due: datetime | None = None
+        """From when on the broker squares off, as far as that is known."""
+        self.is_due_known = False
         self.at_market: list[ExchangeOrder] = []
         """Without a limit: they fill with the next tick."""
-        self.limits = {Side.BUY: Resting(-1, triggers=False), Side.SELL: Resting(1, triggers=False)}
-        self.triggers = {Side.BUY: Resting(1, triggers=True), Side.SELL: Resting(-1, triggers=True)}
+        self.limits = {Side.BUY: PriceHeap(-1, triggers=False), Side.SELL: PriceHeap(1, triggers=False)}
+        self.triggers = {Side.BUY: PriceHeap(1, triggers=True), Side.SELL: PriceHeap(-1, triggers=True)}
+
+    def offered(self, tick: Tick) -> Liquidity:
+        """What is left of the last tick."""
+        if self.offer is None:
+            self.offer = offered(tick, self.before)
+        return self.offer
 
     def put(self, order: ExchangeOrder) -> None:
         if order.waits_for_trigger and order.trigger_price is not None:
@@ -123,12 +140,14 @@ class Shelf:
             self.triggers[order.side].forget()
         elif order.price is not None:
             self.limits[order.side].forget()
+        else:
+            self.at_market = [each for each in self.at_market if each is not order]
 
 
 class Last(NamedTuple):
     """The last tick of a symbol, with what is left of it."""
 
-    offer: Offer
+    offer: Liquidity
     at: datetime
     price: Decimal
 
@@ -154,8 +173,7 @@ class Exchange:
         self._ends: list[datetime] = []
         self._rms = rms
         self._stale = timedelta(seconds=matcher.settings.stale_tick_seconds)
-        self._last: dict[str, Last] = {}
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves: dict[str, SymbolBook] = {}
         self._working: dict[BrokerOrderId, ExchangeOrder] = {}
         self._session: Session | None = None
         self._shown_at: datetime | None = None
@@ -165,11 +183,18 @@ class Exchange:
         self._sent = Sent()
 
     def last(self, symbol: str) -> Last | None:
-        return self._last.get(symbol)
+        shelf = self._shelves.get(symbol)
+        if shelf is None or (tick := shelf.tick) is None:
+            return None
+        return Last(shelf.offered(tick), tick.at, tick.last_price)
 
     def last_price(self, symbol: str) -> Decimal | None:
-        last = self._last.get(symbol)
-        return None if last is None else last.price
+        shelf = self._shelves.get(symbol)
+        return None if shelf is None or shelf.tick is None else shelf.tick.last_price
+
+    def last_ticks(self) -> Iterator[Tick]:
+        """Of each symbol, those that were shown first in front."""
+        return (shelf.tick for shelf in self._shelves.values() if shelf.tick is not None)
 
     def funds(self) -> Funds | None:
         """`None` for an account without `execution.paper.funds`."""
@@ -262,20 +287,27 @@ class Exchange:
 
     def show(self, tick: Tick, session: Session) -> list[Progress]:
         """As `PaperMarket.on_ticks`: the orders that the tick changed, and those that expired with their session."""
-        is_due = self._rms is not None and self._rms.is_due(tick.symbol, tick.at, session.date)
-        changed = self._turn(session, tick.at)
-        if self._ends and tick.at >= self._ends[-1]:
-            changed += self._end_sessions(tick.at)
-        before = self._last.get(tick.symbol)
-        offer = offered(tick, None if before is None else before.offer.tick)
-        shelf = self._shelves.get(tick.symbol)
-        if shelf is not None:
-            changed += self._match(shelf, offer, tick.at)
+        at = tick.at
+        shelf = self._shelves.get(tick.symbol) or self._shelf(tick.symbol)
+        is_new_day = session is not self._session and (self._session is None or self._session.date != session.date)
+        if is_new_day or not shelf.is_due_known:
+            self._look_when_due(shelf, tick.symbol, session.date)
+        is_due = shelf.due is not None and at >= shelf.due
+        changed = self._turn(session, at) if is_new_day else []
+        if self._ends and at >= self._ends[-1]:
+            changed += self._end_sessions(at)
+        shelf.before, shelf.tick, shelf.offer = shelf.tick, tick, None
+        if shelf.working:
+            changed += self._match(shelf, shelf.offered(tick), at)
         if is_due and self._rms is not None:
-            changed += self._square_off(self._rms, offer, session.date, tick.at)
-        self._shown_at = tick.at
-        self._last[tick.symbol] = Last(offer, tick.at, tick.last_price)
+            changed += self._square_off(self._rms, shelf.offered(tick), session.date, at)
+        self._shown_at = at
         return changed
+
+    def _look_when_due(self, shelf: SymbolBook, symbol: str, session: date) -> None:
+        """It stays so until an order of the symbol moves, or another session begins."""
+        shelf.due = self._rms.due_from(symbol, session) if self._rms is not None else None
+        shelf.is_due_known = True
 
     def close(self, at: datetime) -> list[Progress]:
         """End the session: the orders that expired with it."""
@@ -286,6 +318,7 @@ class Exchange:
         return self._session.date if self._session is not None else date.min
 
     def _note(self, progress: Progress) -> None:
+        self._shelf(progress.order.symbol).is_due_known = False
         if self._rms is not None:
             self._rms.note(progress)
         if progress.fills and self._expiry is not None and self._expiry.day_of(progress.order.symbol) is not None:
@@ -312,7 +345,7 @@ class Exchange:
                 settled.append(progress)
         return settled
 
-    def _match(self, shelf: Shelf, offer: Offer, at: datetime) -> list[Progress]:
+    def _match(self, shelf: SymbolBook, offer: Liquidity, at: datetime) -> list[Progress]:
         """The working orders that this price triggers or fills, in the order of their placing, as the paper market."""
         changed = []
         for order in self._candidates(shelf, offer.tick):
@@ -323,11 +356,12 @@ class Exchange:
                 shelf.put(order)
             else:
                 del self._working[order.broker_order_id]
+                shelf.working -= 1
             if progress.is_shown:
                 changed.append(progress)
         return changed
 
-    def _candidates(self, shelf: Shelf, tick: Tick) -> list[ExchangeOrder]:
+    def _candidates(self, shelf: SymbolBook, tick: Tick) -> list[ExchangeOrder]:
         found, shelf.at_market = [each for each in shelf.at_market if each.working and each.price is None], []
         models = self._matcher.settings
         for side, limits in shelf.limits.items():
@@ -342,13 +376,12 @@ class Exchange:
 
     def _match_at_once(self, progress: Progress) -> None:
         """One round against the last tick, if it is fresh."""
-        last = self._last.get(progress.order.symbol)
-        if last is not None and progress.at - last.at <= self._stale:
-            self._matcher.arrive(progress, last.offer)
+        shelf = self._shelves.get(progress.order.symbol)
+        if shelf is not None and (tick := shelf.tick) is not None and progress.at - tick.at <= self._stale:
+            self._matcher.arrive(progress, shelf.offered(tick))
 
     def _turn(self, session: Session, at: datetime) -> list[Progress]:
-        if self._session is not None and self._session.date == session.date:
-            return []
+        """A day begins: the orders that expired with the one before."""
         ended = [order for order in self._working.values() if not self._is_outside(order)]
         expired = self._expire(ended, at) + self._settle(session.date - DAY, at, is_over=True)
         for order in self._working.values():
@@ -357,6 +390,8 @@ class Exchange:
         has_limits = self._rules is not None and self._matcher.settings.request_limits
         self._is_limited = has_limits and is_limited(session.date)
         self._ends = sorted(self._sessions.ends(session.date), reverse=True)
+        for shelf in self._shelves.values():
+            shelf.is_due_known = False
         if self._rms is not None:
             self._rms.begin(session.date)
         return expired
@@ -391,9 +426,11 @@ class Exchange:
         self._note(progress)
         if order.state is WORKING:
             self._working[order.broker_order_id] = order
-            self._shelf(order.symbol).put(order)
+            shelf = self._shelf(order.symbol)
+            shelf.working += 1
+            shelf.put(order)
 
-    def _square_off(self, rms: Rms, offer: Offer, session: date, at: datetime) -> list[Progress]:
+    def _square_off(self, rms: Rms, offer: Liquidity, session: date, at: datetime) -> list[Progress]:
         """As `PaperMarket`'s: the orders that it cancels, and the one that closes the position, which has no tag."""
         symbol = offer.tick.symbol
         working = [o for o in self._working.values() if o.symbol == symbol and o.product is Product.MIS]
@@ -457,12 +494,14 @@ class Exchange:
 
     def _forget(self, order: ExchangeOrder) -> None:
         del self._working[order.broker_order_id]
-        self._shelf(order.symbol).forget(order)
+        shelf = self._shelf(order.symbol)
+        shelf.working -= 1
+        shelf.forget(order)
 
-    def _shelf(self, symbol: str) -> Shelf:
+    def _shelf(self, symbol: str) -> SymbolBook:
         shelf = self._shelves.get(symbol)
         if shelf is None:
-            shelf = self._shelves[symbol] = Shelf()
+            shelf = self._shelves[symbol] = SymbolBook()
         return shelf
 
     def _new_id(self, at: datetime) -> BrokerOrderId:

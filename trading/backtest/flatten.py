@@ -22,7 +22,7 @@ from durable_orders.trading.flatten.snapshot import Closing, OpenOrder, Snapshot
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.positions import Position
 from durable_orders.trading.ledger.trips import Trip
-from durable_orders.trading.orders.order import Amendment, Mode, OrderIntent, Terms
+from durable_orders.trading.orders.order import Amendment, Mode, OrderIntent, Product, Terms
 
 
 class Account(Protocol):
@@ -84,6 +84,12 @@ class FlattenDriver:
     def is_needed(self) -> bool:
         """Whether there is anything to do."""
         return self._flatten is not None
+
+    def closes(self, strategy: str, symbol: str, product: Product) -> bool:
+        """Whether that is being closed because the strategy has asked for it."""
+        requests = self._flatten.progress.requests if self._flatten is not None else ()
+        own = [each for each in requests if each.strategy == strategy and each.covers(symbol, strategy)]
+        return any(each.closes(product, self._limits) for each in own)
 
     def trip(self, trip: Trip) -> None:
         """Nothing is done yet: the exchange may be in the middle of a tick."""
@@ -147,7 +153,7 @@ class FlattenDriver:
         snapshot = Snapshot(
             state=self._account.state(),
             mode=Mode.PAPER,
-            open=tuple(_open(live) for live in self._account.live() if live.order_id not in self._placed),
+            open=tuple(_open(live) for live in self._account.live() if self._is_asked(live, requests)),
             closings=tuple(self._closes(target) for target in targets(requests, held, self._limits) if target.closable),
             over=tuple(live.order_id for live in over),
             outcomes=tuple(_outcome(live) for live in over),
@@ -156,6 +162,11 @@ class FlattenDriver:
         )
         self._placed = {own: live for own, live in self._placed.items() if not live.status.terminal}
         return snapshot
+
+    def _is_asked(self, live: Live, requests: tuple[FlattenRequest, ...]) -> bool:
+        """Whether it is an open order that is to be cancelled."""
+        is_within = any(each.covers(live.symbol, live.strategy) for each in requests)
+        return is_within and live.order_id not in self._placed
 
 
 def _outcome(live: Live) -> OrderOutcome:

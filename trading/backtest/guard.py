@@ -1,6 +1,6 @@
 """The guardian in memory: its checks are the catalogue's; what they look at is read from this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,11 +12,12 @@ from durable_orders.trading.backtest.orders import Live
 from durable_orders.trading.backtest.tallies import DayResults, Tallies
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.exchange.orders import Traded
+from durable_orders.trading.guardian import worst_case
 from durable_orders.trading.guardian.breakers import day_trips, end_of_day
 from durable_orders.trading.guardian.catalogue import day_limits
 from durable_orders.trading.guardian.changing import NOT_OPEN, NOTHING_RESERVED, changed_terms
+from durable_orders.trading.guardian.check_context import CheckContext, Figures, Read
 from durable_orders.trading.guardian.judging import Plan, Plans
-from durable_orders.trading.guardian.situation import Figures, Read, Situation
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.exposure import Pending, own_of
 from durable_orders.trading.ledger.funds import Margin, Recent
@@ -24,8 +25,10 @@ from durable_orders.trading.ledger.reservations import Reservation, own_price
 from durable_orders.trading.ledger.trips import Trip
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.orders.order import Amendment, OrderType, is_closing
+from durable_orders.trading.orders.offsets import Offset, offset
+from durable_orders.trading.orders.order import Amendment, OrderType, PlanOrderIntent, Product, is_closing
 from durable_orders.trading.orders.verdict import Refusal
+from durable_orders.trading.plans.plan import PlanIntent
 
 NOTHING_READ = Read()
 NO_PRICE = Decimal(0)
@@ -86,12 +89,19 @@ class Guard:
         self._on_the_way: dict[str, Live] = {}
         """Approved, and not at the exchange when it was last looked."""
         self._reducing: tuple[str, datetime] | None = None
+        self._day_over: dict[str, tuple[str, datetime]] = {}
+        """Of strategies whose day a day lock has ended: why, and until when."""
         self.holdings = Holdings(settings.account, exchange.last_price)
 
     def of_strategy(self, name: str) -> Holdings:
         """What the strategy's own orders have come to."""
         found = self._of_strategy.get(name)
         return Holdings(self._account, self._exchange.last_price) if found is None else found[-1]
+
+    def offset(self, name: str, symbol: str, product: Product) -> Offset:
+        """What others have closed of what the strategy holds."""
+        held = {other: books[-1].position(symbol, product).quantity for other, books in self._of_strategy.items()}
+        return offset(held, name)
 
     def _books(self, name: str) -> tuple[Holdings, ...]:
         """Where an order of that strategy counts: in the account, and in the strategy. As long as there is one
@@ -113,14 +123,34 @@ class Guard:
         terms: Any = live  # reads like `Terms`
         refusals = plan.judge(terms, situation)
         if not refusals:
-            price = situation.price or NO_PRICE
-            stands = self._stands[live.key] = reserved(live.quantity, price, price * live.quantity)
-            self._tallies.approved(live, at)
-            if self._reads_margin:
-                self._on_the_way[live.key] = live
-            for holdings in self._books(live.strategy) if self._counts_open else ():
-                holdings.reserve(live, stands)
+            self._reserve(live, situation.price or NO_PRICE, at)
         return refusals
+
+    def _reserve(self, live: Live, price: Decimal, at: datetime) -> None:
+        stands = self._stands[live.key] = reserved(live.quantity, price, price * live.quantity)
+        self._tallies.approved(live, at)
+        if self._reads_margin:
+            self._on_the_way[live.key] = live
+        for holdings in self._books(live.strategy) if self._counts_open else ():
+            holdings.reserve(live, stands)
+
+    def judge_together(self, orders: Sequence[PlanOrderIntent], at: datetime) -> list[tuple[Refusal, ...]]:
+        """As `Guardian.judge_together`."""
+        found, judged = list[tuple[Refusal, ...]](), list[Live]()
+        for intent in orders:
+            name, plan = intent.client_order_id, self._plans.of_new(intent.strategy)
+            live = Live(intent, name, name, at, self._exchange.last_price(intent.symbol))
+            situation = self._situation(live, at, self.deadline(live), plan)
+            found.append(plan.judge(intent, situation))
+            self._reserve(live, situation.price or NO_PRICE, at)
+            judged.append(live)
+        for live in judged:
+            stands = self._stands.pop(live.key)
+            self._tallies.undone(live)
+            self._on_the_way.pop(live.key, None)
+            for holdings in self._books(live.strategy) if self._counts_open else ():
+                holdings.release(live, stands)
+        return found
 
     def admit_change(self, live: Live, change: Amendment, at: datetime) -> tuple[Refusal, ...]:
         """As `Guardian.check_amendment`: all the reasons against a change; with none, what it needs is reserved."""
@@ -147,6 +177,20 @@ class Guard:
         for holdings in self._books(live.strategy) if self._counts_open else ():
             holdings.reserve(live, kept)
         return refusals
+
+    def judge_plan(self, intent: PlanIntent, at: datetime) -> tuple[str, ...]:
+        """As `Guardian.judge_plan`."""
+        asked_for, checks = worst_case.first_order(intent), self._plans.of_new(intent.strategy)
+        name, last = asked_for.client_order_id, self._exchange.last(intent.symbol)
+        live = Live(asked_for, name, name, at, last.price if last is not None else None)
+        situation = self._situation(live, at, self.deadline(live), checks)
+        tick = last.offer.tick if last is not None else None
+        realized = self._results.realized(at)
+        return worst_case.problems(intent, asked_for, checks, situation, tick, self._sessions, self._limits, realized)
+
+    def judge_exit_time(self, intent: PlanIntent, at: datetime) -> tuple[str, ...]:
+        """As `Guardian.judge_exit_time`."""
+        return tuple(worst_case.time_problems(intent, self._instruments.get(intent.symbol), self._sessions, at))
 
     def state(self, at: datetime) -> AccountState:
         """How far the account may trade."""
@@ -196,12 +240,21 @@ class Guard:
     def _trip(self, at: datetime) -> None:
         """A limit on the day's result leaves the account REDUCING until midnight, IST."""
         for trip in day_trips(self._limits, Today(self._results, at), self._account, at, self._response):
-            if trip.key not in self._tripped:
-                self._tripped.add(trip.key)
-                self._reducing = (trip.message, end_of_day(at))
-                self._told(trip)
+            self.tripped(trip)
 
-    def _situation(self, live: Live, at: datetime, deadline: datetime, plan: Plan) -> Situation:
+    def tripped(self, trip: Trip) -> None:
+        """As `breakers.tripping`, once."""
+        if trip.key in self._tripped:
+            return
+        self._tripped.add(trip.key)
+        until = trip.message, end_of_day(trip.at)
+        if trip.strategy is None:
+            self._reducing = until
+        else:
+            self._day_over[trip.strategy] = until
+        self._told(trip)
+
+    def _situation(self, live: Live, at: datetime, deadline: datetime, plan: Plan) -> CheckContext:
         order: Any = live  # has everything that can be read of one
         symbol, quantity = live.symbol, live.quantity
         instrument, last = self._instruments.get(symbol), self._exchange.last(symbol)
@@ -209,7 +262,7 @@ class Guard:
         price = live.price or live.trigger_price or last_price
         value = (price or NO_PRICE) * quantity
         reducing = self._reducing is not None and at < self._reducing[1]
-        return Situation(
+        return CheckContext(
             order,
             at,
             at,
@@ -243,6 +296,7 @@ class Guard:
             own = own_of(in_symbol, live.symbol, live.product, last)
         if figures & Figures.STRATEGY:
             of_strategy = self.of_strategy(live.strategy).held()
+        day_over = self._why_over(live.strategy, at) if figures & Figures.LOCK else ""
         return Read(
             held=own,
             held_in_symbol=in_symbol,
@@ -252,7 +306,13 @@ class Guard:
             losses_in_a_row=self._results.losses_in_a_row(at) if figures & Figures.STREAK else None,
             margin=self._margin(at) if figures & Figures.MARGIN else None,
             counts=self._tallies.counts(live, counts, at),
+            day_over=day_over,
+            offset=self.offset(live.strategy, live.symbol, live.product).quantity if day_over else 0,
         )
+
+    def _why_over(self, strategy: str, at: datetime) -> str:
+        words, until = self._day_over.get(strategy, ("", at))
+        return words if at < until else ""
 
     def _margin(self, at: datetime) -> Margin:
         """The exchange's own figure of this moment, which lacks only what is still on its way there."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from durable_orders.trading.exchange.orders import ExchangeOrder, Traded
 from durable_orders.trading.orders.order import (
+    CARRIED,
     Account,
     BrokerOrderId,
     ClientOrderId,
@@ -119,7 +120,7 @@ class Live:
             self.updated_at = at
 
     def order(self) -> Order:
-        content = {field: getattr(self.intent, field) for field in OrderIntent.model_fields if field != "place_by"}
+        content = {field: getattr(self.intent, field) for field in CARRIED}
         own = (
             "client_order_id",
             "order_id",

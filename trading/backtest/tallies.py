@@ -64,6 +64,13 @@ class Tallies:
                     tally = self._tallies[key] = Tally(count.seconds)
                 tally.add(live.key, at)
 
+    def undone(self, live: Live) -> None:
+        """It was only judged."""
+        self._open -= 1
+        for count in self._wanted:
+            if count.kind is not Kind.OPEN:
+                self._tallies[count, _scope(count, live)].drop(live.key)
+
     def ended(self, live: Live) -> None:
         """One that ended without a fill was no trade."""
         self._open -= 1

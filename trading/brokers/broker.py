@@ -1,13 +1,16 @@
 """The one protocol that every broker speaks: Kite, the paper exchange, and whatever comes."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from durable_orders.trading.charges.fees import Charges
+from durable_orders.trading.gtt.gtt import BrokerGtt, TriggerId
+from durable_orders.trading.gtt.outcome import ApprovedGtt, GttOutcome
+from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.approval import Approved
 from durable_orders.trading.orders.book import BilledOrder, BrokerHolding, BrokerOrder, BrokerPosition, Funds, OddRow
 from durable_orders.trading.orders.last_look import LastLook
-from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill
+from durable_orders.trading.orders.order import Amendment, BrokerOrderId, Fill, Order
 from durable_orders.trading.orders.outcome import Outcome
 
 
@@ -45,6 +48,38 @@ class Broker(Protocol):
 
         Kite keeps commodities apart: their funds are not in it.
         """
+
+
+@runtime_checkable
+class GttBroker(Protocol):
+    """A broker that keeps orders until a price is reached. Its commands never raise for what the broker or the network
+    does, its reads raise `BookUnreadable`; all of them block, and may be called from any thread."""
+
+    def place_gtt(self, approved: ApprovedGtt, last_look: LastLook | None = None) -> GttOutcome:
+        """Send a GTT, once."""
+
+    def modify_gtt(self, trigger_id: TriggerId, approved: ApprovedGtt, last_look: LastLook | None = None) -> GttOutcome:
+        """Ask for the whole of it anew. The list shows whether it was done."""
+
+    def delete_gtt(self, trigger_id: TriggerId, last_look: LastLook | None = None) -> GttOutcome:
+        """Ask for its end. The list shows whether it was done."""
+
+    def gtts(self) -> list[BrokerGtt]:
+        """All that are active, and the others of the last days."""
+
+    def gtt(self, trigger_id: TriggerId) -> BrokerGtt:
+        """One, of whatever age."""
+
+    def last_prices(self, symbols: Sequence[str]) -> list[Tick]:
+        """Of those symbols that have one."""
+
+
+@runtime_checkable
+class DropsTags(Protocol):
+    """A broker whose book may show an order of ours without its tag."""
+
+    def could_be(self, order: Order) -> Sequence[str]:
+        """What may be that order, in words: broker order ids of the latest reading, or a call that goes on."""
 
 
 class ContractNotes(Protocol):

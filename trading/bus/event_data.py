@@ -14,7 +14,7 @@ FILLS = (EventType.ORDER_FILLED, EventType.ORDER_PARTIALLY_FILLED)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OrderAtEvent:
     """An order as an event found it."""
 
     type: EventType
@@ -31,8 +31,8 @@ class Standing:
     message: str
 
 
-def standing(kind: EventType, order: Order, message: str) -> Standing:
-    return Standing(
+def standing(kind: EventType, order: Order, message: str) -> OrderAtEvent:
+    return OrderAtEvent(
         type=kind,
         order_id=order.order_id,
         account=order.account,
@@ -47,7 +47,7 @@ def standing(kind: EventType, order: Order, message: str) -> Standing:
     )
 
 
-def order_data(found: Standing) -> dict[str, Any]:
+def order_data(found: OrderAtEvent) -> dict[str, Any]:
     """`qty` is what the order is for, and in a fill's event what has been filled so far; `price` its average."""
     data: dict[str, Any] = {
         "order_id": found.order_id,

@@ -1,6 +1,7 @@
-"""Hooks: how an alert from outside becomes an order."""
+"""Hooks: how an alert from outside becomes an order or a plan."""
 
-from typing import Annotated, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -29,13 +30,27 @@ class HookOrder(Section):
     reason: Template | None = None
 
 
+def leaves(templates: object, name: str = "plan") -> Iterator[tuple[str, object]]:
+    """Each value of a plan's nested templates, with its name, as in `plan.stop.trigger_price`."""
+    if isinstance(templates, Mapping):
+        for key, each in templates.items():
+            yield from leaves(each, f"{name}.{key}")
+    elif isinstance(templates, list):
+        for number, each in enumerate(templates):
+            yield from leaves(each, f"{name}.{number}")
+    else:
+        yield name, templates
+
+
 class Hook(Section):
     """Alerts that come in at `POST /hooks/NAME`."""
 
     secret: SecretStr
     """At least 8 characters. Whoever knows it may place these orders: in the path, as `secret` in the address or the
     body, or in the header `X-Hook-Secret`."""
-    order: HookOrder
+    order: HookOrder | None = None
+    plan: dict[str, Any] | None = None
+    """In place of `order`: a plan, in the shape of `POST /api/v1/plans`, each value with `{{names}}` if you like."""
     id: Template | None = None
     """What the alert calls itself, as in `{{id}}`: the order's client order id, or is hashed into one. Without it, the
     hook's name, the body and `time` are. An id that an order has which this hook did not make is refused."""
@@ -56,6 +71,20 @@ class Hook(Section):
         if len(secret.get_secret_value().strip()) < SHORTEST:
             raise ValueError(f"must have at least {SHORTEST} characters")
         return secret
+
+    @field_validator("plan")
+    @classmethod
+    def _has_values(cls, plan: dict[str, Any] | None) -> dict[str, Any] | None:
+        for name, value in leaves(plan) if plan is not None else ():
+            if not isinstance(value, str | int | float):
+                raise ValueError(f"{name}: must be a value, or a text with {{{{names}}}}")
+        return plan
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        if (self.order is None) == (self.plan is None):
+            raise ValueError("order: give it or plan, one of the two")
+        return self
 
     @model_validator(mode="after")
     def _knows_when_it_is_late(self) -> Self:

@@ -33,6 +33,6 @@ class PaperAccount(Section):
     """Rupees before GST for each order of such a square-off (Zerodha charges page)."""
 
     @property
-    def is_minded(self) -> bool:
+    def has_rms(self) -> bool:
         """Whether the broker's risk management has anything to do."""
         return self.funds is not None or self.square_off_enabled

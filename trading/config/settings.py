@@ -1,18 +1,14 @@
 """One frozen settings object: defaults here, then the YAML file, then `DURABLE_ORDERS_*` (nested names take `__`)."""
 
-import difflib
 import os
 from collections import Counter
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from types import GenericAlias
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     Field,
     SecretStr,
@@ -23,17 +19,16 @@ from pydantic import (
 
 from durable_orders.trading.config.exits import Exits
 from durable_orders.trading.config.fill_models import FillModels
+from durable_orders.trading.config.given import from_environment, put, read_file
 from durable_orders.trading.config.hooks import Hook
+from durable_orders.trading.config.keys import explained
 from durable_orders.trading.config.margins import Margins, PaperAccount
 from durable_orders.trading.config.news import Channel
 from durable_orders.trading.config.recordings import Recordings
 from durable_orders.trading.config.sections import Count, Percent, Rupees, Seconds, Section
 from durable_orders.trading.config.sessions import MarketException, Sessions
 from durable_orders.trading.errors import InvalidSettings
-from durable_orders.trading.explained import problems
 from durable_orders.trading.orders.order import Mode, Name, Product, Symbol
-
-ENVIRONMENT_PREFIX = "DURABLE_ORDERS_"
 
 
 class Calendar(StrEnum):
@@ -228,11 +223,40 @@ class CircuitLimits(Section):
         return self
 
 
+class DayLock(Section):
+    """When the day of an account, or of a strategy, is over by itself: all that is its own is closed, and no new risk
+    taken until midnight, IST. What counts is its day's result, realized and not, before charges."""
+
+    target: Rupees | None = None
+    """Rupees that were earned."""
+    loss: Rupees | None = None
+    """Rupees that were lost."""
+    trail: Rupees | None = None
+    """Rupees that were given back of the day's best result."""
+    trail_from: Rupees | None = None
+    """The best result from which on that counts; `trail` itself without one."""
+
+    @property
+    def is_set(self) -> bool:
+        return any(each is not None for each in (self.target, self.loss, self.trail))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.trail_from is not None and self.trail is None:
+            raise ValueError("trail_from: belongs to a trail: give one")
+        return self
+
+
 class Strategy(Section):
     """What one strategy may do."""
 
+    approve: bool = False
+    """Its orders wait for a person's approval before they are sent, but for those that only close: of a flatten, and
+    the exits of a plan."""
     capital: Rupees | None = None
     """Rupees that its positions and open orders may bind, at cost."""
+    day_lock: DayLock = DayLock()
+    """When its day is over by itself."""
     rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Further checks, by the name under which a package registers them (`durable_orders.guardian_checks`), each with
     its options. `trading_hours` is shipped."""
@@ -261,6 +285,9 @@ class Guardian(Section):
     """Rupees that all positions and open orders may bind, at cost. Percentages of the capital are of this."""
     strategies: dict[Name, Strategy] = Field(default_factory=dict)
     """Limits of single strategies, by their code."""
+    approve_within: Annotated[float, Field(gt=0, le=86_400)] = 600.0
+    """Seconds that a person has to approve an order that waits for it; after them, and past the end of the session, it
+    is rejected."""
     require_margin: bool = False
     """Refuse an order that the broker's available margin, read every ten seconds, does not carry."""
     margins: Margins = Margins()
@@ -306,6 +333,8 @@ class Guardian(Section):
     """So many orders in a row that closed at a loss today refuse all orders but those that only reduce a position."""
     max_daily_drawdown_pct: Percent | None = None
     """The same as `max_daily_loss`, in percent of the capital."""
+    day_lock: DayLock = DayLock()
+    """When the account's day is over by itself."""
     on_trip: OnTrip = OnTrip.KEEP
     """What the day's loss, drawdown or loss streak, a risk flag, or a broker that refuses everything does to orders
     that are open: `keep`, `cancel_open` or `flatten`. New risk is refused whatever this says."""
@@ -409,6 +438,15 @@ class Ledger(Section):
         return self
 
 
+class Worker(Section):
+    """The process that follows the orders."""
+
+    max_cached_workflows: Annotated[int, Field(ge=10, le=1_000_000)] = 20_000
+    """Orders, plans and the like that it keeps in memory, at most: some 110 KB each (docs/measured.md). With more of
+    them open, those that heard nothing for longest leave it; the next thing that one hears costs a replay of its
+    history, and nothing else."""
+
+
 class Page(Section):
     """The page and the API."""
 
@@ -436,6 +474,7 @@ class Settings(Section):
     market: Market = Market()
     kite: Kite = Kite()
     ledger: Ledger = Ledger()
+    worker: Worker = Worker()
     page: Page = Page()
     notify: dict[Name, Channel] = Field(default_factory=dict)
     """Where news goes, by a name of yours."""
@@ -456,9 +495,9 @@ class Settings(Section):
     @classmethod
     def load(cls, file: Path | None = None, environment: dict[str, str] | None = None) -> "Settings":
         """Defaults, then `file` if it exists, then the environment. Raises `InvalidSettings`, which names the key."""
-        content = _read(file) if file is not None else {}
-        for path, value in _from_environment(os.environ if environment is None else environment):
-            _put(content, path, value)
+        content = read_file(file) if file is not None else {}
+        for path, value in from_environment(os.environ if environment is None else environment):
+            put(content, path, value)
         return cls._checked(content, file)
 
     @classmethod
@@ -466,7 +505,7 @@ class Settings(Section):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise InvalidSettings(_explain(cls, error, file)) from None
+            raise InvalidSettings(explained(cls, error, file)) from None
 
     def replaced(self, changes: dict[str, dict[str, Any]]) -> "Settings":
         """These settings with some keys of some sections replaced. Raises `InvalidSettings`."""
@@ -474,151 +513,3 @@ class Settings(Section):
         for section, values in changes.items():
             content[section] |= values
         return self._checked(content, None)
-
-
-class _Twice(yaml.MarkedYAMLError):
-    """A key that stands twice."""
-
-
-TIMESTAMP = "tag:yaml.org,2002:timestamp"
-
-
-class _Loader(yaml.SafeLoader):
-    """Leaves dates as they are written: one that is none is refused by its key. Refuses a key that stands twice: YAML
-    takes the last, and a limit of the first would silently be gone."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.yaml_implicit_resolvers = {
-            first: [(tag, pattern) for tag, pattern in found if tag != TIMESTAMP]
-            for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        known = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in known:
-                raise _Twice(problem=f"{key.value}: stands there twice", problem_mark=key.start_mark)
-            known.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _value(text: str) -> Any:
-    """What is written in YAML. Raises `YAMLError`."""
-    loader = _Loader(text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = _value(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"{file}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
-        twice = f", {error.problem}" if isinstance(error, _Twice) else ""
-        raise InvalidSettings(f"{file}: not YAML{line}{twice}") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise InvalidSettings(f"{file}: must hold settings as `key: value`, was a {type(content).__name__}")
-    return content
-
-
-def _from_environment(environment: Any) -> list[tuple[list[str], Any]]:
-    """`DURABLE_ORDERS_EXECUTION__PAPER__SLIPPAGE_BPS=7` as (["execution", "paper", "slippage_bps"], 7).
-
-    `DURABLE_ORDERS_LEDGER__PASSWORD_FILE=/run/secrets/ledger` is what that file holds: a secret need not stand in an
-    environment, which any process of the same user can read.
-    """
-    found = []
-    for name, value in sorted(environment.items()):
-        if not name.startswith(ENVIRONMENT_PREFIX) or name in OTHER_VARIABLES:
-            continue
-        setting = name.removesuffix(IN_A_FILE)
-        if setting != name and setting in environment:
-            raise InvalidSettings(f"{name}: {setting} is set as well: give one of them")
-        read = _scalar(name, value) if setting == name else _content(name, Path(value))
-        found.append((setting.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), read))
-    return found
-
-
-def _content(name: str, file: Path) -> str:
-    """What a secret's file holds, without the line break at its end."""
-    try:
-        content = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"{name}: {file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if not content:
-        raise InvalidSettings(f"{name}: {file}: is empty")
-    return content
-
-
-def _scalar(name: str, value: str) -> Any:
-    try:
-        return _value(value)
-    except yaml.YAMLError:
-        raise InvalidSettings(f"{name}: not a YAML value") from None
-
-
-IN_A_FILE = "_FILE"
-OTHER_VARIABLES = frozenset({"DURABLE_ORDERS_HOME", "DURABLE_ORDERS_CONFIG"})
-"""Read by the command line, not settings."""
-
-
-def _put(content: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        inner = content.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise InvalidSettings(f"{'.'.join(path)}: {part} is not a section")
-        content = inner
-    content[path[-1]] = value
-
-
-def _explain(root: type[BaseModel], error: ValidationError, file: Path | None) -> str:
-    words = [
-        f"{problem.field}: no such setting{_nearest(root, problem.field)}" if problem.is_unknown else str(problem)
-        for problem in problems(error)
-    ]
-    return f"{file or 'settings'}: " + "; ".join(words)
-
-
-MOST_NAMED = 12
-"""Settings of a section that an error lists."""
-
-
-def _nearest(root: type[BaseModel], key: str) -> str:
-    """In the section where it stands, or else wherever that name is one."""
-    *above, name = key.split(".")
-    keys = all_keys(root)
-    beside = {
-        own[len(above)]
-        for own in keys
-        if len(own) > len(above) and all(each in (given, "*") for each, given in zip(own, above, strict=False))
-    }
-    if near := difflib.get_close_matches(name, beside, n=1):
-        return f", did you mean {'.'.join((*above, near[0]))}?"
-    elsewhere = {own[-1]: ".".join(own) for own in reversed(keys)}
-    if near := difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.75):
-        return f", did you mean {elsewhere[near[0]]}?"
-    there = sorted(beside - {"*"}) if above else []
-    return f"; there is {', '.join(there)}" if 0 < len(there) <= MOST_NAMED else ""
-
-
-def all_keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Every key that can be set, as its path. What stands under a name of the user's own has `*` for the name."""
-    keys: list[tuple[str, ...]] = []
-    for name, field in model.model_fields.items():
-        sections = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_section(kind)]
-        named = ("*",) if isinstance(field.annotation, GenericAlias) else ()
-        inner = [key for kind in sections for key in all_keys(kind, (*above, name, *named))]
-        keys += inner or [(*above, name)]
-    return keys
-
-
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Section)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from durable_orders.trading.config.fill_models import FillModels, PriceImprovement
-from durable_orders.trading.market.offer import Offer
+from durable_orders.trading.market.liquidity import Liquidity
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import PRICE_PLACES, Side
 
@@ -60,7 +60,7 @@ def time_factor(tick: Tick, models: FillModels) -> Decimal:
     return ONE
 
 
-def worsened(side: Side, price: Decimal, quantity: int, offer: Offer, models: FillModels) -> Decimal:
+def worsened(side: Side, price: Decimal, quantity: int, offer: Liquidity, models: FillModels) -> Decimal:
     """The price after slippage and impact, for an order that takes so many units."""
     if models.slippage_enabled:
         factor = time_factor(offer.tick, models) if models.time_of_day_enabled else ONE
@@ -70,7 +70,7 @@ def worsened(side: Side, price: Decimal, quantity: int, offer: Offer, models: Fi
     return price
 
 
-def impact(quantity: int, offer: Offer, models: FillModels) -> Decimal:
+def impact(quantity: int, offer: Liquidity, models: FillModels) -> Decimal:
     """The part of the price by which the order moves it, by all models that are enabled."""
     moves = Decimal(0)
     if models.volume_impact_enabled and offer.traded is not None:
@@ -124,7 +124,13 @@ def marketable_bound(side: Side, tick: Tick, models: FillModels) -> Decimal | No
 
 
 def fill_price(
-    side: Side, met: Decimal, limit: Decimal | None, tick_size: Decimal, quantity: int, offer: Offer, models: FillModels
+    side: Side,
+    met: Decimal,
+    limit: Decimal | None,
+    tick_size: Decimal,
+    quantity: int,
+    offer: Liquidity,
+    models: FillModels,
 ) -> Decimal:
     """Rupees a share for what meets that price: on the tick, and never past the limit (which lies on the tick)."""
     price = on_tick(side, worsened(side, met, quantity, offer, models), tick_size)

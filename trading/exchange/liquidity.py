@@ -7,12 +7,12 @@ from decimal import Decimal
 
 from durable_orders.trading.config.fill_models import FillModels
 from durable_orders.trading.exchange.fill_models import touch
-from durable_orders.trading.market.offer import Offer
+from durable_orders.trading.market.liquidity import Liquidity
 from durable_orders.trading.market.ticks import LEVELS, Depth, Level, Tick
 from durable_orders.trading.orders.order import Side
 
 
-def room(offer: Offer, models: FillModels) -> int | None:
+def room(offer: Liquidity, models: FillModels) -> int | None:
     """Units that the volume limit still leaves of this tick; `None` where it sets no bound."""
     if not models.volume_limit_enabled or offer.traded is None:
         return None
@@ -20,7 +20,7 @@ def room(offer: Offer, models: FillModels) -> int | None:
 
 
 def walk(
-    side: Side, limit: Decimal | None, quantity: int, offer: Offer, models: FillModels
+    side: Side, limit: Decimal | None, quantity: int, offer: Liquidity, models: FillModels
 ) -> list[tuple[int, Decimal]]:
     """Units and the price that they meet, in rupees, best first and none past the limit.
 
@@ -69,7 +69,7 @@ def crossed(side: Side, limit: Decimal, tick: Tick, models: FillModels) -> bool:
     return met is not None and (limit - met) * side.sign >= 0
 
 
-def turn(side: Side, limit: Decimal, queue_ahead: int, offer: Offer) -> tuple[int, int]:
+def turn(side: Side, limit: Decimal, queue_ahead: int, offer: Liquidity) -> tuple[int, int]:
     """Units that a resting order may have of what traded at its price, and how many are then ahead of it.
 
     The queue moves only when shares trade at its price (hftbacktest's risk-averse model), and is never longer than

@@ -8,7 +8,7 @@ from durable_orders.trading.config.fill_models import FillModels
 from durable_orders.trading.exchange import fill_models, liquidity
 from durable_orders.trading.exchange.orders import ExchangeOrder, Progress
 from durable_orders.trading.exchange.protection import Protection, usual_protection
-from durable_orders.trading.market.offer import Offer
+from durable_orders.trading.market.liquidity import Liquidity
 from durable_orders.trading.orders.order import OrderType, Side
 
 
@@ -20,7 +20,7 @@ class Matcher:
     tick_sizes: Callable[[str], Decimal | None]
     """Rupees by symbol; `None` for a symbol that is not traded, which fills nothing."""
 
-    def arrive(self, progress: Progress, offer: Offer, protection: Protection | None = None) -> None:
+    def arrive(self, progress: Progress, offer: Liquidity, protection: Protection | None = None) -> None:
         """The round of an order that has just come to the exchange, or was just changed. What a MARKET order with
         protection does not fill rests at its limit."""
         order = progress.order
@@ -35,7 +35,7 @@ class Matcher:
         if order.at_exchange:
             progress.rest_at(limit)
 
-    def match(self, progress: Progress, offer: Offer, *, arriving: bool = False) -> None:
+    def match(self, progress: Progress, offer: Liquidity, *, arriving: bool = False) -> None:
         """One round: trigger the order if its trigger is hit, then fill it, whole or in part, if it is marketable.
 
         What it takes is taken from the offer. `arriving` is true for an order that has just come to the exchange or
@@ -46,7 +46,7 @@ class Matcher:
     def _round(
         self,
         progress: Progress,
-        offer: Offer,
+        offer: Liquidity,
         tick_size: Decimal | None,
         *,
         arriving: bool,
@@ -72,7 +72,7 @@ class Matcher:
     def _take(
         self,
         progress: Progress,
-        offer: Offer,
+        offer: Liquidity,
         tick_size: Decimal,
         *,
         resting: bool,
@@ -95,7 +95,7 @@ class Matcher:
         offer.take(order.side, total)
 
     def _match_in_queue(
-        self, progress: Progress, limit: Decimal, offer: Offer, tick_size: Decimal, *, resting: bool
+        self, progress: Progress, limit: Decimal, offer: Liquidity, tick_size: Decimal, *, resting: bool
     ) -> None:
         """A limit order that comes in meets the touch like any other; one that rests waits for its turn."""
         order, models = progress.order, self.settings
@@ -115,7 +115,7 @@ class Matcher:
         if progress.order.queue_ahead is None and progress.order.at_exchange:
             progress.stand_behind(liquidity.ahead(side, limit, offer.tick, models))
 
-    def _fill_passed(self, progress: Progress, limit: Decimal, offer: Offer, tick_size: Decimal) -> None:
+    def _fill_passed(self, progress: Progress, limit: Decimal, offer: Liquidity, tick_size: Decimal) -> None:
         models, side, quantity = self.settings, progress.order.side, self._wanted(progress.order, offer)
         if quantity <= 0:
             return
@@ -126,7 +126,7 @@ class Matcher:
         progress.fill(quantity, price)
         offer.take(side, quantity)
 
-    def _wanted(self, order: ExchangeOrder, offer: Offer) -> int:
+    def _wanted(self, order: ExchangeOrder, offer: Liquidity) -> int:
         models, quantity = self.settings, order.remaining
         if models.partial_fill_enabled:
             quantity = fill_models.fill_quantity(quantity, order.key, order.fill_count, models)

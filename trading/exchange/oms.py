@@ -35,7 +35,7 @@ class Expired(NamedTuple):
     """Rupees, at which it is settled."""
 
 
-class PaperDesk(PaperBroker):
+class PaperOms(PaperBroker):
     """A `PaperBroker` whose orders can also be held up, queued, rejected, released and traded by hand."""
 
     def receive(
@@ -76,9 +76,9 @@ class PaperDesk(PaperBroker):
         """A position moves by so many, signed, at so many rupees, without an order: by a conversion, a settlement, a
         split. The positions tell of it, and neither book nor trades."""
         now = self.clock()
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             version = paper_store.bump_market(connection, self._account).version
-            own = paper_store.new_broker_order_id(connection, now, version)
+            own = paper_store.new_broker_order_id(connection, self._account, now, version)
             paper_store.insert_movement(connection, self._account, own, symbol, product, quantity, price, now)
 
     def expired(self, expiry: Expiry, last: date) -> list[Expired]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from durable_orders.trading.market.rules import NO_WAYS, Way, ends_before_auction
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.order import (
     BrokerOrderId,
     Fill,
@@ -204,8 +204,8 @@ class Progress:
         self.fills: list[Traded] = []
 
     @property
-    def report(self) -> BookReport:
-        return BookReport(row=self.order.row, fills=tuple([traded.fill for traded in self.fills]))
+    def report(self) -> OrderReport:
+        return OrderReport(row=self.order.row, fills=tuple([traded.fill for traded in self.fills]))
 
     @property
     def history(self) -> list[Passed]:

@@ -59,7 +59,7 @@ class PaperBroker:
         `listing` the account's funds and the square-off of the settings cannot be minded: it is for reading alone.
         `sessions` says until when each symbol trades on the market's day.
         """
-        self.rms = PaperRms(account, settings, listing) if listing is not None and settings.is_minded else None
+        self.rms = PaperRms(account, settings, listing) if listing is not None and settings.has_rms else None
         self._has_funds = settings.funds is not None
         self._rules = listing.rules if listing is not None else None
         self.expiry = listing.expiry if listing is not None else None
@@ -189,7 +189,7 @@ class PaperBroker:
         """
         committing = False
         try:
-            with self._database.write() as connection:
+            with self._database.write(self._account) as connection:
                 outcome = command(connection)
                 committing = True
         except SQLAlchemyError as error:
@@ -211,7 +211,7 @@ class PaperBroker:
             return refusal
         margin_price = self.rms.margin_price(connection, terms) if self.rms is not None else None
         market = paper_store.bump_market(connection, self._account)
-        broker_order_id = paper_store.new_broker_order_id(connection, now, market.version)
+        broker_order_id = paper_store.new_broker_order_id(connection, self._account, now, market.version)
         session = paper_store.session_of_new(market, self.sessions.of(terms.symbol), now)
         progress = received(terms, tag, broker_order_id, session, now, disclosed=disclosed)
         progress.order.margin_price = margin_price

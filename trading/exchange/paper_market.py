@@ -1,6 +1,6 @@
 """The owner's side of a paper market: it brings the ticks, and matches what rests against them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from durable_orders.trading.exchange import store as paper_store
 from durable_orders.trading.exchange.matching import in_priority
 from durable_orders.trading.exchange.orders import ExchangeOrder, Progress, received
 from durable_orders.trading.exchange.paper_broker import PaperBroker
+from durable_orders.trading.exchange.reach import Waiting
 from durable_orders.trading.exchange.reading import reading
 from durable_orders.trading.exchange.rms import closing_at_expiry, ended_at_expiry, squared_off
 from durable_orders.trading.exchange.store import Market
@@ -19,7 +20,7 @@ from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.last_ticks import last_offer, last_price, save_offers
 from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.expiry import Settled
-from durable_orders.trading.market.offer import Offer, offered
+from durable_orders.trading.market.liquidity import Liquidity, offered
 from durable_orders.trading.market.rules import rules
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Product, Terms
@@ -45,7 +46,7 @@ class PaperMarket:
 
     def take_over(self) -> int:
         """Own the market from now on, and give the number of this ownership. The owner before is fenced off."""
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             epoch = paper_store.own_market(connection, self._account)
         self._epoch = epoch
         return epoch
@@ -69,7 +70,7 @@ class PaperMarket:
         session of the ticks before, the DAY orders of that one expire first; orders that were placed after its
         close belong to the new one. Those of symbols whose own session has ended by the time of the ticks expire too.
         """
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             market, now = self._owned(connection), self._broker.clock()
             held = self._to_square_off(connection, ticks, session)
             self._fills = {}
@@ -78,8 +79,10 @@ class PaperMarket:
             if market.session is not None and market.session != session.date:
                 changed += self._settle(connection, session.date - DAY, now, is_over=True)
             offers = self._offers(connection, ticks)
+            waiting = self._waiting(connection) if len(ticks) > 1 else None
             for offer, quantity in zip(offers, held, strict=True):
-                changed += self._match(connection, offer, now)
+                if waiting is None or changed or waiting.is_reached(offer.tick):
+                    changed += self._match(connection, offer, now)
                 if quantity is not None:
                     changed += self._square_off(connection, offer, quantity, session, now)
             save_offers(connection, self._account, offers, now)
@@ -87,16 +90,36 @@ class PaperMarket:
             paper_store.update_market(connection, self._account, session=session.date, closes_at=closes_at, **shown)
         return list(dict.fromkeys(changed))
 
+    def idle_for(self, ticks: Sequence[Tick], session: Session, minded: Collection[str] = ()) -> int:
+        """How many of these ticks of that session, from the first on, can change nothing: none reaches the price of an
+        order, no plan waits for one (but the `minded`: the caller knows what concerns them), no session ends, and no
+        position is squared off. Raises `BookUnreadable`."""
+        with reading(self._database) as connection:
+            market = paper_store.read_market(connection, self._account)
+            if market is None or (before := market.market_at) is None or market.session != session.date:
+                return 0
+            if paper_rows.has_open_plan(connection, self._account, minded):
+                return 0
+            held, waiting = self._to_square_off(connection, ticks, session), self._waiting(connection)
+        ends = min((end for end in self._broker.sessions.ends(session.date) if end > before), default=None)
+        for number, (tick, to_close) in enumerate(zip(ticks, held, strict=True)):
+            if to_close is not None or (ends is not None and tick.at >= ends) or waiting.is_reached(tick):
+                return number
+        return len(ticks)
+
+    def _waiting(self, connection: sa.Connection) -> Waiting:
+        return Waiting(paper_rows.working_orders(connection, self._account), self._broker.matcher.settings)
+
     def pass_time(self, at: datetime) -> None:
         """The market's time goes on to that moment, before which every tick was shown, and never back."""
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             market = self._owned(connection)
             shown = {"market_at": max(at, market.market_at or at), "wall_at": self._broker.clock()}
             paper_store.update_market(connection, self._account, **shown)
 
     def close_session(self) -> list[BrokerOrderId]:
         """End the session without waiting for the next one's first tick, and give the orders that expired."""
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             market, now = self._owned(connection), self._broker.clock()
             if not market.has_closed(now):
                 paper_store.update_market(connection, self._account, closes_at=now)
@@ -182,16 +205,16 @@ class PaperMarket:
         self, connection: sa.Connection, closing: Terms, settled: Settled, session: date, now: datetime
     ) -> BrokerOrderId:
         market = paper_store.bump_market(connection, self._account)
-        own = paper_store.new_broker_order_id(connection, now, market.version)
+        own = paper_store.new_broker_order_id(connection, self._account, now, market.version)
         progress = ended_at_expiry(closing, settled, own, session, now)
         paper_store.insert_order(connection, self._account, progress, market.version)
         self._note([progress])
         return own
 
-    def _offers(self, connection: sa.Connection, ticks: Sequence[Tick]) -> list[Offer]:
+    def _offers(self, connection: sa.Connection, ticks: Sequence[Tick]) -> list[Liquidity]:
         """What each has to offer. The tick before it is only asked for where a fill model counts volume."""
         if not self._broker.matcher.settings.counts_volume:
-            return [Offer(tick) for tick in ticks]
+            return [Liquidity(tick) for tick in ticks]
         offers, before = [], dict[str, Tick]()
         for tick in ticks:
             if tick.symbol not in before and (last := last_offer(connection, self._account, tick.symbol)):
@@ -200,7 +223,7 @@ class PaperMarket:
             before[tick.symbol] = tick
         return offers
 
-    def _match(self, connection: sa.Connection, offer: Offer, now: datetime) -> list[BrokerOrderId]:
+    def _match(self, connection: sa.Connection, offer: Liquidity, now: datetime) -> list[BrokerOrderId]:
         models = self._broker.matcher.settings
         found = paper_rows.candidates(connection, self._account, offer.tick, models)
         served = in_priority(found) if models.shares_liquidity else found
@@ -229,12 +252,10 @@ class PaperMarket:
     def _to_square_off(self, connection: sa.Connection, ticks: Sequence[Tick], session: Session) -> list[int | None]:
         """For each tick the MIS position that it finds to be closed, if the broker's cut-off has come."""
         rms = self._broker.rms
-        if rms is None:
-            return [None] * len(ticks)
-        return [rms.to_square_off(connection, tick.symbol, tick.at, session.date) for tick in ticks]
+        return [None] * len(ticks) if rms is None else rms.to_square_off(connection, ticks, session.date)
 
     def _square_off(
-        self, connection: sa.Connection, offer: Offer, held: int, session: Session, now: datetime
+        self, connection: sa.Connection, offer: Liquidity, held: int, session: Session, now: datetime
     ) -> list[BrokerOrderId]:
         """`held` is the position before this transaction."""
         symbol = offer.tick.symbol
@@ -244,7 +265,7 @@ class PaperMarket:
         if closing is None:
             return changed
         market = paper_store.bump_market(connection, self._account)
-        own = paper_store.new_broker_order_id(connection, now, market.version)
+        own = paper_store.new_broker_order_id(connection, self._account, now, market.version)
         progress = received(closing, None, own, session.date, now)
         progress.open()
         self._broker.matcher.match(progress, offer, arriving=True)

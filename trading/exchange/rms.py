@@ -22,6 +22,7 @@ from durable_orders.trading.orders.order import Account, BrokerOrderId, Product,
 from durable_orders.trading.orders.outcome import Refused
 
 SQUARE_OFF = "RMS: intraday square-off"
+AT_ONCE = datetime(2000, 1, 1, tzinfo=IST)
 _NEW = BrokerOrderId("")
 """Stands for an order that has no id yet."""
 
@@ -97,12 +98,17 @@ class Rms:
         return self._holdings(terms, order) or self._funds(terms, order, price, on)
 
     def is_due(self, symbol: str, at: datetime, session: date) -> bool:
-        """Whether the symbol's MIS position is to be closed at that market time: from the cut-off on, and what an
-        earlier session has left."""
+        """Whether the symbol's MIS position is to be closed at that market time."""
+        due = self.due_from(symbol, session)
+        return due is not None and at >= due
+
+    def due_from(self, symbol: str, session: date) -> datetime | None:
+        """From when on it is, as things stand: from the cut-off on, and what an earlier session has left at once;
+        `None` where there is nothing to close."""
         if not self._money.has_any(symbol, Product.MIS) or (cutoff := self._cutoff(symbol, session)) is None:
-            return False
+            return None
         quantity, since = self._money.position(symbol, Product.MIS)
-        return (quantity != 0 and since < session) or at >= cutoff
+        return AT_ONCE if quantity != 0 and since < session else cutoff
 
     def intraday(self, symbol: str) -> int:
         """The MIS position, in shares; short ones are negative."""

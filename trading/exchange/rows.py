@@ -1,19 +1,17 @@
 """The paper exchange's tables, read: single orders, an order's trades, and the orders that a price concerns."""
 
-from collections.abc import Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from durable_orders.trading.config.fill_models import FillModels
-from durable_orders.trading.exchange.fill_models import marketable_bound
 from durable_orders.trading.exchange.orders import ExchangeOrder, KiteStatus, Progress
-from durable_orders.trading.ledger.tables import exchange_history, exchange_orders, exchange_trades
+from durable_orders.trading.exchange.reach import reach_of
+from durable_orders.trading.ledger.tables import exchange_history, exchange_orders, exchange_trades, plans
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.order import (
-    PRICE_PLACES,
     Account,
     BrokerOrderId,
     Fill,
@@ -100,6 +98,12 @@ def working_orders(connection: sa.Connection, account: Account) -> list[Exchange
     return [_exchange_order_from(row) for row in connection.execute(chosen, {"account": account})]
 
 
+def has_open_plan(connection: sa.Connection, account: Account, but: Collection[str] = ()) -> bool:
+    """Whether a plan is open besides those: it may wait for a price."""
+    chosen = sa.select(plans.c.plan_id).where(plans.c.account == account, plans.c.is_open)
+    return any(plan_id not in but for plan_id in connection.execute(chosen).scalars())
+
+
 def intraday_orders(connection: sa.Connection, account: Account, symbol: str) -> list[ExchangeOrder]:
     """The symbol's MIS orders that work."""
     of_symbol = (_orders.symbol == symbol, _orders.product == Product.MIS, _orders.state == BookState.WORKING)
@@ -123,11 +127,11 @@ def held(connection: sa.Connection, account: Account) -> list[tuple[str, Product
     return [(symbol, Product(product), int(quantity)) for symbol, product, quantity in rows]
 
 
-def report_of(connection: sa.Connection, progress: Progress) -> BookReport:
+def report_of(connection: sa.Connection, progress: Progress) -> OrderReport:
     """The order and all its trades, once what `progress` holds is written."""
     row = progress.order.row
     chosen = sa.select(exchange_trades).where(_trades.broker_order_id == row.broker_order_id).order_by(_trades.number)
-    return BookReport(row=row, fills=tuple(fill_from(trade) for trade in connection.execute(chosen)))
+    return OrderReport(row=row, fills=tuple(fill_from(trade) for trade in connection.execute(chosen)))
 
 
 def modifications(connection: sa.Connection, broker_order_id: BrokerOrderId) -> int:
@@ -156,11 +160,12 @@ _CANDIDATES = sa.union_all(
 
 def candidates(connection: sa.Connection, account: Account, tick: Tick, models: FillModels) -> list[ExchangeOrder]:
     """The working orders that this tick may trigger or fill, in the order of their placing."""
+    reach = reach_of(tick, models)
     bounds = {
-        "least_bid": marketable_bound(Side.BUY, tick, models),
-        "greatest_ask": marketable_bound(Side.SELL, tick, models),
-        "last_down": tick.last_price.quantize(PRICE_PLACES, rounding=ROUND_FLOOR),
-        "last_up": tick.last_price.quantize(PRICE_PLACES, rounding=ROUND_CEILING),
+        "least_bid": reach.limit_of[Side.BUY],
+        "greatest_ask": reach.limit_of[Side.SELL],
+        "last_down": reach.trigger_of[Side.BUY],
+        "last_up": reach.trigger_of[Side.SELL],
     }
     rows = connection.execute(_CANDIDATES, {"account": account, "symbol": tick.symbol} | bounds)
     return [_exchange_order_from(row) for row in rows]

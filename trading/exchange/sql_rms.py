@@ -16,6 +16,7 @@ from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.last_ticks import last_tick
 from durable_orders.trading.ledger.tables import exchange_orders, exchange_trades
 from durable_orders.trading.market.hours import Listing
+from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.book import BookState, Funds
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Product, Side, Tag, Terms
 from durable_orders.trading.orders.outcome import Refused
@@ -79,16 +80,21 @@ class PaperRms:
             self._catch_up(connection, read_market(connection, self._account))
             return self._rms.margin(priced)
 
-    def to_square_off(self, connection: sa.Connection, symbol: str, at: datetime, session: date) -> int | None:
-        """The MIS position that is to be closed now, at that market time, as it was before this transaction.
+    def to_square_off(self, connection: sa.Connection, ticks: Sequence[Tick], session: date) -> list[int | None]:
+        """Of each tick the MIS position of its symbol that is to be closed then, as it was before this transaction.
 
         `None` before the cut-off, but for what an earlier session has left.
         """
         if not self._rms.squares_off:
-            return None
+            return [None] * len(ticks)
         with self._lock:
             self._catch_up(connection, read_market(connection, self._account))
-            return self._rms.intraday(symbol) if self._rms.is_due(symbol, at, session) else None
+            due = {symbol: self._rms.due_from(symbol, session) for symbol in {tick.symbol for tick in ticks}}
+            held = {symbol: self._rms.intraday(symbol) for symbol, since in due.items() if since is not None}
+        return [
+            held[tick.symbol] if (since := due[tick.symbol]) is not None and tick.at >= since else None
+            for tick in ticks
+        ]
 
     def _catch_up(self, connection: sa.Connection, market: Market | None) -> None:
         if market is None:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from zlib import crc32
 
 import sqlalchemy as sa
 
 from durable_orders.trading.exchange.orders import ExchangeOrder, Progress, Traded
 from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger.database import writes
 from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.tables import exchange_history, exchange_markets, exchange_orders, exchange_trades
 from durable_orders.trading.market.calendar import SessionCalendar
@@ -91,8 +93,9 @@ def read_market(connection: sa.Connection, account: Account) -> Market | None:
 def bump_market(connection: sa.Connection, account: Account) -> Market:
     """The market with a new version, for this transaction's changes; made if an order comes before any owner.
 
-    Writers are alone, so no version ever becomes visible after a later one.
+    Writers of an account are alone, so no version ever becomes visible after a later one.
     """
+    writes(connection, account)
     row = connection.execute(_BUMP, {"of_account": account}).one_or_none()
     if row is not None:
         return Market(*row)
@@ -130,9 +133,12 @@ _INSERT_HISTORY = prepared(sa.insert(exchange_history))
 _UPDATE = prepared(sa.update(exchange_orders).where(_orders.broker_order_id == sa.bindparam("key")))
 
 
-def new_broker_order_id(connection: sa.Connection, at: datetime, version: int) -> BrokerOrderId:
-    """Rising with time and version. Another account's order of the same millisecond and version is stepped over."""
-    number = (int(at.timestamp() * 1000) - TWITTER_EPOCH_MS) << LOW_BITS | version % (1 << LOW_BITS)
+def new_broker_order_id(connection: sa.Connection, account: Account, at: datetime, version: int) -> BrokerOrderId:
+    """Rising with time and version. Another account's order of the same millisecond and number is stepped over; each
+    account counts from elsewhere, as one that is just being written cannot be seen yet, and on into the next
+    millisecond."""
+    number = (int(at.timestamp() * 1000) - TWITTER_EPOCH_MS) << LOW_BITS
+    number += crc32(account.encode()) % (1 << LOW_BITS) + version % (1 << LOW_BITS)
     while connection.execute(_TAKEN, {"id": f"{number:019d}"}).first() is not None:
         number += 1
     return BrokerOrderId(f"{number:019d}")

@@ -17,10 +17,10 @@ from durable_orders.trading.flatten.snapshot import Closing
 from durable_orders.trading.ledger.positions import Position
 from durable_orders.trading.market.instruments import Instrument
 from durable_orders.trading.market.rules import freeze_quantity
+from durable_orders.trading.orders.offsets import UNWIND
 from durable_orders.trading.orders.order import Mode, OrderIntent, OrderType, Product, Side
 
-FLATTEN = "unwind"
-"""The strategy of orders that close the account's positions."""
+FLATTEN = UNWIND
 MOST_SLICES = 100
 REASON_LENGTH = 480
 

@@ -6,18 +6,19 @@ open or unknown order may still trade would make the size wrong. One order close
 decided by `exits.py`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
 from durable_orders.trading.config.exits import Exits
+from durable_orders.trading.flatten import deleting
 from durable_orders.trading.flatten.closing import AT_MARKET, closing_order
 from durable_orders.trading.flatten.exits import Exit, Reprice, Rest, Send, Waiting, Withdraw, WorkingExit, next_step
 from durable_orders.trading.flatten.request import FlattenRequest, OrderOutcome, joined
-from durable_orders.trading.flatten.snapshot import Closing, OpenOrder, Snapshot, position_name
-from durable_orders.trading.flatten.telling import Told, is_due, not_closed
+from durable_orders.trading.flatten.snapshot import Closing, OpenGtt, OpenOrder, Snapshot, position_name
+from durable_orders.trading.flatten.telling import LastTold, is_due, not_closed
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.orders.order import CLOSING, Amendment, Frozen, Order, OrderIntent, OrderType, Status
 
@@ -35,6 +36,8 @@ ASK_AGAIN = timedelta(seconds=5)
 SIGNAL_AGAIN = timedelta(seconds=30)
 """Between two requests to the workflow of an order."""
 NEVER = datetime.min.replace(tzinfo=UTC)
+AGREEMENT_LASTS = "a difference that went away is settled"
+"""Of a flatten that began without it, as with `workflow.patched`."""
 
 
 class Placed(Frozen):
@@ -46,7 +49,8 @@ class Placed(Frozen):
 
 
 class Differing(Frozen):
-    """By how much the broker has more of a position than the ledger, and since when that has been the same."""
+    """By how much the broker has more of a position than the ledger, and since when that has been the same. Nothing
+    more where they agree, and did not when an order that closes it was last sent."""
 
     quantity: int
     since: AwareDatetime
@@ -79,10 +83,12 @@ class Progress(Frozen):
     """By key."""
     refusals: dict[str, str] = Field(default_factory=dict)
     """Why the last order that failed did, by key."""
-    told: dict[str, Told] = Field(default_factory=dict)
+    told: dict[str, LastTold] = Field(default_factory=dict)
     """What was last said of a position that is not closed yet, by key."""
     quiet_since: dict[str, AwareDatetime] = Field(default_factory=dict)
     """Since when nothing was said of what is not closed yet, by key."""
+    gtts: dict[str, deleting.AskedGtt] = Field(default_factory=dict)
+    """GTTs that were asked to be deleted, by their id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +125,11 @@ class Step:
     is_done: bool = False
     pause: timedelta = LOOK_AGAIN
     """The longest before the next look."""
+    deletes: tuple[OpenGtt, ...] = ()
+    """GTTs whose delete is to be asked for, before anything else."""
 
     def __bool__(self) -> bool:
-        return bool(self.cancels or self.changes or self.orders)
+        return bool(self.cancels or self.deletes or self.changes or self.orders)
 
 
 @dataclass(slots=True)
@@ -142,10 +150,11 @@ class _Taken:
 class Flatten:
     """One account's."""
 
-    def __init__(self, progress: Progress, key: str) -> None:
-        """`key` makes the names of the closing orders its own."""
+    def __init__(self, progress: Progress, key: str, follows: Callable[[str], bool] = lambda _rule: True) -> None:
+        """`key` makes the names of the closing orders its own. `follows` says whether a rule is followed."""
         self.progress = progress
         self.key = key
+        self._follows = follows
 
     @property
     def request(self) -> FlattenRequest:
@@ -170,6 +179,8 @@ class Flatten:
     def step(self, seen: Snapshot, now: datetime) -> Step:
         """What is to be done, as the account stands now."""
         step = self._decided(seen, now)
+        if self._stands(seen.state):
+            step = replace(step, deletes=self._deletes(seen, now))
         return step if step.is_done else replace(step, reminders=tuple(self._reminders(seen, now)))
 
     def _decided(self, seen: Snapshot, now: datetime) -> Step:
@@ -183,7 +194,9 @@ class Flatten:
             return Step(cancels, (), orders, tuple(self._alerts(seen)), is_done=self._is_done(seen, now))
         if seen.state is AccountState.HALTED:
             left = self._left(seen, now)
-            return Step((*cancels, *left.cancels), is_done=left.is_done and not seen.open)
+            return Step(
+                (*cancels, *left.cancels), is_done=left.is_done and not (seen.open or self._gtts_wait(seen, now))
+            )
         taken = _Taken()
         for key in self._keys(seen):
             self._exit(seen, seen.exits, key, now, taken)
@@ -211,7 +224,7 @@ class Flatten:
             for key, failures in self.progress.failures.items()
             if failures >= ATTEMPTS and key not in self.progress.exits
         ]
-        return unread + lagging + held + failed
+        return unread + lagging + held + failed + deleting.problems(seen.gtts)
 
     def _take_in(self, seen: Snapshot, now: datetime) -> None:
         """Closing orders that have ended."""
@@ -247,6 +260,11 @@ class Flatten:
             known = self.progress.differing.get(each.key)
             is_same = known is not None and known.quantity == each.quantity
             differing[each.key] = known if known and is_same else Differing(quantity=each.quantity, since=now)
+        for position, quantity in self.progress.settled.items():
+            if quantity and position not in differing and self._follows(AGREEMENT_LASTS):
+                known = self.progress.differing.get(position)
+                agrees = known is not None and not known.quantity
+                differing[position] = known if known and agrees else Differing(quantity=0, since=now)
         self._note(differing=differing)
 
     def _lasts(self, each: Differing, seen: Snapshot, now: datetime) -> bool:
@@ -298,7 +316,7 @@ class Flatten:
         if seen.state is AccountState.HALTED:
             return
         for closing in self._due(seen):
-            if closing.position in self._busy(seen) or now < self.progress.next_attempt.get(closing.key, now):
+            if closing.position in self._busy(seen, now) or now < self.progress.next_attempt.get(closing.key, now):
                 continue
             if not self._is_settled(closing.position, seen, now):
                 continue
@@ -341,7 +359,7 @@ class Flatten:
                 return
 
     def _may_begin(self, seen: Snapshot, closing: Closing, now: datetime) -> bool:
-        if closing.position in self._busy(seen) or now < self.progress.next_attempt.get(closing.key, now):
+        if closing.position in self._busy(seen, now) or now < self.progress.next_attempt.get(closing.key, now):
             return False
         return self._is_settled(closing.position, seen, now)
 
@@ -381,7 +399,7 @@ class Flatten:
             if waiting is None:
                 continue
             if is_due(self.progress.told.get(key), waiting.waiting, now, every):
-                self._note(told=self.progress.told | {key: Told(kind=waiting.waiting, at=now)})
+                self._note(told=self.progress.told | {key: LastTold(kind=waiting.waiting, at=now)})
                 yield f"{key} is not closed yet: {waiting.why}"
 
     def _reminders(self, seen: Snapshot, now: datetime) -> Iterator[str]:
@@ -423,9 +441,23 @@ class Flatten:
         )
         return intent
 
-    def _busy(self, seen: Snapshot) -> set[str]:
+    def _deletes(self, seen: Snapshot, now: datetime) -> tuple[OpenGtt, ...]:
+        found = tuple(deleting.to_ask(seen.gtts, self.progress.gtts, now))
+        if found:
+            known = self.progress.gtts
+            since = {each.gtt_id: known[each.gtt_id].since if each.gtt_id in known else now for each in found}
+            again = {own: deleting.AskedGtt(since=at, last=now) for own, at in since.items()}
+            self._note(gtts=known | again)
+        return found
+
+    def _gtts_wait(self, seen: Snapshot, now: datetime) -> bool:
+        return bool(deleting.holding(seen.gtts, self.progress.gtts, now, deleting.GIVEN_UP))
+
+    def _busy(self, seen: Snapshot, now: datetime) -> set[str]:
         """The positions that something is open in. A closing order that the ledger does not have yet is open, too."""
-        return {order.position for order in seen.open} | {each.position for each in self.progress.placed.values()}
+        waiting = deleting.holding(seen.gtts, self.progress.gtts, now, deleting.HOLDS)
+        closings = {each.position for each in self.progress.placed.values()}
+        return {order.position for order in seen.open} | closings | waiting
 
     def _due(self, seen: Snapshot) -> list[Closing]:
         """What is to be closed, and was not given up."""
@@ -436,7 +468,7 @@ class Flatten:
     def _is_done(self, seen: Snapshot, now: datetime) -> bool:
         """Whether nothing is open, and everything that was to be closed is closed or was given up: by the broker's own
         positions, and where those differ, after they had the time to catch up."""
-        if seen.open or self.progress.placed:
+        if seen.open or self.progress.placed or self._gtts_wait(seen, now):
             return False
         if seen.state is AccountState.HALTED:
             return True

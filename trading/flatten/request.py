@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 from durable_orders.trading.config.settings import Guardian, OnTrip
+from durable_orders.trading.gtt.gtt import GttStatus
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.trips import Trip
 from durable_orders.trading.orders.order import Frozen, Order, Product, Status
@@ -63,6 +64,18 @@ class OrderOutcome(Frozen):
         )
 
 
+class GttOutcome(Frozen):
+    """What became of a GTT that was asked to be deleted."""
+
+    gtt_id: str
+    summary: str
+    status: GttStatus
+    words: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.gtt_id}: {self.summary}{f': {self.words}' if self.words else ''}"
+
+
 class OpenPosition(Frozen):
     """A position that is still there."""
 
@@ -70,6 +83,9 @@ class OpenPosition(Frozen):
     product: Product
     quantity: int
     """Signed; short is negative."""
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.symbol} {self.product}"
 
 
 class Difference(Frozen):
@@ -130,11 +146,25 @@ class FlattenResult(Frozen):
     differences: tuple[Difference, ...] = ()
     """Positions of which the broker has something else than the ledger. What only one of them has is not closed."""
     costs: tuple[ExitCost, ...] = ()
+    stays: tuple[OpenPosition, ...] = ()
+    """Positions of products that are not in `guardian.flatten_products`: nobody has asked for those to be closed."""
+    gtts: tuple[GttOutcome, ...] = ()
+    """GTTs of what was closed, which were to be deleted. One that is still there is one of the problems, too."""
 
     @property
     def is_flat(self) -> bool:
         """Whether the broker has nothing left of what was to be closed."""
         return not (self.left or self.problems or any(each.theirs for each in self.differences))
+
+    @property
+    def words(self) -> str:
+        """Whether it is flat, in one line, with all that is held still."""
+        kept = f"of a product that guardian.flatten_products leaves: {', '.join(map(str, self.stays))}"
+        if self.is_flat:
+            return f"flat, but for what is {kept}" if self.stays else "flat"
+        held = [f"{each} still held" for each in self.left]
+        unknown = [f"{each.theirs} {each.key} at the broker" for each in self.differences if each.theirs]
+        return f"not flat: {'; '.join((*self.problems, *held, *unknown, *([kept] if self.stays else [])))}"
 
 
 def joined(requests: Iterable[FlattenRequest], request: FlattenRequest) -> tuple[FlattenRequest, ...]:
@@ -152,6 +182,8 @@ def after_trip(trip: Trip) -> FlattenRequest | None:
         reason=f"{trip.cause}: {trip.message}",
         who=f"by the breaker {trip.cause}",
         flatten=trip.response is OnTrip.FLATTEN,
+        until_resumed=trip.strategy is None,
+        strategy=trip.strategy,
     )
 
 

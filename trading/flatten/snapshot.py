@@ -3,6 +3,7 @@
 from durable_orders.trading.config.exits import Exits
 from durable_orders.trading.flatten.exits import Quote, WorkingExit
 from durable_orders.trading.flatten.request import Difference, OpenPosition, OrderOutcome
+from durable_orders.trading.gtt.gtt import GttStatus
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.orders.order import Frozen, Mode, Order, Product, Side, Status
 
@@ -26,6 +27,18 @@ class OpenOrder(Frozen):
             position=position_name(order.symbol, order.product),
             followed=followed,
         )
+
+
+class OpenGtt(Frozen):
+    """A GTT that would trade what is being closed: it waits at the broker, or has just placed its order."""
+
+    gtt_id: str
+    summary: str
+    status: GttStatus
+    """`TRIGGERED` while the ledger does not have the order that it has placed."""
+    position: str
+    why: str = ""
+    """Why it is not deleted so far, if that is known."""
 
 
 class Closing(Frozen):
@@ -76,6 +89,8 @@ class Snapshot(Frozen):
     """A difference counts when it lasts so long: the broker's positions lag behind its trades."""
     waits: str = ""
     """Why nothing can be closed now, where that is so."""
+    gtts: tuple[OpenGtt, ...] = ()
+    """Those that are to be deleted, or whose order is not known yet."""
     working: tuple[WorkingExit, ...] = ()
     """Those of the closing orders that have not ended."""
     exits: Exits | None = None

@@ -13,14 +13,14 @@ POSITIONS = "what is held"
 """The key of what can be told of no position, as none can be read."""
 
 
-class Told(Frozen):
+class LastTold(Frozen):
     """What was last said of it."""
 
     kind: Waiting
     at: AwareDatetime
 
 
-def is_due(last: Told | None, kind: Waiting, now: datetime, every: timedelta) -> bool:
+def is_due(last: LastTold | None, kind: Waiting, now: datetime, every: timedelta) -> bool:
     """At once when it waits for something else than before, then again and again; that a session is waited for is said
     once."""
     if last is None or last.kind is not kind:

@@ -16,7 +16,7 @@ from durable_orders.trading.guardian.checks.account import DayLimit, DayResult
 from durable_orders.trading.ist import IST, start_of_day
 from durable_orders.trading.ledger import results
 from durable_orders.trading.ledger.accounts import AccountState, Permission, tighten
-from durable_orders.trading.ledger.flags import RiskFlag, raise_flag
+from durable_orders.trading.ledger.flags import RiskFlag, record_raised_flag
 from durable_orders.trading.ledger.trips import Trip, enter
 
 RISK_FLAG = "RISK_FLAG"
@@ -95,9 +95,12 @@ def end_of_day(now: datetime) -> datetime:
 
 
 def tripping(connection: sa.Connection, trip: Trip, state: AccountState, until: datetime | None = None) -> bool:
-    """Enter the trip and let the account trade only so far. Whether it is new."""
+    """Enter the trip and let the account trade only so far; one of a strategy leaves the account as it is, and is seen
+    to by the check of each of its orders. Whether it is new."""
     if not enter(connection, trip):
         return False
+    if trip.strategy is not None:
+        return True
     who = f"by the breaker {trip.cause}"
     tighten(connection, trip.account, Permission(state, trip.message, who, trip.at, until), trip.at)
     return True
@@ -108,7 +111,7 @@ def flag_raised(connection: sa.Connection, account: str, flag: RiskFlag, respons
 
     Raises `ValueError` without a reason.
     """
-    if not raise_flag(connection, account, flag):
+    if not record_raised_flag(connection, account, flag):
         return False
     moment = flag.at.astimezone(IST).isoformat(timespec="milliseconds")
     return enter(

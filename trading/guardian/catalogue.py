@@ -7,6 +7,7 @@ from typing import TypeVar
 from durable_orders.trading.config.settings import (
     Calendar,
     CircuitBreakers,
+    DayLock,
     Guardian,
     OrdersPer,
     PhysicalSettlement,
@@ -54,6 +55,7 @@ LIMITS: tuple[type[Check], ...] = (
     limits.MaxNetExposure,
     limits.Capital,
     limits.StrategyCapital,
+    account.StrategyDayOn,
     margin.MarginAvailable,
     margin.LotAffordable,
     pace.MaxOpenOrders,
@@ -124,7 +126,15 @@ def chosen_for(strategy: str, settings: Settings) -> list[Check]:
     if mine is None:
         return []
     capital = [limits.StrategyCapital(strategy, mine.capital)] if mine.capital is not None else []
-    return [*capital, *rules_of(strategy, mine.rules)]
+    day = [account.StrategyDayOn(strategy)] if mine.day_lock.is_set else []
+    return [*day, *capital, *rules_of(strategy, mine.rules)]
+
+
+def day_locks(settings: Settings) -> dict[str | None, DayLock]:
+    """When a day is over by itself: by strategy, the account's own without one."""
+    own = _guardian(settings.guardian)
+    found = {None: own.day_lock} | {strategy: each.day_lock for strategy, each in own.strategies.items()}
+    return {whose: lock for whose, lock in found.items() if lock.is_set}
 
 
 def day_limits(settings: Settings) -> list[account.DayLimit]:

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.guardian.check_context import CheckContext, Figures
 from durable_orders.trading.ledger.approvals import Count
 from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.instruments import Instrument
@@ -31,6 +31,18 @@ class Failure:
     """One sentence with the limit and the value."""
     limit: object = None
     value: object = None
+
+
+class Measure(NamedTuple):
+    """Where an order that passes stands against a limit."""
+
+    limit: object
+    value: object
+    """With the order."""
+    before: object = None
+    """Without it; `None` for a limit on each order alone."""
+    unit: str = ""
+    """What is counted, as in `units`, `rupees` or `orders a day`."""
 
 
 class Check(ABC):
@@ -60,5 +72,10 @@ class Check(ABC):
         return True
 
     @abstractmethod
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         """`None` if the order passes."""
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        """What is kept of an order that has passed, as evidence. `None` where there is no figure, or where such an
+        order passes whatever the figure is."""
+        return None

@@ -1,6 +1,8 @@
 """The guardian: checks and reserves in one transaction, and alone makes the value that placing accepts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -8,35 +10,67 @@ import sqlalchemy as sa
 
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import NotApproved
+from durable_orders.trading.gtt.gtt import GttIntent
+from durable_orders.trading.gtt.outcome import ApprovedGtt, grant_gtt
 from durable_orders.trading.guardian import worst_case
 from durable_orders.trading.guardian.breakers import DayBreakers
 from durable_orders.trading.guardian.catalogue import day_limits
 from durable_orders.trading.guardian.changing import NOT_OPEN, NOTHING_RESERVED, changed_terms
-from durable_orders.trading.guardian.judging import Plan, Plans
-from durable_orders.trading.guardian.survey import Subject, Surveyor
+from durable_orders.trading.guardian.checks.account import WithinHoldings
+from durable_orders.trading.guardian.checks.terms import PricesOnTick
+from durable_orders.trading.guardian.facts_reader import FactsReader, Subject, market_time
+from durable_orders.trading.guardian.judging import Plan, Plans, run
 from durable_orders.trading.ledger import attempts, reservations
 from durable_orders.trading.ledger.accounts import AccountState, permission_of
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.deliverable import with_deliverable
 from durable_orders.trading.ledger.exposure import Held, Pending, held_in_symbol, own_of
+from durable_orders.trading.ledger.gtts import waiting_beside
 from durable_orders.trading.ledger.last_ticks import last_offer
-from durable_orders.trading.ledger.reading import events_of, fingerprint_of, tag_recorded
-from durable_orders.trading.ledger.recording import receive
+from durable_orders.trading.ledger.reading import (
+    events_of,
+    find_order,
+    fingerprint_of,
+    last_sequence,
+    tag_recorded,
+)
+from durable_orders.trading.ledger.recording import claim, receive
 from durable_orders.trading.ledger.reservations import Arrival, own_price
 from durable_orders.trading.ledger.surroundings import Surroundings, surroundings
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.orders.approval import DRY_RUN, Approved, approve
-from durable_orders.trading.orders.order import Amendment, Mode, Order, OrderType, PlanOrderIntent, is_closing
+from durable_orders.trading.orders.absence import is_of_an_earlier_book
+from durable_orders.trading.orders.approval import DRY_RUN, Approved, grant
+from durable_orders.trading.orders.order import (
+    Amendment,
+    Mode,
+    Order,
+    OrderType,
+    SignOff,
+    is_closing,
+    only_closes,
+)
 from durable_orders.trading.orders.tags import marked
 from durable_orders.trading.orders.verdict import Approval, Existing, Policy, Refusal, Refusals, Verdict
 from durable_orders.trading.plans.plan import PlanIntent
-from durable_orders.trading.plans.state import entry_id
 
 SETTLE_READS = 4
 """The settle window is divided into this many readings of the book."""
 
 SessionEnd = Callable[[sa.Connection, Order], datetime]
+JUDGED = "judged"
+NO_SIGN_OFF = "strategy: a person approves the orders of {}, and a GTT's orders would go past that: it has none"
+HELD_FOR = timedelta(days=365)
+"""How long a GTT waits at most (Zerodha support, validity of a GTT order)."""
+
+
+def _of_gtt(refusal: Refusal, beside: int) -> str:
+    is_told = beside and refusal.code == WithinHoldings.code
+    return f"{refusal}; other GTTs, which count as offered, sell {beside}" if is_told else str(refusal)
+
+
+class _Undone(Exception):
+    """The transaction is not to be kept."""
 
 
 class Guardian:
@@ -61,9 +95,12 @@ class Guardian:
         self._session_end = session_end
         self._clock = clock
         self._mark = mark
-        self._surveyor = Surveyor(instruments, clock, settings.ledger.realized_by)
+        self._instruments = instruments
+        self._surveyor = FactsReader(instruments, clock, settings.ledger.realized_by)
         self._plans = Plans(settings, instruments)
         self.breakers = DayBreakers(day_limits(settings), settings.guardian.on_trip, settings.ledger.realized_by)
+        own = settings.guardian.strategies
+        self._approved_by_people = {code for code, strategy in own.items() if strategy.approve}
         self._with_rules = {code for code, strategy in settings.guardian.strategies.items() if strategy.rules}
 
     def has_rules(self, strategy: str) -> bool:
@@ -81,11 +118,15 @@ class Guardian:
             order = order.model_copy(update={"dry_run": True})
         tag = marked(order.tag, self._mark) if self._mark is not None else None
         order = order.model_copy(update={"tag": tag}) if tag is not None else order
-        with self._database.write() as connection:
+        with self._database.write(order.account) as connection:
+            approval = self._sign_off(connection, order, place_by)
+            order = order.model_copy(update={"approval": approval}) if approval is not None else order
             existing = receive(connection, order, run_id, fingerprint)
+            if existing is None and order.awaits_approval and last_sequence(connection, order.order_id) > 0:
+                existing = find_order(connection, order.order_id)  # an earlier try of this run has it further on
             if existing is not None:
-                return self._known(connection, existing, fingerprint, place_by)
-            deadline = place_by or self._deadline(connection, order)
+                return self._known(connection, existing, run_id, fingerprint, place_by)
+            deadline = self._deadline(connection, order, place_by)
             around = surroundings(connection, order, self._clock())
             if around.is_reserved:
                 tag = tag and tag_recorded(connection, order.order_id)
@@ -93,20 +134,22 @@ class Guardian:
             price = own_price(order) or around.last_price or Decimal(0)
             asked = Pending.quoted(order.symbol, order.quantity, order.quantity * price, price)
             plan = self._plans.of_new(order.strategy)
-            refusals = self._judge(connection, Subject(order, order, deadline, asked), around, plan)
+            situation = self._surveyor.survey(connection, Subject(order, order, deadline, asked), around, plan.needs)
+            refusals = plan.judge(order, situation)
             if refusals:
-                return Refusals(refusals=refusals, dry_run=order.dry_run, tag=tag)
-            reservations.reserve(connection, order, price, self._clock(), _arrival(around))
+                return Refusals(refusals=refusals, dry_run=order.dry_run, tag=tag, approval=approval)
+            if order.awaits_approval:
+                policy = self._policy(deadline, is_before_sign_off=True)
+                return Approval(policy=policy, dry_run=order.dry_run, tag=tag, approval=approval)
+            judged = plan.judged(order, situation)
+            reservations.reserve(connection, order, price, self._clock(), _arrival(around), judged)
             return Approval(policy=self._policy(deadline), dry_run=order.dry_run, tag=tag)
 
     def judge_plan(self, intent: PlanIntent, sessions: SessionSource) -> tuple[str, ...]:
         """Everything against a plan as a whole, each as a field and a rule: its entry as if it were sent now, its exits
         as they would be, and its loss at the stop. Nothing is reserved or recorded."""
-        checks = self._plans.of_new(intent.strategy)
-        now, terms = self._clock(), intent.entry_terms() or next(worst_case.exits_of(intent))[1]
-        named = {"plan_id": intent.plan_id, "client_order_id": entry_id(intent.plan_id), "strategy": intent.strategy}
-        asked_for = PlanOrderIntent(account=intent.account, mode=intent.mode, **named, **dict(terms))
-        order = Order.from_intent(asked_for, now)
+        checks, now = self._plans.of_new(intent.strategy), self._clock()
+        order = Order.from_intent(worst_case.first_order(intent), now)
         with self._database.read() as connection:
             around = surroundings(connection, order, now)
             offer = last_offer(connection, intent.account, intent.symbol)
@@ -115,14 +158,70 @@ class Guardian:
             subject = Subject(order, order, self._deadline(connection, order), asked)
             situation = self._surveyor.survey(connection, subject, around, checks.needs)
             realized = self.breakers.realized(connection, intent.account, now)
-        entry = checks.judge(order, situation) if intent.entry is not None else ()
-        return (
-            *(f"entry: {refusal}" for refusal in entry),
-            *worst_case.exit_problems(intent, checks.checks, situation),
-            *worst_case.spread_problems(intent, offer[0].tick if offer is not None else None),
-            *worst_case.time_problems(intent, situation.instrument, sessions, situation.market_time),
-            *worst_case.loss_problems(intent, self.breakers.limits, situation, realized),
-        )
+        tick = offer[0].tick if offer is not None else None
+        limits = self.breakers.limits
+        return worst_case.problems(intent, order, checks, situation, tick, sessions, limits, realized)
+
+    def judge_exit_time(
+        self, intent: PlanIntent, sessions: SessionSource, at: datetime | None = None
+    ) -> tuple[str, ...]:
+        """What of `judge_plan` is against its time to exit. `at` is the market's time, where the plan has its own."""
+        now = self._clock()
+        if at is None:
+            with self._database.read() as connection:
+                around = surroundings(connection, Order.from_intent(worst_case.first_order(intent), now), now)
+            at = market_time(intent.mode, around, now)
+        return tuple(worst_case.time_problems(intent, self._instruments.get(intent.symbol), sessions, at))
+
+    def judge_together(self, orders: Sequence[Order]) -> list[tuple[Refusal, ...]]:
+        """What is against each of the orders, if they were sent now, one after the other: each is judged with those
+        before it reserved. Nothing of it is kept."""
+        found: list[tuple[Refusal, ...]] = []
+        with suppress(_Undone), self._database.write(self._settings.account) as connection:
+            for order in orders:
+                receive(connection, order, JUDGED, JUDGED)
+                around = surroundings(connection, order, self._clock())
+                price = own_price(order) or around.last_price or Decimal(0)
+                asked = Pending.quoted(order.symbol, order.quantity, order.quantity * price, price)
+                subject = Subject(order, order, self._deadline(connection, order), asked)
+                found.append(self._judge(connection, subject, around, self._plans.of_new(order.strategy)))
+                reservations.reserve(connection, order, price, self._clock(), _arrival(around))
+            raise _Undone
+        return found
+
+    def judge_gtt(self, intent: GttIntent) -> tuple[str, ...]:
+        """Everything against the orders that a GTT is to place: each is judged as if it were sent at its trigger, and
+        the other GTTs of its side, symbol and product had placed theirs. Nothing of it is kept."""
+        plan, now = self._plans.of_gtt(intent.strategy), self._clock()
+        found = [NO_SIGN_OFF.format(intent.strategy)] if intent.strategy in self._approved_by_people else []
+        with self._database.read() as connection:
+            beside = waiting_beside(connection, intent)
+            for order, leg in zip(intent.orders(now), intent.legs, strict=True):
+                around = replace(surroundings(connection, order, now), last_price=leg.trigger_price)
+                asked = Pending.quoted(order.symbol, leg.quantity, leg.quantity * leg.price, leg.price)
+                situation = self._surveyor.survey(
+                    connection, Subject(order, order, now + HELD_FOR, asked), around, plan.needs
+                )
+                situation = situation.beside(Pending.quoted(order.symbol, beside, beside * leg.price, leg.price))
+                found += [_of_gtt(refusal, beside) for refusal in plan.judge(order, situation)]
+                at_trigger = order.model_copy(update={"price": leg.trigger_price})
+                if (off_tick := run(PricesOnTick(), at_trigger, situation)) is not None:
+                    found.append(f"trigger_price: {off_tick}")
+        return tuple(dict.fromkeys(found))
+
+    def approve_gtt(self, intent: GttIntent, last_price: Decimal) -> ApprovedGtt:
+        """The permission to place a GTT, or to change one to this, with that last price in rupees. Raises
+        `NotApproved`, also for an account that was halted meanwhile, and in a dry run."""
+        if self._settings.execution.dry_run:
+            raise NotApproved(DRY_RUN)
+        if problems := [*self.judge_gtt(intent), *([side] if (side := intent.side_problem(last_price)) else [])]:
+            raise NotApproved("; ".join(problems))
+        return grant_gtt(intent, last_price)
+
+    def gtt_withheld(self, connection: sa.Connection, intent: GttIntent) -> str | None:
+        """Why the account does not let a GTT leave now, as it was halted meanwhile; `None` if it does."""
+        withheld = (self.withheld(connection, order) for order in intent.orders(self._clock()))
+        return next((words for words in withheld if words is not None), None)
 
     def check_amendment(self, order: Order, change: Amendment) -> tuple[Refusal, ...]:
         """Check a change of a working order and reserve what it needs beyond what stands, or give the reasons against
@@ -134,7 +233,7 @@ class Guardian:
         terms = changed_terms(order, change)
         if isinstance(terms, Refusal):
             return (terms,)
-        with self._database.write() as connection:
+        with self._database.write(order.account) as connection:
             stands = reservations.standing(connection, order.order_id)
             if stands is None:
                 return (Refusal(code=NOT_OPEN, message=NOTHING_RESERVED),)
@@ -144,16 +243,19 @@ class Guardian:
             asked, own = needed.pending(order.symbol), stands.pending(order.symbol)
             plan = self._plans.of_change(order, terms, raises=needed != stands)
             subject = Subject(order, terms, self._clock(), asked, own, stands.changes)
-            refusals = self._judge(connection, subject, around, plan)
+            situation = self._surveyor.survey(connection, subject, around, plan.needs)
+            refusals = plan.judge(terms, situation)
             if not refusals:
-                reservations.change(connection, order.order_id, needed.counted(1))
+                now = needed.counted(1)
+                reservations.change(connection, order.order_id, now)
+                reservations.keep_judged(connection, order.order_id, now.changes, plan.judged(terms, situation))
         return refusals
 
     def withdraw_amendment(self, order: Order, change: Amendment) -> None:
         """The change was certainly not made: what `check_amendment` reserved for it alone is free again, and it
         does not count."""
         terms = change.applied_to(order)
-        with self._database.write() as connection:
+        with self._database.write(order.account) as connection:
             stands = reservations.standing(connection, order.order_id)
             if stands is None:
                 return
@@ -173,12 +275,14 @@ class Guardian:
         """
         if order.dry_run or self._settings.execution.dry_run:
             raise NotApproved(DRY_RUN)
-        return approve(order, lambda connection: self._redeem(connection, order, number, proved))
+        if order.awaits_approval:
+            raise NotApproved(f"{order.order_id}: it waits for a person's approval")
+        return grant(order, lambda connection: self._redeem(connection, order, number, proved))
 
     def redeem(self, order: Order, number: int = 1, proved: int = 0) -> Approved:
         """The same, redeemed in a transaction of its own."""
         approved = self.permission(order, number, proved)
-        with self._database.write() as connection:
+        with self._database.write(order.account) as connection:
             approved.redeem(connection)
         return approved
 
@@ -216,25 +320,62 @@ class Guardian:
         return plan.judge(subject.terms, situation)
 
     def _known(
-        self, connection: sa.Connection, existing: Order, fingerprint: str, place_by: datetime | None
+        self,
+        connection: sa.Connection,
+        existing: Order,
+        run_id: str,
+        fingerprint: str,
+        place_by: datetime | None,
     ) -> Existing:
+        """One that waits for a person's approval was never sent, as nothing was ever reserved for it: it is this run's,
+        and waits on. If the ledger was restored, today's book shows what was sent; a live one of an earlier day may
+        have been."""
+        is_same = fingerprint_of(connection, existing.order_id) == fingerprint
+        waits = is_same and existing.awaits_approval and not reservations.was_ever_made(connection, existing.order_id)
+        waits = waits and not is_of_an_earlier_book(existing, existing.created_at, self._clock())
+        if waits:
+            claim(connection, existing.order_id, run_id)
         return Existing(
             order=existing,
-            same_content=fingerprint_of(connection, existing.order_id) == fingerprint,
+            same_content=is_same,
             sequence=max((event.sequence for event in events_of(connection, existing.order_id)), default=0),
-            policy=self._policy(place_by or self._deadline(connection, existing)),
+            policy=self._policy(self._deadline(connection, existing, place_by), is_before_sign_off=waits),
         )
 
-    def _deadline(self, connection: sa.Connection, order: Order) -> datetime:
-        """30 s by default for what fires at the market, the end of the session for the rest, from its creation."""
+    def _sign_off(self, connection: sa.Connection, order: Order, place_by: datetime | None) -> SignOff | None:
+        """What a person has said, or has to say, of the order before it is sent. What only closes waits only where that
+        was asked for."""
+        asked = order.approval
+        if asked is not None and asked.approved_at is not None:
+            return asked
+        if asked is None:
+            if order.strategy not in self._approved_by_people or only_closes(order.client_order_id):
+                return None
+            asked = SignOff()
+        place_by = place_by or asked.place_by
+        within = order.created_at + timedelta(seconds=self._settings.guardian.approve_within)
+        ends = place_by or self._session_end(connection, order)
+        return SignOff(needed_by=min(asked.needed_by or within, ends), place_by=place_by)
+
+    def _deadline(self, connection: sa.Connection, order: Order, place_by: datetime | None = None) -> datetime:
+        """As asked for; else 30 s by default for what fires at the market, the end of the session for the rest, from
+        its creation, or from a person's approval. Of one that waits for that, until when it does."""
+        approval, begun = order.approval, order.created_at
+        if order.awaits_approval and approval is not None and approval.needed_by is not None:
+            return approval.needed_by
+        if approval is not None and approval.approved_at is not None:
+            place_by, begun = place_by or approval.place_by, approval.approved_at
+        if place_by is not None:
+            return place_by
         if order.order_type in (OrderType.MARKET, OrderType.SL_M):
-            return order.created_at + timedelta(seconds=self._settings.placing.market_deadline)
+            return begun + timedelta(seconds=self._settings.placing.market_deadline)
         return self._session_end(connection, order)
 
-    def _policy(self, place_by: datetime) -> Policy:
+    def _policy(self, place_by: datetime, *, is_before_sign_off: bool = False) -> Policy:
         placing = self._settings.placing
         return Policy(
             place_by=place_by,
+            is_before_sign_off=is_before_sign_off,
             max_retries=placing.max_retries,
             retry_delay=placing.retry_delay,
             settle_window=placing.settle_window,

@@ -9,16 +9,23 @@ from typing import NamedTuple
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.guardian.catalogue import chosen, chosen_for
 from durable_orders.trading.guardian.check import Check, When
-from durable_orders.trading.guardian.situation import Situation
-from durable_orders.trading.guardian.survey import Needs
+from durable_orders.trading.guardian.check_context import CheckContext
+from durable_orders.trading.guardian.checks import exchange, market, session
+from durable_orders.trading.guardian.facts_reader import Needs
 from durable_orders.trading.market.calendar import Session, SessionCalendar, SessionSource
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instrument, Instruments
+from durable_orders.trading.orders.judged import CheckFigure, Judged
 from durable_orders.trading.orders.order import Order, Terms
 from durable_orders.trading.orders.verdict import Refusal
 
 NEW = frozenset(When) - {When.CHANGE}
 
+OF_THE_MOMENT = (
+    *(session.DayKnown, session.SessionOpen, session.BeforeMisCutoff),
+    *(exchange.TakenNow, market.PriceFresh),
+)
+"""Checks that ask what the market takes just now: a GTT may be placed at any hour, and its order comes later."""
 KEPT = 4096
 """Kinds of orders of which it is kept which checks concern them."""
 
@@ -41,20 +48,28 @@ class Plan:
     checks: tuple[Check, ...]
     needs: Needs
     sessions: SessionSource
+    measuring: tuple[Check, ...] = ()
+    """Those of the checks that have a figure."""
     _asked: dict[tuple[object, ...], Asked] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, checks: Iterable[Check], occasions: Collection[When], sessions: SessionSource) -> "Plan":
         applying = tuple(check for check in checks if check.when in occasions)
-        return cls(applying, Needs.of(applying), sessions)
+        measuring = tuple(check for check in applying if type(check).measured is not Check.measured)
+        return cls(applying, Needs.of(applying), sessions, measuring)
 
-    def judge(self, terms: Terms, situation: Situation) -> tuple[Refusal, ...]:
+    def judge(self, terms: Terms, situation: CheckContext) -> tuple[Refusal, ...]:
         """Every reason against the order, not only the first."""
         if self._all_pass(terms, situation):
             return ()
         return tuple([refusal for check in self.checks if (refusal := run(check, terms, situation)) is not None])
 
-    def _all_pass(self, terms: Terms, situation: Situation) -> bool:
+    def judged(self, terms: Terms, situation: CheckContext) -> Judged:
+        """Of an order that has passed: how many checks that were, and where it stood against each limit."""
+        measured = [each for check in self.measuring if (each := _figure(check, terms, situation)) is not None]
+        return Judged(at=situation.now, checks=len(self.checks), figures=tuple(measured))
+
+    def _all_pass(self, terms: Terms, situation: CheckContext) -> bool:
         """Most orders do. A check remembers nothing, so the others are asked again for their words."""
         try:
             for check in self._concerned(terms, situation):
@@ -64,7 +79,7 @@ class Plan:
             return False
         return True
 
-    def _concerned(self, terms: Terms, situation: Situation) -> tuple[Check, ...]:
+    def _concerned(self, terms: Terms, situation: CheckContext) -> tuple[Check, ...]:
         """Most checks pass an order for what it is, and all that are alike: those are asked once a session."""
         instrument, at = situation.instrument, situation.market_time
         if instrument is None or situation.order.instructions is not None or not situation.has_market_time:
@@ -102,6 +117,11 @@ class Plans:
         """For a new order of that strategy."""
         return self._new.get(strategy, self._plan)
 
+    def of_gtt(self, strategy: str) -> Plan:
+        """For the order that a GTT of that strategy is to place."""
+        own = (*self._checks, *self._of_strategy.get(strategy, ()))
+        return Plan.of((check for check in own if not isinstance(check, OF_THE_MOMENT)), NEW, self._sessions)
+
     def of_change(self, order: Order, terms: Terms, *, raises: bool) -> Plan:
         """For a change of an order to these terms. `raises`: it needs more than is reserved."""
         occasions = {When.ALWAYS, When.CHANGE}
@@ -112,7 +132,7 @@ class Plans:
         return Plan.of((*self._checks, *self._of_strategy.get(order.strategy, ())), occasions, self._sessions)
 
 
-def run(check: Check, terms: Terms, situation: Situation) -> Refusal | None:
+def run(check: Check, terms: Terms, situation: CheckContext) -> Refusal | None:
     """A check that raises refuses the order: what cannot be checked is not sent."""
     try:
         failure = check(terms, situation)
@@ -123,6 +143,19 @@ def run(check: Check, terms: Terms, situation: Situation) -> Refusal | None:
         return None
     limit, value = (None if figure is None else _words(figure) for figure in (failure.limit, failure.value))
     return Refusal(code=check.code, message=failure.message, limit=limit, value=value)
+
+
+def _figure(check: Check, terms: Terms, situation: CheckContext) -> CheckFigure | None:
+    """A check that has let the order pass and has no figure to show for it does not hold it up."""
+    try:
+        found = check.measured(terms, situation)
+        if found is None:
+            return None
+        before = None if found.before is None else _words(found.before)
+        return CheckFigure(check.code, _words(found.limit), before, _words(found.value), str(found.unit))
+    except Exception:
+        log.exception("check %s has no figure of %s", check.code, terms.summary())
+        return None
 
 
 def _words(figure: object) -> str:

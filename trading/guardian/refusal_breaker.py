@@ -40,7 +40,7 @@ class RefusalBreaker:
 
     def _trip(self, reason: str, at: datetime) -> bool:
         """What is halted already does not trip again."""
-        with self._database.write() as connection:
+        with self._database.write(self._account) as connection:
             if permission_of(connection, self._account, at).state is AccountState.HALTED:
                 return False
             trip = Trip(

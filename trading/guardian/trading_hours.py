@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from durable_orders.trading.config.sections import ClockTime, Section
 from durable_orders.trading.guardian.check import Check, Failure, When
-from durable_orders.trading.guardian.situation import Situation
+from durable_orders.trading.guardian.check_context import CheckContext
 from durable_orders.trading.ist import IST
 from durable_orders.trading.orders.order import Terms
 
@@ -50,7 +50,7 @@ class TradingHours(Check):
         """Raises pydantic's `ValidationError`."""
         self._options = Options.model_validate(options)
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         mine, moment = self._options, situation.market_time.astimezone(IST)
         if _day(moment) in mine.days and mine.start <= moment.time() < mine.end:
             return None

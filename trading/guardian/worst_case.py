@@ -10,16 +10,17 @@ from decimal import Decimal
 
 from durable_orders.trading.charges.contracts import multiplier_of
 from durable_orders.trading.guardian.check import Check
+from durable_orders.trading.guardian.check_context import CheckContext
 from durable_orders.trading.guardian.checks import exchange, terms
 from durable_orders.trading.guardian.checks.account import DayLimit, MaxDailyLoss
-from durable_orders.trading.guardian.judging import run
-from durable_orders.trading.guardian.situation import Situation
+from durable_orders.trading.guardian.judging import Plan, run
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.market.instruments import Instrument
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.order import OrderType, Terms
+from durable_orders.trading.orders.order import OrderType, PlanOrderIntent, Terms
 from durable_orders.trading.plans.plan import PlanIntent
+from durable_orders.trading.plans.state import entry_id
 
 OF_EXITS = (
     terms.SymbolKnown,
@@ -34,6 +35,36 @@ OF_EXITS = (
 """The checks that an exit has to pass before it is known when it will be sent."""
 
 
+def first_order(plan: PlanIntent) -> PlanOrderIntent:
+    """The order as which a plan is judged: its entry, or the first exit of one without."""
+    terms = plan.entry_terms() or next(exits_of(plan))[1]
+    named = {"plan_id": plan.plan_id, "client_order_id": entry_id(plan.plan_id), "strategy": plan.strategy}
+    return PlanOrderIntent(account=plan.account, mode=plan.mode, **named, **dict(terms))
+
+
+def problems(
+    plan: PlanIntent,
+    order: Terms,
+    checks: Plan,
+    situation: CheckContext,
+    tick: Tick | None,
+    sessions: SessionSource,
+    limits: Iterable[DayLimit],
+    realized: Decimal,
+) -> tuple[str, ...]:
+    """Everything against a plan as a whole, each as a field and a rule: its entry as if it were sent now, its exits as
+    they would be, and its loss at the stop. `order` is its first one, `tick` the last of its symbol, and `realized` the
+    day's result so far."""
+    entry = checks.judge(order, situation) if plan.entry is not None else ()
+    return (
+        *(f"entry: {refusal}" for refusal in entry),
+        *exit_problems(plan, checks.checks, situation),
+        *spread_problems(plan, tick),
+        *time_problems(plan, situation.instrument, sessions, situation.market_time),
+        *loss_problems(plan, limits, situation, realized),
+    )
+
+
 def exits_of(plan: PlanIntent) -> Iterator[tuple[str, Terms]]:
     """Each exit as it would be placed, with the field that it comes from."""
     own = {"symbol": plan.symbol, "side": plan.exit_side, "product": plan.product}
@@ -46,7 +77,7 @@ def exits_of(plan: PlanIntent) -> Iterator[tuple[str, Terms]]:
             yield "target", Terms(**own, quantity=leg.quantity, order_type=OrderType.LIMIT, price=leg.target)
 
 
-def exit_problems(plan: PlanIntent, checks: Iterable[Check], situation: Situation) -> Iterator[str]:
+def exit_problems(plan: PlanIntent, checks: Iterable[Check], situation: CheckContext) -> Iterator[str]:
     """What the exchange, or the account, would not take of the exits."""
     asked = [check for check in checks if isinstance(check, OF_EXITS)]
     for field, exit_terms in exits_of(plan):
@@ -105,7 +136,7 @@ def loss_at_stop(plan: PlanIntent, last_price: Decimal | None) -> Decimal | None
 
 
 def loss_problems(
-    plan: PlanIntent, limits: Iterable[DayLimit], situation: Situation, realized: Decimal
+    plan: PlanIntent, limits: Iterable[DayLimit], situation: CheckContext, realized: Decimal
 ) -> Iterator[str]:
     """Whether the day's loss would be beyond its limit once the stop is done. `realized` is the day's result so far."""
     loss = loss_at_stop(plan, situation.last_price)

@@ -97,7 +97,7 @@ def set_state(
 
     Raises `ValueError` for REDUCING or HALTED without a reason.
     """
-    with database.write() as connection:
+    with database.write(account) as connection:
         set_state_within(connection, account, Permission(state, reason, who, at, until))
 
 
@@ -145,7 +145,7 @@ def stay_reducing(database: Database, account: str, now: datetime) -> None:
     with database.read() as connection:
         if not _ends_soon(_recorded(connection, account), now):
             return
-    with database.write() as connection:
+    with database.write(account) as connection:
         known = _recorded(connection, account)
         if not _ends_soon(known, now) or known.until is None:
             return
@@ -168,7 +168,7 @@ def halt_reason(connection: sa.Connection, account: str) -> str | None:
 
 def book_read(database: Database, account: str, at: datetime) -> None:
     """The account's watch has read the broker's book, whole, at that moment."""
-    with database.write() as connection:
+    with database.write(account) as connection:
         update_within(connection, account, at, book_read_at=at)
 
 

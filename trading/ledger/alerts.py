@@ -4,7 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from durable_orders.trading.ledger.database import Database, changes_state
+from durable_orders.trading.ledger.database import Database, changes_state, writes
 from durable_orders.trading.ledger.reading import last_sequence
 from durable_orders.trading.ledger.tables import events
 from durable_orders.trading.orders.events import STATE_EVENTS, EventType
@@ -12,12 +12,13 @@ from durable_orders.trading.orders.events import STATE_EVENTS, EventType
 
 def alert(database: Database, account: str, message: str, at: datetime) -> None:
     """Add an alert of the account to the feed; `message` is one sentence."""
-    with database.write() as connection:
+    with database.write(account) as connection:
         add_event(connection, account, EventType.ALERT, message, at)
 
 
 def add_event(connection: sa.Connection, account: str, kind: EventType, message: str, at: datetime) -> int:
     """Add an event of the account, in the caller's transaction. Its order id is `account:{account}`. Its number."""
+    writes(connection, account)
     if kind in STATE_EVENTS:
         changes_state(connection, account)
     own = event_id(account)

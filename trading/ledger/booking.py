@@ -72,8 +72,9 @@ def book(connection: sa.Connection, order: Order, fresh: Fresh) -> None:
         signed = order.side.sign * fill.quantity
         origin = {"order_id": order.order_id, "trade_id": fill.trade_id}
         first_in = through_lots(connection, net, signed, signed * fill.price * multiplier_of(order.symbol), origin)
-        before, net = net, _with(booked(net, order.side, fill.quantity, fill.price), first_in, charges)
-        own = booked(own, order.side, fill.quantity, fill.price)
+        before, net = net, _charged(booked(net, order.side, fill.quantity, fill.price), charges)
+        net = net._replace(realized_fifo=net.realized_fifo + first_in)
+        own = _charged(booked(own, order.side, fill.quantity, fill.price), charges)
         earned = {"realized_pnl": net.realized_pnl - before.realized_pnl, "realized_fifo": first_in}
         rows.append(fill_row(order, number) | earned | (charges.model_dump() if charges else UNKNOWN))
     connection.execute(_INSERT_FILL, rows)
@@ -92,12 +93,10 @@ def added_charges(order: Order, fresh: Fresh) -> Sequence[Charges | None]:
         return [None] * len(fresh.fills)
 
 
-def _with(net: Position, first_in: Decimal, charges: Charges | None) -> Position:
-    return net._replace(
-        realized_fifo=net.realized_fifo + first_in,
-        charges=net.charges + (charges.total if charges else 0),
-        uncharged=net.uncharged + (charges is None),
-    )
+def _charged(held: Position, charges: Charges | None) -> Position:
+    if charges is None:
+        return held._replace(uncharged=held.uncharged + 1)
+    return held._replace(charges=held.charges + charges.total)
 
 
 def strategy_row(own: Position, strategy: str, at: datetime) -> dict[str, Any]:

@@ -22,6 +22,12 @@ TWINS = {"NSE": "BSE", "BSE": "NSE"}
 """A share is held whatever the exchange: the broker names one of them."""
 
 
+def same_share(symbol: str) -> tuple[str, ...]:
+    """The names of one share, its own first; of anything else its own alone."""
+    exchange, _, name = symbol.partition(":")
+    return (symbol, f"{TWINS[exchange]}:{name}") if exchange in TWINS else (symbol,)
+
+
 class AtBroker(NamedTuple):
     """What the broker has of one symbol and product, as orders count it."""
 
@@ -83,6 +89,12 @@ class BrokerReading:
         exchange, _, name = symbol.partition(":")
         twin = self.rows.get((f"{TWINS.get(exchange, exchange)}:{name}", product))
         return row if twin is None else row._replace(carried=twin.carried, sellable=twin.sellable)
+
+    def everywhere(self, symbol: str, product: str) -> int:
+        """All there is of one symbol and product, signed; of a share on both exchanges together."""
+        names = same_share(symbol) if product in DELIVERY else (symbol,)
+        traded = sum(self.rows[name, product].quantity for name in names if (name, product) in self.rows)
+        return traded + self.at_broker(symbol, product).carried
 
 
 def _quoted(price: Decimal) -> Decimal:

@@ -7,9 +7,9 @@ is, no longer agree with what follows. A certificate of a day that is made again
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from pydantic import AwareDatetime
@@ -77,7 +77,9 @@ def certificates_of(connection: sa.Connection, account: str) -> list[Certificate
 def certify(connection: sa.Connection, account: str, day: date, body: str, at: datetime) -> Certificate:
     """Keep a certificate over everything that was recorded so far, in the caller's transaction."""
     before = _last(connection, account)
-    after = _feed_id(connection, before) or 0
+    after = 0
+    if before is not None and before.last_order_id:
+        after = _Ledger(connection, account).place_of(before.last_order_id, before.last_sequence) or 0
     counted, digest, last = _digest(connection, account, after, None)
     if last is None:
         last = (before.last_order_id, before.last_sequence) if before is not None else ("", -1)
@@ -99,27 +101,68 @@ def certify(connection: sa.Connection, account: str, day: date, body: str, at: d
     return made
 
 
+class Recorded(Protocol):
+    """What was recorded of an account, in its order, wherever it is kept now."""
+
+    def place_of(self, order_id: str, sequence: int) -> int | None:
+        """Above 0; `None` of an event that is not there."""
+
+    def digest(self, after: int, until: int) -> tuple[int, str]:
+        """How many events lie between two places, and their hash."""
+
+
 def broken_certificates(connection: sa.Connection, account: str) -> dict[str, str]:
-    """What is wrong with each that no longer agrees with itself, with the one before it, or with the ledger's events;
+    """`broken`, of the ledger's own."""
+    return broken(certificates_of(connection, account), _Ledger(connection, account))
+
+
+def broken(made: Iterable[Certificate], recorded: Recorded) -> dict[str, str]:
+    """What is wrong with each that no longer agrees with itself, with the one before it, or with what was recorded;
     by `certificate NUMBER of DAY`."""
     found: dict[str, str] = {}
     previous, number, after = NOTHING, 0, 0
-    for each in certificates_of(connection, account):
-        last = _feed_id(connection, each)
+    for each in made:
+        last = recorded.place_of(each.last_order_id, each.last_sequence) if each.last_order_id else None
         if each.hash != _hash_of(each):
             problem = "its content is not what was certified"
         elif each.previous != previous or each.number != number + 1:
             problem = "it does not follow from the certificate before it"
         elif last is None and each.last_order_id:
             problem = f"the event it ends with is gone: {each.last_order_id} {each.last_sequence}"
-        elif _digest(connection, account, after, last or 0)[:2] != (each.events, each.events_hash):
-            problem = "the events of the ledger are not those that it was made of"
+        elif recorded.digest(after, last or 0) != (each.events, each.events_hash):
+            problem = "the events are not those that it was made of"
         else:
             problem = ""
         if problem:
             found[f"certificate {each.number} of {each.day}"] = problem
         previous, number, after = each.hash, each.number, last or after
     return found
+
+
+class _Ledger:
+    """By the numbers of its own feed. They change when it is rebuilt, so no certificate has them."""
+
+    def __init__(self, connection: sa.Connection, account: str) -> None:
+        self._connection, self._account = connection, account
+
+    def place_of(self, order_id: str, sequence: int) -> int | None:
+        asked = sa.select(_E.feed_id).where(_E.order_id == order_id, _E.sequence == sequence)
+        return self._connection.execute(asked).scalar_one_or_none()
+
+    def digest(self, after: int, until: int) -> tuple[int, str]:
+        return _digest(self._connection, self._account, after, until)[:2]
+
+
+def event_lines(
+    connection: sa.Connection, account: str, after: int = 0, until: int | None = None
+) -> Iterator[tuple[str, int, bytes]]:
+    """Each event as its order, its number there, and the line that is hashed. Read as a stream."""
+    asked = sa.select(*_HASHED).where(_E.account == account, _E.feed_id > after)
+    if until is not None:
+        asked = asked.where(_E.feed_id <= until)
+    for row in connection.execute(asked.order_by(_E.feed_id), execution_options={"yield_per": 1000}):
+        told = [*row[:-1], row.at.astimezone(UTC).isoformat()]
+        yield row.order_id, row.sequence, json.dumps(told, separators=(",", ":")).encode() + b"\n"
 
 
 def _last(connection: sa.Connection, account: str) -> Certificate | None:
@@ -134,25 +177,13 @@ def _hash_of(made: Certificate) -> str:
     return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
-def _feed_id(connection: sa.Connection, made: Certificate | None) -> int | None:
-    """Of the event that it ends with. The ledger's own numbers change when it is rebuilt, so they are not kept."""
-    if made is None or not made.last_order_id:
-        return None
-    asked = sa.select(_E.feed_id).where(_E.order_id == made.last_order_id, _E.sequence == made.last_sequence)
-    return connection.execute(asked).scalar_one_or_none()
-
-
 def _digest(
     connection: sa.Connection, account: str, after: int, until: int | None
 ) -> tuple[int, str, tuple[str, int] | None]:
-    """How many events, their hash, and the last of them. Read as a stream."""
-    asked = sa.select(*_HASHED).where(_E.account == account, _E.feed_id > after)
-    if until is not None:
-        asked = asked.where(_E.feed_id <= until)
+    """How many events, their hash, and the last of them."""
     digest, counted, last = hashlib.sha256(), 0, None
-    for row in connection.execute(asked.order_by(_E.feed_id), execution_options={"yield_per": 1000}):
-        told = [*row[:-1], row.at.astimezone(UTC).isoformat()]
-        digest.update(json.dumps(told, separators=(",", ":")).encode() + b"\n")
+    for order_id, sequence, line in event_lines(connection, account, after, until):
+        digest.update(line)
         counted += 1
-        last = (row.order_id, row.sequence)
+        last = (order_id, sequence)
     return counted, digest.hexdigest(), last

@@ -1,9 +1,9 @@
-"""One engine over SQLite (WAL) or PostgreSQL, with one writer at a time on both."""
+"""One engine over SQLite (WAL) or PostgreSQL. On SQLite there is one writer at a time, on PostgreSQL one an account."""
 
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -13,15 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from durable_orders.trading.errors import LedgerUnusable
+from durable_orders.trading.ledger import turns
 from durable_orders.trading.ledger.prepared import PreparedConnection
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process's transaction before it fails and is tried again."""
 CONNECT_SECONDS = 10
 """How long a PostgreSQL server may take to answer before it counts as not reachable."""
-WRITER_LOCK = 0x0D0E
-"""PostgreSQL advisory lock: writers queue up, so event ids become visible in their order, without gaps."""
-TAKE_TURN = "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)"
 FILE = "file"
 """Under which name a connection's info has its file's identity."""
 SYNCHRONOUS = "synchronous"
@@ -29,6 +27,10 @@ SYNCHRONOUS = "synchronous"
 NORMAL, FULL = "NORMAL", "FULL"
 CHANGED = "changed"
 """And under which the accounts whose state this transaction changes."""
+ACCOUNT = "account"
+"""And under which the only account that this transaction writes; none where it may write all."""
+SETTLED = "settled"
+"""And under which how far the feed of all accounts can be read in it; nothing where it was not asked."""
 GONE = "the file was deleted or replaced while it was open"
 POOL = 16
 """Connections that are kept open."""
@@ -53,7 +55,8 @@ class States(Protocol):
 
 
 class Database:
-    """Short transactions over the ledger. Thread-safe, but `write` must not be entered twice by one thread.
+    """Short transactions over the ledger. Thread-safe, but `write` must not be entered twice by one thread, whatever
+    the accounts.
 
     A transaction either commits whole or leaves nothing: a killed process, a full disk or a lost connection
     in the middle of it changes nothing.
@@ -65,7 +68,7 @@ class Database:
         self.states = states
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._busy_seconds = busy_seconds
-        self._writing = threading.Lock()
+        self._writing: dict[str | None, threading.Lock] = {}
         self._was_open = False
         self._asks = threading.local()
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
@@ -105,28 +108,37 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self, *, durable: bool = False) -> Iterator[sa.Connection]:
+    def read_feed(self) -> Iterator[sa.Connection]:
+        """The same for the feed of all accounts: `feed_of_all` is how far it can be read in it, so that nothing turns
+        up later under a smaller number."""
+        settled = None if self.is_sqlite else turns.settled(self.engine)
+        with self.read() as connection, _noted(connection.info, {SETTLED: settled}):
+            yield connection
+
+    @contextmanager
+    def write(self, account: str | None = None, *, durable: bool = False) -> Iterator[sa.Connection]:
         """A transaction that is alone in writing; committed at the end of the block, undone by any exception.
 
-        A `durable` one outlives a power cut, too: what depends on it may be done as soon as the block has ended.
-        Raises SQLAlchemy's `OperationalError` if another process writes for longer than `busy_seconds`, and
-        `LedgerUnusable` if a file that was open is gone; within `without_waiting`, `LedgerBusy`.
+        With an `account`, it writes nothing of any other one, and on PostgreSQL those write meanwhile. A `durable` one
+        outlives a power cut, too: what depends on it may be done as soon as the block has ended. Raises SQLAlchemy's
+        `OperationalError` if another process writes for longer than `busy_seconds`, and `LedgerUnusable` if a file that
+        was open is gone; within `without_waiting`, `LedgerBusy`.
         """
         waits = not getattr(self._asks, "without_waiting", False)
-        with self._alone(waits=waits), self._connected(self.engine) as connection, connection.begin():
+        with self._alone(account, waits=waits), self._connected(self.engine) as connection, connection.begin():
             if self.is_sqlite:
                 self._must_be_there(connection)
                 _synchronize(connection, FULL if durable else NORMAL)
                 self._begin(connection, waits=waits)
             else:
-                milliseconds = max(1, round(self._busy_seconds * 1000))
-                connection.exec_driver_sql(TAKE_TURN, (str(milliseconds), WRITER_LOCK))
+                turns.take(connection, account, self._busy_seconds)
             changed: set[str] = set()
-            connection.info[CHANGED] = changed
-            yield connection
+            whole = {SETTLED: None} if account is None else {}
+            with _noted(connection.info, {CHANGED: changed, ACCOUNT: account} | whole):
+                yield connection
             if self.states is not None:
-                for account in sorted(changed):
-                    self.states.keep(connection, account)
+                for each in sorted(changed):
+                    self.states.keep(connection, each)
 
     @contextmanager
     def without_waiting(self) -> Iterator[None]:
@@ -141,13 +153,15 @@ class Database:
             self._asks.without_waiting = False
 
     @contextmanager
-    def _alone(self, *, waits: bool) -> Iterator[None]:
-        if not self._writing.acquire(blocking=waits):
+    def _alone(self, account: str | None, *, waits: bool) -> Iterator[None]:
+        """Threads wait here, where no connection is taken up by that."""
+        writing = self._writing.setdefault(None if self.is_sqlite else account, threading.Lock())
+        if not writing.acquire(blocking=waits):
             raise LedgerBusy
         try:
             yield
         finally:
-            self._writing.release()
+            writing.release()
 
     def _begin(self, connection: sa.Connection, *, waits: bool) -> None:
         if waits:
@@ -198,9 +212,39 @@ class Database:
         self._was_open = True
 
 
+def writes(connection: sa.Connection, account: str) -> None:
+    """This transaction writes something of that account. Raises `RuntimeError` if it is another one's: two that write
+    one account at once would break its books."""
+    own = connection.info.get(ACCOUNT)
+    if own is not None and own != account:
+        raise RuntimeError(f"account: this transaction writes {own} alone, and not {account}")
+
+
+def feed_of_all(connection: sa.Connection) -> int | None:
+    """The last number up to which the feed of all accounts is whole in this transaction; `None` where all of it is.
+    Raises `RuntimeError` in one that was not begun for it."""
+    if connection.dialect.name == "sqlite":
+        return None
+    if SETTLED not in connection.info:
+        raise RuntimeError("feed of all accounts: it is read within Database.read_feed")
+    settled: int | None = connection.info[SETTLED]
+    return settled
+
+
 def changes_state(connection: sa.Connection, account: str) -> None:
     """This transaction changes how far the account may trade, or whose it is."""
     connection.info.setdefault(CHANGED, set()).add(account)
+
+
+@contextmanager
+def _noted(info: dict[Any, Any], notes: Mapping[str, Any]) -> Iterator[None]:
+    """A connection outlives its transaction: what is noted of that goes with it."""
+    info.update(notes)
+    try:
+        yield
+    finally:
+        for name in notes:
+            info.pop(name, None)
 
 
 def _synchronize(connection: sa.Connection, how: str) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from durable_orders.trading.charges.contracts import multiplier_of
 from durable_orders.trading.config.settings import RealizedBy
-from durable_orders.trading.ledger.tables import CHARGED, fills, position_entries
+from durable_orders.trading.ledger.tables import CHARGED, fills, orders, position_entries
 from durable_orders.trading.orders.order import Product, Side
 
 Key = tuple[str, Product]
@@ -23,7 +23,7 @@ _SINCE = sa.select(
     fills.c.at >= sa.bindparam("since", type_=fills.c.at.type),
 )
 _E = position_entries.c
-_ENTERED = sa.select(_E.symbol, _E.product, _E.quantity, _E.paid, _E.realized_pnl, _E.realized_fifo).where(
+_ENTERED = sa.select(_E.symbol, _E.product, _E.quantity, _E.paid, _E.realized_pnl, _E.realized_fifo, _E.shares).where(
     _E.account == sa.bindparam("account"), _E.at >= sa.bindparam("since", type_=_E.at.type)
 )
 
@@ -56,6 +56,11 @@ class Traded:
         else:
             self.charges += sum((getattr(row, name) for name in CHARGED), Decimal(0))
 
+    def enter_part(self, row: Any, quantity: int) -> None:
+        """So much of it, signed, is a strategy's own."""
+        self.quantity += quantity
+        self.paid += row.paid * quantity / row.quantity
+
     def enter(self, row: Any) -> None:
         self.quantity += row.quantity
         self.paid += row.paid
@@ -63,11 +68,20 @@ class Traded:
         self.realized_fifo += row.realized_fifo
 
 
-def traded_since(connection: sa.Connection, account: str, since: datetime) -> dict[Key, Traded]:
-    """By the time of the trades, whenever they became known."""
+def traded_since(
+    connection: sa.Connection, account: str, since: datetime, strategy: str | None = None
+) -> dict[Key, Traded]:
+    """By the time of the trades, whenever they became known; of one strategy, its own orders' and its share of what was
+    entered."""
     found: dict[Key, Traded] = defaultdict(Traded)
-    for row in connection.execute(_SINCE, {"account": account, "since": since}):
+    own = {"account": account, "since": since}
+    of_strategy = _SINCE.join_from(fills, orders, orders.c.order_id == fills.c.order_id)
+    of_strategy = of_strategy.where(orders.c.strategy == strategy)
+    for row in connection.execute(_SINCE if strategy is None else of_strategy, own):
         found[row.symbol, Product(row.product)].add(row)
-    for row in connection.execute(_ENTERED, {"account": account, "since": since}):
-        found[row.symbol, Product(row.product)].enter(row)
+    for row in connection.execute(_ENTERED, own):
+        if strategy is None:
+            found[row.symbol, Product(row.product)].enter(row)
+        elif part := (row.shares or {}).get(strategy, (0, 0))[1]:
+            found[row.symbol, Product(row.product)].enter_part(row, int(part))
     return dict(found)

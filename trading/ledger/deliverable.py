@@ -6,14 +6,18 @@ own trades are counted by the ledger, which has them before the broker's positio
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from durable_orders.trading.ist import start_of_day
-from durable_orders.trading.ledger.broker_positions import TWINS, BrokerReading, last_reading
+from durable_orders.trading.ledger.broker_positions import BrokerReading, last_reading, same_share
 from durable_orders.trading.ledger.delivery import moved_today
 from durable_orders.trading.ledger.exposure import Held
+
+HOLDINGS_EVERY = timedelta(seconds=60)
+"""So often they are read: what was carried into a day changes with it, and else only by what is pledged or
+authorised."""
 
 
 def with_deliverable(connection: sa.Connection, account: str, held: Iterable[Held], now: datetime) -> list[Held]:
@@ -34,7 +38,5 @@ def with_deliverable(connection: sa.Connection, account: str, held: Iterable[Hel
 
 def _deliverable(held: Held, reading: BrokerReading, moved: dict[tuple[str, str], int]) -> int:
     """A share is one wherever it was bought."""
-    exchange, _, name = held.symbol.partition(":")
-    symbols = {held.symbol, f"{TWINS.get(exchange, exchange)}:{name}"}
-    today = sum(moved.get((symbol, held.product.value), 0) for symbol in symbols)
+    today = sum(moved.get((symbol, held.product.value), 0) for symbol in same_share(held.symbol))
     return reading.at_broker(held.symbol, held.product.value).sellable + today

@@ -24,8 +24,10 @@ OF_CHECK = (
     *("reserved_at", "arrival_price", "arrival_bid", "arrival_ask", "arrival_received_at"),
     *("sent_price", "sent_at"),
 )
-ANSWERED = (EventType.ORDER_PLACED.value, EventType.ORDER_PARTIALLY_FILLED.value, EventType.ORDER_FILLED.value)
+FILLED = (EventType.ORDER_PARTIALLY_FILLED.value, EventType.ORDER_FILLED.value)
+ANSWERED = (EventType.ORDER_PLACED.value, *FILLED)
 """The first of these is recorded when the broker is known to have the order."""
+NOT_YET: tuple[datetime | None, datetime | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,24 @@ class Executed:
         return traded * self.execution.multiplier
 
 
+APPROVED = sa.select(*(orders.c[name] for name in OF_ORDER), *(reservations.c[name] for name in OF_CHECK)).join(
+    reservations, reservations.c.order_id == orders.c.order_id
+)
+"""Orders with what was noted when they were approved."""
+
+
+def execution_of(connection: sa.Connection, order_id: str) -> Executed | None:
+    """One order's; `None` if it was never approved, so that there was none."""
+    rows = connection.execute(APPROVED.where(orders.c.order_id == order_id)).all()
+    return next(_of_rows(connection, rows), None)
+
+
 def executions(
     connection: sa.Connection, account: str, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[Executed]:
     """The account's orders that were created within these moments, oldest first. Refused ones had no execution: only
     those that were approved."""
-    asked = (
-        sa.select(*(orders.c[name] for name in OF_ORDER), *(reservations.c[name] for name in OF_CHECK))
-        .join(reservations, reservations.c.order_id == orders.c.order_id)
-        .where(orders.c.account == account)
-        .order_by(orders.c.created_at, orders.c.order_id)
-    )
+    asked = APPROVED.where(orders.c.account == account).order_by(orders.c.created_at, orders.c.order_id)
     if since is not None:
         asked = asked.where(orders.c.created_at >= since)
     if until is not None:
@@ -87,7 +96,7 @@ def _of_rows(connection: sa.Connection, rows: Sequence[Any]) -> Iterator[Execute
                     row.created_at,
                     row.reserved_at,
                     row.sent_at,
-                    answered.get(row.order_id),
+                    *answered.get(row.order_id, NOT_YET),
                     row.arrival_received_at,
                 ),
                 prices=Prices(
@@ -112,10 +121,17 @@ def _fills(connection: sa.Connection, ids: Sequence[str]) -> tuple[dict[str, lis
     return traded, charges
 
 
-def _answered(connection: sa.Connection, ids: Sequence[str]) -> dict[str, datetime]:
+def _answered(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[datetime | None, datetime | None]]:
+    """When the broker was known to have each order, and when the last trade of it was known."""
+    told, moment = events.c, events.c.at.type
+    of_fill = sa.case((told.type.in_(FILLED), told.at))
     asked = (
-        sa.select(events.c.order_id, sa.func.min(events.c.at, type_=events.c.at.type).label("first"))
-        .where(events.c.order_id.in_(ids), events.c.type.in_(ANSWERED))
-        .group_by(events.c.order_id)
+        sa.select(
+            told.order_id,
+            sa.func.min(told.at, type_=moment).label("first"),
+            sa.func.max(of_fill, type_=moment).label("last"),
+        )
+        .where(told.order_id.in_(ids), told.type.in_(ANSWERED))
+        .group_by(told.order_id)
     )
-    return {row.order_id: row.first for row in connection.execute(asked)}
+    return {row.order_id: (row.first, row.last) for row in connection.execute(asked)}

@@ -31,7 +31,7 @@ def flags_of(connection: sa.Connection, account: str) -> list[RiskFlag]:
     return [RiskFlag(*row) for row in connection.execute(_OF_ACCOUNT, {"account": account})]
 
 
-def raise_flag(connection: sa.Connection, account: str, flag: RiskFlag) -> bool:
+def record_raised_flag(connection: sa.Connection, account: str, flag: RiskFlag) -> bool:
     """Put the flag up. Whether it was down before; one that stands gets the new reason."""
     if not flag.reason.strip():
         raise ValueError("reason: a risk flag needs one")
@@ -45,7 +45,7 @@ def raise_flag(connection: sa.Connection, account: str, flag: RiskFlag) -> bool:
     return known is None
 
 
-def clear_flag(connection: sa.Connection, account: str, name: str, who: str, at: datetime) -> bool:
+def record_cleared_flag(connection: sa.Connection, account: str, name: str, who: str, at: datetime) -> bool:
     """Take the flag down. Whether it was up."""
     own = (risk_flags.c.account == account) & (risk_flags.c.name == name)
     if connection.execute(sa.delete(risk_flags).where(own)).rowcount == 0:

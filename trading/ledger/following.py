@@ -1,7 +1,9 @@
 """The ledger's feed as events for a bus: in any process, in order, each once, from any point.
 
-No event is missed because it became visible late: writers take turns (`Database.write`), and a row gets its feed id
-within its writer's turn, so whoever sees a row has seen all rows before it.
+No event is missed because it became visible late: writers of an account take turns (`Database.write`), and a row gets
+its feed id within its writer's turn, so whoever sees a row of an account has seen all its rows before it. On PostgreSQL
+accounts write beside each other: there the feed of all of them ends before the first number that may still turn up
+(`Database.read_feed`).
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from durable_orders.trading.bus.bus import Event, EventBus
-from durable_orders.trading.bus.event_data import Standing, order_data, position_data
+from durable_orders.trading.bus.event_data import OrderAtEvent, order_data, position_data
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.entering import Entered, entered_of
 from durable_orders.trading.ledger.reading import FeedEvent, events_after
@@ -46,11 +48,9 @@ class Background(NamedTuple):
     """What moved positions without an order, by account and the number of its event."""
 
 
-def newest_id(connection: sa.Connection, account: str | None = None) -> int:
-    """The feed id of the last event, or of an account's last; 0 without one. What is asked for `after` it is new."""
-    asked = sa.select(sa.func.coalesce(sa.func.max(events.c.feed_id), 0))
-    if account is not None:
-        asked = asked.where(events.c.account == account)
+def newest_id(connection: sa.Connection, account: str) -> int:
+    """The feed id of the account's last event; 0 without one. What of the account is asked for `after` it is new."""
+    asked = sa.select(sa.func.coalesce(sa.func.max(events.c.feed_id), 0)).where(events.c.account == account)
     return int(connection.execute(asked).scalar_one())
 
 
@@ -59,7 +59,7 @@ def told_after(
 ) -> list[Event]:
     """The next events of the feed as the bus tells them: behind an event with new trades, one `position_updated` for
     each, under the same feed id; behind an entry that moved a position, one for each strategy. `limit` counts the
-    feed's own.
+    feed's own. Without an `account`, as `events_after`.
     """
     found = events_after(connection, feed_id, account=account, limit=limit)
     if not found:
@@ -76,7 +76,7 @@ async def follow(
     """
 
     def look() -> list[Event]:
-        with database.read() as connection:
+        with database.read_feed() if account is None else database.read() as connection:
             return told_after(connection, after, account=account)
 
     while True:
@@ -147,8 +147,8 @@ def _entered(row: FeedEvent, legs: Sequence[Entered]) -> Iterator[Event]:
             yield Event(EventType.POSITION_UPDATED, row.at, data, row.feed_id)
 
 
-def _of_row(row: FeedEvent, order: Any, known: Sequence[Traded]) -> Standing:
-    return Standing(
+def _of_row(row: FeedEvent, order: Any, known: Sequence[Traded]) -> OrderAtEvent:
+    return OrderAtEvent(
         type=row.type,
         order_id=row.order_id,
         account=row.account,

@@ -5,6 +5,7 @@ tags; when the order is heard of again, what was booked for the row becomes the 
 booked twice, and nothing is sent.
 """
 
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from durable_orders.trading.ledger.booking import strategy_row
 from durable_orders.trading.ledger.positions import Position, booked
 from durable_orders.trading.ledger.reading import find_order, strategy_positions_of
 from durable_orders.trading.ledger.rows import FIXED, order_row, upsert
-from durable_orders.trading.ledger.tables import fills, lots, orders, reservations, strategy_positions
+from durable_orders.trading.ledger.tables import CHARGED, fills, lots, orders, reservations, strategy_positions
 from durable_orders.trading.orders.order import Order, Side, Status, is_adopted
 
 _NAMED = (orders, fills, lots, reservations)
@@ -47,21 +48,43 @@ def take_over(connection: sa.Connection, adopted: str, order: Order, **more: Any
     connection.execute(sa.update(orders).where(orders.c.order_id == adopted).values(own))
     for table in _NAMED[1:]:
         connection.execute(sa.update(table).where(table.c.order_id == adopted).values(order_id=order.order_id))
-    own_reservation = reservations.c.order_id == order.order_id
-    connection.execute(sa.update(reservations).where(own_reservation).values(strategy=order.strategy))
-    if before.strategy != order.strategy:
-        _move_trades(connection, before, order.strategy)
+    _hand_over(connection, before, order.order_id, order.strategy)
 
 
-def _move_trades(connection: sa.Connection, before: Order, strategy: str) -> None:
-    """What was traded is that strategy's, and no more that of who had it before."""
+def attribute(connection: sa.Connection, order: Order) -> None:
+    """An order that was adopted is from now on of that strategy, and wanted for that reason; so is what it traded."""
+    before = find_order(connection, order.order_id)
+    if before is not None:
+        own = {"strategy": order.strategy, "reason": order.reason}
+        connection.execute(sa.update(orders).where(orders.c.order_id == order.order_id).values(own))
+        _hand_over(connection, before, order.order_id, order.strategy)
+
+
+def _hand_over(connection: sa.Connection, before: Order, own: str, strategy: str) -> None:
+    connection.execute(sa.update(reservations).where(reservations.c.order_id == own).values(strategy=strategy))
+    if before.strategy != strategy:
+        _move_trades(connection, before, own, strategy)
+
+
+def _move_trades(connection: sa.Connection, before: Order, own: str, strategy: str) -> None:
+    """What was traded is that strategy's, with what it cost, and no more that of who had it before."""
     opposite = Side.SELL if before.side is Side.BUY else Side.BUY
-    for whose, side in ((before.strategy, opposite), (strategy, before.side)):
+    charges, uncharged = _charges_of(connection, own)
+    for whose, side, sign in ((before.strategy, opposite, -1), (strategy, before.side, 1)):
         theirs = strategy_positions_of(connection, before.account, whose)
         held = theirs.get((before.symbol, before.product)) or Position(before.account, before.symbol, before.product)
         for fill in before.fills:
             held = booked(held, side, fill.quantity, fill.price)
+        held = held._replace(charges=held.charges + sign * charges, uncharged=held.uncharged + sign * uncharged)
         upsert(connection, strategy_positions, [strategy_row(held, whose, before.updated_at)])
+
+
+def _charges_of(connection: sa.Connection, order_id: str) -> tuple[Decimal, int]:
+    """What the order's trades cost, in rupees, and of how many of them that is not known."""
+    asked = sa.select(*(fills.c[name] for name in CHARGED)).where(fills.c.order_id == order_id)
+    rows = [tuple(row) for row in connection.execute(asked)]
+    known = [row for row in rows if None not in row]
+    return sum((amount for row in known for amount in row), Decimal(0)), len(rows) - len(known)
 
 
 def is_as_asked(connection: sa.Connection, adopted: str, order: Order) -> bool:

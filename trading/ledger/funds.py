@@ -55,7 +55,7 @@ _SINCE = (
 def save_funds(database: Database, account: str, read: Funds | None, at: datetime) -> None:
     """The broker's funds, as they were read at that moment; `None` where it sets no limit."""
     row = {"account": account, "available": read.available if read else None, "at": at}
-    with database.write() as connection:
+    with database.write(account) as connection:
         upsert(connection, funds, [row])
 
 

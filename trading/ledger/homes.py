@@ -48,7 +48,7 @@ def fix_mark(database: Database, account: str, at: datetime) -> str:
         known = mark_of(connection, account)
     if known is not None:
         return known
-    with database.write() as connection:
+    with database.write(account) as connection:
         known = mark_of(connection, account) or new_mark()
         update_within(connection, account, at, mark=known)
     return known
@@ -56,7 +56,7 @@ def fix_mark(database: Database, account: str, at: datetime) -> str:
 
 def take_mark(database: Database, account: str, mark: str, at: datetime) -> None:
     """Of a ledger that is made anew: it is that home's."""
-    with database.write() as connection:
+    with database.write(account) as connection:
         update_within(connection, account, at, mark=mark, mode=Mode.LIVE.value)
 
 
@@ -66,7 +66,7 @@ def serve(database: Database, account: str, server: str, at: datetime) -> None:
         known, served_at = _served(connection, account)
     if known == server and served_at is not None and at - served_at < RENEWED_EVERY:
         return
-    with database.write() as connection:
+    with database.write(account) as connection:
         known, served_at = _served(connection, account)
         if known not in (None, server) and served_at is not None and at - served_at < SERVED_FOR:
             words = f"account {account}: another home serves it over this ledger, with the server {known}"
@@ -76,7 +76,7 @@ def serve(database: Database, account: str, server: str, at: datetime) -> None:
 
 def leave(database: Database, account: str, server: str, at: datetime) -> None:
     """Nobody serves it over that server for now."""
-    with database.write() as connection:
+    with database.write(account) as connection:
         if _served(connection, account)[0] == server:
             update_within(connection, account, at, served_at=None)
 

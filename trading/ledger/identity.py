@@ -30,7 +30,7 @@ def fix_mode(database: Database, account: str, mode: Mode, at: datetime) -> None
     with database.read() as connection:
         known, _, _ = _read(connection, account)
     if known is None:
-        with database.write() as connection:
+        with database.write(account) as connection:
             known, _, _ = _read(connection, account)
             if known is None:
                 update_within(connection, account, at, mode=mode.value)
@@ -57,7 +57,7 @@ def fix_user(database: Database, account: str, user: str, at: datetime) -> None:
     with database.read() as connection:
         is_new = user_of(connection, account) is None
     if is_new:
-        with database.write() as connection:
+        with database.write(account) as connection:
             if user_of(connection, account) is None:
                 update_within(connection, account, at, broker=KITE, user_id=user)
                 changes_state(connection, account)

@@ -7,10 +7,11 @@ and no order is missing. `status` is that of the order as it stands: an order th
 had filled has CANCELLED on the lines of its fills.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from functools import reduce
 from heapq import merge
 from operator import add, attrgetter
@@ -21,11 +22,24 @@ import sqlalchemy as sa
 from durable_orders.trading.config.settings import RealizedBy
 from durable_orders.trading.ledger.alerts import event_id
 from durable_orders.trading.ledger.results import COLUMNS
-from durable_orders.trading.ledger.tables import CHARGED, Money, accounts, fills, orders, position_entries
+from durable_orders.trading.ledger.tables import (
+    CHARGED,
+    FILLED_IN_PART,
+    UNFILLED,
+    Money,
+    accounts,
+    fills,
+    orders,
+    position_entries,
+)
 from durable_orders.trading.orders.order import Mode, OrderType, Product, Side, Status, Validity
 
 BATCH = 1000
-"""Rows that are fetched at a time: the journal of years is never in memory as a whole."""
+"""Rows that a server sends at a time: the journal of years is never in memory as a whole."""
+STREAMED = {"stream_results": True, "max_row_buffer": BATCH}
+"""It begins with few: a first page is there before a thousand rows are."""
+FEW = 1000
+"""Orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,14 @@ class Chosen:
     statuses: Collection[Status] | None = None
     realized_by: RealizedBy = RealizedBy.AVERAGE
     """Which realized profit the lines show."""
+
+    def of_orders(self) -> Iterator[sa.ColumnElement[bool]]:
+        """What is chosen of the orders themselves, in the words of the database."""
+        for column, wanted in ((orders.c.symbol, self.symbol), (orders.c.strategy, self.strategy)):
+            if wanted is not None:
+                yield column == wanted
+        if self.statuses is not None:
+            yield _is_one_of(orders.c.status, [status.value for status in self.statuses])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +104,22 @@ class JournalLine:
     reasons: tuple[str, ...]
     """Why it stands as it does."""
 
+    def as_row(self) -> dict[str, Any]:
+        """For pandas or polars: words as text, amounts as `Decimal`, times with their zone."""
+        row: dict[str, Any] = {}
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            row[name] = "; ".join(value) if name == "reasons" else value.value if isinstance(value, Enum) else value
+        return row
+
 
 def journal_lines(connection: sa.Connection, chosen: Chosen) -> Iterator[JournalLine]:
-    """The lines to which everything given applies, oldest first. Three queries, read as far as the lines are taken."""
-    of_fills, of_orders = (_lines(connection, asked) for asked in (_fills(chosen), _orders(chosen)))
-    return merge(of_fills, of_orders, _entries(connection, chosen), key=attrgetter("at"))
+    """The lines to which everything given applies, oldest first, read as far as they are taken: fills, orders without
+    one, for each status that is chosen, and entries."""
+    of_orders = merge(*(_lines(connection, asked) for asked in _orders(chosen)), key=attrgetter("at", "order_id"))
+    return merge(
+        _lines(connection, _fills(connection, chosen)), of_orders, _entries(connection, chosen), key=attrgetter("at")
+    )
 
 
 ENUMS = {
@@ -107,6 +140,10 @@ OF_TRADE = {
     "charges": sa.type_coerce(reduce(add, (fills.c[name] for name in CHARGED)), Money),
 }
 OF_NONE = {"at": orders.c.updated_at} | dict.fromkeys(("trade_id", "fill_price", "realized_pnl", "charges"), sa.null())
+_UNFILLED: sa.ColumnElement[bool] = sa.literal_column(f"orders.{UNFILLED}")
+_FILLED_IN_PART: sa.ColumnElement[bool] = sa.literal_column(
+    " AND ".join(f"orders.{each}" for each in FILLED_IN_PART.split(" AND "))
+)
 
 
 def _columns(own: dict[str, Any]) -> list[sa.ColumnElement[Any]]:
@@ -114,26 +151,47 @@ def _columns(own: dict[str, Any]) -> list[sa.ColumnElement[Any]]:
     return [(own[name] if name in own else orders.c[name]).label(name) for name in names]
 
 
-def _fills(chosen: Chosen) -> sa.Select[Any]:
-    """By the fills, which are there by their time; each order is then looked up by its id. Where hardly any fill can be
-    meant, it is the other way round, and the few that are found are sorted."""
+def _fills(connection: sa.Connection, chosen: Chosen) -> sa.Select[Any]:
+    """By the fills, which are there by their time; each order is then looked up by its id. Where few orders are meant
+    it is the other way round, and their fills are sorted."""
     columns = _columns(OF_TRADE | {"realized_pnl": COLUMNS[chosen.realized_by]})
     asked = sa.select(*columns).join(orders, orders.c.order_id == fills.c.order_id)
-    by = fills.c
-    if chosen.since is None and chosen.statuses is not None and Status.FILLED not in chosen.statuses:
-        by = orders.c
-        asked = asked.where(orders.c.filled_quantity + 0 > 0)  # not by the index of that, which has nearly all of them
-    asked = asked.where(by.account == chosen.account)
-    if chosen.symbol is not None:
-        asked = asked.where(by.symbol == chosen.symbol)
+    if are_few(connection, chosen, filled := _has_fills(chosen)):
+        asked = asked.where(orders.c.account == chosen.account, *chosen.of_orders(), filled)
+    else:
+        asked = asked.where(fills.c.account == chosen.account)
+        if chosen.symbol is not None:
+            asked = asked.where(fills.c.symbol == chosen.symbol)
     return _narrowed(asked, chosen, fills.c.at).order_by(fills.c.at, fills.c.order_id, fills.c.number)
 
 
-def _orders(chosen: Chosen) -> sa.Select[Any]:
-    asked = sa.select(*_columns(OF_NONE)).where(orders.c.account == chosen.account, orders.c.filled_quantity == 0)
+def _has_fills(chosen: Chosen) -> sa.ColumnElement[bool]:
+    """Of an order. Hardly any has some and is not FILLED: there is an index of those."""
+    if chosen.statuses is None or Status.FILLED in chosen.statuses:
+        return orders.c.filled_quantity != 0
+    return _FILLED_IN_PART
+
+
+def are_few(connection: sa.Connection, chosen: Chosen, *more: sa.ColumnElement[bool]) -> bool:
+    """Whether no more orders are meant than can be sorted sooner than as many are met by going through all in order."""
+    if chosen.symbol is None and chosen.strategy is None and chosen.statuses is None:
+        return False
+    some = (
+        sa.select(orders.c.order_id)
+        .where(orders.c.account == chosen.account, *chosen.of_orders(), *more)
+        .limit(FEW + 1)
+        .subquery()
+    )
+    return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()) <= FEW
+
+
+def _orders(chosen: Chosen) -> Iterator[sa.Select[Any]]:
+    """For several statuses a query each, as each comes out of an index in the order of the lines."""
+    asked = sa.select(*_columns(OF_NONE)).where(orders.c.account == chosen.account, _UNFILLED)
     if chosen.symbol is not None:
         asked = asked.where(orders.c.symbol == chosen.symbol)
-    return _narrowed(asked, chosen, orders.c.updated_at).order_by(orders.c.updated_at, orders.c.order_id)
+    for own in [chosen] if chosen.statuses is None else [replace(chosen, statuses=[each]) for each in chosen.statuses]:
+        yield _narrowed(asked, own, orders.c.updated_at).order_by(orders.c.updated_at, orders.c.order_id)
 
 
 def _entries(connection: sa.Connection, chosen: Chosen) -> Iterator[JournalLine]:
@@ -188,12 +246,16 @@ def _narrowed(asked: sa.Select[Any], chosen: Chosen, moment: sa.ColumnElement[da
     if chosen.strategy is not None:
         asked = asked.where(orders.c.strategy == chosen.strategy)
     if chosen.statuses is not None:
-        asked = asked.where(orders.c.status.in_([status.value for status in chosen.statuses]))
+        asked = asked.where(_is_one_of(orders.c.status, [status.value for status in chosen.statuses]))
     return asked
 
 
+def _is_one_of(column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    return column == values[0] if len(values) == 1 else column.in_(values)
+
+
 def _lines(connection: sa.Connection, asked: sa.Select[Any]) -> Iterator[JournalLine]:
-    for row in connection.execute(asked, execution_options={"yield_per": BATCH}).mappings():
+    for row in connection.execute(asked, execution_options=STREAMED).mappings():
         content = dict(row)
         for name, kind in ENUMS.items():
             content[name] = kind(content[name])

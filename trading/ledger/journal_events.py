@@ -9,7 +9,7 @@ from typing import Literal, TextIO
 import sqlalchemy as sa
 
 from durable_orders.trading.ist import IST
-from durable_orders.trading.ledger.journal import BATCH, Chosen
+from durable_orders.trading.ledger.journal import STREAMED, Chosen, are_few
 from durable_orders.trading.ledger.tables import events, orders
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import Status
@@ -42,18 +42,18 @@ def journal_events(connection: sa.Connection, chosen: Chosen) -> Iterator[EventL
     """The events to which everything given applies, oldest first, read as far as they are taken. A status is that of
     the order as it stands, as in the journal."""
     asked = sa.select(*_COLUMNS).select_from(events.outerjoin(orders, orders.c.order_id == events.c.order_id))
-    asked = asked.where(events.c.account == chosen.account)
+    if are_few(connection, chosen):
+        asked = sa.select(*_COLUMNS).select_from(orders.join(events, orders.c.order_id == events.c.order_id))
+        asked = asked.where(orders.c.account == chosen.account)
+    else:
+        asked = asked.where(events.c.account == chosen.account)
     if chosen.since is not None:
         asked = asked.where(events.c.at >= chosen.since)
     if chosen.until is not None:
         asked = asked.where(events.c.at < chosen.until)
-    for column, wanted in ((orders.c.symbol, chosen.symbol), (orders.c.strategy, chosen.strategy)):
-        if wanted is not None:
-            asked = asked.where(column == wanted)
-    if chosen.statuses is not None:
-        asked = asked.where(orders.c.status.in_([status.value for status in chosen.statuses]))
+    asked = asked.where(*chosen.of_orders())
     asked = asked.order_by(events.c.at, events.c.feed_id)
-    for row in connection.execute(asked, execution_options={"yield_per": BATCH}).mappings():
+    for row in connection.execute(asked, execution_options=STREAMED).mappings():
         yield EventLine(**{**row, "type": EventType(row["type"]), "status": row["status"] and Status(row["status"])})
 
 

@@ -13,7 +13,7 @@ from durable_orders.trading.ist import start_of_day
 from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.rows import insertion
 from durable_orders.trading.ledger.tables import ticks as table
-from durable_orders.trading.market.offer import Offer
+from durable_orders.trading.market.liquidity import Liquidity
 from durable_orders.trading.market.ticks import Depth, Level, Tick
 
 _OF_SYMBOL = tuple(column == sa.bindparam(f"of_{column.name}") for column in table.primary_key)
@@ -42,20 +42,20 @@ class LastTick:
 
 def save_ticks(connection: sa.Connection, account: str, ticks: Sequence[Tick], received_at: datetime) -> None:
     """Keep the last of these ticks for each symbol, of which nothing was taken yet."""
-    save_offers(connection, account, [Offer(tick) for tick in ticks], received_at)
+    save_offers(connection, account, [Liquidity(tick) for tick in ticks], received_at)
 
 
-def save_offers(connection: sa.Connection, account: str, offers: Sequence[Offer], received_at: datetime) -> None:
+def save_offers(connection: sa.Connection, account: str, offers: Sequence[Liquidity], received_at: datetime) -> None:
     """Keep the last of these ticks for each symbol, and what was taken of it, in place of the one that was known.
 
     The last received counts, whatever its time: a replay that starts again goes back on the market's clock. The first
     one of a day (IST) makes the one before the last price of its day.
     """
-    last = {offer.tick.symbol: _columns(offer) for offer in offers}
+    last = {offer.tick.symbol: offer for offer in offers}
     if not last:
         return
     shared = {"account": account, "received_at": received_at, "today": start_of_day(received_at)}
-    rows = [{"symbol": symbol, **shared, **seen} for symbol, seen in last.items()]
+    rows = [{"symbol": symbol, **shared, **_columns(offer)} for symbol, offer in last.items()]
     connection.execute(_saving(connection.dialect.name), rows)
 
 
@@ -76,7 +76,7 @@ def _saving(dialect: str) -> Any:
 CLOSE = table.c.previous_close
 
 
-def save_taken(connection: sa.Connection, account: str, offer: Offer) -> None:
+def save_taken(connection: sa.Connection, account: str, offer: Liquidity) -> None:
     """Keep what was taken of the last tick of its symbol."""
     of = {"of_account": account, "of_symbol": offer.tick.symbol}
     connection.execute(_TAKEN, of | {"bought": offer.bought, "sold": offer.sold})
@@ -93,12 +93,12 @@ def last_tick(connection: sa.Connection, account: str, symbol: str) -> LastTick 
     return None if row is None else LastTick(*row)
 
 
-def last_offer(connection: sa.Connection, account: str, symbol: str) -> tuple[Offer, datetime] | None:
+def last_offer(connection: sa.Connection, account: str, symbol: str) -> tuple[Liquidity, datetime] | None:
     """The last tick with what is left of it, and when it was received, on the wall's clock."""
     row = connection.execute(_WHOLE, {"of_account": account, "of_symbol": symbol}).one_or_none()
     if row is None:
         return None
-    return Offer(_tick_of(row), row.traded, row.bought or 0, row.sold or 0), row.received_at
+    return Liquidity(_tick_of(row), row.traded, row.bought or 0, row.sold or 0), row.received_at
 
 
 def ticks_received(connection: sa.Connection, account: str, after: datetime) -> list[tuple[Tick, datetime]]:
@@ -118,7 +118,7 @@ def _tick_of(row: Any) -> Tick:
     return Tick(row.symbol, row.last_price, row.at, row.volume or 0, row.bid, row.ask, _depth_of(row.depth))
 
 
-def _columns(offer: Offer) -> dict[str, Any]:
+def _columns(offer: Liquidity) -> dict[str, Any]:
     tick = offer.tick
     return {
         "last_price": tick.last_price,

@@ -11,7 +11,7 @@ from durable_orders.trading.errors import LedgerUnusable
 from durable_orders.trading.ledger.database import Database, States
 from durable_orders.trading.ledger.tables import metadata
 
-NEWEST = "0027"
+NEWEST = "0035"
 """The revision of `tables.py`. A test holds it equal to the head of `migrations/versions`."""
 SCRIPTS = "durable_orders.trading.ledger:migrations"
 VERSION_TABLE = "alembic_version"

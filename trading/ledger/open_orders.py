@@ -81,7 +81,7 @@ def hold(
     database: Database, account: str, order_id: str, words: str, at: datetime, by: Holder = Holder.SUPERVISOR
 ) -> bool:
     """No new risk from now on, as nobody follows that order; said in an alert. Whether that was news."""
-    with database.write() as connection:
+    with database.write(account) as connection:
         if not connection.execute(_HOLD, {"own": order_id, "holder": by.value}).rowcount:
             return False
         add_event(connection, account, EventType.ALERT, words, at)
@@ -90,7 +90,7 @@ def hold(
 
 def release(database: Database, account: str, order_ids: Collection[str], at: datetime) -> None:
     """Their workflows go on again. An order that is UNKNOWN holds new risk for a reason of its own."""
-    with database.write() as connection:
+    with database.write(account) as connection:
         for own in order_ids:
             if connection.execute(_RELEASE, {"own": own}).rowcount:
                 add_event(connection, account, EventType.ALERT, f"{own}: its workflow goes on again", at)
@@ -99,7 +99,7 @@ def release(database: Database, account: str, order_ids: Collection[str], at: da
 def record_standing(database: Database, order: Order, at: datetime, after_fills: AfterFills | None) -> bool:
     """Where an order stands by its workflow, if the ledger has not come so far: it is the older of the two. Whether
     that was news."""
-    with database.write() as connection:
+    with database.write(order.account) as connection:
         known = find_order(connection, order.order_id)
         if known is not None and not _is_ahead(order, known):
             return False

@@ -21,7 +21,7 @@ DIGITS = 60
 """Enough for any cost times any quantity: the one rounding is the one that is written here."""
 
 
-NET_ONLY = {"realized_fifo": Decimal(0), "charges": Decimal(0), "uncharged": 0}
+NET_ONLY = {"realized_fifo": Decimal(0)}
 """What only an account's position has; a strategy's has it empty."""
 
 

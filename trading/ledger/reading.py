@@ -11,6 +11,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from pydantic import AwareDatetime
 
+from durable_orders.trading.ledger.database import feed_of_all
 from durable_orders.trading.ledger.positions import NET_ONLY, Position
 from durable_orders.trading.ledger.rows import OPEN, chunks, order_of, position_of
 from durable_orders.trading.ledger.tables import events, fills, orders, positions, strategy_positions
@@ -26,7 +27,7 @@ _UNSETTLED = sa.select(orders.c.created_at, orders.c.order_id).where(
 
 
 class FeedEvent(Frozen):
-    """One row of the feed. `feed_id` goes up in the order in which readers see the rows."""
+    """One row of the feed. `feed_id` goes up in the order in which an account's readers see its rows."""
 
     feed_id: int
     account: str
@@ -44,7 +45,7 @@ class FeedEvent(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenView:
+class OrderSnapshot:
     """What the account's watch compares with a row of the broker's book. No model: it reads thousands at once."""
 
     order_id: str
@@ -143,10 +144,13 @@ def last_sequence(connection: sa.Connection, order_id: str) -> int:
 def events_after(
     connection: sa.Connection, feed_id: int, *, account: str | None = None, limit: int = 1000
 ) -> list[FeedEvent]:
-    """The next events of the feed. Asking again after the last one seen shows every event once, in order."""
+    """The next events of the feed. Asking again after the last one seen shows every event once, in order. Those of all
+    accounts are asked within `Database.read_feed`."""
     asked = sa.select(events).where(events.c.feed_id > feed_id)
     if account is not None:
         asked = asked.where(events.c.account == account)
+    elif (settled := feed_of_all(connection)) is not None:
+        asked = asked.where(events.c.feed_id <= settled)
     return _events(connection, asked.order_by(events.c.feed_id).limit(limit))
 
 
@@ -166,6 +170,14 @@ def strategy_positions_of(
     asked = sa.select(strategy_positions).where(own.account == account, own.strategy == strategy)
     rows = (dict(row) | NET_ONLY for row in connection.execute(asked).mappings())
     return {(held.symbol, held.product): held for held in map(position_of, rows)}
+
+
+def strategy_holdings(connection: sa.Connection, account: str) -> list[tuple[str, Position]]:
+    """The same of every strategy, by strategy, symbol and product."""
+    own = strategy_positions.c
+    asked = sa.select(strategy_positions).where(own.account == account).order_by(own.strategy, own.symbol, own.product)
+    rows = connection.execute(asked).mappings()
+    return [(row["strategy"], position_of(dict(row) | NET_ONLY)) for row in rows]
 
 
 def own_quantities(connection: sa.Connection, account: str) -> dict[tuple[str, str], dict[str, int]]:
@@ -191,7 +203,7 @@ def traded_in_other_mode(connection: sa.Connection, account: str, key: tuple[str
     return int(connection.execute(asked).scalar_one())
 
 
-def open_views(connection: sa.Connection, account: str, *, ended_since: datetime | None = None) -> list[OpenView]:
+def open_views(connection: sa.Connection, account: str, *, ended_since: datetime | None = None) -> list[OrderSnapshot]:
     """The account's open orders, and those that changed since then (24 hours ago if not given) and are over."""
     since = ended_since or datetime.now(UTC) - DAY
     own = orders.c.account == account
@@ -200,9 +212,9 @@ def open_views(connection: sa.Connection, account: str, *, ended_since: datetime
 
 def views_for(
     connection: sa.Connection, account: str, *, tags: Collection[str], broker_order_ids: Collection[str]
-) -> list[OpenView]:
+) -> list[OrderSnapshot]:
     """The account's orders with one of these tags or broker order ids, each once, open or not."""
-    found: dict[str, OpenView] = {}
+    found: dict[str, OrderSnapshot] = {}
     for column, values in ((orders.c.tag, tags), (orders.c.broker_order_id, broker_order_ids)):
         for chunk in chunks(sorted(set(values))):
             chosen = (orders.c.account == account) & column.in_(chunk)
@@ -242,13 +254,13 @@ def _events(connection: sa.Connection, asked: sa.Select[Any]) -> list[FeedEvent]
     return [FeedEvent(**row) for row in connection.execute(asked).mappings()]
 
 
-VIEWED = [orders.c[name] for name in OpenView.__dataclass_fields__]
+VIEWED = [orders.c[name] for name in OrderSnapshot.__dataclass_fields__]
 
 
-def _views(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> list[OpenView]:
+def _views(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> list[OrderSnapshot]:
     views = []
     for row in connection.execute(sa.select(*VIEWED).where(chosen)):
         order_id, tag, own_id, status, quantity, filled, price, trigger, kind, *rest = row
         status, kind = Status(status), OrderType(kind)
-        views.append(OpenView(order_id, tag, own_id, status, quantity, filled, price, trigger, kind, *rest))
+        views.append(OrderSnapshot(order_id, tag, own_id, status, quantity, filled, price, trigger, kind, *rest))
     return views

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from durable_orders.trading.errors import LedgerUnusable
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.entering import book_entry, entry_of
+from durable_orders.trading.ledger.ledger_writes import Feed, OrphanEvent, Received, Recorded, SpooledWrites, sensible
 from durable_orders.trading.ledger.reading import FeedEvent, find_order
 from durable_orders.trading.ledger.recording import receive, record_within
 from durable_orders.trading.ledger.reservations import own_price, reserve
@@ -22,6 +23,7 @@ from durable_orders.trading.ledger.tables import (
     breaker_trips,
     broker_positions,
     certificates,
+    day_peaks,
     events,
     exchange_history,
     exchange_markets,
@@ -29,6 +31,8 @@ from durable_orders.trading.ledger.tables import (
     exchange_trades,
     fills,
     funds,
+    gtt_changes,
+    gtts,
     lots,
     news_cursors,
     order_requests,
@@ -46,7 +50,6 @@ from durable_orders.trading.ledger.tables import (
     strategy_states,
     ticks,
 )
-from durable_orders.trading.ledger.told import Feed, Kept, Pile, Received, Recorded, sensible
 from durable_orders.trading.orders.events import Entry, EventType
 from durable_orders.trading.orders.order import (
     RESERVED_NAMES,
@@ -66,6 +69,9 @@ KEPT = (
     breaker_trips,
     broker_positions,
     certificates,
+    day_peaks,
+    gtts,
+    gtt_changes,
     plans,
     position_differences,
     risk_flags,
@@ -109,7 +115,7 @@ class Rebuilding:
     def __init__(self, old: sa.Connection | None) -> None:
         self._old = old
         self._feed = Feed(old)
-        self._pile = Pile()
+        self._pile = SpooledWrites()
         self._taken: set[str] = set()
         self._tags: set[str] = set()
         self._unreceived: list[str] = []
@@ -173,7 +179,7 @@ class Rebuilding:
         """Put these events of the old ledger on the pile, and the fills that nobody else told. Returns how many."""
         fresh = [fill for fill in (self._old_fills(order_id) if left else ()) if fill.trade_id not in told]
         for event, trades in zip(left, _assigned(fresh, left), strict=True):
-            self._pile.add(event.feed_id, Kept(event=event, fills=tuple(trades)))
+            self._pile.add(event.feed_id, OrphanEvent(event=event, fills=tuple(trades)))
         return len(fresh)
 
     def _old_fills(self, order_id: str) -> list[Fill]:
@@ -185,7 +191,7 @@ class Rebuilding:
         with sensible(order_id):
             return [Fill(**row) for row in rows]
 
-    def _tell(self, connection: sa.Connection, told: Received | Recorded | Kept) -> None:
+    def _tell(self, connection: sa.Connection, told: Received | Recorded | OrphanEvent) -> None:
         if isinstance(told, Received):
             receive(connection, told.order, told.run_id, told.fingerprint)
             if told.approved:
@@ -195,7 +201,7 @@ class Rebuilding:
         else:
             self._tell_kept(connection, told)
 
-    def _tell_kept(self, connection: sa.Connection, kept: Kept) -> None:
+    def _tell_kept(self, connection: sa.Connection, kept: OrphanEvent) -> None:
         """An event that changes an order made of histories, or comes with fills, is recorded. Of an order that only the
         old ledger has, the row is taken over in the end.
         """
@@ -215,7 +221,7 @@ class Rebuilding:
         if entry is not None:
             book_entry(connection, event.account, entry, event.sequence, event.at)
 
-    def _with_late(self, connection: sa.Connection, kept: Kept) -> Order:
+    def _with_late(self, connection: sa.Connection, kept: OrphanEvent) -> Order:
         """The order after a kept event. Its terms do not change any more, and an end is never left."""
         own_id, event = kept.event.order_id, kept.event
         is_taken = own_id in self._taken

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from durable_orders.trading.ledger import reservations
 from durable_orders.trading.ledger.alerts import add_event
 from durable_orders.trading.ledger.booking import Fresh, book, fresh_fills
-from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.database import Database, writes
 from durable_orders.trading.ledger.forgotten_orders import FOUND, adopted_with_tag, is_as_asked, take_over
 from durable_orders.trading.ledger.last_ticks import last_tick
 from durable_orders.trading.ledger.prepared import prepared
@@ -46,7 +46,9 @@ WITHOUT_FILLS = frozenset({Status.PENDING, Status.UNKNOWN, Status.PLACED})
 """A recording may carry several entries: those of the time before the first trade knew of none."""
 _OF_ORDER = orders.c.order_id == sa.bindparam("own")
 _OF_TAG = (orders.c.account == sa.bindparam("account")) & (orders.c.tag == sa.bindparam("tag"))
-_RUN_OF = prepared(sa.select(orders.c.order_id, orders.c.run_id, orders.c.status).where(_OF_ORDER | _OF_TAG))
+_RUN_OF = prepared(
+    sa.select(orders.c.order_id, orders.c.run_id, orders.c.status, orders.c.approval).where(_OF_ORDER | _OF_TAG)
+)
 _OF_ATTEMPTS = [sa.func.coalesce(reserved.c[name], 0).label(name) for name in ("attempt", "not_sent")]
 _KNOWN = prepared(
     sa.select(*(orders.c[name] for name in Known._fields if name in orders.c), *_OF_ATTEMPTS)
@@ -75,8 +77,9 @@ def receive(connection: sa.Connection, order: Order, run_id: str, fingerprint: s
     Returns `None` if this run now has the order, newly or from an earlier try; nothing is changed in the latter
     case. Returns the order as it stands if the id belongs to another run, if it is one of the broker's book that was
     adopted under the order's tag, or if more is known of it than a guard's own try can have left: then the run was
-    reset to before it.
+    reset to before it. One that was to wait for a person's approval stays so, whatever the settings say by now.
     """
+    writes(connection, order.account)
     rows = connection.execute(_RUN_OF, {"own": order.order_id, "account": order.account, "tag": order.tag}).all()
     known = next((row for row in rows if row.order_id == order.order_id), None)
     own = {"run_id": run_id, "fingerprint": fingerprint, "tag": order.tag}
@@ -97,9 +100,14 @@ def receive(connection: sa.Connection, order: Order, run_id: str, fingerprint: s
         # Something of it was recorded before the guard ran, such as a cancel request.
         connection.execute(_UPDATE_ORDER, own | {"own": order.order_id})
         _add_events(connection, order, [received])
-    elif known.run_id != run_id or known.status != Status.PENDING:
+    elif known.run_id != run_id or known.status != Status.PENDING or (order.approval is None and known.approval):
         return find_order(connection, order.order_id)
     return None
+
+
+def claim(connection: sa.Connection, order_id: str, run_id: str) -> None:
+    """From now on the order is that run's: another one that comes late is told that it exists."""
+    connection.execute(_UPDATE_ORDER, {"own": order_id, "run_id": run_id})
 
 
 def _found_again(
@@ -128,7 +136,7 @@ def record(database: Database, order: Order, entries: Sequence[Entry], *, unsett
 
     Raises SQLAlchemy's errors as they are; nothing is recorded then, and the same call may be made again.
     """
-    with database.write() as connection:
+    with database.write(order.account) as connection:
         return record_within(connection, order, entries, unsettled=unsettled)
 
 
@@ -216,6 +224,7 @@ def _write(
     *,
     unsettled: bool,
 ) -> bool:
+    writes(connection, order.account)
     _add_events(connection, order, entries)
     newest = max((entry.sequence for entry in entries), default=0)
     _update_row(connection, order, known, newest, unsettled=unsettled, has_fresh_fills=bool(fresh.fills))
@@ -276,8 +285,16 @@ def _keep_reserved(connection: sa.Connection, order: Order, known: Known | None,
     else:
         terms = (known.quantity, known.price, known.trigger_price)
         is_amended = newest > known.sequence and terms != (order.quantity, order.price, order.trigger_price)
-        if traded or is_amended:
+        if was_let_pass(order) and not reservations.was_ever_made(connection, order.order_id):
+            reservations.reserve(connection, order, _price_of(connection, order), order.updated_at)
+        elif traded or is_amended:
             reservations.follow(connection, order, traded)
+
+
+def was_let_pass(order: Order) -> bool:
+    """Whether it is at the broker by a person's approval: a restored ledger may have had it waiting for that, with
+    nothing reserved."""
+    return order.approval is not None and order.broker_order_id is not None
 
 
 def _price_of(connection: sa.Connection, order: Order) -> Decimal:

@@ -9,7 +9,7 @@ from durable_orders.trading.ledger.tables import refusals
 
 def refused(database: Database, account: str, words: str) -> int:
     """Count a refusal, and give how often in a row it has now come in these words."""
-    with database.write() as connection:
+    with database.write(account) as connection:
         asked = sa.select(refusals.c.times).where(refusals.c.account == account, refusals.c.words == words)
         times = (connection.execute(asked).scalar_one_or_none() or 0) + 1
         upsert(connection, refusals, [{"account": account, "words": words, "times": times}])
@@ -23,5 +23,5 @@ def accepted(database: Database, account: str) -> None:
             sa.select(refusals.c.times).where(refusals.c.account == account)
         ).scalar_one_or_none()
     if known:
-        with database.write() as connection:
+        with database.write(account) as connection:
             connection.execute(sa.delete(refusals).where(refusals.c.account == account))

@@ -19,6 +19,7 @@ from durable_orders.trading.ledger.exposure import Pending
 from durable_orders.trading.ledger.prepared import prepared
 from durable_orders.trading.ledger.rows import insertion
 from durable_orders.trading.ledger.tables import LARGEST, SCALE, reservations
+from durable_orders.trading.orders.judged import Judged
 from durable_orders.trading.orders.order import Order, Terms
 
 LARGEST_VALUE = Decimal(LARGEST) / SCALE
@@ -105,7 +106,14 @@ class Arrival(NamedTuple):
 NOT_SEEN = Arrival()
 
 
-def reserve(connection: sa.Connection, order: Order, price: Decimal, at: datetime, arrival: Arrival = NOT_SEEN) -> None:
+def reserve(
+    connection: sa.Connection,
+    order: Order,
+    price: Decimal,
+    at: datetime,
+    arrival: Arrival = NOT_SEEN,
+    judged: Judged | None = None,
+) -> None:
     """Reserve what remains of the order, at `price` as quoted. The second time changes nothing."""
     row = {
         "order_id": order.order_id,
@@ -120,6 +128,7 @@ def reserve(connection: sa.Connection, order: Order, price: Decimal, at: datetim
         "filled": order.filled_quantity,
         "reserved_at": at,
         **{f"arrival_{name}": seen for name, seen in arrival._asdict().items()},
+        "judged": None if judged is None else [judged.as_json()],
     }
     connection.execute(_insert(connection.dialect.name), row)
 
@@ -133,6 +142,49 @@ def standing(connection: sa.Connection, order_id: str) -> Reservation | None:
 def is_reserved(connection: sa.Connection, order_id: str) -> bool:
     """Whether the order has a reservation that is not released."""
     return standing(connection, order_id) is not None
+
+
+class Sending(NamedTuple):
+    """What is known of the attempts to send an order. Rupees."""
+
+    attempt: int
+    """The number of the last one whose permission was used up; 0 for none."""
+    not_sent: int
+    """It is proved that nothing came of any attempt up to this one."""
+    sent_at: datetime | None
+    sent_price: Decimal | None
+    """The last price then."""
+    arrival_price: Decimal | None
+    """The last price when it was checked."""
+
+
+def sending_of(connection: sa.Connection, order_id: str) -> Sending | None:
+    """`None` for an order for which nothing was ever reserved: no attempt to send it was made."""
+    row = connection.execute(sa.select(*(_R[name] for name in Sending._fields)).where(_R.order_id == order_id))
+    found = row.one_or_none()
+    return None if found is None else Sending(*found)
+
+
+def judged_of(connection: sa.Connection, order_id: str) -> tuple[Judged | None, ...]:
+    """How the order, and then each change of it, stood against the limits when it passed. `None` for what was not
+    recorded, nothing if none of it was: that of earlier versions, and of a ledger that was rebuilt without the old one;
+    nor is there any of an order that never passed."""
+    kept = connection.execute(sa.select(_R.judged).where(_R.order_id == order_id)).scalar_one_or_none()
+    return tuple(None if each is None else Judged.of_json(each) for each in kept or ())
+
+
+def keep_judged(connection: sa.Connection, order_id: str, change: int, judged: Judged) -> None:
+    """Of the order's change of that number, from 1, as `Reservation.changes` counts. It takes the place of one that was
+    certainly not made."""
+    known = [None if each is None else each.as_json() for each in judged_of(connection, order_id)[:change]]
+    missing = [None] * (change - len(known))
+    values = {"judged": [*known, *missing, judged.as_json()]}
+    connection.execute(sa.update(reservations).where(_R.order_id == order_id).values(values))
+
+
+def was_ever_made(connection: sa.Connection, order_id: str) -> bool:
+    """Whether anything was ever reserved for the order: without that, no attempt to send it was made."""
+    return bool(connection.execute(sa.select(sa.exists().where(_R.order_id == order_id))).scalar_one())
 
 
 def change(connection: sa.Connection, order_id: str, reservation: Reservation) -> None:

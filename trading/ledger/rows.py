@@ -48,6 +48,7 @@ def order_row(order: Order) -> dict[str, Any]:
         "slices": list(order.slices) or None,
         "reasons": list(order.reasons),
         "instructions": order.instructions.model_dump(mode="json") if order.instructions else None,
+        "approval": order.approval.model_dump(mode="json") if order.approval else None,
         "filled_quantity": order.filled_quantity,
         "filled_value": order.filled_value,
     }

@@ -30,7 +30,7 @@ from durable_orders.trading.ledger.accounts import (
 )
 from durable_orders.trading.ledger.alerts import add_event, event_id
 from durable_orders.trading.ledger.database import Database, changes_state
-from durable_orders.trading.ledger.flags import RiskFlag, flags_of, raise_flag
+from durable_orders.trading.ledger.flags import RiskFlag, flags_of, record_raised_flag
 from durable_orders.trading.ledger.tables import accounts, events
 from durable_orders.trading.orders.events import STATE_EVENTS, EventType
 from durable_orders.trading.orders.order import Frozen
@@ -231,7 +231,7 @@ def check_state(database: Database, account: str) -> None:
     with database.read() as connection:
         if database.states.agrees(connection, account):
             return
-    with database.write(durable=True) as connection:
+    with database.write(account, durable=True) as connection:
         changes_state(connection, account)
 
 
@@ -275,7 +275,7 @@ def _enter_again(connection: sa.Connection, account: str, kept: LastState, now: 
     up = {flag.name for flag in flags_of(connection, account)}
     for flag in kept.flags:
         if flag.name not in up:
-            raise_flag(connection, account, replace(flag, at=now))
+            record_raised_flag(connection, account, replace(flag, at=now))
 
 
 def _words_of(kept: LastState, file: Path, stands: AccountState) -> str:

@@ -4,6 +4,7 @@ One row a strategy, written in one piece after a callback: so state that says "e
 it speaks of, whenever the run dies.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ import sqlalchemy as sa
 from durable_orders.trading.ledger.rows import upsert
 from durable_orders.trading.ledger.tables import strategy_states as table
 from durable_orders.trading.orders.order import Amendment, Frozen, OrderIntent, Product
+from durable_orders.trading.plans.kinds import AnyIntent
+from durable_orders.trading.plans.plan import PlanChange
 
 
 class KeptClose(Frozen):
@@ -29,6 +32,19 @@ class KeptChange(Frozen):
     change: Amendment
 
 
+class KeptPlanCancel(Frozen):
+    """A plan that is to end."""
+
+    plan_id: str
+    reason: str
+    flatten: bool
+
+
+class KeptPlanChange(Frozen):
+    plan_id: str
+    change: PlanChange
+
+
 class KeptOrders(Frozen):
     """What a callback asked for."""
 
@@ -37,6 +53,11 @@ class KeptOrders(Frozen):
     """Client order ids."""
     changed: tuple[KeptChange, ...] = ()
     closed: tuple[KeptClose, ...] = ()
+    plans: tuple[AnyIntent, ...] = ()
+    plans_cancelled: tuple[KeptPlanCancel, ...] = ()
+    plans_changed: tuple[KeptPlanChange, ...] = ()
+    plans_told: Mapping[str, str] = {}
+    """How the strategy's open plans stood when it was told of them: by id, a digest."""
     told: int | None = None
     """The last event of the feed of which the strategy has heard; 0 before the first, `None` where that is not known.
     """

@@ -111,10 +111,12 @@ breaker_trips = sa.Table(
     _text("response"),
     sa.Column("at", Moment, nullable=False),
     sa.Column("told_at", Moment),
+    _text("strategy", nullable=True),
     _partial_index("ix_breaker_trips_untold", "account", where="told_at IS NULL"),
 )
 """Circuit breakers that tripped. A key comes once: it names the cause and its day. `response` is what the settings said
-about open orders then; `told_at` is when the account's watch was told of it."""
+about open orders then; `told_at` is when the account's watch was told of it. `strategy` is whose day it has ended, if
+it is not the account's."""
 
 risk_flags = sa.Table(
     "risk_flags",
@@ -135,6 +137,10 @@ funds = sa.Table(
     sa.Column("at", Moment, nullable=False),
 )
 """The broker's margin when it was last read; no figure where the broker sets no limit."""
+
+UNFILLED = "filled_quantity = 0"
+FILLED_IN_PART = "filled_quantity <> 0 AND status <> 'FILLED'"
+"""Said in these words by who asks, too: a database knows by them that it can use the index."""
 
 orders = sa.Table(
     "orders",
@@ -168,6 +174,7 @@ orders = sa.Table(
     sa.Column("instructions", sa.JSON(none_as_null=True)),
     sa.Column("slices", sa.JSON(none_as_null=True)),
     sa.Column("tags", sa.JSON(none_as_null=True)),
+    sa.Column("approval", sa.JSON(none_as_null=True)),
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
@@ -176,6 +183,12 @@ orders = sa.Table(
     sa.Index(None, "account", "symbol", "created_at", "order_id"),
     sa.Index(None, "account", "strategy", "created_at", "order_id"),
     sa.Index(None, "account", "filled_quantity", "updated_at", "order_id"),
+    _partial_index("ix_orders_unfilled_symbol", "account", "symbol", "updated_at", "order_id", where=UNFILLED),
+    _partial_index("ix_orders_unfilled_strategy", "account", "strategy", "updated_at", "order_id", where=UNFILLED),
+    _partial_index("ix_orders_unfilled_status", "account", "status", "updated_at", "order_id", where=UNFILLED),
+    _partial_index(
+        "ix_orders_filled_in_part", "account", "status", "strategy", "symbol", "order_id", where=FILLED_IN_PART
+    ),
     sa.Index(None, "account", "unsettled"),
     sa.Index(None, "account", "updated_at"),
     sa.Index(None, "account", "tag", unique=True),
@@ -289,6 +302,46 @@ plans = sa.Table(
 """Plans of orders that belong together. `state` is all that a plan knows, as JSON; its orders are in `orders` like any
 other. A price at or beyond `below` or `above` is told to it."""
 
+gtts = sa.Table(
+    "gtts",
+    metadata,
+    _text("account", primary_key=True),
+    _text("gtt_id", primary_key=True),
+    sa.Column("trigger_id", sa.Text),
+    _text("strategy"),
+    _text("symbol"),
+    _text("status"),
+    sa.Column("is_open", sa.Boolean, nullable=False),
+    _text("fingerprint"),
+    sa.Column("state", Words, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.UniqueConstraint("account", "trigger_id", name="uq_gtts_trigger"),
+    _partial_index("ix_gtts_open", "account", where="is_open"),
+)
+"""GTTs, which wait at the broker. `state` is all that is known of one, as JSON."""
+
+gtt_changes = sa.Table(
+    "gtt_changes",
+    metadata,
+    _text("account", primary_key=True),
+    _text("change_id", primary_key=True),
+    _text("gtt_id"),
+    sa.Column("asked_at", Moment, nullable=False),
+)
+"""Changes of GTTs that were ever admitted, by the first run of the workflow of each: none is sent a second time."""
+
+day_peaks = sa.Table(
+    "day_peaks",
+    metadata,
+    _text("account", primary_key=True),
+    _text("strategy", primary_key=True),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("best", Money, nullable=False),
+)
+"""The best result of each account's day, and of its strategies' (`strategy`; empty for the account's own), which a
+trailing day lock is measured from."""
+
 strategy_states = sa.Table(
     "strategy_states",
     metadata,
@@ -328,9 +381,11 @@ strategy_positions = sa.Table(
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("open_value", Money, nullable=False),
     sa.Column("realized_pnl", Money, nullable=False),
+    sa.Column("charges", Money, nullable=False),
+    sa.Column("uncharged", sa.Integer, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
 )
-"""The same of each strategy's own trades, as if it were alone in the account."""
+"""The same of each strategy's own trades, as if it were alone in the account, and what those cost."""
 
 position_entries = sa.Table(
     "position_entries",
@@ -397,6 +452,7 @@ reservations = sa.Table(
     sa.Column("arrival_received_at", Moment),
     sa.Column("sent_price", Money),
     sa.Column("sent_at", Moment),
+    sa.Column("judged", sa.JSON(none_as_null=True)),
     _partial_index(
         "ix_reservations_standing",
         *("account", "symbol", "product", "side", "strategy", "quantity", "value", "price"),
@@ -407,7 +463,8 @@ reservations = sa.Table(
 """What approved orders may still trade: `quantity` units, worth `value` rupees at `price` each. Made with the approval,
 smaller with every fill, released with the order's end. `amended_*` are the total quantity and the price of a change
 that was sent to the broker, until the book shows it. `attempt` and `not_sent` are of `ledger/attempts.py`. `arrival_*`
-are of the last tick when the order was checked, `sent_price` when the permission of its last attempt was used up."""
+are of the last tick when the order was checked, `sent_price` when the permission of its last attempt was used up.
+`judged` is how the order, and each change of it, stood against the limits when it passed (`orders/judged.py`)."""
 
 ticks = sa.Table(
     "ticks",

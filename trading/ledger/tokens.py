@@ -26,8 +26,10 @@ class Role(StrEnum):
 
     READ = "read"
     """See everything."""
+    PROPOSE = "propose"
+    """Propose orders, each of which waits for somebody else's approval."""
     TRADE = "trade"
-    """Place, amend and cancel orders."""
+    """Place, amend and cancel orders, and approve proposed ones."""
     HALT = "halt"
     """Halt, resume and flatten the account, raise and clear flags."""
 

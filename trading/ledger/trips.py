@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from pydantic import AwareDatetime
 
 from durable_orders.trading.config.settings import OnTrip
+from durable_orders.trading.ist import start_of_day
 from durable_orders.trading.ledger.alerts import add_event
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.tables import breaker_trips
@@ -27,6 +28,8 @@ class Trip(Frozen):
     response: OnTrip
     """What the settings said about open orders and positions then."""
     at: AwareDatetime
+    strategy: str | None = None
+    """Whose day it has ended; `None` where it is the account's."""
 
 
 _UNTOLD = (
@@ -39,6 +42,17 @@ _UNTOLD = (
 def has_tripped(connection: sa.Connection, account: str, key: str) -> bool:
     own = (breaker_trips.c.account == account) & (breaker_trips.c.key == key)
     return connection.execute(sa.select(sa.literal(1)).where(own)).one_or_none() is not None
+
+
+def day_lock_key(now: datetime, strategy: str | None) -> str:
+    """Of the trip that ends a day: it comes once."""
+    return f"{start_of_day(now):%Y-%m-%d} DAY_LOCK{f' {strategy}' if strategy is not None else ''}"
+
+
+def strategy_day_over(connection: sa.Connection, account: str, strategy: str, now: datetime) -> str:
+    """Why the strategy's day is over; empty while it is not."""
+    own = (breaker_trips.c.account == account) & (breaker_trips.c.key == day_lock_key(now, strategy))
+    return connection.execute(sa.select(breaker_trips.c.message).where(own)).scalar_one_or_none() or ""
 
 
 def enter(connection: sa.Connection, trip: Trip) -> bool:
@@ -56,9 +70,9 @@ def untold(connection: sa.Connection, account: str) -> list[Trip]:
     return [Trip(**row) for row in connection.execute(_UNTOLD, {"account": account}).mappings()]
 
 
-def told(database: Database, trips: Iterable[Trip], at: datetime) -> None:
+def told(database: Database, account: str, trips: Iterable[Trip], at: datetime) -> None:
     """The account's watch has been told of these."""
-    with database.write() as connection:
+    with database.write(account) as connection:
         for trip in trips:
             own = (breaker_trips.c.account == trip.account) & (breaker_trips.c.key == trip.key)
             connection.execute(sa.update(breaker_trips).where(own).values(told_at=at))

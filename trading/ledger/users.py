@@ -59,8 +59,9 @@ def password_hash_of(connection: sa.Connection, account: str, name: str) -> str 
 
 
 def log_in(connection: sa.Connection, account: str, name: str, now: datetime, until: datetime) -> str:
-    """Begin a session of a user, and give its secret. Those that are over are forgotten."""
-    connection.execute(sa.delete(page_sessions).where(page_sessions.c.expires_at <= now))
+    """Begin a session of a user, and give its secret. Those of the account that are over are forgotten."""
+    is_over = (page_sessions.c.account == account) & (page_sessions.c.expires_at <= now)
+    connection.execute(sa.delete(page_sessions).where(is_over))
     secret = secrets.token_urlsafe(32)
     row = {"hash": digest(secret), "account": account, "name": name, "created_at": now, "expires_at": until}
     connection.execute(sa.insert(page_sessions).values(**row))

@@ -1,11 +1,13 @@
 """Feeds: endless ticks, each with the session it belongs to and the time to wait before it is shown."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from itertools import count
+from functools import partial
+from itertools import chain, count, repeat
 from random import Random
+from typing import NamedTuple
 
 from durable_orders.trading.errors import InvalidTicks
 from durable_orders.trading.market.calendar import ALWAYS_OPEN, Session, SessionSource
@@ -24,8 +26,7 @@ MOST_OFFERED = 1_000
 """Units at one level of a synthetic order book."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
+class Timed(NamedTuple):
     tick: Tick
     wait: float
     """Seconds on the wall's clock between the tick before it and this one."""
@@ -118,6 +119,43 @@ class ReplayFeed:
                 if other.contains(shifted.at):
                     moved.ticks.append((shifted, other))
         return moved
+
+
+class RecordedFeed:
+    """Plays recorded ticks once, as they are read: no more of them are in memory than those that come next.
+
+    Each `iter` reads the files anew. Ticks lie in sessions, and come in the order of their time.
+    """
+
+    def __init__(self, read: Callable[[], Iterator[list[Tick]]], sessions: SessionSource) -> None:
+        """`read` gives them, some at a time. The first are read at once: raises what `read` raises until then."""
+        self._read = read
+        self._sessions = sessions
+        self._begun: Iterator[list[Tick]] | None = read()
+        self._first = next(self._begun)
+
+    @property
+    def begins(self) -> datetime:
+        """When the first tick is."""
+        return self._first[0].at
+
+    def __iter__(self) -> Iterator[Timed]:
+        begun, self._begun = self._begun, None
+        batches = self._read() if begun is None else chain([self._first], begun)
+        return chain.from_iterable(map(self._timed, batches))
+
+    def _timed(self, ticks: list[Tick]) -> Iterable[Timed]:
+        symbols = [tick.symbol for tick in ticks]
+        of_symbol = {symbol: self._sessions.of(symbol).session_on(ticks[0].at.date()) for symbol in set(symbols)}
+        first, last = ticks[0].at, ticks[-1].at
+        found: Iterable[Session | None]
+        if all(
+            session is not None and session.opens <= first and last < session.closes for session in of_symbol.values()
+        ):
+            found = map(of_symbol.__getitem__, symbols)
+        else:
+            found = (self._sessions.of(tick.symbol).session_on(tick.at.date()) for tick in ticks)
+        return map(partial(tuple.__new__, Timed), zip(ticks, repeat(0.0), found, repeat(False)))  # noqa: FBT003
 
 
 def _days(ticks: Iterable[Tick], sessions: SessionSource) -> list[_Day]:

@@ -1,14 +1,15 @@
 """The recorded ticks of an account's settings, or of the shipped day, as its market plays them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 from durable_orders.trading.config.recordings import Dates
 from durable_orders.trading.config.settings import Market
 from durable_orders.trading.errors import InvalidSettings
 from durable_orders.trading.market.calendar import SessionSource
-from durable_orders.trading.market.files.reading import Reading, recorded_ticks
+from durable_orders.trading.market.files.reading import Reading, recorded_batches
 from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.past_contracts import Unlisted, made_instrument
@@ -31,6 +32,17 @@ def market_ticks(
 
     Raises `InvalidSettings` for a symbol that is not known, at once, and `InvalidTicks` when the row is reached.
     """
+    return chain.from_iterable(market_batches(market, instruments, sessions, report))
+
+
+def market_batches(
+    market: Market,
+    instruments: Instruments,
+    sessions: SessionSource,
+    report: ReadingReport,
+    told: Callable[[float], object] = lambda _share: None,
+) -> Iterator[list[Tick]]:
+    """The same, some at a time; `told` hears how much of the files was read, from 0 to 1."""
     symbol, own = symbol_of(market), market.recordings
     unlisted = Unlisted(own.lot, own.tick)
     if symbol is not None and instruments.get(symbol) is None:
@@ -49,4 +61,4 @@ def market_ticks(
         unlisted=unlisted,
         skip_bad=own.skip_bad,
     )
-    return recorded_ticks(market.tick_files or (shipped_day(),), how, report)
+    return recorded_batches(market.tick_files or (shipped_day(),), how, report, told)

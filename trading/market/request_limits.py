@@ -20,21 +20,23 @@ class Sent(NamedTuple):
     def and_one(self, day: date, at: datetime | None, *, is_order: bool) -> "Sent":
         """With one more request on that day. Without a market time, which stands while the market is closed, no minute
         counts it."""
-        minute, requests = (self.minute, self.requests) if at is None else (_minute(at), self._in_minute(at) + 1)
-        return Sent(minute, requests, day, self._on(day) + is_order)
+        minute, requests = (self.minute, self.requests) if at is None else (_minute(at), self.in_minute(at) + 1)
+        return Sent(minute, requests, day, self.on(day) + is_order)
 
     def over_minute(self, at: datetime | None) -> Broken | None:
         """What stands against one more request at that moment."""
-        return None if at is None else over_minute(self._in_minute(at))
+        return None if at is None else over_minute(self.in_minute(at))
 
     def over_day(self, day: date) -> Broken | None:
         """What stands against one more order on that day."""
-        return over_day(self._on(day))
+        return over_day(self.on(day))
 
-    def _in_minute(self, at: datetime) -> int:
+    def in_minute(self, at: datetime) -> int:
+        """Requests in the minute of that moment."""
         return self.requests if self.minute == _minute(at) else 0
 
-    def _on(self, day: date) -> int:
+    def on(self, day: date) -> int:
+        """Orders on that day."""
         return self.orders if self.day == day else 0
 
 

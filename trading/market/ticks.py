@@ -1,9 +1,11 @@
 """One tick: the last price of a symbol at a moment of the market's time, and the order book if the source shows it."""
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 from durable_orders.trading.errors import InvalidTicks
 from durable_orders.trading.ist import IST
@@ -37,7 +39,7 @@ class Depth:
             if len(levels) > LEVELS:
                 raise InvalidTicks(f"depth: {name}: must be at most {LEVELS} levels, were {len(levels)}")
             for level in levels:
-                if rule := price_rule(level.price) or _places_rule(level.price):
+                if rule := tick_price_rule(level.price):
                     raise InvalidTicks(f"depth: {name}: {rule}, was {level.price}")
                 if level.quantity <= 0:
                     raise InvalidTicks(f"depth: {name}: quantities must be above 0, was {level.quantity}")
@@ -67,7 +69,7 @@ class Tick:
 
     def __post_init__(self) -> None:
         for field, price in (("last_price", self.last_price), ("bid", self.bid), ("ask", self.ask)):
-            if price is not None and (rule := price_rule(price) or _places_rule(price)):
+            if price is not None and (rule := tick_price_rule(price)):
                 raise InvalidTicks(f"{self.symbol}: {field}: {rule}, was {price}")
         if self.volume < 0:
             raise InvalidTicks(f"{self.symbol}: volume: must not be negative, was {self.volume}")
@@ -88,6 +90,18 @@ def price_rule(price: Decimal) -> str | None:
     return None
 
 
-def _places_rule(price: Decimal) -> str | None:
-    """The ledger keeps four places, and refuses more."""
+def tick_price_rule(price: Decimal) -> str | None:
+    """The rule that a price of a tick breaks, or `None`: the ledger keeps four places, and refuses more."""
+    if rule := price_rule(price):
+        return rule
     return None if price == price.quantize(PRICE_PLACES) else "must have at most four decimal places"
+
+
+def made_ticks(*columns: Iterable[object]) -> list[Tick]:
+    """Ticks of fields that were held against the rules already: a column for each field, in their order. Prices as by
+    `tick_price_rule`, volumes of at least 0, times in `IST`; nothing of that is asked again."""
+    symbols = list(columns[0])
+    made = list(map(object.__new__, repeat(Tick, len(symbols))))
+    for name, column in zip(fields(Tick), (symbols, *columns[1:]), strict=True):
+        deque(map(Tick.__dict__[name.name].__set__, made, column), maxlen=0)
+    return made

@@ -51,7 +51,7 @@ class Approved:
         self.is_redeemed = True
 
 
-def approve(order: Order, redeem: "Redeem | None" = None) -> Approved:
+def grant(order: Order, redeem: "Redeem | None" = None) -> Approved:
     """For the guardian alone: import-linter and a test hold that nobody else calls this. Without `redeem`, the
     permission has been used up."""
     return Approved(order, redeem, key=_GUARDIAN)

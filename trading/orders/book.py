@@ -76,13 +76,13 @@ class OddRow:
 
 
 @dataclass(frozen=True, slots=True)
-class BookReport:
+class OrderReport:
     """A row and the trades of the same order, read together."""
 
     row: BrokerOrder
     fills: tuple[Fill, ...]
 
-    def as_asked_for(self) -> "BookReport":
+    def as_asked_for(self) -> "OrderReport":
         """The same of an order whose cancel the broker has taken. By the clock it would have expired where the row is
         stamped after the session: after-market, on a holiday, or in the broker's reconciliation of the evening."""
         if self.row.state is not BookState.EXPIRED:

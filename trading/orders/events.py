@@ -29,6 +29,10 @@ class EventType(StrEnum):
     ORDER_REJECTED = "order_rejected"
     ORDER_EXPIRED = "order_expired"
     ORDER_UNKNOWN = "order_unknown"
+    APPROVAL_ASKED = "approval_asked"
+    """The order waits for a person's approval."""
+    ORDER_APPROVED = "order_approved"
+    """By a person. One who declines it has it rejected."""
     ORDER_UPDATED = "order_updated"
     """Anything about an order that is not a new status: an amendment, a cancel request, a retry."""
     POSITION_UPDATED = "position_updated"
@@ -45,6 +49,8 @@ class EventType(StrEnum):
     """The evening found that the ledger and the broker agree on a day; where they do not, it is an alert."""
     DESK_ACTION = "desk_action"
     """What somebody did over the page or the API, and who."""
+    GTT_UPDATED = "gtt_updated"
+    """A GTT was placed, changed, triggered, or has ended."""
     HOOK_ALERT = "hook_alert"
     """An alert that came in from outside, and what became of it."""
     ALERT = "alert"
@@ -58,6 +64,7 @@ class EventType(StrEnum):
 
 SEVERITIES: dict[EventType, Severity] = {
     EventType.ORDER_REJECTED: Severity.WARNING,
+    EventType.APPROVAL_ASKED: Severity.WARNING,
     EventType.ACCOUNT_STATE: Severity.WARNING,
     EventType.RISK_FLAG: Severity.WARNING,
     EventType.ORDER_UNKNOWN: Severity.ALERT,

@@ -28,12 +28,12 @@ from typing import Any, Protocol, TypeVar
 from pydantic import ValidationError
 
 from durable_orders.trading.orders import slices
-from durable_orders.trading.orders.book import BookReport, BookState
+from durable_orders.trading.orders.book import BookState, OrderReport
 from durable_orders.trading.orders.order import BrokerOrderId, Order, OrderType, Status, Terms, TradeId
 from durable_orders.trading.orders.settlement import Settlement
 
 
-class Trigger(StrEnum):
+class Cause(StrEnum):
     """What can happen to an order."""
 
     REFUSE = "refuse"
@@ -50,9 +50,9 @@ class Trigger(StrEnum):
     VANISH = "vanish"
 
 
-S, T = Status, Trigger
+S, T = Status, Cause
 
-TRANSITIONS: dict[tuple[Status, Trigger], Status] = {
+TRANSITIONS: dict[tuple[Status, Cause], Status] = {
     (S.PENDING, T.REFUSE): S.REJECTED,  # by the guardian, the deadline or the broker; nothing is out there
     (S.PENDING, T.WITHDRAW): S.CANCELLED,  # cancelled before it was sent
     (S.PENDING, T.ACCEPT): S.PLACED,
@@ -90,7 +90,7 @@ TRANSITIONS: dict[tuple[Status, Trigger], Status] = {
 """`(status, trigger) -> status`. PLACED and PARTIAL know no REFUSE, LOSE or ABSENT: the book outweighs an answer. Nor
 is an order ABSENT that has a broker order id."""
 
-ENDS: dict[BookState, Trigger] = {
+ENDS: dict[BookState, Cause] = {
     BookState.COMPLETE: T.COMPLETE,
     BookState.CANCELLED: T.CANCEL,
     BookState.EXPIRED: T.EXPIRE,
@@ -103,7 +103,7 @@ UNKNOWN = Status.UNKNOWN
 SHOWN = ("quantity", "price", "trigger_price", "order_type")
 """The terms that a row may restate."""
 
-BY_HAND: dict[Status, Trigger] = {
+BY_HAND: dict[Status, Cause] = {
     Status.FILLED: T.COMPLETE,
     Status.CANCELLED: T.CANCEL,
     Status.EXPIRED: T.EXPIRE,
@@ -122,6 +122,22 @@ class Refused:
 class Withdrawn:
     """Cancelled before anything was sent."""
 
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A person lets it be sent."""
+
+    who: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A person does not let it be sent."""
+
+    who: str
     reason: str
 
 
@@ -154,11 +170,11 @@ class ProvedAbsent:
 class Reported:
     """The book's row and trades."""
 
-    report: BookReport
+    report: OrderReport
 
 
 @dataclass(frozen=True, slots=True)
-class Vanished:
+class MissingFromBook:
     """The book of its day is over, and today's does not have it. Its trades prove its end if they add up to all of it;
     nothing else does."""
 
@@ -189,7 +205,18 @@ class Noted:
 
 
 Event = (
-    Refused | Withdrawn | Receipt | AnswerLost | ProvedAbsent | Reported | Vanished | Settled | CancelRequested | Noted
+    Refused
+    | Withdrawn
+    | Approved
+    | Declined
+    | Receipt
+    | AnswerLost
+    | ProvedAbsent
+    | Reported
+    | MissingFromBook
+    | Settled
+    | CancelRequested
+    | Noted
 )
 
 
@@ -211,14 +238,14 @@ def news(order: Order, wanted: dict[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in wanted.items() if getattr(order, field) != value}
 
 
-def next_status(status: Status, trigger: Trigger) -> Status:
+def next_status(status: Status, cause: Cause) -> Status:
     """The table, looked up. A pair that is not in it changes nothing."""
-    return TRANSITIONS.get((status, trigger), status)
+    return TRANSITIONS.get((status, cause), status)
 
 
-def _moved(order: Order, trigger: Trigger, *reasons: str) -> dict[str, Any]:
+def _moved(order: Order, cause: Cause, *reasons: str) -> dict[str, Any]:
     """Status and reasons after a trigger; a trigger that does not apply leaves no reason behind."""
-    status = next_status(order.status, trigger)
+    status = next_status(order.status, cause)
     if status is order.status:
         return {}
     return {"status": status, "reasons": _with_reasons(order, *reasons)}
@@ -244,6 +271,21 @@ def _withdrawn(order: Order, event: Withdrawn) -> dict[str, Any]:
     return _moved(order, T.WITHDRAW, event.reason)
 
 
+def _approved(order: Order, event: Approved) -> dict[str, Any]:
+    if not order.awaits_approval or order.approval is None:
+        return {}
+    if order.approval.needed_by is not None and event.at >= order.approval.needed_by:
+        return {}  # nobody worked at its deadline: it counts all the same
+    return {"approval": order.approval.model_copy(update={"approved_by": event.who, "approved_at": event.at})}
+
+
+def _declined(order: Order, event: Declined) -> dict[str, Any]:
+    if not order.awaits_approval:
+        return {}
+    why = f": {event.reason}" if event.reason else ""
+    return _moved(order, T.REFUSE, f"DECLINED: {event.who}{why}")
+
+
 def _receipt(order: Order, event: Receipt) -> dict[str, Any]:
     known: dict[str, Any] = {"broker_order_id": order.broker_order_id or event.broker_order_id}
     if event.slices:
@@ -261,7 +303,7 @@ def _proved_absent(order: Order, event: ProvedAbsent) -> dict[str, Any]:
     return {} if order.broker_order_id is not None else _moved(order, T.ABSENT, event.reason)
 
 
-def _vanished(order: Order, event: Vanished) -> dict[str, Any]:
+def _vanished(order: Order, event: MissingFromBook) -> dict[str, Any]:
     if not event.amended and order.filled_quantity >= order.quantity:
         return _moved(order, T.COMPLETE, f"{event.reason}; its trades add up to all of it")
     return _moved(order, T.VANISH, event.reason)
@@ -367,7 +409,7 @@ def merged(known: tuple[Known, ...], seen: tuple[Known, ...], broker_order_id: B
     return known + tuple(fresh.values())
 
 
-def proved_by(row: Row, filled: int) -> Trigger:
+def proved_by(row: Row, filled: int) -> Cause:
     """What a row proves, given how much the trades add up to (rule 4)."""
     end = ENDS.get(row.state)
     if end is not None:
@@ -398,11 +440,13 @@ def _terms(order: Order, row: Row) -> dict[str, Any]:
 _STEPS: dict[type, Callable[[Order, Any], dict[str, Any]]] = {
     Refused: _refused,
     Withdrawn: _withdrawn,
+    Approved: _approved,
+    Declined: _declined,
     Receipt: _receipt,
     AnswerLost: _answer_lost,
     ProvedAbsent: _proved_absent,
     Reported: _reported,
-    Vanished: _vanished,
+    MissingFromBook: _vanished,
     Settled: _settled,
     CancelRequested: _cancel_requested,
     Noted: _noted,

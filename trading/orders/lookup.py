@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator
 
-from durable_orders.trading.orders.book import BookReport
+from durable_orders.trading.orders.book import OrderReport
 from durable_orders.trading.orders.order import Frozen
 from durable_orders.trading.orders.outcome import Evidence
 
 
 class Found(Frozen):
     kind: Literal["found"] = "found"
-    report: BookReport
+    report: OrderReport
 
 
 class Absent(Frozen):
@@ -29,4 +29,4 @@ class Unreadable(Frozen):
     evidence: Evidence
 
 
-Look = Annotated[Found | Absent | Unreadable, Discriminator("kind")]
+BookLookup = Annotated[Found | Absent | Unreadable, Discriminator("kind")]

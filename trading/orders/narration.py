@@ -8,7 +8,7 @@ GONE = "not in the broker's order book any more"
 
 def sentence(before: Order, after: Order) -> str:
     """What changed between two standings of one order."""
-    said = [*_new_status(before, after), *_new_terms(before, after)]
+    said = [*_new_status(before, after), *_sign_off(before, after), *_new_terms(before, after)]
     said += [reason for reason in after.reasons if reason not in before.reasons]
     return "; ".join(said) or "updated"
 
@@ -28,6 +28,12 @@ def _new_status(before: Order, after: Order) -> list[str]:
         Status.EXPIRED: f"expired with {_part(after)} filled",
     }
     return [*fills, words[after.status]]
+
+
+def _sign_off(before: Order, after: Order) -> list[str]:
+    approval = after.approval
+    is_new = approval is not None and approval.approved_by is not None and approval != before.approval
+    return [f"approved {approval.approved_by}"] if approval is not None and is_new else []
 
 
 def _fills(before: Order, after: Order) -> str:

@@ -33,9 +33,9 @@ def read(content: Mapping[str, Any]) -> dict[str, Any]:
     """
     order = dict(content)
     tags = order["tags"] = _plain(order.get("tags"))
-    own_id = str(order.pop("order_id", None) or "")
-    order["client_order_id"] = own_id.rsplit(":", 1)[-1] or str(uuid7())
-    order |= {"order_id": own_id} if own_id else {}
+    order_id = str(order.pop("order_id", None) or "")
+    order["client_order_id"] = order_id.rsplit(":", 1)[-1] or str(uuid7())
+    order |= {"order_id": order_id} if order_id else {}
     if "qty" in order:
         order["quantity"] = _quantity(order.pop("qty"))
     order["symbol"] = _symbol(order.get("symbol"), tags)
@@ -47,19 +47,19 @@ def read(content: Mapping[str, Any]) -> dict[str, Any]:
     now = datetime.now(UTC)
     order.setdefault("created_at", now)
     order.setdefault("updated_at", order["created_at"])
-    return order | _standing(order, own_id)
+    return order | _standing(order, order_id)
 
 
-def _standing(order: dict[str, Any], own_id: str) -> dict[str, Any]:
+def _standing(order: dict[str, Any], order_id: str) -> dict[str, Any]:
     """What had become of the order: its fills were one quantity and one price. The names are taken out of it."""
     filled, average, message = (order.pop(name, None) for name in ("filled_qty", "avg_price", "message"))
     standing: dict[str, Any] = {"reasons": (message,)} if message else {}
-    if order.get("status") in AT_THE_BROKER and own_id:
-        standing["broker_order_id"] = order.get("broker_order_id") or own_id
+    if order.get("status") in AT_THE_BROKER and order_id:
+        standing["broker_order_id"] = order.get("broker_order_id") or order_id
     if filled:
         if average is None:
             raise ValueError("avg_price: an order that has filled has one")
-        fill = {"trade_id": f"{own_id}-all", "broker_order_id": own_id, "quantity": _quantity(filled)}
+        fill = {"trade_id": f"{order_id}-all", "broker_order_id": order_id, "quantity": _quantity(filled)}
         standing["fills"] = (fill | {"price": _rupees(average), "at": order["updated_at"]},)
     return standing
 

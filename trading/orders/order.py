@@ -16,6 +16,7 @@ import uuid_utils
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -47,19 +48,36 @@ RESERVED_NAMES = ("external-", "twin-")
 """How the orders are named that the ledger keeps for rows of the broker's book which no workflow of ours follows."""
 CLOSING = "flatten-"
 """Orders whose client order ids begin with it only ever close a position: the guardian holds that."""
-OF_PLAN = re.compile(r"(?P<plan>.+)\.(?:entry|exit-\d+-\d+)")
+OF_PLAN = re.compile(r"(?P<plan>.+)\.(?:entry|exit-\d+-\d+|leg-\d+-\d+|slice-\d+-\d+)")
 """How the orders of a plan are named."""
 NAME = r"^[A-Za-z0-9._-]{1,64}$"
 Name = Annotated[str, Field(pattern=NAME)]
 """Accounts, strategies and client order ids: 1 to 64 letters, digits, dots, dashes and underscores."""
 Symbol = Annotated[str, Field(pattern=r"^[A-Z]{2,5}:[A-Z0-9&_ .-]{1,40}$")]
 """Exchange and Kite tradingsymbol, as in `NSE:INFY`."""
-Price = Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=4, allow_inf_nan=False)]
-FillPrice = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=4, allow_inf_nan=False)]
+
+
+def is_plain(text: str) -> bool:
+    """Whether a number in that text has nothing of what Python reads and a trader does not write: 1_50 is 150 to it,
+    and digits are of any script."""
+    return text.isascii() and "_" not in text
+
+
+def _plain(number: object) -> object:
+    if isinstance(number, str) and not is_plain(number):
+        raise ValueError(f"must be a number, was {number[:40]!r}")
+    return number
+
+
+Rupees = Annotated[Decimal, BeforeValidator(_plain)]
+Price = Annotated[Rupees, Field(gt=0, max_digits=14, decimal_places=4, allow_inf_nan=False)]
+FillPrice = Annotated[Rupees, Field(ge=0, max_digits=14, decimal_places=4, allow_inf_nan=False)]
 """0 for an option that ends without worth."""
 Quantity = Annotated[int, Field(strict=True, gt=0, le=MAX_QUANTITY)]
 Tags = dict[str, JsonValue]
 """The caller's own remarks, by name. They travel with the order and mean nothing to it."""
+NOT_CONTENT = frozenset({"price", "trigger_price", "place_by", "approve_by", "tags", "plan_id"})
+"""What no order is told from another by; prices are, as numbers."""
 COMPUTED = frozenset({"filled_quantity", "average_price"})
 """Figures that travel with an order for readers; they are always worked out anew."""
 
@@ -237,6 +255,24 @@ def new_client_order_id() -> ClientOrderId:
     return ClientOrderId(str(uuid_utils.uuid7()))
 
 
+class SignOff(Frozen):
+    """A person's word on an order, without which it is not sent."""
+
+    needed_by: AwareDatetime | None = None
+    """Without it by then the order is rejected. `None` until the guardian has received the order."""
+    approved_by: Annotated[str, Field(min_length=1)] | None = None
+    """Who has approved it, as in `by user asha`."""
+    approved_at: AwareDatetime | None = None
+    place_by: AwareDatetime | None = None
+    """The deadline that the order's intent has, for whoever goes on with it."""
+
+    @model_validator(mode="after")
+    def _says_who_and_when(self) -> Self:
+        if (self.approved_by is None) != (self.approved_at is None):
+            raise ValueError("approved_by: belongs together with approved_at")
+        return self
+
+
 class OrderIntent(Terms):
     """What a strategy wants, before anybody has checked it."""
 
@@ -252,6 +288,16 @@ class OrderIntent(Terms):
     """After this moment nothing is sent. Without one: 30 s for MARKET and SL-M, end of session for the rest."""
     dry_run: bool = False
     """Check and record it, and send nothing. A worker whose `execution.dry_run` is set takes every order as one."""
+    approve: bool = False
+    """Wait for a person's approval before it is sent; so do the orders of a strategy that is marked in the settings."""
+    approve_by: AwareDatetime | None = None
+    """Without an approval by then it is rejected. Without a moment: within `guardian.approve_within`."""
+
+    @model_validator(mode="after")
+    def _approval_is_asked_for(self) -> Self:
+        if self.approve_by is not None and not self.approve:
+            raise ValueError("approve_by: belongs to an order that is to be approved: set approve")
+        return self
 
     @model_validator(mode="after")
     def _instructions_fit(self) -> Self:
@@ -314,9 +360,13 @@ class OrderIntent(Terms):
         one.
         """
         prices = [price and str(price.normalize()) for price in (self.price, self.trigger_price)]
-        real = set() if self.dry_run else {"dry_run"}  # so that it is what it was before there were dry runs
-        rest = self.model_dump_json(exclude={"price", "trigger_price", "place_by", "tags", "plan_id"} | real)
+        usual = {name for name in ("dry_run", "approve") if not getattr(self, name)}  # as before there were any
+        rest = self.model_dump_json(exclude={*NOT_CONTENT, *usual})
         return sha256(f"{rest} {prices}".encode()).hexdigest()[:32]
+
+
+CARRIED = tuple(field for field in OrderIntent.model_fields if field not in ("place_by", "approve", "approve_by"))
+"""The fields of an intent that are its order's."""
 
 
 class PlanOrderIntent(OrderIntent):
@@ -355,13 +405,23 @@ def kept_for(name: str) -> str:
     if name.startswith(RESERVED_NAMES):
         return f"names that begin with {' or '.join(RESERVED_NAMES)} are for orders found at the broker"
     if "." in name and plan_of(name) is not None:
-        return "names that end in .entry or .exit-N-N are for the orders of plans"
-    return ""
+        return "names that end in .entry, .exit-N-N, .leg-N-N or .slice-N-N are for the orders of plans"
+    return of_a_path(name)
+
+
+def of_a_path(name: str) -> str:
+    """Why no order and no plan is named so that its address is another's; empty for most."""
+    return "must not be . or ..: in an address, those are folders" if name in (".", "..") else ""
 
 
 def is_closing(client_order_id: str) -> bool:
     """Whether an order of that name may only close a position."""
     return client_order_id.startswith(CLOSING)
+
+
+def only_closes(client_order_id: str) -> bool:
+    """Whether it is that of a flatten or of a plan's exit."""
+    return is_closing(client_order_id) or (plan_of(client_order_id) is not None and ".exit-" in client_order_id)
 
 
 def order_id(account: str, client_order_id: str) -> OrderId:
@@ -423,6 +483,8 @@ class Order(Terms):
     """Why it stands as it does, oldest first, in words a trader understands."""
     cancel_requested: bool = False
     tags: Tags = Field(default_factory=dict)
+    approval: SignOff | None = None
+    """Of an order that a person has to approve before it is sent."""
     created_at: AwareDatetime
     updated_at: AwareDatetime
 
@@ -459,6 +521,7 @@ class Order(Terms):
             reasons: Sequence[str] = ...,
             message: str | None = ...,
             cancel_requested: bool = ...,
+            approval: SignOff | None = ...,
             created_at: datetime = ...,
             updated_at: datetime = ...,
         ) -> None:
@@ -469,7 +532,9 @@ class Order(Terms):
     @classmethod
     def from_intent(cls, intent: OrderIntent, at: datetime) -> "Order":
         """The order of an intent, `PENDING`, created at `at`."""
-        content = {field: getattr(intent, field) for field in OrderIntent.model_fields if field != "place_by"}
+        content = {field: getattr(intent, field) for field in CARRIED}
+        if intent.approve:
+            content["approval"] = SignOff(needed_by=intent.approve_by)
         own = intent.order_id
         return cls(**content, order_id=own, tag=tag_of(own), created_at=at, updated_at=at)
 
@@ -483,7 +548,7 @@ class Order(Terms):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def filled_quantity(self) -> int:
-        return sum(fill.quantity for fill in self.fills)
+        return sum([fill.quantity for fill in self.fills]) if self.fills else 0
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -506,6 +571,12 @@ class Order(Terms):
         """The terms, and how they are split: `BUY 1000 NSE:INFY LIMIT 1500 MIS in 5 legs of 200`."""
         split = self.instructions.summary() if self.instructions else ""
         return " ".join([super().summary(), *([split] if split else [])])
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether a person has yet to approve it. It is not sent before."""
+        approval = self.approval
+        return approval is not None and approval.approved_at is None and self.status is Status.PENDING
 
     @property
     def is_autosliced(self) -> bool:

@@ -8,7 +8,7 @@ from durable_orders.trading.orders.order import OrderId, order_id
 ORDER_ID = re.compile(r"order:[A-Za-z0-9._-]{1,64}:[A-Za-z0-9._-]{1,64}")
 
 
-def whole_id(account: str, text: str) -> OrderId:
+def order_id_of(account: str, text: str) -> OrderId:
     """The order id that a client order id of this account, or a whole order id, stands for.
 
     Raises `OrderNotFound` for what cannot be the id of an order.

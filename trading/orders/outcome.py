@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator
 
-from durable_orders.trading.orders.book import BookReport
+from durable_orders.trading.orders.book import OrderReport
 from durable_orders.trading.orders.order import BrokerOrderId, Frozen
 
 ATTEMPT_USED = "AttemptUsed"
@@ -39,7 +39,7 @@ AT_THE_LIMIT = Evidence(message="the account's order requests are at their limit
 class Accepted(Frozen):
     kind: Literal["accepted"] = "accepted"
     broker_order_id: BrokerOrderId
-    report: BookReport | None = None
+    report: OrderReport | None = None
     """The book's row and trades, where the broker's answer already carries them."""
     slices: tuple[BrokerOrderId, ...] = ()
     """Of an autoslice order: the ids of all that were taken."""

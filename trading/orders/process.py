@@ -13,7 +13,9 @@ Rules
    done again (a workflow's task that is repeated) has heard more by then, and must count its events alike.
 3. What happened is recorded before the next step is taken; but a cancel that was asked for waits for no ledger.
 4. It is done when the order's end is proved and recorded.
-5. Where the ledger has more of it than it knows, the ledger is right: it goes on from there, and the book tells the
+5. An order that a person has to approve waits for that, PENDING and with nothing reserved, until its deadline. Once it
+   is approved, the guardian judges again, and only by that is it sent.
+6. Where the ledger has more of it than it knows, the ledger is right: it goes on from there, and the book tells the
    rest. So a run that somebody has reset to an earlier moment reads the ledger before it decides anything.
 """
 
@@ -21,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from durable_orders.trading.ist import IST
 from durable_orders.trading.orders import lifecycle, outcome
 from durable_orders.trading.orders.actions import (
     ADMIT,
@@ -38,9 +41,11 @@ from durable_orders.trading.orders.actions import (
     Wait,
 )
 from durable_orders.trading.orders.amending import Amendments
-from durable_orders.trading.orders.book import BookReport
-from durable_orders.trading.orders.lookup import Found, Look
-from durable_orders.trading.orders.order import Amendment, Order, OrderType, Status
+from durable_orders.trading.orders.book import OrderReport
+from durable_orders.trading.orders.decision import sign_off_words
+from durable_orders.trading.orders.events import EventType
+from durable_orders.trading.orders.lookup import BookLookup, Found
+from durable_orders.trading.orders.order import Amendment, Order, OrderType, SignOff, Status
 from durable_orders.trading.orders.record import OnRecord, OrderRecord
 from durable_orders.trading.orders.settling import Settling
 from durable_orders.trading.orders.steps import BACKOFF_LIMIT, Unsent, backoff, cancel_not_taken, next_step, refused
@@ -52,6 +57,7 @@ TAKEN_UP = "its earlier workflow is gone: it goes on from what the ledger has, i
 NEVER_SENT = "what is taken up is told, looked up and never sent"
 RECORDED_FIRST = "a new run records what it heard first"
 CANCELLED_FIRST = "a cancel goes out before it is recorded"
+GOES_ON = "it goes on from what the ledger has"
 BEHIND = "its workflow was behind the ledger: it goes on from what the ledger has, and is looked up in the book"
 RECALLS = "a run that was reset reads what the ledger has"
 """Rules that the replay of an older history does without."""
@@ -65,7 +71,15 @@ class Misread:
     words: str
 
 
-News = lifecycle.Reported | lifecycle.Vanished | lifecycle.Settled | lifecycle.CancelRequested | Misread
+News = (
+    lifecycle.Reported
+    | lifecycle.MissingFromBook
+    | lifecycle.Settled
+    | lifecycle.CancelRequested
+    | lifecycle.Approved
+    | lifecycle.Declined
+    | Misread
+)
 """What may be heard at any time: what the account's watch saw, and what somebody says or wants."""
 
 
@@ -206,8 +220,8 @@ class OrderProcess:
         return Record(self.record.entries, self.is_unsettled)
 
     def _next_step(self, now: datetime, *, hand_over: bool) -> Action:
-        if self.policy is None and not self._status.terminal:
-            return ADMIT  # whatever its status: one that is taken up goes on from what the guardian gives
+        if self._needs_the_guardian:
+            return ADMIT
         if self._pause is not None:
             self._until = self._until or self._end_of(self._pause, now)
             return Wait(self._until)
@@ -215,6 +229,8 @@ class OrderProcess:
             return HAND_OVER
         if self._settling is not None:
             return self._settle(self._settling, now)
+        if self.order.awaits_approval:
+            return self._await_approval(self.approved.place_by, now)
         step = next_step(self.order, self._place_by, now, self._next_cancel)
         if isinstance(step, Unsent):
             self._apply(step, now)
@@ -229,7 +245,25 @@ class OrderProcess:
     def _is_under_way(self) -> bool:
         is_told = bool(self._heard or self.record.entries) or self._amendments.are_asked
         has_begun = self._settling is not None and self._settling.has_begun
-        return is_told or has_begun or self.policy is None or self._status.terminal
+        return is_told or has_begun or self._needs_the_guardian or self._status.terminal
+
+    @property
+    def _needs_the_guardian(self) -> bool:
+        """Before anything else, whatever its status: one that is taken up goes on from what the guardian gives. And
+        again once a person has approved it."""
+        if self.policy is None:
+            return not self._status.terminal
+        return self.policy.is_before_sign_off and self._status is PENDING and not self.order.awaits_approval
+
+    def _await_approval(self, needed_by: datetime, now: datetime) -> Action:
+        self._woken = False
+        if self.order.cancel_requested:
+            self._apply(lifecycle.Withdrawn("cancelled before it was sent"), now)
+        elif now >= needed_by:
+            self._apply(lifecycle.Refused((f"NOT_APPROVED: nobody approved it before {_clock(needed_by)}",)), now)
+        else:
+            return Wait(needed_by)
+        return self._to_record()
 
     def _end_of(self, pause: timedelta, now: datetime) -> datetime:
         return min(now + pause, self.approved.place_by) if self._status is PENDING else now + pause
@@ -258,10 +292,12 @@ class OrderProcess:
         that no guardian had received that an earlier process of it may have sent it all the same."""
         if isinstance(verdict, Existing):
             self.record.order, self.record.sequence = verdict.order, verdict.sequence
-            takes_up, self._was_reset = True, False
-        elif verdict.dry_run or verdict.tag is not None:
+            takes_up, self._was_reset = not verdict.policy.is_before_sign_off, False
+        elif verdict.dry_run or verdict.tag is not None or verdict.approval is not None:
             told = {"dry_run": verdict.dry_run or self.order.dry_run, "tag": verdict.tag or self.order.tag}
-            self.record.order = self.order.model_copy(update=told)
+            self.record.order = self.order.model_copy(
+                update=told | {"approval": verdict.approval or self.order.approval}
+            )
         if isinstance(verdict, Refusals):
             self._records_first = self._is_between_steps = True
             self._apply(lifecycle.Refused(tuple(str(refusal) for refusal in verdict.refusals)), now)
@@ -271,6 +307,14 @@ class OrderProcess:
             self._take_up(now)
             return
         self._take_in(now)
+        if verdict.policy.is_before_sign_off:
+            if self.order.awaits_approval:
+                words = sign_off_words(SignOff(needed_by=verdict.policy.place_by))
+                if isinstance(verdict, Existing):
+                    self.record.note(f"{GOES_ON}, and {words}", EventType.ORDER_UPDATED, now)
+                else:
+                    self.record.note(words, EventType.APPROVAL_ASKED, now)
+            return
         unsent = next_step(self.order, self._place_by, now)
         if isinstance(unsent, Unsent):
             self._apply(unsent, now)
@@ -316,7 +360,7 @@ class OrderProcess:
         self._pause = backoff(self.approved.retry_delay, attempts.pauses)
         self._is_between_steps = False
 
-    def looked(self, look: Look, now: datetime) -> None:
+    def looked(self, look: BookLookup, now: datetime) -> None:
         is_owed, self._owed = self._owed is not None, None
         self._is_between_steps = not self._amendments.is_answered
         settling = self._settling
@@ -455,7 +499,7 @@ class OrderProcess:
             self._settling.saw_it(news, now)
         self._apply(news, now)
 
-    def _read(self, report: BookReport | None, now: datetime) -> None:
+    def _read(self, report: OrderReport | None, now: datetime) -> None:
         if report is not None:
             self._take(lifecycle.Reported(report), now)
 
@@ -478,6 +522,10 @@ class OrderProcess:
         if self._status is not UNKNOWN or self.policy is None:
             return None
         return Settling(self.record, self.approved, self._sent_at, self._follows)
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone(IST):%H:%M:%S} IST"
 
 
 def _lost(evidence: outcome.Evidence) -> str:

@@ -35,7 +35,10 @@ class OrderRecord:
         if self.order is before:
             return
         is_new = self.order.status is not before.status or self.order.filled_quantity > before.filled_quantity
-        self.note(sentence(before, self.order), EVENT_OF[self.order.status] if is_new else EventType.ORDER_UPDATED, now)
+        kind = EVENT_OF[self.order.status] if is_new else EventType.ORDER_UPDATED
+        if isinstance(event, lifecycle.Approved):
+            kind = EventType.ORDER_APPROVED
+        self.note(sentence(before, self.order), kind, now)
 
     def go_on_from(self, known: OnRecord) -> None:
         """What was not written down yet is left out: it is not what comes after that."""

@@ -36,13 +36,13 @@ class Settlement(Frozen):
 
     def problem_with(self, order: Order) -> str | None:
         """Why this cannot be said of the order; `None` if it can."""
-        own_id = order.broker_order_id or self.broker_order_id
+        order_id = order.broker_order_id or self.broker_order_id
         filled = order.filled_quantity + (self.quantity or 0)
         if order.status is not Status.UNKNOWN:
             return f"status: only an order that is UNKNOWN is settled by hand, and it is {order.status}"
-        if self.broker_order_id is not None and own_id != self.broker_order_id:
-            return f"broker_order_id: it is known, and is {own_id}"
-        if filled and own_id is None:
+        if self.broker_order_id is not None and order_id != self.broker_order_id:
+            return f"broker_order_id: it is known, and is {order_id}"
+        if filled and order_id is None:
             return "broker_order_id: an order that traded has one"
         if self.status is Status.FILLED and filled != order.quantity:
             return f"quantity: a FILLED order has {order.quantity} filled, and with this it is {filled}"
@@ -59,12 +59,12 @@ class Settlement(Frozen):
 
     def fill_of(self, order: Order) -> Fill | None:
         """The trade that is booked with it. Its id says that no exchange gave it."""
-        own_id = order.broker_order_id or self.broker_order_id
-        if self.quantity is None or self.price is None or self.traded_at is None or own_id is None:
+        order_id = order.broker_order_id or self.broker_order_id
+        if self.quantity is None or self.price is None or self.traded_at is None or order_id is None:
             return None
         return Fill(
             trade_id=TradeId(f"by-hand-{len(order.fills) + 1}"),
-            broker_order_id=own_id,
+            broker_order_id=order_id,
             quantity=self.quantity,
             price=self.price,
             at=self.traded_at,

@@ -7,17 +7,19 @@ any more, a human has to say what became of it, or the book shows it after all.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from durable_orders.trading.orders import lifecycle
+from durable_orders.trading.orders import lifecycle, slices
 from durable_orders.trading.orders.absence import Absence, is_of_an_earlier_book
 from durable_orders.trading.orders.actions import FIND, WAIT, Find, Wait
 from durable_orders.trading.orders.events import EventType
-from durable_orders.trading.orders.lookup import Found, Look, Unreadable
+from durable_orders.trading.orders.lookup import BookLookup, Found, Unreadable
+from durable_orders.trading.orders.order import Order
 from durable_orders.trading.orders.record import OrderRecord
 from durable_orders.trading.orders.verdict import Policy
 
 REVIEW = "say it with `durable-orders settle`, as the contract note has it"
 BOOK_OF_ONE_DAY = "the book is of one day"
-"""A rule that the replay of an older history does without."""
+SLICES_ARE_LOOKED_FOR = "slices of an order that a ledger had forgotten are looked for"
+"""Rules that the replay of an older history does without."""
 
 
 class Settling:
@@ -53,7 +55,7 @@ class Settling:
         found = lifecycle.Noted(f"found in the order book as {report.report.row.broker_order_id}")
         self._record.apply(found, now)
 
-    def looked(self, look: Look, now: datetime) -> lifecycle.ProvedAbsent | lifecycle.Receipt | None:
+    def looked(self, look: BookLookup, now: datetime) -> lifecycle.ProvedAbsent | lifecycle.Receipt | None:
         """What a reading of the book proves. How long that took is told by the times of the events: a sentence with it
         would read differently if the task is done again."""
         order, absence = self._record.order, self._absence
@@ -87,6 +89,10 @@ class Settling:
 
     def _is_beyond_the_book(self, now: datetime) -> bool:
         order = self._record.order
-        if order.broker_order_id is not None:  # it was there, and is gone
+        if order.broker_order_id is not None and not self._may_have_more_slices(order):  # it was there, and is gone
             return True
         return is_of_an_earlier_book(order, self._sent_at, now) and self._follows(BOOK_OF_ONE_DAY)
+
+    def _may_have_more_slices(self, order: Order) -> bool:
+        """A ledger that had forgotten it has found some of them in the book, and took over the id of the first."""
+        return slices.are_unknown(order) and self._follows(SLICES_ARE_LOOKED_FOR)

@@ -20,10 +20,14 @@ def ids_of(row: BrokerOrder) -> tuple[BrokerOrderId, ...]:
     return row.slices or (row.broker_order_id,)
 
 
+def are_unknown(order: Order) -> bool:
+    """Whether nobody can say how many slices there are of it."""
+    return order.is_autosliced and not order.slices and order.status in UNPLACED
+
+
 def is_short(order: Order, row: BrokerOrder) -> bool:
     """Whether nobody can say if this is all that became of the order."""
-    unproved = order.is_autosliced and not order.slices and order.status in UNPLACED
-    return unproved and row.quantity < order.quantity
+    return are_unknown(order) and row.quantity < order.quantity
 
 
 def as_asked(order: Order, row: BrokerOrder) -> BrokerOrder:

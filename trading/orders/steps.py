@@ -20,7 +20,7 @@ Unsent = lifecycle.Withdrawn | lifecycle.Refused
 """What happens to an order that is not to be sent any more."""
 
 
-class Standing(Protocol):
+class OrderState(Protocol):
     """What is read of an order."""
 
     @property
@@ -30,7 +30,7 @@ class Standing(Protocol):
 
 
 def next_step(
-    order: Standing, place_by: datetime | None, now: datetime, next_cancel: datetime | None = None
+    order: OrderState, place_by: datetime | None, now: datetime, next_cancel: datetime | None = None
 ) -> Admit | Place | Cancel | Wait | Done | Unsent:
     """What is to be done now, or what happens to an order that is not sent any more.
 
@@ -52,10 +52,14 @@ def next_step(
     return CANCEL if is_due else WAIT
 
 
+REFUSED_BY_BROKER = "refused by the broker: "
+"""How the reason begins that is the broker's own."""
+
+
 def refused(evidence: Evidence) -> lifecycle.Refused:
     """In the broker's words, unless the placement never came so far."""
     is_own = evidence.error_type in OWN_REFUSALS
-    return lifecycle.Refused((evidence.message if is_own else f"refused by the broker: {evidence}",))
+    return lifecycle.Refused((evidence.message if is_own else f"{REFUSED_BY_BROKER}{evidence}",))
 
 
 def cancel_not_taken(evidence: Evidence) -> lifecycle.Noted:

@@ -1,5 +1,6 @@
 """What `buy` and `sell` take beside a symbol and a quantity, wherever they are called."""
 
+import re
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
@@ -10,6 +11,13 @@ from pydantic import ValidationError
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.explained import explained
 from durable_orders.trading.orders.order import Amendment, OrderIntent, OrderType, Product, Side, Validity
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
+def whole(text: str) -> int | None:
+    """A whole number as text, `None` for what is none, with digits alone (see `is_plain`)."""
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 class OrderTerms(TypedDict, total=False):

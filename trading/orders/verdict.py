@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Discriminator
 
-from durable_orders.trading.orders.order import Frozen, Order, Tag
+from durable_orders.trading.orders.order import Frozen, Order, SignOff, Tag
 
 
 class Refusal(Frozen):
@@ -34,6 +34,8 @@ class Policy(Frozen):
     safety_interval: float
     unreadable_interval: float = 600.0
     """The default is for orders that were approved before there was this field."""
+    is_before_sign_off: bool = False
+    """Nothing is sent by it: once a person has approved the order, the guardian judges again."""
 
 
 class Approval(Frozen):
@@ -43,6 +45,8 @@ class Approval(Frozen):
     """Whether the order is one that is never sent."""
     tag: Tag | None = None
     """The order's tag with the mark of the home that sends it; `None` where it has none."""
+    approval: SignOff | None = None
+    """Of an order that a person has to approve. Until then nothing is reserved."""
 
 
 class Refusals(Frozen):
@@ -52,6 +56,7 @@ class Refusals(Frozen):
     refusals: tuple[Refusal, ...]
     dry_run: bool = False
     tag: Tag | None = None
+    approval: SignOff | None = None
 
 
 class Existing(Frozen):
@@ -64,7 +69,8 @@ class Existing(Frozen):
     sequence: int
     """Of the order's last recorded event."""
     policy: Policy
-    """For what is still open of it."""
+    """For what is still open of it. One that `is_before_sign_off` says that it waits for a person's approval, and was
+    never sent."""
 
 
 Verdict = Annotated[Approval | Refusals | Existing, Discriminator("kind")]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from durable_orders.trading.orders.order import Amendment, OrderIntent
+from durable_orders.trading.orders.order import Amendment, OrderIntent, Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,26 @@ class CloseExcess:
 
     quantity: int
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLine:
+    """So much of an instrument is not to be kept: have the account's closing function close it, as far as it is
+    there."""
+
+    symbol: str
+    product: Product
+    quantity: int
+    """Signed: what is held."""
+    number: int
+    """Of the first order that closes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Read the last prices of these symbols."""
+
+    symbols: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +98,4 @@ class Done:
 
 
 ADMIT, RECORD, SYNC, SURVEY, DONE = Admit(), Record(), Sync(), Survey(), Done()
-Action = Admit | Place | Amend | Cancel | CloseExcess | Alert | Record | Sync | Survey | Wait | Done
+Action = Admit | Place | Amend | Cancel | CloseExcess | CloseLine | Quote | Alert | Record | Sync | Survey | Wait | Done

@@ -158,6 +158,7 @@ class Exits:
             price=price,
             trigger_price=trigger,
             product=intent.product,
+            tags=intent.tags,
         )
 
     def change(self, leg: LegState, order: Order, quantity: int) -> Amendment | None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pydantic import AwareDatetime
 
 from durable_orders.trading.orders.order import Frozen, Order, OrderIntent
+from durable_orders.trading.plans.line import LineTerms
 from durable_orders.trading.plans.plan import PlanChange
 
 
@@ -86,8 +87,28 @@ class ExcessSeen(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
+class LinesAdmitted:
+    """A plan of several lines was checked, and recorded."""
+
+    refusals: tuple[str, ...] = ()
+    terms: tuple[LineTerms, ...] = ()
+    """One for each of its lines."""
+
+
+class LineClosing(Frozen):
+    """What there is of something that is not to be kept."""
+
+    left: int
+    """How much of it is still there, unsigned; the rest others have closed."""
+    waits: str = ""
+    """Why nothing can be closed now."""
+    orders: tuple[OrderIntent, ...] = ()
+    """Those that close what can be closed of it now, to be placed."""
+
+
+@dataclass(frozen=True, slots=True)
 class WasReset:
     """Somebody has set the workflow back to an earlier moment: what happened since, the ledger may know."""
 
 
-News = Admitted | Seen | Answered | Priced | CancelAsked | ChangeAsked | Surveyed | WasReset
+News = Admitted | LinesAdmitted | Seen | Answered | Priced | CancelAsked | ChangeAsked | Surveyed | WasReset

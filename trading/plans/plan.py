@@ -7,16 +7,14 @@ of the two.
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from hashlib import sha256
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from durable_orders.trading.errors import InvalidOrder
+from durable_orders.trading.ist import IST
 from durable_orders.trading.orders.order import (
-    CLOSING,
-    RESERVED_NAMES,
     Frozen,
-    Mode,
     Name,
     OrderType,
     Price,
@@ -26,9 +24,8 @@ from durable_orders.trading.orders.order import (
     Symbol,
     Terms,
 )
+from durable_orders.trading.plans.content import NOT_CONTENT, Identity, PlanTime, Why, fingerprint_of
 
-PlanId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,48}$")]
-"""1 to 48 letters, digits, dots, dashes and underscores: the names of its orders begin with it."""
 MOST_TARGETS = 10
 
 
@@ -82,14 +79,11 @@ class Leg(Frozen):
     target: Price | None = None
 
 
-class PlanIntent(Frozen):
-    """A plan as somebody asks for it."""
+class PlanTerms(Frozen):
+    """A plan of one position: how it is opened, and where it is closed."""
 
-    account: Name = "paper"
-    mode: Mode = Mode.PAPER
-    plan_id: PlanId
     strategy: Name = "manual"
-    reason: Annotated[str, Field(max_length=300, pattern=r"^[^\x00]*$")] = ""
+    reason: Why = ""
     symbol: Symbol
     side: Side
     """Of the position: BUY for a long one, also where an OCO closes it by selling."""
@@ -99,8 +93,14 @@ class PlanIntent(Frozen):
     """Without one the position is held already, as of an OCO."""
     stop: Stop | None = None
     targets: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
-    exit_at: AwareDatetime | None = None
+    exit_at: PlanTime | None = None
     """When what is left is closed at the market."""
+    enter_by: PlanTime | None = None
+    """On the wall's clock: a plan that has not begun by then is refused as too late."""
+
+    def begin_by(self, asked_at: datetime) -> datetime | None:
+        """What was asked for. An entry at the market has a deadline of its own."""
+        return self.enter_by
 
     @property
     def kind(self) -> Kind:
@@ -127,17 +127,15 @@ class PlanIntent(Frozen):
     def summary(self) -> str:
         """`bracket BUY 75 NFO:NIFTY25MAYFUT at 24000, stop 23950, target 24100 NRML`."""
         parts = [f"{self.kind} {self.side} {self.quantity} {self.symbol}"]
-        if self.entry is not None:
+        if self.entry is None:  # named by what it does, as it is asked for: its side is that of the position
+            parts = [f"{self.kind} {self.exit_side} {self.quantity} {self.symbol} of what is held"]
+        else:
             parts[0] += f" at {self.entry.reference or 'the market'}"
         if self.stop is not None:
             trail = f" trailing by {self.stop.trail}" if self.stop.trail is not None else ""
             parts.append(f"stop {self.stop.trigger_price}{trail}")
         parts += [f"target {target.price}" for target in self.targets]
         return f"{', '.join(parts)} {self.product}"
-
-    def fingerprint(self) -> str:
-        """Equal for equal content, however its prices were written."""
-        return sha256(repr(_normal(self.model_dump())).encode()).hexdigest()[:32]
 
     def entry_terms(self) -> Terms | None:
         """Raises `ValueError` (pydantic's)."""
@@ -152,15 +150,6 @@ class PlanIntent(Frozen):
             trigger_price=self.entry.trigger_price,
             product=self.product,
         )
-
-    @field_validator("plan_id")
-    @classmethod
-    def _id_is_free(cls, plan_id: str) -> str:
-        """The names of its orders begin with it."""
-        reserved = (*RESERVED_NAMES, CLOSING)
-        if plan_id.startswith(reserved):
-            raise ValueError(f"must not begin with {' or '.join(reserved)}: orders that are not a plan's are named so")
-        return plan_id
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -216,6 +205,24 @@ class PlanIntent(Frozen):
         return "below" if self.side is Side.BUY else "above"
 
 
+class PlanIntent(PlanTerms, Identity):
+    """A plan as somebody asks for it."""
+
+    approve: bool = False
+    """Its entry waits for a person's approval before it is sent, as an order does. What closes waits for nobody."""
+
+    @model_validator(mode="after")
+    def _opens_what_is_approved(self) -> Self:
+        if self.approve and self.entry is None:
+            raise ValueError("approve: an OCO only closes, and what closes waits for nobody")
+        return self
+
+    def fingerprint(self) -> str:
+        """Equal for equal content, however its prices were written."""
+        usual = set() if self.approve else {"approve"}  # as before there was any
+        return fingerprint_of(self.model_dump(exclude=NOT_CONTENT | usual))
+
+
 class PlanChange(Frozen):
     """A change of a plan that has not ended. What is `None` stays as it is."""
 
@@ -224,7 +231,11 @@ class PlanChange(Frozen):
     target: Price | None = None
     """Rupees; for a plan with one target."""
     trail: Price | None = None
-    exit_at: AwareDatetime | None = None
+    exit_at: PlanTime | None = None
+
+    def summary(self) -> str:
+        """`stop 23950, exit_at 2026-11-26 15:12:00+05:30`."""
+        return ", ".join(f"{name} {value}" for name, value in self.model_dump(exclude_none=True).items())
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
@@ -233,11 +244,12 @@ class PlanChange(Frozen):
         return self
 
 
-def _normal(value: object) -> object:
-    if isinstance(value, Decimal):
-        return str(value.normalize())
-    if isinstance(value, dict):
-        return {name: _normal(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_normal(each) for each in value]
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+def time_in_ist(field: str, text: str | None) -> datetime | None:
+    """A time as somebody types it, in IST, also if it has no zone. Raises `InvalidOrder`, which names the field."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(IST) if at.tzinfo is not None else at.replace(tzinfo=IST)
+    except (ValueError, OverflowError):
+        raise InvalidOrder(f"{field}: must be a time, as in '2026-11-26 15:12', was {text[:40]!r}") from None

@@ -21,9 +21,10 @@ Rules
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from durable_orders.trading.orders.order import Order, OrderIntent, PlanOrderIntent, Status, plan_of
+from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, PlanOrderIntent, Status
 from durable_orders.trading.plans import actions, standing
 from durable_orders.trading.plans.actions import Action
+from durable_orders.trading.plans.content import MARKET_DEADLINE
 from durable_orders.trading.plans.exits import Exits
 from durable_orders.trading.plans.news import (
     Admitted,
@@ -38,8 +39,9 @@ from durable_orders.trading.plans.news import (
     Surveyed,
     WasReset,
 )
+from durable_orders.trading.plans.plan import PlanChange, PlanIntent
 from durable_orders.trading.plans.standing import entry_reason
-from durable_orders.trading.plans.state import Child, LegState, PlanState, entry_id, number_of
+from durable_orders.trading.plans.state import Child, LegState, PlanState, PlanView, entry_id, number_of
 
 ANSWER = timedelta(seconds=45)
 """After which a change without an answer counts as one of unknown fate."""
@@ -55,8 +57,6 @@ MOST_AMENDMENTS = 25
 """Of one order (Kite)."""
 KEPT_FOR_EXITS, KEPT_FOR_TARGETS = 3, 7
 """Amendments that are kept for going to the market, and beyond those for targets and quantities."""
-MARKET_DEADLINE = timedelta(seconds=30)
-"""An entry at the market is not sent later, whatever holds it up."""
 TAKEN_WITHIN = timedelta(seconds=30)
 """In which a worker has recorded an order that was started, if all is well."""
 MOST_WORDS = 300
@@ -78,7 +78,7 @@ class PlanProcess:
         """`is_admitted` says of a state that was recorded or handed over that its plan was checked then."""
         self.state = state
         self._exits = Exits(state)
-        self._is_admitted = is_admitted
+        self.is_admitted = is_admitted
         self._heard: list[News] = []
         self._alerts: list[str] = []
         self._recorded: object = None
@@ -99,9 +99,22 @@ class PlanProcess:
         """Whether what was heard ends the wait."""
         return bool(self._heard)
 
+    @property
+    def due(self) -> datetime | None:
+        """The next moment at which time alone has it do something; the ledger may be read before."""
+        return min(self._timers, default=None)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is under way: all that was asked of its orders is answered."""
+        live = (child for child in self.state.children() if child.is_live)
+        return not self._heard and all(
+            child.is_working and child.asked is None and child.cancel_asked_at is None for child in live
+        )
+
     def next(self, now: datetime) -> Action:
         """What is to be done now. It counts as begun: asked again, the next thing is given."""
-        if not self._is_admitted and not self._verdict_taken(now):
+        if not self.is_admitted and not self._verdict_taken(now):
             return actions.ADMIT
         heard, self._heard = self._heard, []
         for news in heard:
@@ -121,7 +134,7 @@ class PlanProcess:
                 self._take(news, now)
             else:
                 self._heard.append(news)
-        return self._is_admitted
+        return self.is_admitted
 
     def synced(self, found: Recalled, now: datetime) -> None:
         """What the ledger has of the plan, all of its orders included. One that no worker has taken yet may have lost
@@ -154,13 +167,26 @@ class PlanProcess:
         return self.state.excess - sum(child.may_fill - child.filled for child in self.state.closings)
 
     @property
+    def view(self) -> PlanView:
+        return standing.view_of(self.state)
+
+    def problem_with(self, change: PlanChange, price: Decimal | None) -> str | None:
+        """Why a change cannot be made; field and rule. `price` is the one now, if it is known."""
+        return standing.problem_with(self.state, change, price)
+
+    def undone_at_once(self, change: PlanChange, price: Decimal | None, now: datetime) -> str | None:
+        """Why a stop would not stay where it is asked for; field and rule."""
+        return standing.undone_at_once(self.state, change, price, now)
+
+    @property
     def band(self) -> tuple[Decimal | None, Decimal | None]:
         """A price at or beyond one of the two, the lower and the higher, is to be told."""
         return self._exits.band()
 
-    def take_over(self, earlier: "PlanProcess") -> None:
-        """Go on in place of another process, with what that one has heard."""
-        self._heard = [*earlier._heard, *self._heard]
+    def take_heard(self) -> list[News]:
+        """What it has heard and not taken in: another one goes on in its place."""
+        heard, self._heard = self._heard, []
+        return heard
 
     def to_record(self) -> PlanState:
         """How it stands, to be written down with the prices that concern it."""
@@ -177,7 +203,7 @@ class PlanProcess:
         state = self.state
         match news:
             case Admitted(refusals, tick_size):
-                self._is_admitted, state.refusals, state.tick_size = True, refusals, tick_size
+                self.is_admitted, state.refusals, state.tick_size = True, refusals, tick_size
             case Seen(order):
                 self._see(order, now)
             case Answered():
@@ -197,6 +223,8 @@ class PlanProcess:
                 self._surveyed(news, now)
             case WasReset():
                 self._was_synced, self._recorded = False, None
+            case _:
+                return
 
     def _try_anew(self) -> None:
         for leg in self.state.legs:
@@ -289,7 +317,7 @@ class PlanProcess:
             if child.starts == 2:
                 age = (now - child.order.created_at).total_seconds()
                 self._alerts.append(f"{child.client_order_id} is not in the ledger, {age:.0f} s after it was started")
-            return actions.Place(_intent_of(child.order))
+            return actions.Place(asked_for_again(child.order, state.intent))
         found = self._entry(now)
         for number in range(len(state.legs)):
             found = found or self._leg(number, now)
@@ -297,18 +325,16 @@ class PlanProcess:
 
     def _entry(self, now: datetime) -> Action | None:
         state, intent = self.state, self.state.intent
-        terms = intent.entry_terms()
-        if terms is None:
-            return None
         is_over = state.is_cancelled or state.is_leaving
         if state.entry is None:
-            if is_over:
+            terms = intent.entry_terms()
+            if is_over or terms is None:
                 return None
-            own = {"account": intent.account, "mode": intent.mode, "strategy": intent.strategy}
+            own = {"account": intent.account, "mode": intent.mode, "strategy": intent.strategy, "tags": intent.tags}
             reason = entry_reason(intent)
             named = {"plan_id": intent.plan_id, "client_order_id": entry_id(intent.plan_id), "reason": reason}
-            by = None if terms.order_type.has_price else now + MARKET_DEADLINE
-            entry = PlanOrderIntent(**own, **dict(terms), **named, place_by=by)
+            by = _entry_deadline(intent, terms.order_type, state.created_at)
+            entry = PlanOrderIntent(**own, **dict(terms), **named, place_by=by, approve=intent.approve)
             state.entry = Child(order=Order.from_intent(entry, now))
             return actions.Place(entry)
         return self._cancel(state.entry, now) if is_over and state.entry.is_live else None
@@ -448,12 +474,14 @@ class PlanProcess:
         return actions.SYNC
 
 
-def _intent_of(order: Order) -> OrderIntent:
-    """What was asked for, of an order that nothing has happened to."""
-    content = {name: getattr(order, name) for name in OrderIntent.model_fields if name != "place_by"}
-    plan = plan_of(order.client_order_id)
-    if plan is None:
-        return OrderIntent(**content)
-    is_entry = order.client_order_id == entry_id(plan)
-    deadline = order.created_at + MARKET_DEADLINE if is_entry and not order.order_type.has_price else None
-    return PlanOrderIntent(**content, plan_id=plan, place_by=deadline)
+def asked_for_again(order: Order, intent: PlanIntent) -> OrderIntent:
+    """The same order of the plan, of which nobody knows yet."""
+    if order.client_order_id != entry_id(intent.plan_id):
+        return standing.asked_again(order, None)
+    again = standing.asked_again(order, _entry_deadline(intent, order.order_type, order.created_at))
+    return again.model_copy(update={"approve": intent.approve})
+
+
+def _entry_deadline(intent: PlanIntent, kind: OrderType, asked_at: datetime) -> datetime | None:
+    """At the market the price would soon be of another market. What waits for a person has that of approved orders."""
+    return None if kind.has_price or intent.approve else asked_at + MARKET_DEADLINE

@@ -5,17 +5,19 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
-from durable_orders.trading.orders.order import CLOSING, Order, Status
+from durable_orders.trading.orders.order import CARRIED, CLOSING, Order, OrderIntent, PlanOrderIntent, Status, plan_of
+from durable_orders.trading.plans.exits import Exits
 from durable_orders.trading.plans.plan import PlanChange, PlanIntent, Stop
 from durable_orders.trading.plans.state import (
     Child,
-    PlanOrder,
+    PlanHolding,
     PlanState,
     PlanStatus,
     PlanView,
     entry_id,
     exit_id,
     number_of,
+    row_of,
 )
 
 EXIT = re.compile(r"\.exit-(\d+)-(\d+)$")
@@ -53,26 +55,38 @@ def is_over(state: PlanState) -> bool:
 
 def view_of(state: PlanState) -> PlanView:
     intent = state.intent
+    held = state.held * intent.side.sign
+    holdings = (PlanHolding(symbol=intent.symbol, product=intent.product, quantity=held),) if held else ()
+    status = status_of(state)
     return PlanView(
         plan_id=intent.plan_id,
-        status=status_of(state),
-        protected=state.is_protected,
+        status=status,
+        protected=None if status.terminal and not held else state.is_protected,
         unprotected_since=state.unprotected_since,
         kind=intent.kind.value,
         summary=intent.summary(),
         symbol=intent.symbol,
         strategy=intent.strategy,
-        held=state.held * intent.side.sign,
+        held=held,
         stop=state.level,
         reasons=(*state.refusals, *(words for words in (state.why, state.waits) if words)),
-        orders=tuple(_row(child) for child in state.children()),
+        orders=tuple(row_of(child, child.role) for child in state.children()),
+        holdings=holdings,
     )
 
 
 def recordable(state: PlanState) -> object:
-    """What is worth another writing: its orders are in the ledger by themselves, and the price is not kept."""
-    asked = (state.is_cancelled, state.is_leaving, state.exit_at, state.stop, state.covered)
-    return view_of(state), asked, [(leg.out, leg.lost, leg.target) for leg in state.legs]
+    """What is worth another writing: all that readers see, and what was decided. The price is not kept."""
+    stands = (status_of(state), state.is_protected, state.unprotected_since, state.held, state.level, state.waits)
+    asked = (state.is_cancelled, state.is_leaving, state.exit_at, state.stop, state.covered, state.refusals, state.why)
+    rows = [(child.order.order_id, *_figures(child.order)) for child in state.children()]
+    return stands, asked, rows, [(leg.out, leg.lost, leg.target) for leg in state.legs]
+
+
+def _figures(order: Order) -> tuple[object, ...]:
+    """What an order's row has that may change."""
+    terms = (order.quantity, order.order_type, order.price, order.trigger_price)
+    return (order.status, order.broker_order_id, order.fills, *terms, order.reasons)
 
 
 def entry_reason(intent: PlanIntent) -> str:
@@ -141,6 +155,14 @@ def is_news(known: Order, told: Order) -> bool:
     return told.updated_at >= known.updated_at or told.filled_quantity > known.filled_quantity or told.status.terminal
 
 
+def asked_again(order: Order, place_by: datetime | None) -> OrderIntent:
+    """What was asked for, of an order that nothing has happened to. `place_by` is for one of the plan's own names; one
+    that closes keeps the rule of those."""
+    content = {name: getattr(order, name) for name in CARRIED}
+    plan = plan_of(order.client_order_id)
+    return OrderIntent(**content) if plan is None else PlanOrderIntent(**content, plan_id=plan, place_by=place_by)
+
+
 def change(state: PlanState, asked: PlanChange, now: datetime) -> None:
     """Take what `problem_with` has found nothing against."""
     if state.stop is not None:
@@ -178,6 +200,22 @@ def problem_with(state: PlanState, asked: PlanChange, last: Decimal | None) -> s
     return _misplaced(state, asked, wanted, last) or _off_tick(state, asked)
 
 
+def undone_at_once(state: PlanState, asked: PlanChange, last: Decimal | None, now: datetime) -> str | None:
+    """Why a stop would not stay where it is asked for: its trail or break-even moves it from there by the price now.
+    Field and rule. `last` is that price, if it is known."""
+    if asked.stop is None or last is None or state.stop is None:
+        return None
+    tried = state.model_copy(deep=True)
+    change(tried, asked, now)
+    tried.best = last
+    Exits(tried).priced(last, now)
+    if tried.level == asked.stop:
+        return None
+    mover = "break-even" if tried.stop is None or tried.stop.trail is None else f"trail of {tried.stop.trail}"
+    level = None if tried.level is None else f"{tried.level.normalize():f}"
+    return f"stop: its {mover} would move it to {level} at once, by the last price {last}; was {asked.stop}"
+
+
 def _misplaced(state: PlanState, asked: PlanChange, targets: list[Decimal], last: Decimal | None) -> str | None:
     sign = state.intent.side.sign
     level = asked.stop or state.level
@@ -200,22 +238,3 @@ def _off_tick(state: PlanState, asked: PlanChange) -> str | None:
         if tick and price is not None and price % tick:
             return f"{field}: {price} is not a multiple of the tick size {tick} of {state.intent.symbol}"
     return None
-
-
-def _row(child: Child) -> PlanOrder:
-    order = child.order
-    return PlanOrder(
-        role=child.role,
-        client_order_id=order.client_order_id,
-        order_id=order.order_id,
-        status=order.status,
-        broker_order_id=order.broker_order_id,
-        side=order.side.value,
-        quantity=order.quantity,
-        filled_quantity=order.filled_quantity,
-        order_type=order.order_type,
-        price=order.price,
-        trigger_price=order.trigger_price,
-        average_price=order.average_price,
-        reasons=order.reasons,
-    )

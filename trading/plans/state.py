@@ -7,7 +7,17 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from durable_orders.trading.orders.order import CLOSING, Amendment, Frozen, Order, OrderType, Price, Quantity, Status
+from durable_orders.trading.orders.order import (
+    CLOSING,
+    Amendment,
+    Frozen,
+    Order,
+    OrderType,
+    Price,
+    Product,
+    Quantity,
+    Status,
+)
 from durable_orders.trading.plans.plan import Leg, PlanIntent, Stop
 
 WORKING = (Status.PLACED, Status.PARTIAL)
@@ -28,11 +38,15 @@ class PlanStatus(StrEnum):
     REJECTED = "REJECTED"
     LEFT = "LEFT"
     """The plan is over, and what it has bought or sold is still held, without a stop of the plan's."""
+    FILLED = "FILLED"
+    """All that the plan was to trade is traded, and that is held: of baskets and schedules."""
+    COMPENSATED = "COMPENSATED"
+    """Not all could be had, and what was traded is closed again."""
 
     terminal: bool
 
     def __init__(self, word: str) -> None:
-        self.terminal = word in ("CLOSED", "CANCELLED", "REJECTED", "LEFT")
+        self.terminal = word not in ("PENDING", "WORKING", "OPEN")
 
 
 def entry_id(plan_id: str) -> str:
@@ -143,7 +157,10 @@ class LegState(Mutable):
 
     @property
     def live(self) -> Child | None:
-        return next((child for child in self.children if child.is_live), None)
+        for child in self.children:
+            if not child.order.status.terminal:
+                return child
+        return None
 
     @property
     def next_number(self) -> int:
@@ -152,11 +169,11 @@ class LegState(Mutable):
 
     @property
     def closed(self) -> int:
-        return sum(child.filled for child in self.children)
+        return sum([child.order.filled_quantity for child in self.children])
 
     @property
     def may_close(self) -> int:
-        return sum(child.may_fill for child in self.children)
+        return sum([child.may_fill for child in self.children])
 
 
 class PlanState(Mutable):
@@ -214,7 +231,7 @@ class PlanState(Mutable):
     def entered(self) -> int:
         """How much of the position there is, or was: the entry's fills, or what an OCO has found."""
         if self.intent.entry is None:
-            return self.intent.quantity
+            return 0 if self.refusals else self.intent.quantity
         return self.entry.filled if self.entry is not None else 0
 
     def entitled(self, number: int) -> int:
@@ -250,8 +267,14 @@ class PlanState(Mutable):
     @property
     def held(self) -> int:
         """What is left of the position; below zero if more went out than came in."""
-        brought_back = sum(child.filled for child in self.closings) + self.covered
-        return self.entered - self.closed - self.lost + brought_back
+        held = self.entered + self.covered - self.oversold
+        for leg in self.legs:
+            held -= leg.lost
+            for child in leg.children:
+                held -= child.order.filled_quantity
+        for child in self.closings:
+            held += child.order.filled_quantity
+        return held
 
     @property
     def exposed(self) -> int:
@@ -269,7 +292,8 @@ class PlanState(Mutable):
     @property
     def is_protected(self) -> bool:
         """Whether a stop is proved to work for all that is held."""
-        return sum(child.protects for child in self.exits()) >= self.exposed
+        exposed = self.exposed
+        return exposed == 0 or sum([child.protects for child in self.exits()]) >= exposed
 
     def exits(self) -> Iterator[Child]:
         for leg in self.legs:
@@ -293,7 +317,9 @@ class PlanOrder(Frozen):
     """An order of a plan, for readers."""
 
     role: str
-    """`entry`, `stop`, `target`, or `exit` for one at the market. By its present terms: a stop may become a target."""
+    """`entry`, `stop`, `target`, or `exit` for one at the market. By its present terms: a stop may become a target. Of
+    a basket `leg N`, of a schedule `slice N`, and `close` for what closes one of them."""
+    symbol: str = ""
     client_order_id: str
     order_id: str
     status: Status
@@ -308,21 +334,74 @@ class PlanOrder(Frozen):
     reasons: tuple[str, ...]
 
 
+class PlanHolding(Frozen):
+    """What a plan holds of one instrument."""
+
+    symbol: str
+    product: Product
+    quantity: int
+    """Signed: below zero for a short position."""
+
+
 class PlanView(Frozen):
     """A plan, for readers."""
 
     plan_id: str
     status: PlanStatus
-    protected: bool
-    """Whether a stop is proved to work at the broker for all that is held."""
+    protected: bool | None
+    """Whether a stop is proved to work at the broker for all that is held. `None` where there is nothing to say: of a
+    basket and a schedule, which have no stop, and of a plan that has ended and holds nothing."""
     unprotected_since: AwareDatetime | None
     kind: str
     summary: str
     symbol: str
     strategy: str
     held: int
-    """What the plan holds now, signed: below zero for a short position."""
+    """What the plan holds now, signed: below zero for a short position. Of a basket, all that its legs hold together,
+    unsigned; `holdings` has each."""
     stop: Price | None
     """Rupees: where the stop is now."""
     reasons: tuple[str, ...]
     orders: tuple[PlanOrder, ...]
+    holdings: tuple[PlanHolding, ...] = ()
+    """By instrument."""
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """What was against it, each once: its own reasons, and those of its orders."""
+        return tuple(dict.fromkeys([*self.reasons, *(reason for order in self.orders for reason in order.reasons)]))
+
+    @property
+    def not_flat(self) -> str:
+        """That it ended with something held, and what closes that, in one line; empty where it goes on or has nothing.
+
+        Other orders may have closed it since: a plan knows its own."""
+        if not self.status.terminal or not self.holdings:
+            return ""
+        left = ", ".join(f"{each.quantity} {each.symbol} {each.product}" for each in self.holdings)
+        symbols = dict.fromkeys(each.symbol for each in self.holdings)
+        closes = ", ".join(f"`durable-orders flatten {symbol}`" for symbol in symbols)
+        return (
+            f"{self.plan_id} is {self.status} and closes nothing any more: its orders left {left}. "
+            f"Close what `durable-orders positions` has of it with {closes}"
+        )
+
+
+def row_of(child: Child, role: str) -> PlanOrder:
+    order = child.order
+    return PlanOrder(
+        role=role,
+        symbol=order.symbol,
+        client_order_id=order.client_order_id,
+        order_id=order.order_id,
+        status=order.status,
+        broker_order_id=order.broker_order_id,
+        side=order.side.value,
+        quantity=order.quantity,
+        filled_quantity=order.filled_quantity,
+        order_type=order.order_type,
+        price=order.price,
+        trigger_price=order.trigger_price,
+        average_price=order.average_price,
+        reasons=order.reasons,
+    )

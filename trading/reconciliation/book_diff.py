@@ -7,14 +7,14 @@ delivered to the order's workflow, or found to be what the ledger already says.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from durable_orders.trading.ledger.reading import OpenView
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.ledger.reading import OrderSnapshot
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.order import BrokerOrderId, Fill, Status, TradeId
 from durable_orders.trading.reconciliation.external_orders import kind_of
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class OrderStatusReport:
     row: BrokerOrder
     fills: tuple[Fill, ...]
 
@@ -23,23 +23,23 @@ class Sighting:
         return sum(fill.quantity for fill in self.fills)
 
     @property
-    def report(self) -> BookReport:
-        return BookReport(row=self.row, fills=self.fills)
+    def report(self) -> OrderReport:
+        return OrderReport(row=self.row, fills=self.fills)
 
 
-class Views:
+class KnownOrders:
     """What the ledger knows of some rows of the book."""
 
-    def __init__(self, views: Iterable[OpenView]) -> None:
+    def __init__(self, views: Iterable[OrderSnapshot]) -> None:
         known = list(views)
         self._by_id = {view.broker_order_id: view for view in known if view.broker_order_id is not None}
         self._by_tag = {view.tag: view for view in known}
 
-    def with_tag(self, row: BrokerOrder) -> OpenView | None:
+    def with_tag(self, row: BrokerOrder) -> OrderSnapshot | None:
         """The order that the row's tag was made for, whether or not the row is its own."""
         return self._by_tag.get(row.tag or "")
 
-    def owner(self, row: BrokerOrder) -> OpenView | None:
+    def owner(self, row: BrokerOrder) -> OrderSnapshot | None:
         """The order that the row belongs to: by the broker's id, else by the tag of one that has no id yet."""
         own = self._by_id.get(row.broker_order_id)
         same_tag = self.with_tag(row)
@@ -50,7 +50,7 @@ class Views:
         return row.broker_order_id not in self._by_id and self.with_tag(row) is None
 
 
-class Sight:
+class BookDiff:
     """Remembers what was settled. A book of n unchanged rows costs n dictionary look-ups and makes nothing."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Sight:
         self._fills: dict[BrokerOrderId, list[Fill]] = {}
         self._counted: list[TradeId] = []
 
-    def changed(self, rows: Iterable[BrokerOrder], fills: Sequence[Fill]) -> list[Sighting]:
+    def changed(self, rows: Iterable[BrokerOrder], fills: Sequence[Fill]) -> list[OrderStatusReport]:
         """The rows that are not settled, in the order of the book. `fills` are the whole day's, oldest first."""
         counted = [fill.trade_id for fill in fills]
         if counted != self._counted:
@@ -68,14 +68,14 @@ class Sight:
             self._counted = counted
         return [self._sighting(row) for row in rows if not self._is_settled(row)]
 
-    def settle(self, sighting: Sighting) -> None:
+    def settle(self, sighting: OrderStatusReport) -> None:
         """This sighting has been dealt with, until the row or its trades change."""
         self._settled[sighting.row.broker_order_id] = (sighting.row, len(sighting.fills))
 
     def forget(self, broker_order_ids: Iterable[BrokerOrderId]) -> None:
         """The book does not show these any more. When it does again, that is news."""
-        for own_id in broker_order_ids:
-            self._settled.pop(own_id, None)
+        for order_id in broker_order_ids:
+            self._settled.pop(order_id, None)
 
     def _is_settled(self, row: BrokerOrder) -> bool:
         known = self._settled.get(row.broker_order_id)
@@ -84,11 +84,11 @@ class Sight:
         seen, trades = known
         return (seen is row or seen == row) and trades == len(self._fills.get(row.broker_order_id, ()))
 
-    def _sighting(self, row: BrokerOrder) -> Sighting:
-        return Sighting(row=row, fills=tuple(self._fills.get(row.broker_order_id, ())))
+    def _sighting(self, row: BrokerOrder) -> OrderStatusReport:
+        return OrderStatusReport(row=row, fills=tuple(self._fills.get(row.broker_order_id, ())))
 
 
-def is_news(view: OpenView, sighting: Sighting) -> bool:
+def is_news(view: OrderSnapshot, sighting: OrderStatusReport) -> bool:
     """Whether the book says something that the ledger's view of the order does not."""
     row = sighting.row
     if sighting.traded > view.filled_quantity or view.broker_order_id is None:

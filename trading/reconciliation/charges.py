@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 
 from durable_orders.trading.charges.contracts import multiplier_of
-from durable_orders.trading.charges.fees import PAISA, Charges, NoCharges, charged_as
+from durable_orders.trading.charges.fees import PAISA, RUPEE, Charges, NoCharges, charged_as
 from durable_orders.trading.charges.rates import Brokerage, Rate, rates_on
 from durable_orders.trading.orders.book import BilledOrder
 
@@ -78,3 +78,17 @@ def _rate_words(rate: Rate | Brokerage, order: BilledOrder) -> Iterator[str]:
 
 def _percent(portion: Decimal) -> str:
     return f"{(portion * 100).quantize(Decimal('0.000001')).normalize():f} %"
+
+
+def of_note(ours: Charges, billed: Charges, orders: int, columns: int) -> list[tuple[str, Decimal, Decimal]]:
+    """The lines in which a day's contract notes are further from the ledger than their rounding can make them: name,
+    the ledger's and the note's, in rupees.
+
+    The ledger rounds each line of an order to the paisa, and a note each line of a column (an exchange's segment), the
+    transaction tax and stamp duty to the rupee (`charges/fees.py`).
+    """
+    paise = HALF * (orders + columns)
+    room = dict.fromkeys(Charges.model_fields, paise) | {GST: 2 * paise}
+    room |= dict.fromkeys(("transaction_tax", "stamp_duty"), paise + RUPEE / 2 * columns)
+    pairs = ((name, getattr(ours, name), getattr(billed, name)) for name in Charges.model_fields)
+    return [(name, here, there) for name, here, there in pairs if abs(here - there) > room[name]]

@@ -4,6 +4,7 @@ Every difference is a sentence; none is the proof. `late` marks an order that th
 its end, such as a late fill: its history ended before, and of its end only what was filled counts.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -14,10 +15,10 @@ from durable_orders.trading.charges.contracts import multiplier_of
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.broker_positions import BrokerReading
 from durable_orders.trading.ledger.positions import Position, signed
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder, BrokerPosition
+from durable_orders.trading.orders.book import BookState, BrokerOrder, BrokerPosition, OrderReport
 from durable_orders.trading.orders.lifecycle import ENDS, Reported, next_status, step
 from durable_orders.trading.orders.narration import sentence
-from durable_orders.trading.orders.order import Fill, Order, Status
+from durable_orders.trading.orders.order import Fill, Order, Status, TradeId
 from durable_orders.trading.orders.slices import as_asked
 from durable_orders.trading.reconciliation.positions import differences
 
@@ -87,7 +88,7 @@ def against_book(
         ours, theirs = f"{order.filled_quantity} filled", f"{row.filled_quantity} filled"
         found.append(Mismatch(Kind.ORDER, ours, theirs, f"{ours} in the ledger, {row.filled_quantity} at the broker"))
     found += _fills(order.fills, trades, "the broker's trades")
-    after = step(order, Reported(BookReport(row, tuple(trades))), now)
+    after = step(order, Reported(OrderReport(row, tuple(trades))), now)
     if not found and after is not order:
         said = sentence(order, after)
         found.append(Mismatch(Kind.ORDER, str(order.status), said, f"the broker's book says more: {said}"))
@@ -101,13 +102,26 @@ def _is_expected(order: Order, now: datetime) -> bool:
 
 
 def _fills(ours: Iterable[Fill], theirs: Iterable[Fill], whose: str, *, extra_allowed: bool = False) -> list[Mismatch]:
-    """Trade by trade, in the order of their ids."""
-    mine, others = ({fill.trade_id: fill for fill in fills} for fills in (ours, theirs))
-    return [
-        _of_trade(trade, mine.get(trade), others.get(trade), whose)
-        for trade in sorted(mine.keys() | others.keys())
-        if _traded(mine.get(trade)) != _traded(others.get(trade)) and not (extra_allowed and trade not in others)
-    ]
+    """Trade by trade, in the order of their ids. Of several with one id, that which is as ours stands against it, or
+    else the first; each other one is a mismatch of its own."""
+    mine, others = {fill.trade_id: fill for fill in ours}, defaultdict[TradeId, list[Fill]](list)
+    for fill in theirs:
+        others[fill.trade_id].append(fill)
+    found = []
+    for trade in sorted(mine.keys() | others.keys()):
+        own, told = mine.get(trade), others.get(trade, [])
+        first = next((each for each in told if _traded(each) == _traded(own)), told[0] if told else None)
+        if _traded(own) != _traded(first) and not (extra_allowed and first is None):
+            found.append(_of_trade(trade, own, first, whose))
+        if first is not None:
+            told.remove(first)
+        found += [_a_second_time(each, whose) for each in told]
+    return found
+
+
+def _a_second_time(fill: Fill, whose: str) -> Mismatch:
+    told = f"trade {fill.trade_id}: {fill.quantity} at {fill.price}"
+    return Mismatch(Kind.TRADE, None, told, f"{told} is in {whose} beside another with that id")
 
 
 def _traded(fill: Fill | None) -> tuple[int, Decimal] | None:

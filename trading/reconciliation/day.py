@@ -140,11 +140,11 @@ class Booked:
     charges: Charges | None
     """`None` where the ledger could not work them out."""
 
-    def as_billed(self, own_id: BrokerOrderId, row: BrokerOrder | None) -> BilledOrder:
+    def as_billed(self, order_id: BrokerOrderId, row: BrokerOrder | None) -> BilledOrder:
         order, variety = self.order, row.variety if row is not None else "regular"
         average = self.value / self.quantity
         return BilledOrder(
-            own_id, order.symbol, order.side, order.product, order.order_type, variety, self.quantity, average
+            order_id, order.symbol, order.side, order.product, order.order_type, variety, self.quantity, average
         )
 
 

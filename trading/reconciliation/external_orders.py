@@ -10,39 +10,39 @@
 
 from enum import StrEnum
 
-from durable_orders.trading.ledger.reading import OpenView
+from durable_orders.trading.ledger.reading import OrderSnapshot
 from durable_orders.trading.orders.book import BookState, BrokerOrder
 from durable_orders.trading.orders.order import Account, Mode, Order, Status, is_adopted, order_id, tag_of
 from durable_orders.trading.orders.tags import may_be_ours
 
 
-class Stranger(StrEnum):
+class ExternalKind(StrEnum):
     EXTERNAL = "external"
-    TWIN = "twin"
+    DUPLICATE = "twin"
 
 
-def kind_of(row: BrokerOrder, same_tag: OpenView | None) -> Stranger | None:
+def kind_of(row: BrokerOrder, same_tag: OrderSnapshot | None) -> ExternalKind | None:
     """What a row is that no order of the ledger has as its own; `None` if it belongs to the order with its tag.
 
     An order that has no broker id yet owns whatever row has its tag, a late one after its end included.
     """
     if same_tag is None or is_adopted(same_tag.order_id):
-        return Stranger.EXTERNAL
-    return None if same_tag.broker_order_id in (None, row.broker_order_id) else Stranger.TWIN
+        return ExternalKind.EXTERNAL
+    return None if same_tag.broker_order_id in (None, row.broker_order_id) else ExternalKind.DUPLICATE
 
 
-def is_unwanted(row: BrokerOrder, view: OpenView) -> bool:
+def is_unwanted(row: BrokerOrder, view: OrderSnapshot) -> bool:
     """Whether the row works in the market while its order has ended: nobody follows it any more, so it must go.
 
     That is a late arrival (the book did not show it through the whole settle window, or not before a cancel), or a
     twin. An order that is FILLED or EXPIRED is so by its own row: a book that shows it working is an old one.
     """
     given_up = view.status in (Status.REJECTED, Status.CANCELLED)
-    is_twin = view.order_id.rsplit(":", 1)[-1].startswith(f"{Stranger.TWIN}-")
+    is_twin = view.order_id.rsplit(":", 1)[-1].startswith(f"{ExternalKind.DUPLICATE}-")
     return row.state is BookState.WORKING and (given_up or is_twin)
 
 
-def adopted(row: BrokerOrder, kind: Stranger, account: Account, mode: Mode, *, keeps_tag: bool = False) -> Order:
+def adopted(row: BrokerOrder, kind: ExternalKind, account: Account, mode: Mode, *, keeps_tag: bool = False) -> Order:
     """The order that the ledger keeps for such a row, still without what the row says of its progress. With
     `keeps_tag`, under the row's tag, if that is one as we make them: the order is found by it when it is asked for.
 

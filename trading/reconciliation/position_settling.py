@@ -32,7 +32,7 @@ def settle_position(
     The quantity must lie within what the broker's positions, as last read, have more or less than the ledger. Raises
     `InvalidOrder`, one line, with nothing written.
     """
-    with database.write() as connection:
+    with database.write(account) as connection:
         reading = last_reading(connection, account)
         ours = held_by_ledger(connection, account)
         standing = unexplained(connection, account)

@@ -22,7 +22,7 @@ def take_over(
     cannot be ordered, such as Kite's `CO`, and a position that has changed since it was put down: the watch looks at
     that again.
     """
-    with database.write() as connection:
+    with database.write(account) as connection:
         reading = last_reading(connection, account)
         standing = unexplained(connection, account)
         ours = held_by_ledger(connection, account)

@@ -18,13 +18,16 @@ from durable_orders.trading.reconciliation.day import DayDifference, Kind
 
 BY_HAND = "by-hand-"
 """How the id of a trade begins that no exchange gave: of an order that was settled by evidence."""
+AGAIN = "the same trade id in another row"
 
 
 class SourceRow(Protocol):
     """One trade of the later source."""
 
     @property
-    def tradingsymbol(self) -> str: ...
+    def symbol(self) -> str:
+        """With Kite's exchange."""
+
     @property
     def side(self) -> Side: ...
     @property
@@ -85,19 +88,15 @@ def differences(
         elif source.has_segment_of(order.symbol):
             found += _of_order(order, _of_day(order, day), said)
     alone = "no order of the ledger"
-    return found + [_difference(row.order_id, row.tradingsymbol, None, row, alone) for row in assigned.strays]
+    return found + [_difference(row.order_id, row.symbol, None, row, alone) for row in assigned.strays]
 
 
 def _assigned(orders: Sequence[Order], rows: Sequence[SourceRow]) -> _Assigned:
-    by_id = {own_id: order.order_id for order in orders for own_id in (order.broker_order_id, *order.slices)}
-    by_trade = {
-        (order.symbol.partition(":")[2], order.side, fill.trade_id): order.order_id
-        for order in orders
-        for fill in order.fills
-    }
+    by_id = {order_id: order.order_id for order in orders for order_id in (order.broker_order_id, *order.slices)}
+    by_trade = {(order.symbol, order.side, fill.trade_id): order.order_id for order in orders for fill in order.fills}
     of, strays = defaultdict[str, list[SourceRow]](list), list[SourceRow]()
     for row in rows:
-        owner = by_id.get(row.order_id) or by_trade.get((row.tradingsymbol, row.side, row.trade_id))
+        owner = by_id.get(row.order_id) or by_trade.get((row.symbol, row.side, row.trade_id))
         (of[owner] if owner is not None else strays).append(row)
     return _Assigned(of, strays)
 
@@ -118,21 +117,32 @@ def _unknown(order: Order, said: Sequence[SourceRow], why: str | None) -> DayDif
 
 
 def _of_order(order: Order, own: Sequence[Fill], said: Sequence[SourceRow]) -> list[DayDifference]:
-    if any(fill.trade_id.startswith(BY_HAND) for fill in own) and _sums(own) == _sums(said):
+    """Each row counts: of several with one trade id, that which is as the ledger's stands against it, or else the
+    first; each other one is a difference of its own."""
+    by_hand = any(fill.trade_id.startswith(BY_HAND) for fill in own)
+    if by_hand and _sums(own) == _sums(said) and all(_is_of(order, row) for row in said):
         return []
-    ours, theirs = {fill.trade_id: fill for fill in own}, {row.trade_id: row for row in said}
-    return [
-        _difference(order.order_id, order.symbol, ours.get(trade), theirs.get(trade))
-        for trade in sorted(ours.keys() | theirs.keys())
-        if not _same(order, ours.get(trade), theirs.get(trade))
-    ]
+    ours, theirs = {fill.trade_id: fill for fill in own}, defaultdict[TradeId, list[SourceRow]](list)
+    for row in said:
+        theirs[row.trade_id].append(row)
+    found = []
+    for trade in sorted(ours.keys() | theirs.keys()):
+        fill, rows = ours.get(trade), theirs.get(trade, [])
+        first = next((row for row in rows if _same(order, fill, row)), rows[0] if rows else None)
+        if not _same(order, fill, first):
+            found.append(_difference(order.order_id, order.symbol, fill, first))
+        found += [_difference(order.order_id, order.symbol, None, row, AGAIN) for row in rows if row is not first]
+    return found
 
 
 def _same(order: Order, fill: Fill | None, row: SourceRow | None) -> bool:
     if fill is None or row is None:
         return False
-    told = (row.tradingsymbol, row.side, row.quantity, row.price)
-    return told == (order.symbol.partition(":")[2], order.side, fill.quantity, fill.price)
+    return _is_of(order, row) and (row.quantity, row.price) == (fill.quantity, fill.price)
+
+
+def _is_of(order: Order, row: SourceRow) -> bool:
+    return (row.symbol, row.side) == (order.symbol, order.side)
 
 
 def _sums(trades: Sequence[Fill] | Sequence[SourceRow]) -> tuple[int, Decimal]:
@@ -146,7 +156,7 @@ def _difference(
     ours = None if fill is None else f"trade {fill.trade_id}: {fill.quantity} at {fill.price}"
     theirs = None
     if row is not None:
-        theirs = f"trade {row.trade_id}: {row.side} {row.quantity} {row.tradingsymbol} at {row.price}"
+        theirs = f"trade {row.trade_id}: {row.side} {row.quantity} {row.symbol} at {row.price}"
     return DayDifference(kind=Kind.TRADE, order_id=order_id, about=symbol, ours=ours, broker=theirs, cause=cause)
 
 
@@ -163,7 +173,9 @@ def verdicts(orders: Sequence[Order], source: Source, day: date, sent: Collectio
     found = []
     for order in (order for order in orders if order.status is Status.UNKNOWN):
         said = assigned.of.get(order.order_id, ())
-        has_all = {fill.trade_id for fill in _of_day(order, day)} <= {row.trade_id for row in said}
+        has_all = {fill.trade_id for fill in _of_day(order, day)} <= {
+            row.trade_id for row in said if _is_of(order, row)
+        }
         if order.order_id not in sent or order.created_at.astimezone(IST).date() != day:
             proved: Settlement | str = f"it is not recorded that it was sent within a session of {day}"
         elif not source.has_segment_of(order.symbol):
@@ -193,16 +205,21 @@ def _proved(
 
 def _may_be_of(order: Order, row: SourceRow) -> bool:
     """The Console may leave out a symbol's series."""
-    names = (row.tradingsymbol.partition("-")[0], order.symbol.partition(":")[2].partition("-")[0])
+    names = [symbol.partition(":")[2].partition("-")[0] for symbol in (row.symbol, order.symbol)]
     return row.side is order.side and names[0] == names[1]
 
 
 def _settlement(order: Order, said: Sequence[SourceRow], name: str) -> Settlement | str:
     """Why not, where what was traded beyond the ledger's cannot be told as one trade to the paisa."""
-    known = {fill.trade_id for fill in order.fills}
+    known = {fill.trade_id: fill for fill in order.fills}
     fresh = [row for row in said if row.trade_id not in known]
-    if any(row.side is not order.side or row.tradingsymbol != order.symbol.partition(":")[2] for row in said):
-        return f"{name} has trades under its id of another symbol or side"
+    if not all(_is_of(order, row) for row in said):
+        return f"{name} has trades under its id of another symbol, exchange or side"
+    for number, row in enumerate(said):
+        if row.trade_id in {other.trade_id for other in said[:number]}:
+            return f"{name} has trade {row.trade_id} of it in two rows"
+        if (fill := known.get(row.trade_id)) is not None and not _same(order, fill, row):
+            return f"{name} has trade {row.trade_id} otherwise than the ledger"
     quantity, value = _sums(fresh)
     filled = order.filled_quantity + quantity
     status = Status.FILLED if filled == order.quantity else Status.EXPIRED

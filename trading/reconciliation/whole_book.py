@@ -65,7 +65,7 @@ class ReceivedToday:
         self._seen = 0
 
     def read(self, connection: sa.Connection, now: datetime) -> list[Received]:
-        newest, day = newest_id(connection), start_of_day(now)
+        newest, day = newest_id(connection, self._account), start_of_day(now)
         asked = _RECEIVED
         if day != self._day or newest < self._seen:
             self._orders = {}

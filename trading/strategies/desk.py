@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
+from typing import Any, NamedTuple, NoReturn, Unpack
 
 from pydantic import ValidationError
 
@@ -32,17 +32,30 @@ from durable_orders.trading.orders.order import (
     Side,
     Terms,
     is_free,
+    plan_of,
 )
 from durable_orders.trading.orders.terms import TERMS, Changes, OrderTerms, amendment_of, intent_of, product_of
+from durable_orders.trading.plans.basket import BasketLeg
+from durable_orders.trading.plans.kinds import AnyIntent
+from durable_orders.trading.plans.line_terms import BasketLimits, TwapTerms, asked_basket, asked_twap
+from durable_orders.trading.plans.plan import PlanChange, PlanIntent
+from durable_orders.trading.plans.schedule import ScheduleIntent
+from durable_orders.trading.plans.state import PlanView
+from durable_orders.trading.plans.terms import BracketTerms, ExitTerms, PlanChanges, bracket_of, change_of, oco_of
 from durable_orders.trading.strategies.sizing import Number, quantity_for
 from durable_orders.trading.strategies.state import State
 from durable_orders.trading.strategies.targets import Targets
-from durable_orders.trading.strategies.timers import DAY, Grid, TimerCall, Timers
+from durable_orders.trading.strategies.timers import DAY, Grid, TimerCall, Timers, moment_of
 
 SQUARE_OFF = "square-off"
+RAISED = (Exception, SystemExit, KeyboardInterrupt)
+"""Whatever somebody's code may raise."""
 MOST_BARS = 100_000
 LONGEST_NAME = 50
 """Of the strategy's name in the ids of its orders, which may have 64 characters."""
+LONGEST_OF_PLANS = 36
+MOMENTS = {"exit_at", "begins_at", "ends_at"}
+"""Terms of plans that may be a time of day."""
 PACKAGE = Path(__file__).parents[2]
 LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
 
@@ -70,6 +83,11 @@ class _Asked(NamedTuple):
         return mine.keys() == terms.keys() and all(mine[name] is value for name, value in terms.items())
 
 
+def numbered_plan(strategy: str, number: int) -> str:
+    """The same of a plan, whose id may have 48 characters."""
+    return f"{strategy[:LONGEST_OF_PLANS]}-p{number}"
+
+
 def of_whom(of: str) -> str:
     """Raises `InvalidStrategy` for whom nobody knows positions of."""
     if of not in ("strategy", "account", "broker"):
@@ -78,7 +96,7 @@ def of_whom(of: str) -> str:
 
 
 class AskingDesk(ABC):
-    """The part of a `Desk` that is the same wherever a strategy runs."""
+    """The part of a `StrategyContext` that is the same wherever a strategy runs."""
 
     _grace = timedelta()
     """For so long a bar waits for its last ticks."""
@@ -101,7 +119,8 @@ class AskingDesk(ABC):
         self.timers = timers
         self.state = state
         self._sessions = sessions
-        self._builders: list[BarBuilder] = []
+        self.builders: list[BarBuilder] = []
+        """Of bars: without any, `see_tick` does nothing."""
         self._bar_calls: dict[str, tuple[BarsCall, timedelta, tuple[str, ...]]] = {}
         self._shown: set[str] = set()
         self.muted: set[str] = set()
@@ -167,6 +186,90 @@ class AskingDesk(ABC):
     def _close(self, symbol: str | None, product: Product | None, reason: str) -> None:
         """Ask for the strategy's orders to be cancelled and what it holds to be closed: of a symbol, or all."""
 
+    @abstractmethod
+    def is_being_closed(self, symbol: str, product: Product) -> bool:
+        """Whether a close of it was asked for whose end the position does not show yet."""
+
+    @abstractmethod
+    def _start_plan(self, intent: AnyIntent) -> None:
+        """Ask for a plan. Raises `DuplicateOrder`."""
+
+    @abstractmethod
+    def _planned(self, plan_id: str) -> AnyIntent | None:
+        """What a plan is that was asked for under that name, by an earlier run, too."""
+
+    @abstractmethod
+    def _change_plan(self, plan_id: str, change: PlanChange) -> None:
+        """Ask for a change. Raises `InvalidOrder` and `OrderNotFound`."""
+
+    @abstractmethod
+    def cancel_plan(self, plan_id: str, *, flatten: bool = False, reason: str = "by the strategy") -> None: ...
+
+    @abstractmethod
+    def plan(self, plan_id: str) -> PlanView: ...
+
+    @abstractmethod
+    def plans(self, *, open_only: bool = True) -> list[PlanView]: ...
+
+    @abstractmethod
+    def _next_plan_id(self) -> str:
+        """Of a plan without one of its own; it is used up once that was started."""
+
+    def bracket(self, side: Side | str, symbol: str, quantity: int, **terms: Unpack[BracketTerms]) -> str:
+        return self._plan(bracket_of, side, symbol, quantity, dict(terms))
+
+    def oco(self, side: Side | str, symbol: str, quantity: int, **terms: Unpack[ExitTerms]) -> str:
+        return self._plan(oco_of, side, symbol, quantity, dict(terms))
+
+    def basket(self, *legs: BasketLeg | Mapping[str, Any], **terms: Unpack[BasketLimits]) -> str:
+        content: dict[str, Any] = dict(terms)
+        own = self._own_plan(content)
+        return self._started(asked_basket(legs, content, own))
+
+    def twap(self, side: Side | str, symbol: str, quantity: int, **terms: Unpack[TwapTerms]) -> str:
+        content = self._with_moments(dict(terms))
+        own = self._own_plan(content)
+        if content.get("begins_at") is None:
+            content["begins_at"] = self._begin_of(own["plan_id"])
+        return self._started(asked_twap(side, symbol, quantity, content, own))
+
+    def _begin_of(self, plan_id: str) -> datetime:
+        """Now; of a schedule that is asked for again, when that begins: under its name it is the same one."""
+        known = self._planned(plan_id)
+        return known.begins_at if isinstance(known, ScheduleIntent) else self._market_now("begins_at")
+
+    def amend_plan(self, plan_id: str, **changes: Unpack[PlanChanges]) -> None:
+        self._change_plan(plan_id, change_of(self._with_moments(dict(changes))))
+
+    def _plan(
+        self, made: Callable[..., PlanIntent], side: Side | str, symbol: str, quantity: int, terms: dict[str, Any]
+    ) -> str:
+        own = self._own_plan(terms)
+        return self._started(made(side, symbol, quantity, self._with_moments(terms), **own))
+
+    def _own_plan(self, terms: dict[str, Any]) -> dict[str, Any]:
+        """What every plan has that is asked for here, with its name, which is taken out of the terms."""
+        return {**self._own, "plan_id": terms.pop("plan_id", None) or self._next_plan_id()}
+
+    def _started(self, intent: AnyIntent) -> str:
+        self._start_plan(intent)
+        return intent.plan_id
+
+    def _with_moments(self, terms: dict[str, Any]) -> dict[str, Any]:
+        """With times of day as those of the market's day."""
+        for name in MOMENTS & terms.keys():
+            if (when := terms[name]) is None:
+                continue
+            moment = moment_of(name, when)
+            if isinstance(moment, time):
+                moment = datetime.combine(self._market_now(name).date(), moment, IST)
+            terms = terms | {name: moment}
+        return terms
+
+    def _market_now(self, field: str) -> datetime:
+        """The market's time, IST. Raises `InvalidStrategy` while that is not known."""
+        return self.now
+
     def buy(self, symbol: str, quantity: int, **terms: Unpack[OrderTerms]) -> ClientOrderId:
         return self._ask(Side.BUY, symbol, quantity, terms)
 
@@ -178,7 +281,8 @@ class AskingDesk(ABC):
 
     def cancel_all(self, symbol: str | None = None) -> None:
         for order in self.open_orders():
-            if symbol in (None, order.symbol) and not order.cancel_requested:
+            of_plan = plan_of(order.client_order_id) is not None
+            if symbol in (None, order.symbol) and not order.cancel_requested and not of_plan:
                 self.cancel(order.client_order_id)
 
     def close(self, symbol: str, product: Product | str | None = None, *, reason: str = "close") -> None:
@@ -268,7 +372,7 @@ class AskingDesk(ABC):
     def bars(self, interval: timedelta | str, callback: BarsCall, *symbols: str, name: str | None = None) -> None:
         every, now = interval_of("bars", interval), self._market_time
         if not callable(callback):
-            raise InvalidStrategy(f"bars: callback: must be a function that takes desk and bars, was {callback!r:.40}")
+            raise InvalidStrategy(f"bars: callback: must take context and bars, was {callback!r:.40}")
         for symbol in symbols:
             self.instruments.get(symbol)
         if len({each.opens for each in self._hours(symbols, self.now.date())}) > 1:
@@ -282,7 +386,7 @@ class AskingDesk(ABC):
             return
         self._bar_calls[name] = callback, every, symbols
         builder = BarBuilder(every, symbols, self._sessions, self._watches_since())
-        self._builders.append(builder)
+        self.builders.append(builder)
         grid = Grid(lambda day: self._shortest(symbols, day), builder.owes, self._grace)
         self.timers.bars(every, partial(_tell_bars, builder, callback), name, now, grid)
 
@@ -300,9 +404,9 @@ class AskingDesk(ABC):
 
     def see_tick(self, tick: Tick) -> None:
         """It is in the bars that follow, whether the strategy wants to hear of it or not."""
-        if self._builders:
+        if self.builders:
             self._shown.add(tick.symbol)
-            for builder in self._builders:
+            for builder in self.builders:
                 builder.show(tick)
 
     def square_off_at(self, when: object) -> None:
@@ -362,15 +466,20 @@ def guarded(strategy: str, callback: str, call: Callable[[], object]) -> None:
     """
     try:
         call()
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # whatever it may raise
-        if isinstance(error, KeyboardInterrupt) and not _was_raised(error):
-            raise
-        frames = traceback.extract_tb(error.__traceback__)
-        where = ([frame for frame in frames if not _is_library(frame.filename)] or frames)[-1]
-        place = f"{Path(where.filename).name} line {where.lineno}"
-        said = explained(error) if isinstance(error, ValidationError) else error
-        words = f"{strategy}: {callback} failed at {place}: {type(error).__name__}{f': {said}' if str(said) else ''}"
-        raise StrategyFailed(words) from error
+    except RAISED as error:
+        raise_failed(strategy, callback, error)
+
+
+def raise_failed(strategy: str, callback: str, error: BaseException) -> NoReturn:
+    """What `guarded` makes of what was raised, of `RAISED`, to be called while it is handled."""
+    if isinstance(error, KeyboardInterrupt) and not _was_raised(error):
+        raise error
+    frames = traceback.extract_tb(error.__traceback__)
+    where = ([frame for frame in frames if not _is_library(frame.filename)] or frames)[-1]
+    place = f"{Path(where.filename).name} line {where.lineno}"
+    said = explained(error) if isinstance(error, ValidationError) else error
+    words = f"{strategy}: {callback} failed at {place}: {type(error).__name__}{f': {said}' if str(said) else ''}"
+    raise StrategyFailed(words) from error
 
 
 def _was_raised(error: BaseException) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 from durable_orders.trading.errors import InvalidStrategy
@@ -22,25 +22,26 @@ class State(MutableMapping[str, Any]):
         """`kept` is what `written` gave."""
         self._values: dict[str, Any] = json.loads(kept)
         self._kept = kept
-        self._touched = False
+        self.touched = False
+        """Whether anything was looked for since `written` was called."""
 
     def __getitem__(self, key: str) -> Any:
-        self._touched = True
+        self.touched = True
         return self._values[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
             raise InvalidStrategy(f"state: a key must be text, was {key!r:.40}; str() makes it one")
         _must_come_back(f"state[{key!r}]", value)
-        self._touched = True
+        self.touched = True
         self._values[key] = value
 
     def __delitem__(self, key: str) -> None:
-        self._touched = True
+        self.touched = True
         del self._values[key]
 
     def __iter__(self) -> Iterator[str]:
-        self._touched = True
+        self.touched = True
         return iter(self._values)
 
     def __len__(self) -> int:
@@ -49,11 +50,16 @@ class State(MutableMapping[str, Any]):
     def __repr__(self) -> str:
         return repr(self._values)
 
+    @property
+    def held(self) -> Mapping[str, Any]:
+        """What is in it, which nobody is seen to look at."""
+        return self._values
+
     def written(self) -> str | None:
         """All of it as JSON, if it is another than when this was last asked; else `None`. Raises `InvalidStrategy`."""
-        if not self._touched and not any(isinstance(value, list | dict) for value in self._values.values()):
+        if not self.touched and not any(isinstance(value, list | dict) for value in self._values.values()):
             return None
-        self._touched = False
+        self.touched = False
         for key, value in self._values.items():
             _must_come_back(f"state[{key!r}]", value)
         text = json.dumps(self._values, sort_keys=True, separators=(",", ":"))

@@ -1,11 +1,11 @@
 """What a strategy file is written against: the same for backtest, paper and live.
 
-    from durable_orders import Desk, Strategy, Tick
+    from durable_orders import StrategyContext, Strategy, Tick
 
     class BuyOnce(Strategy):
-        def on_tick(self, desk: Desk, tick: Tick) -> None:
-            if not desk.open_orders() and not desk.position(tick.symbol).quantity:
-                desk.buy(tick.symbol, 75)
+        def on_tick(self, context: StrategyContext, tick: Tick) -> None:
+            if not context.open_orders() and not context.position(tick.symbol).quantity:
+                context.buy(tick.symbol, 75)
 
 A strategy is told things and asks for things. It never waits: what it asks for happens after its callback has
 returned, and what becomes of it is told to `on_order`.
@@ -21,11 +21,15 @@ from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.contracts import Contracts
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.book import Funds
-from durable_orders.trading.orders.order import ClientOrderId, Fill, Order, OrderIntent, Product
+from durable_orders.trading.orders.order import ClientOrderId, Fill, Order, OrderIntent, Product, Side
 from durable_orders.trading.orders.terms import Changes, OrderTerms
+from durable_orders.trading.plans.basket import BasketLeg
+from durable_orders.trading.plans.line_terms import BasketLimits, TwapTerms
+from durable_orders.trading.plans.state import PlanView
+from durable_orders.trading.plans.terms import BracketTerms, ExitTerms, PlanChanges
 
 
-class Desk(Protocol):
+class StrategyContext(Protocol):
     """What a strategy can see and do. It is given to every callback and is good for use within it.
 
     Orders get the strategy's own name, its account and mode, and a UUIDv7 for an id where none is given. An id is
@@ -61,18 +65,59 @@ class Desk(Protocol):
         Raises `InvalidOrder` for a change that cannot be expressed, and `OrderNotFound`."""
 
     def cancel_all(self, symbol: str | None = None) -> None:
-        """Ask for a cancel of all this strategy's open orders, or of those in one symbol."""
+        """Ask for a cancel of all this strategy's open orders, or of those in one symbol. Those of a plan are the
+        plan's: `cancel_plan`."""
 
     def close(self, symbol: str, product: Product | str | None = None, *, reason: str = "close") -> None:
-        """Cancel this strategy's orders in a symbol and then close what it holds of it, in one product or all. Never
-        more is closed than strategy, account and broker have; it is done in orders that keep the limits on a single
-        one (docs/exits.md)."""
+        """Have this strategy's plans in a symbol close what they hold, cancel its other orders there, and then close
+        what it still holds of it, in one product or all. Never more is closed than strategy, account and broker have;
+        it is done in orders that keep the limits on a single one (docs/exits.md)."""
 
     def target(self, symbol: str, quantity: int, product: Product | str = Product.MIS) -> None:
         """Bring this strategy's position to that quantity, signed, at the market, and keep it there as long as the run
         lasts, or until another target. One order works for it at a time; one that is wrong by now is cancelled first.
-        Where the order for it is refused or expires, the target is given up until it is asked for again. 0 is `close`.
+        Where the order for it is refused or expires, or the close for 0 leaves something, the target is given up until
+        it is asked for again. 0 is `close`; while any close of the position goes on, nothing is sent beside it.
         Raises `InvalidStrategy`."""
+
+    def bracket(self, side: Side | str, symbol: str, quantity: int, **terms: Unpack[BracketTerms]) -> str:
+        """Open a position with a stop, a target or both, which go out as it is filled, and give the plan's id at once
+        (docs/plans.md). `terms`: `price` or `trigger` of the entry, which else is at the market; `stop`, `stop_limit`,
+        `target`, `trail`, `break_even`, in rupees or points; `exit_at`, a time of this day or a moment; `product`,
+        `reason`, `plan_id`. From the moment it is asked for the plan goes on by itself, whatever becomes of the run.
+
+        Raises `InvalidOrder` for one that does not fit together and `DuplicateOrder` for an id that is another plan's.
+        Everything else, a refusal of the guardian included, is told to `on_plan`; and its orders to `on_order`."""
+
+    def oco(self, side: Side | str, symbol: str, quantity: int, **terms: Unpack[ExitTerms]) -> str:
+        """Close what is held at a stop or at a target, whichever comes first: SELL closes a long position. The rest is
+        as for `bracket`."""
+
+    def basket(self, *legs: BasketLeg | Mapping[str, Any], **terms: Unpack[BasketLimits]) -> str:
+        """Trade several legs together: all of them `within` so many seconds, or what was had is closed again. A leg is
+        a `BasketLeg`, or a mapping of its fields: `symbol`, `side`, `quantity`, and `price` with `order_type` LIMIT,
+        `product` (NRML if not given), `step`. `terms`: `within`, `max_loss`, `net_debit`, `net_credit`, `hedged`,
+        `reason`, `plan_id`. Once it is FILLED the plan is over, and what it holds is the strategy's. The rest is as for
+        `bracket`."""
+
+    def twap(self, side: Side | str, symbol: str, quantity: int, **terms: Unpack[TwapTerms]) -> str:
+        """Trade a quantity in `slices` from `begins_at`, now if not given, until `ends_at`, times of this day or
+        moments. `terms`: `price`, which no part is beyond; `randomise` in percent, `profile`, `catch_up`, `product`,
+        `reason`, `plan_id`. The rest is as for `bracket`."""
+
+    def amend_plan(self, plan_id: str, **changes: Unpack[PlanChanges]) -> None:
+        """Ask for a change of a plan: `stop`, `target`, `trail` or `exit_at`; its orders follow. Raises `InvalidOrder`
+        with the field and the rule, and `OrderNotFound`."""
+
+    def cancel_plan(self, plan_id: str, *, flatten: bool = False, reason: str = "by the strategy") -> None:
+        """Ask for what works of a plan to be cancelled; with `flatten`, what it holds is closed, else it stays without
+        a stop. Of one that has ended it changes nothing. Raises `OrderNotFound`."""
+
+    def plan(self, plan_id: str) -> PlanView:
+        """How one of this account's plans stands, with its orders. Raises `OrderNotFound`."""
+
+    def plans(self, *, open_only: bool = True) -> list[PlanView]:
+        """This strategy's plans, oldest first: also those that an earlier run has started."""
 
     def quantity_for(
         self,
@@ -105,7 +150,7 @@ class Desk(Protocol):
     def at(
         self,
         when: time | datetime | str,
-        callback: "Callable[[Desk], object]",
+        callback: "Callable[[StrategyContext], object]",
         *,
         late: bool = False,
         again: bool = False,
@@ -118,14 +163,16 @@ class Desk(Protocol):
         was called is not called again after a restart on the same day, unless `again`. The timer's `name` tells it
         from others; without one it is made of the time and the callback's name. Raises `InvalidStrategy`."""
 
-    def every(self, interval: timedelta, callback: "Callable[[Desk], object]", *, name: str | None = None) -> None:
+    def every(
+        self, interval: timedelta, callback: "Callable[[StrategyContext], object]", *, name: str | None = None
+    ) -> None:
         """Call back every so often, counted from the opening of each day's session: with five minutes at 9:20, 9:25
         and so on, up to the close. After a restart it goes on with the next one. Raises `InvalidStrategy`."""
 
     def bars(
         self,
         interval: timedelta | str,
-        callback: "Callable[[Desk, Mapping[str, Bar]], object]",
+        callback: "Callable[[StrategyContext, Mapping[str, Bar]], object]",
         *symbols: str,
         name: str | None = None,
     ) -> None:
@@ -200,43 +247,48 @@ class Desk(Protocol):
 
 class Strategy(Protocol):
     """The callbacks. A class that inherits from this one writes those that it needs; any other object that has all
-    but `on_position` and `on_missed` is as good. Plain functions, called one at a time. One that raises stops the
-    strategy.
+    but `on_position`, `on_missed` and `on_plan` is as good. Plain functions, called one at a time. One that raises
+    stops the strategy.
 
     `name`, if there is one, is the strategy's code in orders and journal; else it is the name of the file.
     """
 
-    def on_start(self, desk: Desk) -> None:
-        """Before the first tick; after a restart too. `desk.open_orders()` shows what an earlier run left behind."""
+    def on_start(self, context: StrategyContext) -> None:
+        """Before the first tick; after a restart too. `context.open_orders()` shows what an earlier run left behind."""
 
-    def on_tick(self, desk: Desk, tick: Tick) -> None:
+    def on_tick(self, context: StrategyContext, tick: Tick) -> None:
         """The market moved. Resting orders have met the tick already."""
 
-    def on_order(self, desk: Desk, order: Order) -> None:
+    def on_order(self, context: StrategyContext, order: Order) -> None:
         """An order of the strategy stands differently. Several changes that came together may be told as one."""
 
-    def on_missed(self, desk: Desk, orders: Sequence[Order]) -> None:
+    def on_missed(self, context: StrategyContext, orders: Sequence[Order]) -> None:
         """After `on_start`: what became of the strategy's orders while it did not run, of the same day, in the order of
         their last change, each as it stands. Not needed: without it, each of them is told to `on_order`."""
         return
 
-    def on_position(self, desk: Desk, position: ToldPosition) -> None:
+    def on_plan(self, context: StrategyContext, plan: PlanView) -> None:
+        """A plan of the strategy stands differently: it was refused, holds something, moved its stop, is over. Several
+        changes that came together are told as one, after those of its orders. Not needed: who has none is not told."""
+        return
+
+    def on_position(self, context: StrategyContext, position: ToldPosition) -> None:
         """Somebody else has moved a position that the strategy has or had: an order of another one, by hand or by RMS,
         a settlement; or the broker has something else of it. Not needed: who has none is not told."""
         return
 
-    def on_stop(self, desk: Desk) -> None:
+    def on_stop(self, context: StrategyContext) -> None:
         """After the last tick, or when the strategy is stopped. Orders asked for here are not matched any more."""
 
 
 CALLBACKS = {
-    "on_start": ("desk",),
-    "on_tick": ("desk", "tick"),
-    "on_order": ("desk", "order"),
-    "on_stop": ("desk",),
+    "on_start": ("context",),
+    "on_tick": ("context", "tick"),
+    "on_order": ("context", "order"),
+    "on_stop": ("context",),
 }
 """The names, and what each is given."""
-OPTIONAL = {"on_position": ("desk", "position"), "on_missed": ("desk", "orders")}
+OPTIONAL = {"on_position": ("context", "position"), "on_missed": ("context", "orders"), "on_plan": ("context", "plan")}
 """The same of those that an object may do without."""
 
 

@@ -29,37 +29,47 @@ class Desk(Protocol):
 
     def position(self, symbol: str, product: Product) -> ToldPosition: ...
 
+    def is_being_closed(self, symbol: str, product: Product) -> bool:
+        """Whether a close of it was asked for whose end the position does not show yet."""
+
+
+def must_be_a_target(quantity: object) -> None:
+    """Raises `InvalidStrategy` for what is no quantity."""
+    if isinstance(quantity, bool) or not isinstance(quantity, int):
+        raise InvalidStrategy(f"target: quantity: must be a whole number, below 0 for short, was {quantity!r:.40}")
+
 
 class Targets:
-    """One strategy's, for as long as it runs. At most one order at a time works for each."""
+    """One strategy's, for as long as it runs. At most one order or close at a time works for each."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._wanted: dict[Key, int] = {}
+        self.wanted: dict[Key, int] = {}
         self._working: dict[Key, str] = {}
         self._closing: set[Key] = set()
 
     def __bool__(self) -> bool:
-        return bool(self._wanted)
+        return bool(self.wanted)
 
     def want(self, symbol: str, quantity: int, product: Product) -> None:
         """Raises `InvalidStrategy` for what is no quantity."""
-        if isinstance(quantity, bool) or not isinstance(quantity, int):
-            raise InvalidStrategy(f"target: quantity: must be a whole number, below 0 for short, was {quantity!r:.40}")
+        must_be_a_target(quantity)
         key = symbol, product
-        if self._wanted.get(key) != quantity:
+        self._take_in_end(key)
+        if self.wanted.get(key) != quantity:
             self._closing.discard(key)
-        if key not in self._wanted and key not in self._working:
+        if key not in self.wanted and key not in self._working:
             self._take_up(key)
-        self._wanted[key] = quantity
+        self.wanted[key] = quantity
 
     def forget(self) -> None:
         """All of them: it was squared off."""
-        self._wanted, self._closing = {}, set()
+        self.wanted.clear()
+        self._closing = set()
 
     def keep(self) -> None:
         """Ask for what is missing now."""
-        for key, wanted in list(self._wanted.items()):
+        for key, wanted in list(self.wanted.items()):
             if self._is_free(key, wanted):
                 self._go_on(key, wanted)
 
@@ -72,7 +82,12 @@ class Targets:
                 return
 
     def _is_free(self, key: Key, wanted: int) -> bool:
-        """Whether no order works for it. One that came to nothing gives the target up, until it is asked for again."""
+        """Whether nothing works for it. What came to nothing gives the target up, until it is asked for again."""
+        if self._desk.is_being_closed(*key):
+            return False
+        self._take_in_end(key)
+        if key not in self.wanted:
+            return False
         own = self._working.get(key)
         if own is None:
             return True
@@ -85,17 +100,31 @@ class Targets:
         del self._working[key]
         if order.status is Status.FILLED or order.cancel_requested:
             return True
-        del self._wanted[key]
+        del self.wanted[key]
         return False
+
+    def _has_closing_order(self, key: Key) -> bool:
+        """Of a close that this run has not asked for, such as one that the run before it has left."""
+        return any(
+            is_closing(order.client_order_id) and (order.symbol, order.product) == key
+            for order in self._desk.open_orders()
+        )
+
+    def _take_in_end(self, key: Key) -> None:
+        """Of the close of a target 0, once it has ended."""
+        if key not in self._closing or self._desk.is_being_closed(*key):
+            return
+        self._closing.discard(key)
+        if self._desk.position(*key).quantity:
+            self.wanted.pop(key, None)
 
     def _go_on(self, key: Key, wanted: int) -> None:
         missing = wanted - self._desk.position(*key).quantity
-        if not missing:
-            self._closing.discard(key)
-        elif not wanted:
-            if key not in self._closing:
-                self._closing.add(key)
-                self._desk.close(*key, reason="target 0")
+        if not missing or self._has_closing_order(key):
+            return
+        if not wanted:
+            self._closing.add(key)
+            self._desk.close(*key, reason="target 0")
         else:
             ask = self._desk.buy if missing > 0 else self._desk.sell
             self._working[key] = ask(key[0], abs(missing), product=key[1], reason=f"target {wanted}")

@@ -243,7 +243,7 @@ def moment_of(verb: str, when: object) -> time | datetime:
 
 def _name(verb: str, words: str, call: TimerCall, name: str | None) -> str:
     if not callable(call):
-        raise InvalidStrategy(f"{verb}: callback: must be a function that takes the desk, was {call!r:.40}")
+        raise InvalidStrategy(f"{verb}: callback: must take the context, was {call!r:.40}")
     return name or f"{verb} {words} {getattr(call, '__name__', type(call).__name__)}"
 
 

@@ -1,8 +1,29 @@
-// Says when the desk does not answer, and lets the keyboard reach the pages: g then a letter, / for the filter.
+// Says when the desk does not answer or takes its time, and lets the keyboard reach the pages: g then a letter, / for the filter.
 (() => {
   const lost = (is) => { const bar = document.getElementById("lost"); if (bar) bar.hidden = !is; };
   for (const name of ["htmx:sseError", "htmx:sendError"]) document.addEventListener(name, () => lost(true));
-  for (const name of ["htmx:sseOpen", "htmx:afterOnLoad"]) document.addEventListener(name, () => lost(false));
+  document.addEventListener("htmx:sseOpen", () => lost(false));
+  document.addEventListener("htmx:afterOnLoad", (event) => lost(event.detail.xhr.status >= 500));
+  let slow;
+  const loading = (is) => {
+    clearTimeout(slow);
+    const bar = document.getElementById("loading");
+    if (!bar) return;
+    if (is) slow = setTimeout(() => { bar.hidden = false; }, 500); else bar.hidden = true;
+  };
+  const waits = (place, is) => {
+    if (is) place.setAttribute("aria-busy", "true"); else place.removeAttribute("aria-busy");
+    loading(document.querySelector("[aria-busy]") !== null);
+  };
+  document.addEventListener("htmx:beforeRequest", (event) => waits(event.detail.target, true));
+  document.addEventListener("htmx:afterRequest", (event) => waits(event.detail.target, false));
+  document.addEventListener("submit", (event) => { if (!event.defaultPrevented) waits(document.getElementById("main"), true); });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href]"), plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
+    const goes = link && plain && link.origin === location.origin && !link.getAttribute("href").startsWith("#") && !link.target && !link.hasAttribute("download");
+    if (goes && !event.defaultPrevented) waits(document.getElementById("main"), true);
+  });
+  window.addEventListener("pageshow", () => { for (const place of document.querySelectorAll("[aria-busy]")) waits(place, false); });
   const draw = () => {
     for (const place of document.querySelectorAll(".curve:empty")) {
       const ink = getComputedStyle(place).color, axis = { stroke: ink, grid: { stroke: "#8884" } };
@@ -13,7 +34,7 @@
   };
   document.addEventListener("DOMContentLoaded", draw);
   document.addEventListener("htmx:afterSettle", draw);
-  const pages = { b: "/", p: "/positions", r: "/risk", e: "/events", d: "/doctor", c: "/calendar" };
+  const pages = { b: "/", p: "/positions", l: "/plans", w: "/gtts", r: "/risk", e: "/events", s: "/strategies", t: "/backtests", d: "/doctor", c: "/calendar" };
   let gone = 0;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;

@@ -20,8 +20,15 @@ PROGRAMS = re.findall(r"^```python\n(.+?)^```", PAGE, re.MULTILINE | re.DOTALL)
     ids=["paper", "live", "bus"],
 )
 async def test_its_programs_run(
-    number: int, prints: str, kite: KiteConnect, capsys: pytest.CaptureFixture[str]
+    number: int,
+    prints: str,
+    kite: KiteConnect,
+    capsys: pytest.CaptureFixture[str],
+    over_the_shared_server: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"kite": kite}
     exec("async def program():\n" + textwrap.indent(PROGRAMS[number], "    "), names)  # noqa: S102
     await names["program"]()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_orders.trading.strategies.strategy import Desk
+from durable_orders.trading.strategies.strategy import StrategyContext
 from durable_orders.workers.home import Home
 from tests.conftest import MakeHome
 from tests.durable_orders.running.stage import (
@@ -13,7 +13,7 @@ from tests.durable_orders.running.stage import (
     write_ticks,
 )
 
-Call = Callable[[Desk], object]
+Call = Callable[[StrategyContext], object]
 
 
 @pytest.fixture

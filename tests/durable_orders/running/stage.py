@@ -25,11 +25,11 @@ from durable_orders.trading.market.tick_files import read_ticks
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Order
 from durable_orders.trading.strategies.files import Loaded
-from durable_orders.trading.strategies.strategy import Desk, Strategy
+from durable_orders.trading.strategies.strategy import Strategy, StrategyContext
 from durable_orders.workers import worker
+from durable_orders.workers.components import build
 from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home
-from durable_orders.workers.parts import build
 from tests.conftest import MakeHome
 
 SYMBOL = "NSE:INFY"
@@ -37,10 +37,10 @@ OPENS = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
 PRICES = ("1500", "1501.5", "1499", "1502", "1503.5", "1498", "1501")
 NAME = "few"
 
-Call = Callable[[Desk], object]
+Call = Callable[[StrategyContext], object]
 
 
-def _nothing(_desk: Desk) -> None:
+def _nothing(_desk: StrategyContext) -> None:
     return None
 
 
@@ -54,19 +54,19 @@ class Script(Strategy):
         self.heard: list[tuple[str, str, int]] = []
         self.stopped = False
 
-    def on_start(self, desk: Desk) -> None:
+    def on_start(self, desk: StrategyContext) -> None:
         self.found = [order.client_order_id for order in desk.open_orders()]
 
-    def on_tick(self, desk: Desk, tick: Tick) -> None:
+    def on_tick(self, desk: StrategyContext, tick: Tick) -> None:
         try:
             self.steps.get(self.ticks, _nothing)(desk)
         finally:
             self.ticks += 1
 
-    def on_order(self, desk: Desk, order: Order) -> None:
+    def on_order(self, desk: StrategyContext, order: Order) -> None:
         self.heard.append((order.client_order_id, order.status.value, desk.position(order.symbol).quantity))
 
-    def on_stop(self, desk: Desk) -> None:
+    def on_stop(self, desk: StrategyContext) -> None:
         self.stopped = True
 
 
@@ -162,17 +162,17 @@ async def orders_of(home: Home) -> list[Order]:
 class Timed(Script):
     """Asks for timers as it starts, and notes when each was called."""
 
-    def __init__(self, asks: Callable[["Timed", Desk], object], steps: dict[int, Any] | None = None) -> None:
+    def __init__(self, asks: Callable[["Timed", StrategyContext], object], steps: dict[int, Any] | None = None) -> None:
         super().__init__(steps or {})
         self.asks = asks
         self.calls: list[str] = []
 
-    def on_start(self, desk: Desk) -> None:
+    def on_start(self, desk: StrategyContext) -> None:
         super().on_start(desk)
         self.asks(self, desk)
 
     def noting(self, name: str, then: Call = lambda _desk: None) -> Call:
-        def call(desk: Desk) -> None:
+        def call(desk: StrategyContext) -> None:
             self.calls.append(f"{name} {desk.now:%H:%M:%S}")
             then(desk)
 
@@ -185,6 +185,6 @@ def backtest(home: Home, strategy: Strategy) -> Played:
     assert settings.market.ticks is not None
     sessions = InstrumentSessions(settings.market, instruments)
     ticks = read_ticks(settings.market.ticks, SYMBOL, Decimal("0.05"))
-    earlier = earlier_ticks(settings.market, instruments, sessions, ticks, ReadingReport())
+    earlier = earlier_ticks(settings.market, instruments, sessions, ticks[0].at, ReadingReport())
     feed = ReplayFeed(ticks, 1.0, sessions, rounds=1)
     return Player(Loaded(strategy, NAME), settings, instruments, OPENS, earlier).play(feed)

@@ -16,13 +16,14 @@ from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.shipped import shipped_instruments
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Order, OrderIntent, Side, Status
-from durable_orders.trading.strategies.strategy import Desk
+from durable_orders.trading.strategies.strategy import StrategyContext
 from durable_orders.trading.strategies.timers import moment_of
 from durable_orders.workers.home import Home
 from tests.conftest import MakeHome
 from tests.durable_orders.running.stage import (
     NAME,
     OPENS,
+    PRICES,
     SYMBOL,
     Call,
     Script,
@@ -35,7 +36,7 @@ from tests.durable_orders.running.stage import (
 )
 
 
-def at_times(timed: Timed, desk: Desk) -> None:
+def at_times(timed: Timed, desk: StrategyContext) -> None:
     desk.at("9:15:15", timed.noting("buys", lambda desk: desk.buy(SYMBOL, 10)), name="buys")
     desk.at("9:15:20", timed.noting("sells", lambda desk: desk.sell(SYMBOL, 10)), name="sells")
     desk.at("9:00", timed.noting("missed"), name="missed")
@@ -87,8 +88,8 @@ async def test_bars_are_the_same_in_a_backtest_and_on_paper_to_the_last_of_the_d
     (tmp_path / "ticks.csv").write_text("\n".join(["timestamp,last_price,symbol", *rows]) + "\n")
     home = home_with_ticks(make_home, tmp_path / "ticks.csv")
 
-    def asks(timed: Timed, desk: Desk) -> None:
-        def note(desk: Desk, bars: Mapping[str, Bar]) -> None:
+    def asks(timed: Timed, desk: StrategyContext) -> None:
+        def note(desk: StrategyContext, bars: Mapping[str, Bar]) -> None:
             said = [f"{symbol} {bar.at:%d %H:%M}-{bar.ends:%H:%M} {bar.close}" for symbol, bar in bars.items()]
             timed.calls.append(f"{desk.now:%d %H:%M:%S} {', '.join(said)}")
 
@@ -123,16 +124,16 @@ async def test_history_is_what_was_shown_by_then_in_a_backtest_and_on_paper(
     home = home_with_ticks(make_home, ticks, market={"history": str(before)})
 
     class Asking(Timed):
-        def on_start(self, desk: Desk) -> None:
+        def on_start(self, desk: StrategyContext) -> None:
             super().on_start(desk)
             self.look(desk)
 
-        def look(self, desk: Desk) -> None:
+        def look(self, desk: StrategyContext) -> None:
             minutes = desk.history(SYMBOL, "minute", 2)
             days = desk.history(SYMBOL, "day", since=day.date())
             self.calls.append(f"{[int(bar.close) for bar in minutes]} {[int(bar.high) for bar in days]}")
 
-    def asks(timed: Timed, desk: Desk) -> None:
+    def asks(timed: Timed, desk: StrategyContext) -> None:
         return
 
     strategies = [Asking(asks), Asking(asks)]
@@ -156,10 +157,10 @@ async def test_funds_and_margins_are_the_same_in_a_backtest_and_on_paper(
     """What closes binds nothing, where it is minded what is held."""
     home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"), **paper)
 
-    def asks(timed: Timed, desk: Desk) -> None:
+    def asks(timed: Timed, desk: StrategyContext) -> None:
         return
 
-    def look(timed: Timed, desk: Desk) -> None:
+    def look(timed: Timed, desk: StrategyContext) -> None:
         content = {"symbol": SYMBOL, "quantity": 10}
         buy, sell = (OrderIntent.model_validate(content | {"side": side}) for side in Side)
         funds = desk.funds()
@@ -182,7 +183,7 @@ async def test_funds_and_margins_are_the_same_in_a_backtest_and_on_paper(
 async def test_a_restart_calls_nothing_twice_unless_it_is_asked_to(home: Home) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    def asks(timed: Timed, desk: Desk) -> None:
+    def asks(timed: Timed, desk: StrategyContext) -> None:
         desk.at("9:15:05", timed.noting("once a day"), name="once", late=True)
         desk.at("9:15:06", timed.noting("again"), name="again", again=True)
         desk.at("9:15:45", timed.noting("later"), name="later")
@@ -197,10 +198,10 @@ async def test_a_restart_calls_nothing_twice_unless_it_is_asked_to(home: Home) -
 
 
 async def test_a_timer_asked_for_later_in_the_day_is_not_called_for_times_that_are_over(home: Home) -> None:
-    def asks(timed: Timed, desk: Desk) -> None:
+    def asks(timed: Timed, desk: StrategyContext) -> None:
         desk.at("9:15:05", timed.noting("first"), name="first")
 
-    def later(timed: Timed, desk: Desk) -> None:
+    def later(timed: Timed, desk: StrategyContext) -> None:
         desk.every(timedelta(seconds=5), timed.noting("every"), name="every")
         desk.at("9:14:30", timed.noting("missed"), name="missed")
         desk.at("9:14:31", timed.noting("late"), name="late", late=True)
@@ -219,11 +220,11 @@ async def test_a_timer_asked_for_later_in_the_day_is_not_called_for_times_that_a
 
 
 async def test_squared_off_by_time_it_is_flat_and_hears_of_no_tick(home: Home) -> None:
-    def asks(timed: Timed, desk: Desk) -> None:
+    def asks(timed: Timed, desk: StrategyContext) -> None:
         desk.square_off_at("9:15:25")
         desk.at("9:15:40", timed.noting("too late"), name="too late")
 
-    def enter(desk: Desk) -> None:
+    def enter(desk: StrategyContext) -> None:
         desk.buy(SYMBOL, 10)
         desk.buy(SYMBOL, 5, order_type="LIMIT", price="1400")
 
@@ -243,7 +244,7 @@ async def test_a_working_order_is_changed_and_a_refused_change_is_told(make_home
     ticks = write_ticks(tmp_path / "ticks.csv")
     home = home_with_ticks(make_home, ticks, guardian={"max_order_quantity": 100})
 
-    def rest(desk: Desk) -> None:
+    def rest(desk: StrategyContext) -> None:
         desk.buy(SYMBOL, 10, order_type="LIMIT", price="1400", client_order_id="dip")
 
     class Amending(Script):
@@ -253,10 +254,10 @@ async def test_a_working_order_is_changed_and_a_refused_change_is_told(make_home
             super().__init__({0: rest, **later})
             self.told: list[str] = []
 
-        def change(self, terms: dict[str, Any], desk: Desk) -> None:
+        def change(self, terms: dict[str, Any], desk: StrategyContext) -> None:
             desk.amend("dip", **terms)
 
-        def on_order(self, desk: Desk, order: Order) -> None:
+        def on_order(self, desk: StrategyContext, order: Order) -> None:
             self.told.append(f"{order.quantity} at {order.price} {order.status}, {'; '.join(order.reasons)}")
 
     played = backtest(home, in_memory := Amending())
@@ -272,12 +273,12 @@ async def test_a_working_order_is_changed_and_a_refused_change_is_told(make_home
 async def test_what_is_kept_is_back_with_the_orders_that_it_explains(home: Home) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    def enter(desk: Desk) -> None:
+    def enter(desk: StrategyContext) -> None:
         desk.buy(SYMBOL, 10, client_order_id="entry")
         desk.state["entry"] = "entry"
         desk.state["legs"] = [1]
 
-    def change(desk: Desk) -> None:
+    def change(desk: StrategyContext) -> None:
         desk.state["legs"].append(2)
         loop.call_soon_threadsafe(stop.set)
 
@@ -292,7 +293,7 @@ async def test_what_is_kept_is_back_with_the_orders_that_it_explains(home: Home)
     [
         (lambda desk: desk.at("25:00", print), "at: must be a time of day, as in '9:20', or a datetime with a zone"),
         (lambda desk: desk.every(5, print), "every: interval: must be a timedelta of a second or more"),
-        (lambda desk: desk.at("9:20", "enter"), "at: callback: must be a function that takes the desk, was 'enter'"),
+        (lambda desk: desk.at("9:20", "enter"), "at: callback: must take the context, was 'enter'"),
         (
             lambda desk: desk.state.update(stop=desk.last_price(SYMBOL)),
             "state['stop']: a Decimal cannot be kept as JSON",
@@ -363,6 +364,24 @@ async def test_a_target_is_brought_about_kept_and_given_up_when_it_is_refused(
     assert [held for _, _, held in in_memory.heard] == [held for _, _, held in on_paper.heard]
 
 
+async def test_a_target_waits_for_the_close_of_the_one_before(make_home: MakeHome, tmp_path: Path) -> None:
+    """The close fills in parts, over some ticks: a target that is named meanwhile would sell beside it."""
+    ticks = write_ticks(tmp_path / "ticks.csv", PRICES * 3)
+    home = home_with_ticks(make_home, ticks, partial_fill_enabled=True, partial_fill_probability=1.0)
+    steps = {
+        0: lambda desk: desk.buy(SYMBOL, 30),
+        10: lambda desk: desk.target(SYMBOL, 0),
+        11: lambda desk: desk.target(SYMBOL, 20),
+    }
+    played = backtest(home, Script(steps))
+    summary = await run_on(home, Script(steps))
+    assert (played.failure, summary.failure) == (None, None)
+    in_memory, on_paper = sorted(played.orders, key=lambda order: order.number), await orders_of(home)
+    expected = [(30, "FILLED"), (-30, "FILLED"), (20, "FILLED")]
+    assert [(order.side.sign * order.quantity, order.status) for order in in_memory] == expected
+    assert [(order.side.sign * order.quantity, order.status) for order in on_paper] == expected
+
+
 async def test_a_target_takes_up_the_order_that_an_earlier_run_has_left_for_it(home: Home) -> None:
     async with Orders(home.path) as orders:
         own = {"strategy": NAME, "client_order_id": f"{NAME}-1"}
@@ -388,7 +407,7 @@ async def test_a_contract_that_is_listed_while_it_runs_is_found(make_home: MakeH
     home = make_home({"market": {"ticks": str(ticks), "speed": 100_000, "instruments": str(master)}})
     found: list[str] = []
 
-    def look(desk: Desk) -> None:
+    def look(desk: StrategyContext) -> None:
         try:
             found.append(desk.instruments.get("NSE:TCS").symbol)
         except InvalidStrategy:
@@ -405,7 +424,7 @@ async def test_a_close_cancels_the_symbols_orders_and_closes_what_is_held_of_it(
 ) -> None:
     home = home_with_ticks(make_home, write_two(tmp_path / "ticks.csv"))
 
-    def enter(desk: Desk) -> None:
+    def enter(desk: StrategyContext) -> None:
         for symbol in (SYMBOL, OTHER):
             desk.buy(symbol, 10)
             desk.sell(symbol, 10, order_type="SL-M", trigger_price="1400")
@@ -413,7 +432,7 @@ async def test_a_close_cancels_the_symbols_orders_and_closes_what_is_held_of_it(
     found: list[list[tuple[str, int]]] = []
     seen: list[tuple[int, int]] = []
 
-    def look(desk: Desk) -> None:
+    def look(desk: StrategyContext) -> None:
         found.append([(held.symbol, held.quantity) for of in ("strategy", "account") for held in desk.positions(of)])
         seen.append((len(desk.orders()), len(desk.fills())))
 
@@ -435,10 +454,10 @@ async def test_ticks_of_a_symbol_come_until_they_are_not_wanted_any_more(make_ho
             super().__init__({2: lambda desk: desk.unsubscribe(OTHER), 4: self.again})
             self.symbols_seen: list[str] = []
 
-        def again(self, desk: Desk) -> None:
+        def again(self, desk: StrategyContext) -> None:
             desk.subscribe(OTHER, "NSE:SBIN")
 
-        def on_tick(self, desk: Desk, tick: Tick) -> None:
+        def on_tick(self, desk: StrategyContext, tick: Tick) -> None:
             self.symbols_seen.append(tick.symbol.partition(":")[2])
             assert desk.last_price(tick.symbol) == tick.last_price
             super().on_tick(desk, tick)
@@ -449,3 +468,31 @@ async def test_ticks_of_a_symbol_come_until_they_are_not_wanted_any_more(make_ho
     assert in_memory.symbols_seen == on_paper.symbols_seen == ["INFY", "TCS", "INFY", "INFY", "INFY", "TCS"]
     unseen = "subscribed to NSE:SBIN, of which there is no tick"
     assert played.notes == list(summary.notes) == [unseen]
+
+
+class Deaf(Script):
+    """Hears of no tick, and answers each fill."""
+
+    def on_start(self, desk: StrategyContext) -> None:
+        super().on_start(desk)
+        desk.buy(SYMBOL, 10, order_type="LIMIT", price="1499", client_order_id="entry")
+        desk.unsubscribe(SYMBOL)
+
+    def on_order(self, desk: StrategyContext, order: Order) -> None:
+        super().on_order(desk, order)
+        if order.client_order_id == "entry" and order.status is Status.FILLED:
+            desk.sell(SYMBOL, 10, order_type="LIMIT", price="1503", client_order_id="exit")
+            desk.state["entered"] = str(desk.now)
+
+
+async def test_what_is_asked_for_when_an_order_fills_is_done_without_a_tick_of_its_own(home: Home) -> None:
+    played = backtest(home, in_memory := Deaf({}))
+    summary = await run_on(home, on_paper := Deaf({}))
+    assert (played.failure, summary.failure, on_paper.ticks, in_memory.ticks) == (None, None, 0, 0)
+    found = {
+        order.client_order_id: [(fill.quantity, fill.price) for fill in order.fills] for order in await orders_of(home)
+    }
+    expected = [each.order() for each in played.orders]
+    assert found == {order.client_order_id: [(fill.quantity, fill.price) for fill in order.fills] for order in expected}
+    assert list(found) == ["entry", "exit"]
+    assert all(found.values())

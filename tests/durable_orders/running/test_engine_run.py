@@ -7,8 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from durable_orders.engines import SessionEngine
 from durable_orders.running import Plan, Why
+from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.orders.order import Order, Status, is_closing
 from durable_orders.workers.home import Home
 from tests.conftest import MakeHome
@@ -69,7 +72,8 @@ async def test_no_entry_comes_after_the_square_off(make_home: MakeHome, tmp_path
 
     async def later(engine: SessionEngine) -> Order:
         async def enter() -> Order:
-            await asyncio.wait_for(over.wait(), 60)
+            async with asyncio.timeout(60):
+                await over.wait()
             return await engine.place_order(wanted("from-a-task"))
 
         tasks.append(asyncio.create_task(enter()))
@@ -123,6 +127,75 @@ async def test_an_order_of_another_strategy_stops_it_and_its_orders_are_dealt_wi
     assert "on_tick failed at stage.py line" in summary.failure
     assert "InvalidOrder: strategy: must be that of the run, few, was other" in summary.failure
     assert [order.status for order in await orders_of(home)] == [Status.CANCELLED]
+
+
+async def test_a_target_is_brought_about_beside_orders_that_are_awaited(make_home: MakeHome, tmp_path: Path) -> None:
+    """What an order has just filled counts; a target is turned, put right after a sale, and not entered again once
+    the session is over."""
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+
+    async def with_an_order(engine: SessionEngine) -> Order:
+        await engine.target(SYMBOL, 30)
+        return await engine.place_order(wanted("a"))
+
+    async def turned(engine: SessionEngine) -> Order:
+        assert (await engine.position(SYMBOL)).quantity == 30
+        await engine.target(SYMBOL, -10)
+        return wanted("none")
+
+    async def too_late(engine: SessionEngine) -> None:
+        with pytest.raises(InvalidOrder, match=r"target: NSE:INFY: the session is over"):
+            await engine.target(SYMBOL, 5)
+
+    script = EngineScript({0: with_an_order, 1: turned, 2: placing("c", "SELL")})
+    script.on_stop = too_late  # type: ignore[method-assign]
+    summary = await run_on(home, script, Plan(engines=True))
+
+    assert summary.failure is None
+    found = [order.side.sign * order.quantity for order in await orders_of(home)]
+    assert found == [10, 20, -40, -10, 10, 10]
+    assert [name for name, _ in script.heard] == ["a", "few-1", "few-2", "c", "few-3"]
+    assert (summary.ended, summary.holdings) == (Why.SQUARED_OFF, ())
+
+
+@pytest.mark.parametrize("has_target", [True, False])
+async def test_one_that_answers_each_order_with_another_is_stopped(
+    make_home: MakeHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_target: bool
+) -> None:
+    for module in ("run", "engine_run"):
+        monkeypatch.setattr(f"durable_orders.running.{module}.MOST_AT_ONCE", 5)
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
+
+    async def begin(engine: SessionEngine) -> Order:
+        if has_target:
+            await engine.target(SYMBOL, 30)
+        return await engine.place_order(wanted("a"))
+
+    async def another(engine: SessionEngine, order: Order) -> None:
+        if order.status is Status.FILLED:
+            await engine.place_order(wanted(f"{order.client_order_id}a"))
+
+    script = EngineScript({0: begin})
+    script.on_order = another  # type: ignore[method-assign]
+    summary = await run_on(home, script, Plan(engines=True))
+    assert summary.failure == "few: was told of 5 things at once, and asked for more each time"
+    assert len(await names(home)) < 12
+
+
+async def test_a_target_that_is_refused_is_given_up_and_what_is_no_quantity_is_said(
+    make_home: MakeHome, tmp_path: Path
+) -> None:
+    home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"), guardian={"max_order_quantity": 100})
+
+    def to(quantity: Any) -> Callable[[SessionEngine], Awaitable[None]]:
+        return lambda engine: engine.target(SYMBOL, quantity)
+
+    summary = await run_on(home, EngineScript({0: to(20), 2: to(500), 4: to(0), 5: to(0.5)}), Plan(engines=True))
+
+    assert summary.failure is not None
+    assert "InvalidStrategy: target: quantity: must be a whole number, below 0 for short, was 0.5" in summary.failure
+    found = [(order.side.sign * order.quantity, order.status.value) for order in await orders_of(home)]
+    assert found == [(20, "FILLED"), (480, "REJECTED"), (-20, "FILLED")]
 
 
 async def test_an_order_that_cannot_be_expressed_is_one_line(make_home: MakeHome, tmp_path: Path) -> None:

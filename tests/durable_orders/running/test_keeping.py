@@ -18,7 +18,7 @@ from durable_orders.running.run import Run
 from durable_orders.trading.errors import ServerUnreachable
 from durable_orders.trading.ledger.strategy_states import Kept, keep, kept_of
 from durable_orders.trading.orders.order import Order, Status
-from durable_orders.trading.strategies.strategy import Desk
+from durable_orders.trading.strategies.strategy import StrategyContext
 from durable_orders.workers.home import Home
 from durable_orders.workflows import names
 from tests.conftest import MakeHome
@@ -46,7 +46,7 @@ async def test_what_was_asked_for_with_its_state_is_done_by_the_next_run(
     async def dies(_run: Run, _asked: object) -> None:
         raise Died
 
-    def enter(desk: Desk) -> None:
+    def enter(desk: StrategyContext) -> None:
         desk.state["entered"] = [desk.buy(SYMBOL, 10), desk.sell(SYMBOL, 10, order_type="LIMIT", price="1600")]
 
     with monkeypatch.context() as patched:
@@ -68,7 +68,7 @@ async def test_what_became_of_its_orders_meanwhile_is_told_once(make_home: MakeH
     home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    def rest(desk: Desk) -> None:
+    def rest(desk: StrategyContext) -> None:
         desk.buy(SYMBOL, 10)
         desk.buy(SYMBOL, 10, order_type="LIMIT", price="1499.5")
 
@@ -81,7 +81,7 @@ async def test_what_became_of_its_orders_meanwhile_is_told_once(make_home: MakeH
     class Missing(Script):
         missed: tuple[str, ...] = ()
 
-        def on_missed(self, desk: Desk, orders: Sequence[Order]) -> None:
+        def on_missed(self, desk: StrategyContext, orders: Sequence[Order]) -> None:
             self.missed = tuple(f"{order.client_order_id} {order.status}" for order in orders)
             desk.sell(SYMBOL, 10, client_order_id="answer")
 
@@ -108,12 +108,12 @@ class Unreachable:
             return await start(client, workflow, *args, **kwargs)
 
         patched.setattr(Client, "start_workflow", started)
-        patched.setattr("durable_orders.persistence.SERVER_SECONDS", 0.0)
-        patched.setattr("durable_orders.persistence.SERVER_EVERY", 0.0)
+        patched.setattr("durable_orders.retrying.SERVER_SECONDS", 0.0)
+        patched.setattr("durable_orders.retrying.SERVER_EVERY", 0.0)
         patched.setattr("durable_orders.running.run.SERVER_EVERY", 0.01)
 
 
-def buy_and_close(desk: Desk) -> None:
+def buy_and_close(desk: StrategyContext) -> None:
     desk.buy(SYMBOL, 10)
     desk.close(SYMBOL)
 
@@ -150,12 +150,12 @@ async def test_a_change_that_cannot_be_asked_for_is_told(home: Home, monkeypatch
     async def unreachable(*_: object) -> None:
         raise ServerUnreachable("nobody there")
 
-    def change(desk: Desk) -> None:
+    def change(desk: StrategyContext) -> None:
         desk.buy(SYMBOL, 10, order_type="LIMIT", price="1400", client_order_id="dip")
         desk.amend("dip", price="1401")
 
-    monkeypatch.setattr("durable_orders.persistence.SERVER_SECONDS", 0.0)
-    monkeypatch.setattr("durable_orders.persistence.SERVER_EVERY", 0.0)
+    monkeypatch.setattr("durable_orders.retrying.SERVER_SECONDS", 0.0)
+    monkeypatch.setattr("durable_orders.retrying.SERVER_EVERY", 0.0)
     monkeypatch.setattr(OrderHandle, "amend", unreachable)
     summary = await run_on(home, Script({0: change}))
     assert (summary.ended, summary.failure) == (Why.CLOSED, None)
@@ -166,10 +166,10 @@ async def test_what_a_failed_strategy_had_asked_for_is_not_placed_by_the_next_ru
     """Its first order's outcome is told before its second is placed, and it fails over that."""
 
     class Upset(Script):
-        def on_order(self, desk: Desk, order: Order) -> None:
+        def on_order(self, desk: StrategyContext, order: Order) -> None:
             raise RuntimeError("not as I thought")
 
-    def two(desk: Desk) -> None:
+    def two(desk: StrategyContext) -> None:
         desk.buy(SYMBOL, 10, client_order_id="first")
         desk.buy(SYMBOL, 10, order_type="LIMIT", price="1400", client_order_id="second")
 
@@ -207,7 +207,7 @@ async def kept(home: Home) -> Kept:
 
 
 async def test_what_was_done_is_not_left_to_the_next_run(home: Home) -> None:
-    def close(desk: Desk) -> None:
+    def close(desk: StrategyContext) -> None:
         desk.state["closed"] = True
         desk.close(SYMBOL)
 
@@ -220,7 +220,7 @@ async def test_on_the_second_day_the_first_orders_fate_is_told_too(home: Home) -
     """The run of that day dies before it has heard of it."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    def remember(desk: Desk) -> None:
+    def remember(desk: StrategyContext) -> None:
         desk.state["day"] = 1
         loop.call_soon_threadsafe(stop.set)
 
@@ -232,7 +232,7 @@ async def test_on_the_second_day_the_first_orders_fate_is_told_too(home: Home) -
             keep(connection, orders.settings.account, NAME, yesterday)
 
     class Deaf(Script):
-        def on_order(self, desk: Desk, order: Order) -> None:
+        def on_order(self, desk: StrategyContext, order: Order) -> None:
             raise ZeroDivisionError
 
     deaf = await run_on(home, Deaf({0: lambda desk: desk.buy(SYMBOL, 10)}), Plan(on_error=OnError.KEEP))

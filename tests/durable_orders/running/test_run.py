@@ -12,20 +12,20 @@ from durable_orders.orders import Orders
 from durable_orders.running import OnError, Plan, Why
 from durable_orders.running.run import Run
 from durable_orders.trading.orders.order import Status, is_closing
-from durable_orders.trading.strategies.strategy import Desk
+from durable_orders.trading.strategies.strategy import StrategyContext
 from tests.conftest import MakeHome
 from tests.durable_orders.running.stage import NAME, SYMBOL, Script, home_with_ticks, orders_of, run_on, write_ticks
 
 
-def buy(desk: Desk) -> None:
+def buy(desk: StrategyContext) -> None:
     desk.buy(SYMBOL, 10)
 
 
-def rest(desk: Desk) -> None:
+def rest(desk: StrategyContext) -> None:
     desk.buy(SYMBOL, 10, order_type="LIMIT", price="1400")
 
 
-def fail(desk: Desk) -> None:
+def fail(desk: StrategyContext) -> None:
     raise ZeroDivisionError("too clever")
 
 
@@ -51,10 +51,10 @@ async def test_what_is_asked_for_again_is_the_same_order_and_anothers_id_is_refu
 ) -> None:
     home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
 
-    def named(desk: Desk) -> None:
+    def named(desk: StrategyContext) -> None:
         desk.buy(SYMBOL, 1, order_type="LIMIT", price="1400", client_order_id="dip")
 
-    def other(desk: Desk) -> None:
+    def other(desk: StrategyContext) -> None:
         desk.buy(SYMBOL, 2, client_order_id="dip")
 
     script = Script({0: named, 1: named, 2: lambda desk: desk.cancel("dip"), 3: named, 4: other})
@@ -91,7 +91,7 @@ async def test_a_strategy_that_raises_is_stopped_and_its_orders_are_dealt_with(
 async def test_a_strategy_that_leaves_the_program_is_one_that_failed(
     leaving: BaseException, make_home: MakeHome, tmp_path: Path
 ) -> None:
-    def leave(_desk: Desk) -> None:
+    def leave(_desk: StrategyContext) -> None:
         raise leaving
 
     home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
@@ -107,7 +107,7 @@ async def test_a_callback_that_does_not_return_is_told_about(
     told: list[str] = []
     heard = threading.Event()
 
-    def block(_desk: Desk) -> None:
+    def block(_desk: StrategyContext) -> None:
         assert heard.wait(60)
 
     def warned(words: str) -> None:
@@ -135,7 +135,7 @@ async def test_at_square_off_it_gets_no_more_ticks_and_is_closed_out(make_home: 
 async def test_a_square_off_closes_in_orders_that_keep_the_limits(make_home: MakeHome, tmp_path: Path) -> None:
     home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"), guardian={"max_order_quantity": 75})
 
-    def buy_two(desk: Desk) -> None:
+    def buy_two(desk: StrategyContext) -> None:
         for _ in range(2):
             desk.buy(SYMBOL, 75)
 
@@ -197,7 +197,11 @@ async def test_interrupted_it_leaves_its_orders_and_the_next_run_finds_them(
     home = home_with_ticks(make_home, write_ticks(tmp_path / "ticks.csv"))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    first = Script({0: rest, 1: buy, 2: lambda _desk: loop.call_soon_threadsafe(stop.set)})
+
+    async def interrupt() -> None:
+        stop.set()
+
+    first = Script({0: rest, 1: buy, 2: lambda _desk: asyncio.run_coroutine_threadsafe(interrupt(), loop).result()})
     interrupted = await run_on(home, first, stop=stop)
     assert (interrupted.ended, interrupted.open_orders, first.ticks) == (Why.INTERRUPTED, (f"{NAME}-1",), 3)
     second = Script({0: lambda desk: desk.cancel(f"{NAME}-1"), 1: lambda desk: desk.sell(SYMBOL, 10)})

@@ -343,11 +343,14 @@ def test_an_end_that_does_not_add_up_holds_what_comes_after_it_until_it_does(wro
     assert engine.execute_intent(intent()).status == "PLACED"
     exchange.book[0] |= {"status": "COMPLETE", "filled_quantity": 10, "average_price": 100.0} | wrong
     engine.on_order_update(exchange.book[0])
-    blocked = engine.execute_intent(intent("SELL"))
-    assert (blocked.status, len(exchange.sent)) == ("REJECTED", 1)
-    assert "no new risk while the outcome of BUY 10 NIFTY24DECFUT (B1) is unknown" in (blocked.message or "")
+    after = live(exchange, store)
+    for one in (engine, after):  # after a restart, too
+        blocked = one.execute_intent(intent("SELL"))
+        assert (blocked.status, len(exchange.sent)) == ("REJECTED", 1)
+        assert "no new risk while the outcome of BUY 10 NIFTY24DECFUT (B1) is unknown" in (blocked.message or "")
     exchange.book[0] |= {"filled_quantity": 10, "average_price": 101.0}
-    assert engine.execute_intent(intent("SELL")).status == "PLACED"
+    assert after.execute_intent(intent("SELL")).status == "PLACED"
+    assert live(exchange, store).execute_intent(intent("SELL")).status == "PLACED", "and that is kept as well"
     [position] = store.state["positions"]
     assert (position["qty"], position["avg_price"]) == (10, 101.0)
 

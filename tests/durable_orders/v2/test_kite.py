@@ -1,25 +1,27 @@
 """Both engines of the older interface over Kite's own client, against the sandbox and its faults."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kiteconnect import KiteConnect
 
 from durable_orders.v2 import ExecutionEngineV2ToV3Adapter, ExecutionResult, OrderIntent, create_execution_engine
+from tests.conftest import new_account
 from tests.durable_orders.v2.sessions import Journal, Store
 from tests.sandbox.conftest import clock, database, kite, serve, served
-from tests.sandbox.serving import Served
+from tests.sandbox.serving import Served, until
 
-QUICK = {"settle_window": 0.2, "retry_delay": 0.01, "reconciliation_interval": 0.05, "reconciliation_enabled": False}
+QUICK = {"settle_window": 0.5, "retry_delay": 0.01, "reconciliation_interval": 0.1}
 
 
 class Session:
     """An engine, and what it writes to."""
 
-    def __init__(self, kite: KiteConnect, *, use_v3: bool) -> None:
+    def __init__(self, kite: KiteConnect, folder: Path, *, use_v3: bool) -> None:
         self.kite, self.store, self.journal = kite, Store(), Journal()
-        config = {"execution": {"live": QUICK}}
+        config = {"account": new_account(), "execution": {"live": QUICK, "folder": str(folder)}}
         self.engine = create_execution_engine("live", config, self.store, self.journal, broker=self.kite, use_v3=use_v3)
 
     def buy(self, symbol: str = "INFY", price: float | None = None) -> ExecutionResult:
@@ -32,10 +34,16 @@ class Session:
         for row in self.kite.orders() * 2:
             self.engine.on_order_update(row)
 
+    def is_over(self) -> bool:
+        self.hear()
+        return not self.store.state["open_orders"]
+
 
 @pytest.fixture(params=[True, False], ids=["v3", "v2"])
-def session(request: pytest.FixtureRequest, kite: KiteConnect) -> Iterator[Session]:
-    session = Session(kite, use_v3=request.param)
+def session(
+    request: pytest.FixtureRequest, kite: KiteConnect, tmp_path: Path, over_the_shared_server: None
+) -> Iterator[Session]:
+    session = Session(kite, tmp_path / "desk", use_v3=request.param)
     yield session
     if isinstance(session.engine, ExecutionEngineV2ToV3Adapter):
         session.engine.close()
@@ -47,7 +55,7 @@ def accepted(served: Served) -> int:
 
 def test_an_order_is_placed_filled_and_booked_once(session: Session) -> None:
     assert session.buy().status == "PLACED"
-    session.hear()
+    until(session.is_over)
     [position] = session.store.state["positions"]
     assert (position["symbol"], position["qty"], position["avg_price"]) == ("INFY", 10, 1500.0)
     assert session.store.state["open_orders"] == []

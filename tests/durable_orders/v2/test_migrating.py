@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 import durable_orders.v2 as package
-from durable_orders.trading.config.settings import Settings, all_keys
+from durable_orders.trading.config.keys import all_keys
+from durable_orders.trading.config.settings import Settings
 from tests.durable_orders.program import Program
 
 PAGE = Path(__file__).parents[3] / "docs" / "migrating-from-v2.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 EXAMPLES: list[tuple[str, str]] = re.findall(r"^```python\n(.+?)^```\n\n```text\n(.+?)^```", TEXT, re.M | re.S)
+OVER_A_BROKER = 1
+NEW = ("execution.folder", "execution.home", "execution.live.settle_window")
 OLD = """
 mode execution.use_execution_engine_v2 execution.dry_run execution.slippage_bps execution.use_bid_ask_spread
 execution.paper.slippage_bps execution.paper.slippage_enabled execution.paper.spread_bps
@@ -54,6 +57,7 @@ def test_it_has_three_examples() -> None:
 @pytest.mark.parametrize("number", range(3))
 def test_its_examples_run_as_printed(
     number: int,
+    request: pytest.FixtureRequest,
     desk: Program,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -61,6 +65,8 @@ def test_its_examples_run_as_printed(
 ) -> None:
     (tmp_path / ".durable-orders").symlink_to(desk.home)
     monkeypatch.chdir(tmp_path)
+    if number == OVER_A_BROKER:
+        request.getfixturevalue("over_the_shared_server")
     code, printed = EXAMPLES[number]
     exec(code, {"__name__": "example"})  # noqa: S102
     assert capsys.readouterr().out == printed
@@ -73,7 +79,9 @@ def test_the_names_that_it_tells_of_exist() -> None:
 
 
 def test_every_old_key_is_told_of_once() -> None:
-    told = [key for key, *_ in rows() if key not in ("execution.home", "execution.live.settle_window")]
+    told = [
+        key for key, *_ in rows() if key not in ("execution.folder", "execution.home", "execution.live.settle_window")
+    ]
     assert told == OLD
 
 

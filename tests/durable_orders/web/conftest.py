@@ -10,7 +10,7 @@ from durable_orders.trading.ledger.tokens import Role
 from tests.durable_orders.conftest import NUMBERS
 from tests.durable_orders.program import Program
 
-PATIENCE = 180.0
+MAX_WAIT = 180.0
 KEPT = httpx.Limits(keepalive_expiry=1)
 """A line that idles is let go long before the server ends it, which a request of that moment would meet."""
 CLIENT = Callable[[Role], httpx.Client]
@@ -31,7 +31,7 @@ class Served:
     def client(self, role: Role) -> httpx.Client:
         """With a new token of that role."""
         headers = {"Authorization": f"Bearer {self.token(role)}"}
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE, limits=KEPT)
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=MAX_WAIT, limits=KEPT)
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +44,12 @@ def served(desk: Program) -> Iterator[Served]:
 def trader(served: Served) -> Iterator[httpx.Client]:
     with served.client(Role.TRADE) as client:
         yield client
+
+
+def events_about(client: httpx.Client, words: str) -> list[str]:
+    """The messages of the account's events that hold these words."""
+    found, after = [], 0
+    while batch := client.get("/events", params={"after": after}).json():
+        found += [event["message"] for event in batch if words in event["message"]]
+        after = batch[-1]["feed_id"]
+    return found

@@ -10,23 +10,14 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from durable_orders.trading.ledger.tokens import Role
-from durable_orders.web.access import FAILURES
 from durable_orders.web.limits import LARGEST
+from durable_orders.web.throttle import FAILURES
 from tests.durable_orders.conftest import FAR_BELOW, SYMBOL
 from tests.durable_orders.program import Program
-from tests.durable_orders.web.conftest import PATIENCE, Served
+from tests.durable_orders.web.conftest import MAX_WAIT, Served, events_about
 
 TERMS: dict[str, Any] = {"symbol": SYMBOL, "side": "BUY", "quantity": 75}
 RESTING = TERMS | {"order_type": "LIMIT", "price": FAR_BELOW}
-
-
-def events_about(client: httpx.Client, words: str) -> list[str]:
-    """The messages of the account's events that hold these words."""
-    found, after = [], 0
-    while batch := client.get("/events", params={"after": after}).json():
-        found += [event["message"] for event in batch if words in event["message"]]
-        after = batch[-1]["feed_id"]
-    return found
 
 
 def test_an_order_is_answered_as_the_command_line_prints_it(served: Served, trader: httpx.Client, own_id: str) -> None:
@@ -64,6 +55,42 @@ def test_the_same_order_again_is_the_same_one_and_another_content_a_conflict(tra
     assert (other.status_code, other.headers["content-type"]) == (409, "application/problem+json")
     assert other.json()["code"] == "DUPLICATE_ORDER"
     assert len(events_about(trader, f"{own_id} by token")) == 1
+
+
+def test_who_may_only_propose_waits_for_somebody_else(served: Served, trader: httpx.Client, own_id: str) -> None:
+    with served.client(Role.PROPOSE) as proposer:
+        order = RESTING | {"client_order_id": own_id, "approve": False}
+        proposed = proposer.post("/orders", json=order)
+        assert (proposed.status_code, proposed.json()["status"]) == (201, "PENDING")
+        assert proposed.json()["approval"]["needed_by"]
+        for refused in (
+            proposer.post(f"/orders/{own_id}/approve"),
+            proposer.post(f"/orders/{own_id}/decline"),
+            proposer.delete(f"/orders/{own_id}"),
+            proposer.patch(f"/orders/{own_id}", json={"quantity": 150}),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (403, "ROLE")
+        assert proposer.post("/orders", json=order).status_code == 200
+    assert trader.post("/orders", json=order).json()["code"] == "DUPLICATE_ORDER", "the same id does not get it sent"
+    assert own_id in [each["client_order_id"] for each in trader.get("/approvals").json()]
+    approved = trader.post(f"/orders/{own_id}/approve")
+    assert (approved.status_code, approved.json()["status"]) == (200, "PLACED")
+    assert approved.json()["approval"]["approved_by"].startswith("by token t")
+    assert own_id not in [each["client_order_id"] for each in trader.get("/approvals").json()]
+    again = trader.post(f"/orders/{own_id}/approve")
+    assert (again.status_code, again.json()["status"]) == (200, "PLACED"), "said again, it stands"
+
+
+def test_a_token_does_not_approve_its_own_order(served: Served, trader: httpx.Client, own_id: str) -> None:
+    assert trader.post("/orders", json=RESTING | {"client_order_id": own_id, "approve": True}).status_code == 201
+    own = trader.post(f"/orders/{own_id}/approve")
+    assert (own.status_code, own.json()["code"]) == (403, "OWN_PROPOSAL")
+    with served.client(Role.TRADE) as other:
+        declined = other.post(f"/orders/{own_id}/decline", json={"reason": "too large"})
+        assert (declined.status_code, declined.json()["status"]) == (200, "REJECTED")
+        assert declined.json()["reasons"][0].endswith(": too large")
+        refused = other.post(f"/orders/{own_id}/approve")
+    assert (refused.status_code, refused.json()["code"]) == (422, "INVALID_ORDER")
 
 
 @pytest.mark.parametrize("key", ["a-key", "any text: ü, of up to 255 characters"])
@@ -107,6 +134,9 @@ def test_the_guardian_refuses_with_all_its_reasons_and_the_order_is_recorded(
         (json.dumps(TERMS | {"quantity": "75"}), 422, "quantity: must be a valid integer, was '75'"),
         (json.dumps(TERMS | {"quantity": -1}), 422, "quantity: must be greater than 0"),
         (json.dumps(TERMS | {"symbol": "NSE:इंफी"}), 422, "symbol: must be an exchange and a tradingsymbol"),
+        (json.dumps(TERMS | {"symbol": "NSE:ＩＮＦＹ"}, ensure_ascii=False), 422, "symbol: must be an exchange"),
+        (json.dumps(TERMS | {"symbol": "NSE:\ud800"}), 422, "symbol: "),
+        (json.dumps(TERMS | {"symbol": "NSE:INFY\u200b"}), 422, "symbol: must be an exchange"),
         (json.dumps(TERMS | {"price": "100"}), 422, "price: a MARKET order takes none"),
         (json.dumps(RESTING | {"price": float("nan")}), 422, "price: "),
         (json.dumps(TERMS | {"client_order_id": "no blanks"}), 422, "client_order_id: must be 1 to 64 letters"),
@@ -135,7 +165,7 @@ def test_an_order_is_amended_and_cancelled(trader: httpx.Client, own_id: str) ->
     trader.post("/orders", json=RESTING | {"client_order_id": own_id})
     amended = trader.patch(f"/orders/{own_id}", json={"price": "20010"})
     assert (amended.status_code, amended.json()["price"]) == (200, "20010.00")
-    (said,) = events_about(trader, f"{own_id} was amended by token")
+    (said,) = events_about(trader, f"an amendment of {own_id} was asked for by token")
     assert said.endswith("price 20010")
     cancelled = trader.delete(f"/orders/{own_id}")
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELLED")
@@ -181,6 +211,12 @@ def test_a_halt_refuses_orders_until_it_is_resumed(served: Served, own_id: str) 
         assert any(words.startswith("risk flag drill is up, by by token t") for words in said)
 
 
+def test_a_token_is_printed_bare_and_said_to_be_shown_once(served: Served, own_id: str) -> None:
+    made = served.program.here("token", "create", own_id, "--role", "read")
+    assert made.out.split() == [made.out.strip()]
+    assert "shown this once" in made.err
+
+
 def test_a_flatten_closes_what_is_held_of_a_strategy(served: Served, trader: httpx.Client, own_id: str) -> None:
     strategy = own_id[-40:]
     order = TERMS | {"client_order_id": own_id, "strategy": strategy}
@@ -218,11 +254,11 @@ def test_the_same_comes_over_a_websocket_while_it_happens(served: Served, trader
         trader.post("/orders", json=RESTING | {"client_order_id": own_id})
         seen: list[dict[str, Any]] = []
         while not (seen and seen[-1]["type"] == "order_placed" and seen[-1]["order_id"].endswith(own_id)):
-            seen.append(json.loads(socket.recv(PATIENCE)))
+            seen.append(json.loads(socket.recv(MAX_WAIT)))
     ids = [event["feed_id"] for event in seen]
     assert ids == sorted(set(ids))
     with connect(f"{address}?token=wrong") as socket, pytest.raises(ConnectionClosed, match="1008"):
-        socket.recv(PATIENCE)
+        socket.recv(MAX_WAIT)
 
 
 def test_what_it_takes_and_gives_is_told_as_openapi(trader: httpx.Client) -> None:
@@ -285,3 +321,14 @@ def test_wrong_tokens_are_held_up_and_right_ones_are_not(desk: Program) -> None:
 
 def test_another_sites_name_for_this_machine_is_not_answered(served: Served, trader: httpx.Client) -> None:
     assert trader.get("/positions", headers={"Host": "rebound.example"}).status_code == 400
+
+
+def test_the_journal_is_that_of_the_command_line(served: Served, trader: httpx.Client) -> None:
+    own = served.program.here("journal", "--strategy", "opening", "--json").json
+    assert trader.get("/journal", params={"strategy": "opening"}).json() == own
+    later = trader.get("/journal", params={"strategy": "opening", "since": "2099-01-01T00:00:00Z"})
+    assert (later.status_code, later.json()) == (200, [])
+    wrong = trader.get("/journal", params={"since": "yesterday"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "since")
+    far = trader.get("/journal", params={"until": "9999-12-31T23:59:59-05:00"})
+    assert (far.status_code, far.json()["errors"][0]["field"]) == (422, "until")

@@ -1,5 +1,6 @@
 """Alerts in: each is an event and at most one order, however often it is delivered and whoever dies meanwhile."""
 
+import asyncio
 import json
 import os
 import random
@@ -18,12 +19,14 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from durable_orders.trading.errors import DuplicateOrder, DurableOrdersError, ServerUnreachable, UnknownError
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.ledger.reading import events_after
 from durable_orders.trading.ledger.tables import exchange_orders
 from durable_orders.trading.orders.events import EventType
-from durable_orders.web.access import FAILURES
+from durable_orders.web.alerts import what_became_of
+from durable_orders.web.throttle import FAILURES
 from tests.conftest import any_port
 from tests.durable_orders.conftest import FAR_BELOW, MOST, SYMBOL
 from tests.durable_orders.program import OWN_PORTS, Program
@@ -54,6 +57,38 @@ HOOKS: dict[str, Any] = {
         | {"price": "{{trigger_prices.split(',')[number]}}"},
     },
 }
+HOOKS["planned"] = {
+    "secret": "a-secret",
+    "id": "{{id}}",
+    "plan": {
+        **ORDER,
+        "reason": "{{why}}",
+        "entry": {"order_type": "limit", "price": "{{price}}"},
+        "stop": {"trigger_price": "{{price - 100}}"},
+        "targets": [{"price": "{{price + 100}}"}],
+    },
+}
+HOOKS["another"] = HOOKS["planned"]
+HOOKS["basket"] = {
+    "secret": "a-secret",
+    "id": "{{id}}",
+    "time": "{{time}}",
+    "within": 60,
+    "plan": {
+        "legs": [
+            {
+                "symbol": "NIFTY1!",
+                "side": side,
+                "quantity": 75,
+                "order_type": "LIMIT",
+                "price": price,
+                "product": product,
+            }
+            for side, price, product in (("buy", int(FAR_BELOW), "NRML"), ("buy", int(FAR_BELOW), "MIS"))
+        ],
+        "within": 3600,
+    },
+}
 ALERTS = int(os.environ.get("ALERTS", "30"))
 """How many alerts the test with a killed worker sends, each of them three times. A thousand takes some minutes."""
 
@@ -76,7 +111,7 @@ def ledger(desk: Program) -> Iterator[Database]:
 
 def said(ledger: Database, holding: str) -> list[str]:
     """What events of alerts say that holds these words."""
-    with ledger.read() as connection:
+    with ledger.read_feed() as connection:
         found = events_after(connection, 0, limit=1_000_000)
     return [each.message for each in found if each.type is EventType.HOOK_ALERT and holding in each.message]
 
@@ -197,6 +232,9 @@ def test_one_alert_of_several_stocks_is_an_order_of_each(hooks: httpx.Client, ow
         (b"", 422, "'symbol' is undefined"),
         (json.dumps(an_alert("x", quantity="many")), 422, "quantity: must be a whole number"),
         (json.dumps(an_alert("x", quantity=-75)), 422, "quantity: must be greater than 0"),
+        (json.dumps(an_alert("x", quantity="1_50")), 422, "quantity: must be a whole number"),
+        (json.dumps(an_alert("x", quantity="१५०")), 422, "quantity: must be a whole number"),
+        (json.dumps(an_alert("x", quantity="+75")), 422, "quantity: must be a whole number"),
         (json.dumps(an_alert("x", side="hold")), 422, "side: "),
         (json.dumps(an_alert("x", symbol="NSE:निफ्टी")), 422, "symbol: must be an exchange"),
         (json.dumps(an_alert("x", symbol="A" * 300)), 422, "symbol: is longer than 256"),
@@ -290,6 +328,46 @@ def test_alerts_that_are_repeated_while_everything_is_killed_are_one_order_each(
             running.stop(signal.SIGTERM)
 
 
+BURST = int(os.environ.get("BURST", "20"))
+"""How many alerts the test of a burst sends at once, each of them five times."""
+
+
+async def test_a_burst_of_alerts_is_one_order_each_and_what_has_no_turn_comes_again(
+    hooks: httpx.Client, ledger: Database, own_id: str
+) -> None:
+    """All deliveries are on their way before any is answered; whoever is turned away comes again, as it was told."""
+    turned_away = list[httpx.Response]()
+    all_there = asyncio.Barrier(5 * BURST)
+
+    async def deliver(client: httpx.AsyncClient, number: int) -> httpx.Response:
+        await all_there.wait()
+        while True:
+            answer = await client.post("plain/a-secret", json=an_alert(f"{own_id}-{number}"))
+            if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                return answer
+            turned_away.append(answer)
+            await asyncio.sleep(0.1)
+
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=1)
+    async with httpx.AsyncClient(base_url=str(hooks.base_url), timeout=300, limits=limits) as client:
+        answers = await asyncio.gather(*(deliver(client, number % BURST) for number in range(5 * BURST)))
+    assert {answer.status_code for answer in answers} <= {200, 201, 422}, (
+        "422 is too late, on a machine that stood still"
+    )
+    assert sum(answer.status_code == HTTPStatus.CREATED for answer in answers) <= BURST
+    assert all("retry-after" in answer.headers for answer in turned_away)
+    made = [answer.json().get("order", answer.json()) for answer in answers]
+    assert {order["client_order_id"] for order in made} == {f"{own_id}-{number}" for number in range(BURST)}
+    assert len(said(ledger, f"order {own_id}-")) >= 5 * BURST, "each that was taken is an event"
+    tags = {order["tag"] for order in made}
+    assert len(tags) == BURST
+    with ledger.read() as connection:
+        sent = (
+            connection.execute(sa.select(exchange_orders.c.tag).where(exchange_orders.c.tag.in_(tags))).scalars().all()
+        )
+    assert len(sent) == len(set(sent)), "none is sent twice"
+
+
 def _ended(program: Program, own_id: str) -> str:
     """The status of an order that has ended: filled, or proved to have died with the worker on its way out."""
     words = ("BUY", SYMBOL, "75", "--id", own_id, "--strategy", "plain", "--wait", "--json")
@@ -322,3 +400,83 @@ class Senders:
                 return answer.status_code
             self._over.wait(0.1)
         return 0
+
+
+def test_an_alert_is_one_plan_however_often_it_is_delivered(
+    desk: Program, hooks: httpx.Client, ledger: Database, short_id: str
+) -> None:
+    body = {
+        "id": short_id,
+        "symbol": SYMBOL,
+        "side": "buy",
+        "quantity": "75",
+        "price": int(FAR_BELOW),
+        "why": "crossed",
+    }
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: hooks.post("/planned", params={"secret": "a-secret"}, json=body), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 3 + [201], answers[0].text
+    shown = desk.here("plan", "show", short_id, "--json").json
+    assert (shown["kind"], shown["strategy"], shown["stop"]) == ("bracket", "planned", "19900.00")
+    assert [order["role"] for order in shown["orders"]] == ["entry"]
+    assert len(said(ledger, f"plan {short_id}: bracket BUY 75")) >= 4, "each delivery is an event"
+    other = hooks.post("/planned", params={"secret": "a-secret"}, json=body | {"quantity": 150})
+    assert (other.status_code, other.json()["code"]) == (409, "DUPLICATE_ORDER")
+    strange = hooks.post("/another", params={"secret": "a-secret"}, json=body)
+    assert strange.status_code == 409, "another hook's plan is never taken for this alert's"
+    wrong = hooks.post("/planned", params={"secret": "a-secret"}, json=body | {"id": f"{short_id}-2", "price": 10})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "INVALID_ORDER")
+    assert said(ledger, "hook planned: an alert was refused: stop.trigger_price: must be")
+    refused = hooks.post(
+        "/planned", params={"secret": "a-secret"}, json=body | {"id": f"{short_id}-3", "quantity": 100}
+    )
+    assert (refused.status_code, refused.json()["codes"]) == (422, ["LOT_SIZE"])
+    assert desk.here("plan", "cancel", short_id).code == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (DuplicateOrder("id: another"), "plan x was not started by its alert: id: another"),
+        (ServerUnreachable("no answer"), "it is not known whether plan x was started by its alert: no answer"),
+        (UnknownError("no answer"), "it is not known whether plan x was started by its alert: no answer"),
+    ],
+)
+def test_only_a_refusal_says_that_nothing_was_begun(error: DurableOrdersError, words: str) -> None:
+    assert what_became_of("plan x", "started", error) == words
+
+
+def test_a_late_alert_is_no_basket_and_one_in_time_is(hooks: httpx.Client, desk: Program, short_id: str) -> None:
+    late = (datetime.now(UTC) - timedelta(seconds=90)).isoformat()
+    refused = hooks.post("/basket", params={"secret": "a-secret"}, json={"id": short_id, "time": late})
+    assert (refused.status_code, refused.json()["codes"]) == (422, ["TOO_LATE"]), refused.text
+    kept = desk.here("plan", "show", short_id, "--json").json
+    assert (kept["status"], kept["orders"]) == ("REJECTED", [])
+    short_id += "-2"
+    made = hooks.post(
+        "/basket", params={"secret": "a-secret"}, json={"id": short_id, "time": datetime.now(UTC).isoformat()}
+    )
+    assert (made.status_code, made.json()["kind"]) == (201, "basket"), made.text
+    assert {order["symbol"] for order in made.json()["orders"]} == {SYMBOL}
+    again = hooks.post("/basket", params={"secret": "a-secret"}, json={"id": short_id, "time": late})
+    assert again.status_code == 200, "it is the one that was begun"
+    assert desk.here("plan", "cancel", short_id).code == 0
+
+
+@pytest.mark.parametrize(
+    ("hook", "words"),
+    [
+        ({"secret": "a-secret"}, "order: give it or plan"),
+        ({"secret": "a-secret", "order": ORDER, "plan": {"symbol": SYMBOL}}, "order: give it or plan"),
+        ({"secret": "a-secret", "plan": {"symbol": None}}, "plan.symbol: must be a value"),
+        ({"secret": "a-secret", "plan": {"colour": "red"}}, "hooks.x.plan.colour: is nothing that a plan has"),
+        ({"secret": "a-secret", "plan": {"plan_id": "x"}}, "hooks.x.plan.plan_id: is the hook's own `id`"),
+        ({"secret": "a-secret", "plan": {"symbol": "{{"}}, "hooks.x.plan.symbol: no template"),
+    ],
+)
+def test_a_hooks_plan_that_makes_no_sense_is_refused_at_the_start(
+    desk: Program, tmp_path: Path, hook: dict[str, Any], words: str
+) -> None:
+    config = tmp_path / "wrong.yaml"
+    config.write_text(yaml.safe_dump({"hooks": {"x": hook}}))
+    assert words in desk("web", "--port", "0", "--config", str(config)).error

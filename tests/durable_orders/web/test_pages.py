@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Self
@@ -10,14 +11,17 @@ import httpx
 import pytest
 
 from durable_orders.trading.ledger.tokens import Role
-from durable_orders.web.access import FAILURES
+from durable_orders.web.throttle import FAILURES
 from durable_orders.web.view import indian
-from tests.durable_orders.conftest import FAR_BELOW, NUMBERS, SYMBOL
+from tests.durable_orders.conftest import FAR_BELOW, MOST, NUMBERS, SYMBOL
+from tests.durable_orders.lost_gtts import LOST, home_with_a_lost_gtt
 from tests.durable_orders.program import Program, once_started
-from tests.durable_orders.web.conftest import KEPT, PATIENCE, Served
+from tests.durable_orders.web.conftest import KEPT, MAX_WAIT, Served
 
 PASSWORD = "a-long-enough-word"  # noqa: S105
-PAGES = ("/", "/positions", "/risk", "/events", "/doctor", "/calendar")
+PAGES = (
+    *("/", "/positions", "/plans", "/gtts", "/risk", "/events", "/strategies", "/backtests", "/doctor", "/calendar"),
+)
 LABELLED = ("input", "select", "textarea")
 
 
@@ -33,7 +37,7 @@ class Visitor(httpx.Client):
     """Somebody at a browser, logged in."""
 
     def __init__(self, served: Served, role: Role) -> None:
-        super().__init__(base_url=served.url, follow_redirects=True, timeout=PATIENCE)
+        super().__init__(base_url=served.url, follow_redirects=True, timeout=MAX_WAIT)
         self.name = make_user(served.program, role)
         answer = self.post("/login", data={"name": self.name, "password": PASSWORD})
         assert answer.status_code == 200, answer.text
@@ -102,7 +106,7 @@ class Accessible(HTMLParser):
 
 
 def test_whoever_is_not_logged_in_goes_to_do_so_and_comes_back(served: Served) -> None:
-    with httpx.Client(base_url=served.url, timeout=PATIENCE, limits=KEPT) as client:
+    with httpx.Client(base_url=served.url, timeout=MAX_WAIT, limits=KEPT) as client:
         for path in PAGES:
             answer = client.get(path)
             assert (answer.status_code, answer.headers["location"][:6]) == (303, "/login")
@@ -191,6 +195,9 @@ def test_what_is_wrong_with_an_order_stands_beside_its_fields(trader: Visitor, o
     assert own_id not in refused.text, "another try is another order"
     typed = trader.send_form("/place", client_order_id=f"{own_id}-2", quantity="many", **fields)
     assert 'id="wrong-quantity">quantity: must be a valid integer' in typed.text
+    for field, wrong in (("quantity", "1_50"), ("quantity", "७५"), ("price", "200_00")):
+        typed = trader.send_form("/place", client_order_id=f"{own_id}-3", **{"quantity": "75", **fields, field: wrong})
+        assert f'id="wrong-{field}">{field}: must be a' in typed.text, "Python would read a number"
     assert Accessible(typed.text).problems == []
 
 
@@ -237,6 +244,37 @@ def test_a_position_is_closed_once_however_many_press(served: Served, halter: Vi
     assert halter.get("/positions").status_code == 200
 
 
+def test_what_was_earned_is_shown_by_strategy_after_charges(served: Served, trader: Visitor) -> None:
+    own = f"s{next(NUMBERS)}"
+    assert served.program("place", "BUY", SYMBOL, "75", "--strategy", own, "--wait").code == 0
+    with served.client(Role.READ) as client:
+        found = client.get("/portfolio").json()
+    [mine] = [each for each in found["strategies"] if each["strategy"] == own]
+    assert Decimal(mine["charges"]) > 0
+    assert mine["lines"][0]["quantity"] == 75
+    charged = sum((Decimal(each["charges"]) for each in found["strategies"]), Decimal(0))
+    assert charged == Decimal(found["total"]["charges"]) == sum(Decimal(each["charges"]) for each in found["positions"])
+    shown = trader.get("/positions?part=true").text
+    [table] = re.findall(r"By strategy</caption>.*?</table>", shown, re.DOTALL)
+    assert re.search(rf"<td>{own}</td>.*?<td class=\"n\">{indian(Decimal(mine['charges']))}</td>", table, re.DOTALL)
+    assert "After charges" in table
+    assert "The account" in table
+
+
+def test_an_order_shows_how_near_it_came_to_each_limit(served: Served, trader: Visitor, own_id: str) -> None:
+    limit = ("--type", "LIMIT", "--price", FAR_BELOW)
+    assert served.program("place", "BUY", SYMBOL, "75", *limit, "--id", own_id).code == 0
+    with served.client(Role.READ) as client:
+        [passed] = client.get(f"/orders/{own_id}/checks").json()
+        assert client.get("/orders/nobody/checks").status_code == 404
+    sized = next(figure for figure in passed["figures"] if figure["code"] == "MAX_ORDER_QUANTITY")
+    assert (sized["limit"], sized["before"], sized["value"], sized["unit"]) == (str(MOST), None, "75", "units")
+    shown = trader.get(f"/order/{own_id}").text
+    assert f"The order passed {passed['checks']} checks at" in shown
+    assert re.search(rf'MAX_ORDER_QUANTITY</td><td class="n">{MOST}</td><td class="n">–</td><td class="n">75<', shown)
+    assert served.program("cancel", own_id).code == 0
+
+
 @pytest.mark.parametrize("path", ["/order/nobody", "/order/%00", "/nowhere", "/static/../app.py"])
 def test_what_there_is_not_is_a_page_that_says_so(reader: Visitor, path: str) -> None:
     answer = reader.get(path)
@@ -249,6 +287,15 @@ def test_a_page_hears_that_something_has_changed(trader: Visitor, own_id: str) -
         lines = signs.iter_lines()
         trader.send_form("/place", symbol=SYMBOL, side="BUY", quantity="75", client_order_id=own_id, strategy="page")
         assert next(line for line in lines if line.startswith("event:")) == "event: changed"
+
+
+def test_a_gtt_that_is_unknown_is_told_where_the_risk_is(tmp_path: Path) -> None:
+    program = home_with_a_lost_gtt(tmp_path)
+    with program.started("web", "--port", "0") as running:
+        served = Served(program, running.line("Page on ").removeprefix("Page on "))
+        with Visitor(served, Role.READ) as visitor:
+            for path in ("/risk", "/doctor"):
+                assert LOST in visitor.get(path).text
 
 
 def test_an_empty_home_without_a_server_says_so(tmp_path: Path) -> None:
@@ -272,3 +319,23 @@ def test_an_empty_home_without_a_server_says_so(tmp_path: Path) -> None:
 )
 def test_numbers_are_grouped_as_in_india(amount: int | None, text: str) -> None:
     assert indian(amount) == text
+
+
+def test_an_order_that_waits_is_approved_or_declined_with_a_click(
+    served: Served, reader: Visitor, trader: Visitor, own_id: str
+) -> None:
+    ask = ("BUY", SYMBOL, "75", "--type", "LIMIT", "--price", FAR_BELOW, "--approve")
+    for name in (own_id, f"{own_id}-2"):
+        assert served.program.here("place", *ask, "--id", name).code == 0
+    assert f'action="/order/{own_id}/approve"' in trader.get("/").text
+    assert "Approve" not in reader.get("/").text
+    assert "wait for approval" in reader.get("/risk").text, "every page says so"
+    assert "waits for a person&#39;s approval until" in reader.get(f"/order/{own_id}").text
+    approved = trader.send_form(f"/order/{own_id}/approve")
+    assert f"approved by user {trader.name}" in approved.text
+    assert served.program.here("show", own_id, "--json").json["order"]["status"] == "PLACED"
+    declined = trader.send_form(f"/order/{own_id}-2/decline", reason="too large")
+    assert f"DECLINED: by user {trader.name}: too large" in declined.text
+    late = trader.send_form(f"/order/{own_id}-2/approve")
+    assert (late.status_code, "waits for nobody&#39;s approval" in late.text) == (422, True)
+    assert trader.post(f"/order/{own_id}/approve").status_code == 403, "without the word of the form"

@@ -9,7 +9,7 @@ import httpx
 import psutil
 
 from tests.conftest import any_port, until
-from tests.durable_orders.program import OWN_PORTS, PATIENCE, Program, once_started
+from tests.durable_orders.program import MAX_WAIT, OWN_PORTS, Program, once_started
 
 
 def pages(of: int) -> list[psutil.Process]:
@@ -69,4 +69,4 @@ def test_the_page_ends_when_whoever_started_it_is_gone(tmp_path: Path) -> None:
         assert page.stdin is not None
         assert page.stdout.readline().startswith(b"Page on http://127.0.0.1:")
         page.stdin.close()
-        assert page.wait(PATIENCE) is not None
+        assert page.wait(MAX_WAIT) is not None

@@ -15,12 +15,12 @@ from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders import lifecycle
-from durable_orders.trading.orders.book import BookReport, BrokerOrder, Funds
+from durable_orders.trading.orders.book import BrokerOrder, Funds, OrderReport
 from durable_orders.trading.orders.events import EVENT_OF, Entry
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Mode, Order, OrderIntent
 from durable_orders.trading.orders.outcome import Accepted, Refused
 from durable_orders.trading.orders.verdict import Approval, Refusals
-from durable_orders.trading.reconciliation.external_orders import Stranger, adopted
+from durable_orders.trading.reconciliation.external_orders import ExternalKind, adopted
 
 
 class DurablePath:
@@ -101,10 +101,10 @@ class DurablePath:
         if not changed:
             return
         rows, trades = {row.broker_order_id: row for row in self._broker.order_book()}, self._broker.trades()
-        for own_id in changed:
-            fills = tuple(fill for fill in trades if fill.broker_order_id == own_id)
-            own = self._own(rows[own_id])
-            self._apply(own, lifecycle.Reported(BookReport(rows[own_id], fills)))
+        for order_id in changed:
+            fills = tuple(fill for fill in trades if fill.broker_order_id == order_id)
+            own = self._own(rows[order_id])
+            self._apply(own, lifecycle.Reported(OrderReport(rows[order_id], fills)))
 
     def funds(self) -> Funds | None:
         return self._broker.margins()
@@ -112,7 +112,7 @@ class DurablePath:
     def _own(self, row: BrokerOrder) -> Order:
         """The order of that row; one of RMS is adopted."""
         known = (order for order in self.orders.values() if row.broker_order_id == order.broker_order_id)
-        return next(known, None) or adopted(row, Stranger.EXTERNAL, self._account, Mode.PAPER)
+        return next(known, None) or adopted(row, ExternalKind.EXTERNAL, self._account, Mode.PAPER)
 
     def _apply(self, order: Order, *events: lifecycle.Event) -> None:
         entries = []

@@ -24,7 +24,7 @@ from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, Product, Side, Validity
-from durable_orders.trading.reconciliation.external_orders import Stranger
+from durable_orders.trading.reconciliation.external_orders import ExternalKind
 from tests.ledgers import empty_ledger
 from tests.trading.backtest.durable import DurablePath
 from tests.trading.guardian.lots import CRUDE, DOLLAR, NICKEL, with_nickel
@@ -36,7 +36,7 @@ INSTRUMENTS = Instruments.shipped()
 OPENS = datetime(2025, 4, 29, 9, 15, tzinfo=IST)
 SESSION = Session(OPENS.date(), OPENS, OPENS + timedelta(minutes=30))
 STEP = Decimal("0.05")
-RMS = Stranger.EXTERNAL
+RMS = ExternalKind.EXTERNAL
 """The strategy of an order of the broker's risk management: nobody's."""
 
 PLAIN: dict[str, Any] = {}

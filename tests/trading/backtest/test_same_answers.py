@@ -41,7 +41,7 @@ from durable_orders.trading.market.instruments import Instrument
 from durable_orders.trading.market.request_limits import Sent
 from durable_orders.trading.market.rules import Rule, rules
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.approval import approve
+from durable_orders.trading.orders.approval import grant
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.order import (
     Account,
@@ -114,7 +114,7 @@ class Everywhere:
     def place(self, intent: OrderIntent) -> tuple[Outcome, Progress | Refused]:
         """On both exchanges."""
         name = intent.client_order_id
-        on_paper = self.broker.place(approve(Order.from_intent(intent, self.at)))
+        on_paper = self.broker.place(grant(Order.from_intent(intent, self.at)))
         return on_paper, self.tested.place(Live(intent, name, name, self.at, LAST), self.at)
 
     def answer(self, intent: OrderIntent) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from durable_orders.trading.brokers.shared_reading import SharedReading
 from durable_orders.trading.errors import BookUnreadable
 
-PATIENCE = 180
+MAX_WAIT = 180
 
 
 class Book:
@@ -23,7 +23,7 @@ class Book:
         self.times += 1
         number = self.times
         self.began.release()
-        assert self.may_end.acquire(timeout=PATIENCE)
+        assert self.may_end.acquire(timeout=MAX_WAIT)
         return number
 
 
@@ -32,15 +32,15 @@ def test_who_asks_during_a_reading_gets_the_next_one_and_shares_it() -> None:
     read = SharedReading(book)
     with ThreadPoolExecutor(8) as threads:
         first = threads.submit(read)
-        assert book.began.acquire(timeout=PATIENCE)
+        assert book.began.acquire(timeout=MAX_WAIT)
         others = [threads.submit(read) for _ in range(6)]
         while len([thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]) < 7:
             continue
         book.may_end.release()
-        assert first.result(PATIENCE) == 1
-        assert book.began.acquire(timeout=PATIENCE)
+        assert first.result(MAX_WAIT) == 1
+        assert book.began.acquire(timeout=MAX_WAIT)
         book.may_end.release(10)
-        later = {other.result(PATIENCE) for other in others}
+        later = {other.result(MAX_WAIT) for other in others}
     assert 1 not in later, "it began before they asked"
     assert book.times <= 3
 

@@ -13,7 +13,7 @@ from durable_orders.trading.bus.bus import ALL, Event, EventBus
 from durable_orders.trading.orders.events import EventType
 
 PLACED, FILLED, REJECTED = EventType.ORDER_PLACED, EventType.ORDER_FILLED, EventType.ORDER_REJECTED
-PATIENCE = 120.0
+MAX_WAIT = 120.0
 """Seconds until a test that waits for something gives up."""
 
 
@@ -112,16 +112,16 @@ async def test_publishing_from_inside_a_subscriber_comes_to_an_end(bus: EventBus
 
     def answer_in_thread(event: Event) -> None:
         if event.data["n"] == 0:
-            asyncio.run_coroutine_threadsafe(bus.publish(FILLED, {"n": 99}), loop).result(PATIENCE)
+            asyncio.run_coroutine_threadsafe(bus.publish(FILLED, {"n": 99}), loop).result(MAX_WAIT)
 
     fills = Collector(1)
     bus.subscribe(PLACED, answer)
     bus.subscribe(PLACED, answer_in_thread)
     bus.subscribe(FILLED, fills)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT):
         await bus.publish(PLACED, {"n": 0})
         await done.wait()
-        assert await asyncio.to_thread(fills.full.wait, PATIENCE)
+        assert await asyncio.to_thread(fills.full.wait, MAX_WAIT)
     assert numbers(seen) == list(range(11))
 
 
@@ -154,7 +154,7 @@ async def test_one_that_hangs_harms_nobody_and_loses_nothing(
     late = Collector(2000)
 
     def hang(event: Event) -> None:
-        release.wait(PATIENCE)
+        release.wait(MAX_WAIT)
         late(event)
 
     async def hang_too(event: Event) -> None:
@@ -167,12 +167,12 @@ async def test_one_that_hangs_harms_nobody_and_loses_nothing(
     with caplog.at_level(logging.WARNING):
         for n in range(2000):
             await bus.publish(PLACED, {"n": n})
-        assert await asyncio.to_thread(quick.full.wait, PATIENCE)
+        assert await asyncio.to_thread(quick.full.wait, MAX_WAIT)
     assert (late.events, slow.backlog) == ([], 2000)
     assert "events behind; none is dropped" in caplog.text
     release.set()
     let_go.set()
-    assert await asyncio.to_thread(late.full.wait, PATIENCE)
+    assert await asyncio.to_thread(late.full.wait, MAX_WAIT)
     assert numbers(late.events) == list(range(2000))
 
 
@@ -219,8 +219,8 @@ def test_it_works_without_an_event_loop_and_from_several_threads(bus: EventBus) 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE)
-    assert all(one.full.wait(PATIENCE) for one in seen)
+        thread.join(MAX_WAIT)
+    assert all(one.full.wait(MAX_WAIT) for one in seen)
     order = numbers(seen[0].events)
     assert order == numbers(seen[1].events)
     for k in range(4):

@@ -13,8 +13,8 @@ from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.hours import Listing
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.approval import Approved, approve
-from durable_orders.trading.orders.book import BookReport, BrokerOrder
+from durable_orders.trading.orders.approval import Approved, grant
+from durable_orders.trading.orders.book import BrokerOrder, OrderReport
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Order, OrderIntent, OrderType, Side
 from durable_orders.trading.orders.outcome import Accepted, Outcome, Refused
 
@@ -91,7 +91,7 @@ class Exchange:
         ticks = [Tick(symbol, price, at, **seen) for price in prices]
         return self.market.on_ticks(ticks, session, session.closes)
 
-    def place(self, **terms: Any) -> BookReport:
+    def place(self, **terms: Any) -> OrderReport:
         return accepted(self.broker.place(approved(**terms)))
 
     def row(self, broker_order_id: BrokerOrderId) -> BrokerOrder:
@@ -113,7 +113,7 @@ Opened = Callable[[Paper], Exchange]
 def approved(**terms: Any) -> Approved:
     """A MARKET order to buy 10 INFY, or whatever the terms say."""
     defaults: dict[str, Any] = {"symbol": INFY, "side": Side.BUY, "quantity": 10, "order_type": OrderType.MARKET}
-    return approve(Order.from_intent(OrderIntent(**defaults | terms), OPENS))
+    return grant(Order.from_intent(OrderIntent(**defaults | terms), OPENS))
 
 
 def limit(price: str, **terms: Any) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def stop(trigger: str, price: str | None = None, **terms: Any) -> dict[str, Any]
     } | terms
 
 
-def accepted(outcome: Outcome) -> BookReport:
+def accepted(outcome: Outcome) -> OrderReport:
     assert isinstance(outcome, Accepted), outcome
     assert outcome.report is not None
     assert outcome.report.row.broker_order_id == outcome.broker_order_id

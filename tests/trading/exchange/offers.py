@@ -7,7 +7,7 @@ from typing import Any
 from durable_orders.trading.config.settings import Paper
 from durable_orders.trading.exchange.matching import Matcher
 from durable_orders.trading.exchange.orders import Progress, received
-from durable_orders.trading.market.offer import Offer
+from durable_orders.trading.market.liquidity import Liquidity
 from durable_orders.trading.market.ticks import Depth, Level, Tick
 from durable_orders.trading.orders.order import BrokerOrderId, OrderType, Side, Tag, Terms
 from tests.trading.exchange.exchange import INFY, OPENS, tick_size
@@ -28,9 +28,9 @@ def offer(
     book: Book | None = None,
     volume: int = 0,
     at: datetime = OPENS,
-) -> Offer:
+) -> Liquidity:
     depth = Depth(levels(book[0]), levels(book[1])) if book else None
-    return Offer(Tick(INFY, Decimal(last), at, volume, depth=depth), traded)
+    return Liquidity(Tick(INFY, Decimal(last), at, volume, depth=depth), traded)
 
 
 def arrived(side: Side, quantity: int, price: str | None = None, number: int = 0) -> Progress:
@@ -51,7 +51,7 @@ def trades(progress: Progress) -> list[tuple[int, str]]:
     return [(fill.quantity, str(fill.price)) for fill in progress.fills]
 
 
-def matched(progress: Progress, models: Paper, *offers: Offer, arriving: bool = True) -> list[tuple[int, str]]:
+def matched(progress: Progress, models: Paper, *offers: Liquidity, arriving: bool = True) -> list[tuple[int, str]]:
     """The trades that an order has after these ticks, of which the first is the one that it arrives at."""
     matcher = Matcher(models, tick_size)
     for tick in offers:

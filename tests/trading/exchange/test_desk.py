@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from durable_orders.trading.exchange.oms import PaperDesk
+from durable_orders.trading.exchange.oms import PaperOms
 from durable_orders.trading.exchange.paper_market import PaperMarket
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.order import Amendment, BrokerOrderId, OrderType, Side, Tag, Terms, Validity
@@ -20,7 +20,7 @@ class Desk(Exchange):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.desk = PaperDesk(self.database, ACCOUNT, PLAIN, tick_size, self.clock)
+        self.desk = PaperOms(self.database, ACCOUNT, PLAIN, tick_size, self.clock)
         self.broker = self.desk
         self.market = PaperMarket(self.desk, self.database, ACCOUNT)
         self.market.take_over()

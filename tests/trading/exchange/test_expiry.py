@@ -20,7 +20,7 @@ from durable_orders.trading.market.hours import listing_of
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.approval import approve
+from durable_orders.trading.orders.approval import grant
 from durable_orders.trading.orders.order import Account, Order, OrderIntent, Product, Side
 from durable_orders.trading.orders.outcome import Accepted, Refused
 from tests.ledgers import open_empty_ledger
@@ -105,7 +105,7 @@ class Both:
 
     def place(self, intent: OrderIntent) -> object:
         """On both, with the answer of the paper exchange."""
-        on_paper = self.broker.place(approve(Order.from_intent(intent, self.clock.now)))
+        on_paper = self.broker.place(grant(Order.from_intent(intent, self.clock.now)))
         name = intent.client_order_id
         in_backtest = self.tested.place(Live(intent, name, name, self.clock.now, None), self.clock.now)
         assert isinstance(on_paper, Refused) == isinstance(in_backtest, Refused)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from durable_orders.trading.config.settings import Paper
 from durable_orders.trading.exchange import fill_models
-from durable_orders.trading.market.offer import Offer
+from durable_orders.trading.market.liquidity import Liquidity
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import Side
 from tests.trading.exchange.exchange import OPENS
@@ -30,7 +30,7 @@ def paid(side: Side, last: Decimal, limit: Decimal | None, tick_size: Decimal, m
     """Rupees a share, by the last price alone."""
     met = fill_models.touch(side, tick_of(last), model)
     assert met is not None
-    return fill_models.fill_price(side, met, limit, tick_size, 1, Offer(tick_of(last)), model)
+    return fill_models.fill_price(side, met, limit, tick_size, 1, Liquidity(tick_of(last)), model)
 
 
 def exact_price(side: Side, last: Decimal, model: Paper) -> Fraction:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from durable_orders.trading.config.fill_models import PriceImprovement
 from durable_orders.trading.exchange.fill_models import Request, latency
-from durable_orders.trading.market.offer import Offer
+from durable_orders.trading.market.liquidity import Liquidity
 from durable_orders.trading.orders.order import Side
 from tests.trading.exchange.exchange import OPENS
 from tests.trading.exchange.offers import Book, arrived, matched, models, offer
@@ -154,7 +154,7 @@ def test_the_queue_is_never_longer_than_the_level_that_is_shown() -> None:
     ],
     ids=["the other side is there", "the price went past", "without volume"],
 )
-def test_a_price_that_passes_the_limit_fills_it_whoever_was_ahead(later: Offer) -> None:
+def test_a_price_that_passes_the_limit_fills_it_whoever_was_ahead(later: Liquidity) -> None:
     order = arrived(BUY, 5, "99.95")
     assert matched(order, QUEUE, offer(book=BOOK), later) == [(5, "99.95")]
 

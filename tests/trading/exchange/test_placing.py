@@ -4,8 +4,9 @@ from decimal import Decimal
 import pytest
 
 from durable_orders.trading.config.settings import Paper
+from durable_orders.trading.exchange.store import new_broker_order_id
 from durable_orders.trading.orders.book import BookState
-from durable_orders.trading.orders.order import Side, Validity
+from durable_orders.trading.orders.order import Account, Side, Validity
 from durable_orders.trading.orders.outcome import Refused
 from tests.trading.exchange.exchange import (
     HALVES,
@@ -41,6 +42,13 @@ def test_order_ids_are_kites_snowflakes(exchange: Exchange) -> None:
     assert first < second, "two of one millisecond keep the order of their placing"
     milliseconds = (int(first) >> 22) + TWITTER_EPOCH_MS
     assert milliseconds == int((OPENS + timedelta(microseconds=123_000)).timestamp() * 1000)
+
+
+def test_orders_of_one_millisecond_keep_their_order_wherever_the_account_counts_from(exchange: Exchange) -> None:
+    """This one's numbers begin just below the next millisecond's."""
+    with exchange.database.read() as connection:
+        ids = [new_broker_order_id(connection, Account("desk43910"), OPENS, version) for version in range(1, 4)]
+    assert ids == sorted(set(ids))
 
 
 def test_the_same_order_placed_twice_is_two_orders_with_one_tag(exchange: Exchange) -> None:

@@ -53,6 +53,13 @@ class Market:
             settle_seconds=WINDOW,
         )
 
+    def refuse(self, order: OrderIntent) -> None:
+        self.outcomes.append(
+            OrderOutcome(
+                order_id=order.order_id, summary="", status=Status.REJECTED, filled_quantity=0, words="no market orders"
+            )
+        )
+
     def fill(self, order: OrderIntent) -> None:
         signed = order.side.sign * order.quantity
         before = self.theirs
@@ -91,3 +98,29 @@ def test_a_lagging_broker_is_never_sold_what_it_does_not_have(ours: int, theirs:
     same_side = ours * theirs > 0
     closed = min(abs(ours), abs(theirs)) if same_side else 0
     assert abs(market.theirs) == abs(theirs) - closed
+
+
+@given(
+    ours=st.integers(-12, 12).filter(bool),
+    more=st.integers(1, 12),
+    lag=st.integers(0, WINDOW - 1),
+    after=st.integers(1, 3 * WINDOW),
+)
+def test_trades_that_the_ledger_learns_of_after_a_refused_order_are_closed_too(
+    ours: int, more: int, lag: int, after: int
+) -> None:
+    """Somebody traded in the app; the first closing order leaves before the ledger has that, and is refused."""
+    market = Market(ours, ours + more * (1 if ours > 0 else -1), lag, Guardian())
+    flatten, now = Flatten(Progress(requests=(REQUEST,)), "key"), datetime(2026, 11, 2, 4, tzinfo=UTC)
+    sent = 0
+    for second in range(60 * (WINDOW + 1)):
+        now += timedelta(seconds=1)
+        step = flatten.step(market.snapshot(), now)
+        for order in step.orders:
+            market.fill(order) if sent else market.refuse(order)
+            sent += 1
+        if second == after:
+            market.ours = market.theirs
+        if step.is_done and second > after:
+            break
+    assert market.theirs == 0

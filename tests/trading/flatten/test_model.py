@@ -105,7 +105,7 @@ class World:
         quote = Quote(last=self.price, tick_size=TICK, takes_market=self.random.random() < 0.7)
         found = [each for each in targets([request], Held(account, own, at_broker), limits) if each.closable]
         asked = [key for key in KEYS if request.strategy is None or own[request.strategy].get(key)]
-        over, self.over = [order for own_id, order in self.over.items() if own_id in placed], {}
+        over, self.over = [order for order_id, order in self.over.items() if order_id in placed], {}
         return Snapshot(
             state=AccountState.REDUCING,
             mode=Mode.LIVE,
@@ -148,7 +148,7 @@ class World:
 
     def trade_exits(self) -> None:
         """Somebody may take a part of what rests. It never makes a position larger, nor turns it around."""
-        for own_id, order in list(self.open.items()):
+        for order_id, order in list(self.open.items()):
             if self.random.random() < 0.6 and order.order_type is not OrderType.MARKET:
                 continue
             quantity = self.random.choice([0, 1, order.remaining])
@@ -162,11 +162,11 @@ class World:
             holder = self.own.get(order.strategy, self.others)
             holder[key] += signed
             left = order.remaining - quantity
-            del self.open[own_id]
+            del self.open[order_id]
             if left:
-                self.open[own_id] = order.model_copy(update={"quantity": left, "status": Status.PLACED})
+                self.open[order_id] = order.model_copy(update={"quantity": left, "status": Status.PLACED})
             else:
-                self.over[own_id] = order.model_copy(update={"status": Status.FILLED})
+                self.over[order_id] = order.model_copy(update={"status": Status.FILLED})
 
     def moves(self) -> None:
         self.price += TICK * self.random.randint(-40, 40)

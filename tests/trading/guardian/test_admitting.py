@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from durable_orders.trading.config.settings import Settings
 from durable_orders.trading.errors import AttemptUsed, NotApproved
+from durable_orders.trading.gtt import outcome
 from durable_orders.trading.guardian import catalogue
 from durable_orders.trading.guardian.check import Failure
+from durable_orders.trading.guardian.check_context import CheckContext, Read
 from durable_orders.trading.guardian.checks.pace import KitesDay, KitesMinute
 from durable_orders.trading.guardian.checks.terms import ALLOWED
 from durable_orders.trading.guardian.guardian import Guardian
-from durable_orders.trading.guardian.situation import Read, Situation
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.accounts import AccountState, set_halt
 from durable_orders.trading.ledger.database import Database
@@ -180,14 +181,14 @@ def test_only_the_guardian_approves() -> None:
 
 
 def test_nobody_else_takes_the_guardians_key() -> None:
-    """`approve` and the key are named in two files only: where they are made, and in the guardian."""
+    """`grant`, that of GTTs and the key are named in few files only: where they are made, and in the guardian."""
     users = {
         str(file.relative_to(HOUSE))
         for package in ("trading", "activities", "workflows", "workers", "durable_orders", "sandbox")
         for file in (HOUSE / package).rglob("*.py")
-        if names_of(file) & {approval.approve.__name__, "_GUARDIAN"}
+        if names_of(file) & {approval.grant.__name__, outcome.grant_gtt.__name__, "_GUARDIAN"}
     }
-    assert users == {"trading/orders/approval.py", "trading/guardian/guardian.py"}
+    assert users == {"trading/orders/approval.py", "trading/gtt/outcome.py", "trading/guardian/guardian.py"}
 
 
 def names_of(file: Path) -> set[str]:
@@ -249,7 +250,7 @@ def test_the_minute_s_and_the_day_s_orders_of_a_live_account_are_counted(
 
     def judged(before: int, at: datetime, state: AccountState = AccountState.ACTIVE) -> Failure | None:
         read = Read(counts={count: before})
-        return check(order, Situation(order, at, at, at, INSTRUMENTS.get(order.symbol), state=state, read=read))
+        return check(order, CheckContext(order, at, at, at, INSTRUMENTS.get(order.symbol), state=state, read=read))
 
     assert judged(most - 1, at) is None
     found = judged(most, at)

@@ -7,10 +7,10 @@ import pytest
 
 from durable_orders.trading.guardian import catalogue
 from durable_orders.trading.guardian.check import Check, Failure
+from durable_orders.trading.guardian.check_context import CheckContext
 from durable_orders.trading.guardian.checks.exchange import OF_EXCHANGE
 from durable_orders.trading.guardian.checks.pace import OF_KITE
 from durable_orders.trading.guardian.guardian import Guardian
-from durable_orders.trading.guardian.situation import Situation
 from durable_orders.trading.ledger.accounts import set_halt
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.recording import record
@@ -147,7 +147,7 @@ class Broken(Check):
 
     code: ClassVar[str] = "BROKEN"
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         raise ZeroDivisionError
 
 

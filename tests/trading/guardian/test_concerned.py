@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from durable_orders.trading.config.settings import Settings
+from durable_orders.trading.guardian.check_context import CheckContext
 from durable_orders.trading.guardian.judging import Plans
-from durable_orders.trading.guardian.situation import Situation
 from durable_orders.trading.ledger.exposure import Pending
 from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
@@ -52,7 +52,7 @@ def test_who_is_not_concerned_has_nothing_against_it(symbol: str, day: date) -> 
             assert others
             order = Order.from_intent(asked, session.opens)
             for at, last in seen:
-                situation = Situation(order, at, at, at, instrument, last_price=last, asked=Pending(quantity))
+                situation = CheckContext(order, at, at, at, instrument, last_price=last, asked=Pending(quantity))
                 assert [check.code for check in others if check(asked, situation) is not None] == []
 
 
@@ -64,9 +64,9 @@ def test_a_new_master_is_asked_anew() -> None:
     symbol, at = "NFO:NIFTY26DECFUT", SESSIONS.of("NFO:NIFTY26DECFUT").next_session(date(2026, 11, 20)).opens
     intent = OrderIntent(symbol=symbol, side=Side.BUY, quantity=65)
     order = Order.from_intent(intent, at)
-    assert plan.judge(order, Situation(order, at, at, at, known.get(symbol), asked=Pending(65))) == ()
+    assert plan.judge(order, CheckContext(order, at, at, at, known.get(symbol), asked=Pending(65))) == ()
     known.renew(_with_lot(50))
-    (refusal,) = plan.judge(order, Situation(order, at, at, at, known.get(symbol), asked=Pending(65)))
+    (refusal,) = plan.judge(order, CheckContext(order, at, at, at, known.get(symbol), asked=Pending(65)))
     assert refusal.code == "LOT_SIZE"
 
 

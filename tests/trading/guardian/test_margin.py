@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from durable_orders.activities.concerns import Concerns
+from durable_orders.activities.account_monitor import AccountMonitor
 from durable_orders.trading.guardian.guardian import Guardian
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.funds import margin_of, save_funds
@@ -94,6 +94,6 @@ def test_without_the_setting_nobody_asks(guardian_with: MakeGuardian, ledger: Da
 
 @pytest.mark.parametrize("reads", [True, False])
 def test_the_watch_reads_the_margin_where_it_is_asked_for(guardian: Guardian, ledger: Database, *, reads: bool) -> None:
-    Concerns(Account("paper"), ScriptedBroker(), ledger, reads_margin=reads).look_further(set())
+    AccountMonitor(Account("paper"), ScriptedBroker(), ledger, reads_margin=reads).look_further(set())
     with ledger.read() as connection:
         assert (margin_of(connection, "paper", "").read_at is not None) == reads

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.recording import receive, record
 from durable_orders.trading.ledger.tables import metadata
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.events import EVENT_OF, Entry
 from durable_orders.trading.orders.lifecycle import Receipt, Reported, step
 from durable_orders.trading.orders.order import BrokerOrderId, Fill, Order, OrderIntent, OrderType, Side, TradeId
@@ -43,17 +43,17 @@ def limit_order(client_order_id: str = "a", **terms: Any) -> Order:
 
 def history(order: Order, trades: Sequence[Trade], end: BookState = BookState.WORKING) -> list[Recording]:
     """The order placed, then filled trade by trade, then at its end. One recording a change."""
-    own_id = BrokerOrderId(f"B-{order.client_order_id}")
+    order_id = BrokerOrderId(f"B-{order.client_order_id}")
     moments = (order.created_at + SECOND * number for number in count(1))
-    orders = [step(order, Receipt(own_id), next(moments))]
+    orders = [step(order, Receipt(order_id), next(moments))]
     fills = tuple(
-        Fill(trade_id=TradeId(f"T{1000 - number}"), broker_order_id=own_id, quantity=quantity, price=price, at=START)
+        Fill(trade_id=TradeId(f"T{1000 - number}"), broker_order_id=order_id, quantity=quantity, price=price, at=START)
         for number, (quantity, price) in enumerate(trades, 1)
     )
     states = [BookState.WORKING] * len(trades) + ([] if end is BookState.WORKING else [end])
     for number, state in enumerate(states, 1):
         seen = fills[:number]
-        report = BookReport(row_of(order, own_id, seen, state), seen)
+        report = OrderReport(row_of(order, order_id, seen, state), seen)
         orders.append(step(orders[-1], Reported(report), next(moments)))
     return [Recording(after, (_entry(number, after),)) for number, after in enumerate(orders, 1)]
 
@@ -63,14 +63,14 @@ OF_ROW = BrokerOrderId("B-row")
 
 def row_of(
     order: Order,
-    own_id: BrokerOrderId = OF_ROW,
+    order_id: BrokerOrderId = OF_ROW,
     seen: Sequence[Fill] = (),
     state: BookState = BookState.WORKING,
 ) -> BrokerOrder:
     """The order's row in the broker's book."""
     filled = sum(fill.quantity for fill in seen)
     return BrokerOrder(
-        broker_order_id=own_id,
+        broker_order_id=order_id,
         tag=order.tag,
         symbol=order.symbol,
         side=order.side,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from durable_orders.trading.bus.bus import Event, EventBus
 from durable_orders.trading.ledger.alerts import alert
-from durable_orders.trading.ledger.database import WRITER_LOCK, Database
+from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.entering import enter as move
 from durable_orders.trading.ledger.following import feed, follow, newest_id, told_after
 from durable_orders.trading.ledger.reading import events_after
@@ -27,17 +27,17 @@ ORDERS, FILLS = 100, 4
 THOUSAND = 2 * ORDERS * (FILLS + 1)
 EVERY = THOUSAND + 2 * ORDERS * FILLS
 """With one `position_updated` a fill."""
-PATIENCE = 120.0
+MAX_WAIT = 120.0
 
 
-def record_many(url: str, name: str) -> None:
+def record_many(url: str, account: str) -> None:
     """Five hundred events of a hundred orders, in two hundred transactions. Runs in another process."""
     with Database(url) as database:
         for number in range(ORDERS):
-            order = new_order(f"{name}{number}", quantity=FILLS)
+            order = new_order(f"o{number}", account=account, quantity=FILLS)
             recordings = history(order, [(1, Decimal(100) + n) for n in range(FILLS)])
             for together in (recordings[:2], recordings[2:]):
-                with database.write() as connection:
+                with database.write(account) as connection:
                     for recording in together:
                         record_within(connection, recording.order, recording.entries)
 
@@ -46,7 +46,7 @@ def read_on(database: Database, after: int = 0, limit: int = 100) -> list[Event]
     """To the end of the feed, as somebody who goes on from the last event that he saw."""
     found: list[Event] = []
     while True:
-        with database.read() as connection:
+        with database.read_feed() as connection:
             batch = told_after(connection, after, limit=limit)
         if not batch:
             return found
@@ -81,7 +81,7 @@ def test_what_is_entered_without_an_order_is_told_strategy_by_strategy(ledger: D
         order = new_order(name, quantity=quantity, strategy=name, product=Product.MIS)
         record_all(ledger, history(order, [(quantity, Decimal(5))], BookState.COMPLETE))
     with ledger.read() as connection:
-        before = newest_id(connection)
+        before = newest_id(connection, "paper")
     settled = {"symbol": "NSE:INFY", "product": Product.MIS, "evidence": "contract note"}
     converted = PositionEntry(**settled, quantity=-3, kind=EntryKind.CONVERSION, to_product=Product.NRML)
     with ledger.write() as connection:
@@ -113,7 +113,7 @@ def test_it_can_be_read_from_any_point_and_in_any_portions(ledger: Database) -> 
 
 
 def test_an_event_of_an_open_transaction_hides_none_behind_it(ledger: Database, ledger_url: str) -> None:
-    """The second writer waits for its id until the first one's event can be seen: no reader can pass it by."""
+    """Of one account, the second writer waits for its id until the first one's event can be seen."""
     first, second = (history(new_order(name), [(10, Decimal(5))]) for name in ("first", "second"))
     with ThreadPoolExecutor(1) as threads, Database(ledger_url) as other:
         with ledger.write() as connection:
@@ -122,25 +122,26 @@ def test_an_event_of_an_open_transaction_hides_none_behind_it(ledger: Database, 
             _until_it_waits(ledger, writing.running)
             assert read_on(ledger) == []
             assert not writing.done()
-        writing.result(PATIENCE)
+        writing.result(MAX_WAIT)
     assert [event.data["order_id"] for event in read_on(ledger)] == ["order:paper:first", "order:paper:second"]
 
 
 def _until_it_waits(ledger: Database, is_running: Any) -> None:
     """PostgreSQL shows who waits for the writers' turn. SQLite shows nothing: that the thread runs has to do."""
-    waits = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = :lock AND NOT granted")
+    waits = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     while True:
         if ledger.is_sqlite and is_running():
             return
         if not ledger.is_sqlite:
             with ledger.engine.connect() as connection:
-                if connection.execute(waits, {"lock": WRITER_LOCK}).scalar_one():
+                if connection.execute(waits).scalar_one():
                     return
 
 
 async def test_a_thousand_events_of_two_processes_reach_every_subscriber_once_and_in_order(
     ledger: Database, ledger_url: str
 ) -> None:
+    """Each writes for an account of its own."""
     bus = EventBus(buffer_size=10)
     stream = bus.stream()
     enough = threading.Event()
@@ -153,17 +154,17 @@ async def test_a_thousand_events_of_two_processes_reach_every_subscriber_once_an
 
     bus.subscribe("*", take)
     feeding = asyncio.create_task(feed(bus, ledger, every=0.02))
-    calls: list[Call] = [(f"{__name__}:record_many", (ledger_url, name)) for name in ("a", "b")]
+    calls: list[Call] = [(f"{__name__}:record_many", (ledger_url, account)) for account in ("a", "b")]
     writing = asyncio.create_task(asyncio.to_thread(at_once, calls))
     seen: list[Event] = []
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT):
         while len(seen) < EVERY:
             seen.append(await anext(stream))
         await writing
-        assert await asyncio.to_thread(enough.wait, PATIENCE)
+        assert await asyncio.to_thread(enough.wait, MAX_WAIT)
     feeding.cancel()
     bus.close()
-    with ledger.read() as connection:
+    with ledger.read_feed() as connection:
         recorded = events_after(connection, 0, limit=2 * THOUSAND)
     orders_told = [event for event in seen if event.type is not EventType.POSITION_UPDATED]
     assert [event.feed_id for event in orders_told] == [event.feed_id for event in recorded]
@@ -176,10 +177,10 @@ async def test_a_thousand_events_of_two_processes_reach_every_subscriber_once_an
 async def test_following_goes_on_where_another_one_stopped(ledger: Database) -> None:
     record_all(ledger, history(new_order("a"), []))
     with ledger.read() as connection:
-        newest = newest_id(connection)
+        newest = newest_id(connection, "paper")
     batches = follow(ledger, newest, every=0.001)
     record_all(ledger, history(new_order("b"), []))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT):
         batch = await anext(batches)
     await batches.aclose()
     assert [event.data["order_id"] for event in batch] == ["order:paper:b"]

@@ -17,7 +17,7 @@ from durable_orders.trading.ledger.reading import (
 )
 from durable_orders.trading.ledger.recording import receive, record
 from durable_orders.trading.ledger.reservations import standing
-from durable_orders.trading.orders.book import BookReport, BookState
+from durable_orders.trading.orders.book import BookState, OrderReport
 from durable_orders.trading.orders.events import Entry, EventType
 from durable_orders.trading.orders.lifecycle import Receipt, Reported, step
 from durable_orders.trading.orders.order import (
@@ -31,7 +31,7 @@ from durable_orders.trading.orders.order import (
     Status,
     TradeId,
 )
-from durable_orders.trading.reconciliation.external_orders import Stranger, adopted, kind_of
+from durable_orders.trading.reconciliation.external_orders import ExternalKind, adopted, kind_of
 from tests.conftest import new_account
 from tests.trading.ledger.examples import row_of
 
@@ -56,17 +56,17 @@ def order() -> Order:
     return Order.from_intent(intent, AT)
 
 
-def shown(order: Order, filled: int = 0) -> BookReport:
+def shown(order: Order, filled: int = 0) -> OrderReport:
     """As the broker's book has it, with so much traded."""
     fill = Fill(trade_id=TradeId("T1"), broker_order_id=KITES, quantity=filled or 1, price=Decimal(1500), at=AT)
     fills = (fill,) if filled else ()
     state = BookState.COMPLETE if filled == order.quantity else BookState.WORKING
-    return BookReport(row=row_of(order, KITES, fills, state), fills=fills)
+    return OrderReport(row=row_of(order, KITES, fills, state), fills=fills)
 
 
 def adopt(ledger: Database, order: Order, filled: int) -> Order:
     report = shown(order, filled)
-    external = adopted(report.row, Stranger.EXTERNAL, Account(order.account), Mode.LIVE, keeps_tag=True)
+    external = adopted(report.row, ExternalKind.EXTERNAL, Account(order.account), Mode.LIVE, keeps_tag=True)
     after = step(external, Reported(report), AT)
     entry = Entry(sequence=0, type=EventType.ALERT, at=AT, message="found at the broker", status=after.status)
     record(ledger, after, [entry])
@@ -93,6 +93,10 @@ def test_what_is_asked_for_again_is_the_one_that_was_found(
         theirs = strategy_positions_of(connection, order.account, "external")
         assert [held.quantity for held in own.values()] == [filled]
         assert [held.quantity for held in theirs.values()] == [0]
+        net = sum((held.charges for held in positions_of(connection, order.account)), Decimal(0))
+        assert [(held.charges, held.uncharged) for held in own.values()] == [(net, 0)]
+        assert [(held.charges, held.uncharged) for held in theirs.values()] == [(Decimal(0), 0)]
+        assert (net > 0) == (filled > 0)
         reserved = standing(connection, order.order_id)
         assert (reserved.quantity if reserved else 0) == 10 - filled
 
@@ -143,4 +147,4 @@ def test_a_row_of_an_order_that_was_found_is_no_twin(ledger: Database, order: Or
     with ledger.read() as connection:
         (view,) = views_for(connection, order.account, tags={order.tag}, broker_order_ids=())
     other = shown(order).row
-    assert kind_of(other, view) is Stranger.EXTERNAL
+    assert kind_of(other, view) is ExternalKind.EXTERNAL

@@ -26,7 +26,7 @@ from durable_orders.trading.ledger.sweeping import sweep
 from durable_orders.trading.ledger.tables import metadata
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.events import EVENT_OF, Entry
 from durable_orders.trading.orders.lifecycle import Event, Receipt, Reported, Withdrawn, step
 from durable_orders.trading.orders.order import (
@@ -203,9 +203,9 @@ class TwoWorkers(RuleBasedStateMachine):
         if life is None:
             return
         order = self.guardians[worker].redeem(life.order).order
-        own_id = BrokerOrderId(f"B{next(self.numbers)}")
+        order_id = BrokerOrderId(f"B{next(self.numbers)}")
         life.row = BrokerOrder(
-            broker_order_id=own_id,
+            broker_order_id=order_id,
             tag=order.tag,
             symbol=order.symbol,
             side=order.side,
@@ -222,7 +222,7 @@ class TwoWorkers(RuleBasedStateMachine):
             placed_at=NOW,
             updated_at=NOW,
         )
-        self.tell(life, Receipt(own_id), worker, crash=crash)
+        self.tell(life, Receipt(order_id), worker, crash=crash)
 
     @precondition(lambda self: self.lives)
     @rule(data=st.data(), worker=st.integers(0, 1), crash=st.booleans())
@@ -281,9 +281,9 @@ class TwoWorkers(RuleBasedStateMachine):
         assert life.row is not None
         life.row = replace(life.row, state=BookState.CANCELLED)
 
-    def whole(self, life: Life) -> BookReport:
+    def whole(self, life: Life) -> OrderReport:
         assert life.row is not None
-        return BookReport(life.row, tuple(life.trades))
+        return OrderReport(life.row, tuple(life.trades))
 
     @precondition(lambda self: any(life.row for life in self.lives))
     @rule(data=st.data(), worker=st.integers(0, 1), crash=st.booleans())
@@ -293,7 +293,7 @@ class TwoWorkers(RuleBasedStateMachine):
         if life is None or life.row is None:
             return
         shown = data.draw(st.lists(st.sampled_from(life.trades), max_size=6)) if life.trades else []
-        self.tell(life, Reported(BookReport(life.row, tuple(shown))), worker, crash=crash)
+        self.tell(life, Reported(OrderReport(life.row, tuple(shown))), worker, crash=crash)
 
     @precondition(lambda self: any(life.row for life in self.lives))
     @rule(data=st.data(), worker=st.integers(0, 1), crash=st.booleans())
@@ -332,11 +332,12 @@ class TwoWorkers(RuleBasedStateMachine):
     def worst(self, symbol: str, product: Product) -> int:
         """Units of the position, long or short, if the worst of what is open at the exchange filled."""
         mine = [life for life in self.lives if (life.order.symbol, life.order.product) == (symbol, product)]
+        held = sum(life.order.side.sign * life.traded for life in mine)
         reach = []
         for side in Side:
-            on = sum(life.may_trade for life in mine if life.order.side is side)
-            against = sum(life.traded for life in mine if life.order.side is not side)
-            reach.append(on - against)
+            on = sum(life.may_trade - life.traded for life in mine if life.order.side is side)
+            # Of delivery nothing is ever short: what is below zero was sold out of holdings.
+            reach.append(on + side.sign * (max(held, 0) if product.is_delivery else held))
         return max(*reach, 0)
 
 

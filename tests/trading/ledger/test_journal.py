@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from durable_orders.trading.config.settings import RealizedBy
 from durable_orders.trading.ist import IST
+from durable_orders.trading.ledger import journal
 from durable_orders.trading.ledger.alerts import alert
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.journal import Chosen, JournalLine, journal_lines
@@ -63,8 +64,14 @@ def refuse(ledger: Database, order: Order, *words: str) -> Order:
     return after
 
 
+@pytest.fixture(params=[journal.FEW, -1], ids=["by their orders", "in their order"])
+def how_found(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger that is small has few orders of everything: lines are read as of one that is large, too."""
+    monkeypatch.setattr(journal, "FEW", request.param)
+
+
 @pytest.fixture
-def week(ledger: Database) -> None:
+def week(ledger: Database, how_found: None) -> None:
     """Five orders, a day apart: filled in two, cut off after one fill, refused, working; and another account's."""
     names = ("filled", "cut", "refused", "working", "foreign")
     at = {name: START + number * DAY for number, name in enumerate(names)}

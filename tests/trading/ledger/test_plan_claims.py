@@ -7,13 +7,14 @@ from typing import Any
 
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.entering import enter as enter_position
-from durable_orders.trading.ledger.plan_claims import ByOthers, closed_by_others, excess_left, unclaimed
+from durable_orders.trading.ledger.plan_claims import closed_by_others, excess_left, unclaimed
 from durable_orders.trading.ledger.plans import find_plan, list_plans, orders_of_plan, record_plan
 from durable_orders.trading.ledger.recording import receive, record
 from durable_orders.trading.ledger.reservations import reserve
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.order import Order, OrderIntent, PlanOrderIntent
 from durable_orders.trading.orders.position_entry import PositionEntry
+from durable_orders.trading.plans.claims import ByOthers
 from durable_orders.trading.plans.plan import PlanIntent
 from durable_orders.trading.plans.standing import refreshed
 from durable_orders.trading.plans.state import PlanState

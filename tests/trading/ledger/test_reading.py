@@ -105,7 +105,7 @@ def test_a_list_takes_the_same_queries_however_long_it_is(ledger: Database, day:
 
 
 def test_the_feed_is_read_in_pieces(ledger: Database, day: dict[str, Order]) -> None:
-    with ledger.read() as connection:
+    with ledger.read_feed() as connection:
         whole = events_after(connection, 0)
         assert events_after(connection, whole[2].feed_id, limit=3) == whole[3:6]
         assert events_after(connection, whole[-1].feed_id) == []

@@ -16,11 +16,11 @@ from durable_orders.trading.ledger.alerts import alert
 from durable_orders.trading.ledger.comparing import Comparison, compared
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.entering import enter
+from durable_orders.trading.ledger.ledger_writes import Received, Recorded
 from durable_orders.trading.ledger.rebuilding import DERIVED, KEPT, Rebuilding, Sources
 from durable_orders.trading.ledger.recording import receive, record
 from durable_orders.trading.ledger.reservations import reserve
 from durable_orders.trading.ledger.tables import events, fills, metadata, orders, strategy_positions
-from durable_orders.trading.ledger.told import Received, Recorded
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.events import Entry, EventType
 from durable_orders.trading.orders.order import Order, OrderType, Product, Side, TradeId

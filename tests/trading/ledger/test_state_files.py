@@ -16,7 +16,7 @@ from durable_orders.trading.ledger import state_files
 from durable_orders.trading.ledger.accounts import AccountState, Permission, permission_of, set_halt, set_state
 from durable_orders.trading.ledger.alerts import event_id
 from durable_orders.trading.ledger.database import Database
-from durable_orders.trading.ledger.flags import RiskFlag, clear_flag, flags_of, raise_flag
+from durable_orders.trading.ledger.flags import RiskFlag, flags_of, record_cleared_flag, record_raised_flag
 from durable_orders.trading.ledger.identity import fix_user
 from durable_orders.trading.ledger.migrate import open_database
 from durable_orders.trading.ledger.reading import FeedEvent, events_of
@@ -123,11 +123,11 @@ def test_a_risk_flag_is_raised_again_and_one_that_was_cleared_stays(ledgers: Led
     ledger, older = ledgers(), ledgers()
     stale = RiskFlag("stale", "no prices", "ops", NOW - HOUR)
     with older.write() as connection:
-        raise_flag(connection, "paper", stale)
+        record_raised_flag(connection, "paper", stale)
     with ledger.write() as connection:
-        raise_flag(connection, "paper", stale)
-        raise_flag(connection, "paper", DRIFT)
-        clear_flag(connection, "paper", "stale", "ops", NOW)
+        record_raised_flag(connection, "paper", stale)
+        record_raised_flag(connection, "paper", DRIFT)
+        record_cleared_flag(connection, "paper", "stale", "ops", NOW)
     check_state(older, "paper")
     with older.read() as connection:
         found = flags_of(connection, "paper")

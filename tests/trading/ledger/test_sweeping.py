@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from durable_orders.activities.concerns import Concerns
+from durable_orders.activities.account_monitor import AccountMonitor
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.reading import events_after
 from durable_orders.trading.ledger.reservations import reserve
@@ -60,12 +60,12 @@ def test_every_leak_is_told_and_left_alone(ledger: Database) -> None:
 
 
 def test_the_watch_reports_a_leak_once(ledger: Database) -> None:
-    concerns = Concerns(Account("paper"), ScriptedBroker(), ledger)
+    concerns = AccountMonitor(Account("paper"), ScriptedBroker(), ledger)
     concerns.report_leaks()
     record_all(ledger, history(approved(ledger, "ended"), [(30, Decimal(1500))]))
     tamper(ledger, sa.update(orders).where(orders.c.client_order_id == "ended").values(status="CANCELLED"))
     for _ in range(2):
         concerns.report_leaks()
-    with ledger.read() as connection:
+    with ledger.read_feed() as connection:
         alerts = [event.message for event in events_after(connection, 0) if event.type is EventType.ALERT]
     assert alerts == ["the reservations are wrong: order:paper:ended: 70 stay reserved for an order that is CANCELLED"]

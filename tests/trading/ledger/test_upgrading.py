@@ -14,7 +14,16 @@ from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.migrate import SCRIPTS, open_database
 from durable_orders.trading.ledger.reading import positions_of
 from durable_orders.trading.ledger.rows import order_row
-from durable_orders.trading.ledger.tables import CHARGED, events, fills, orders, positions
+from durable_orders.trading.ledger.tables import (
+    CHARGED,
+    breaker_trips,
+    day_peaks,
+    events,
+    fills,
+    orders,
+    positions,
+    strategy_positions,
+)
 from tests.trading.ledger.examples import START, limit_order, rows
 
 
@@ -27,7 +36,7 @@ def at_revision(database: Database, revision: str) -> Database:
     return database
 
 
-NEW = ("tags", "dry_run", "slices", "held_by")
+NEW = ("tags", "dry_run", "slices", "held_by", "approval")
 """Columns of `orders` that have come since."""
 
 
@@ -36,6 +45,20 @@ def before_exposure(url: str) -> Iterator[Database]:
     """At revision 0002."""
     with Database(url) as database:
         yield at_revision(database, "0002")
+
+
+@pytest.fixture
+def before_strategy_charges(url: str) -> Iterator[Database]:
+    """At the revision before the charges of strategies."""
+    with Database(url) as database:
+        yield at_revision(database, "0031")
+
+
+@pytest.fixture
+def before_strategy_locks(url: str) -> Iterator[Database]:
+    """At the revision before day locks of strategies."""
+    with Database(url) as database:
+        yield at_revision(database, "0033")
 
 
 @pytest.fixture
@@ -96,6 +119,41 @@ def test_what_was_traded_is_matched_first_in_first_out(before_profit: Database, 
     assert sorted(lots) == [("NSE:INFY", 5, Decimal(110), "o2"), ("NSE:TCS", -15, Decimal(120), "short")]
     assert earned == {"o0": Decimal(250), "o1": 0, "o2": 0, "short": 0}
     assert (position.realized_fifo, position.charges, position.uncharged) == (Decimal(250), Decimal(0), 3)
+
+
+def test_what_was_charged_is_each_strategys(before_strategy_charges: Database, url: str) -> None:
+    """Two trades of one strategy, one of them at a cost that nobody knows, and one of another in the same symbol."""
+    shared = {"account": "paper", "broker_order_id": "B", "product": "MIS", "number": 0, "symbol": "NSE:INFY"}
+    shared |= {"side": "BUY", "quantity": 1, "price": Decimal(100), "at": START}
+    shared |= {"realized_pnl": Decimal(0), "realized_fifo": Decimal(0)}
+    own = {"account": "paper", "symbol": "NSE:INFY", "product": "MIS", "quantity": 1, "open_value": Decimal(100)}
+    own |= {"realized_pnl": Decimal(0), "updated_at": START}
+    with before_strategy_charges.write() as connection:
+        for number, (strategy, cost) in enumerate((("s", Decimal("1.25")), ("s", None), ("t", Decimal("0.5")))):
+            order = limit_order(quantity=1, client_order_id=f"o{number}", strategy=strategy)
+            row = order_row(order) | {"run_id": "run", "sequence": 0, "unsettled": False}
+            connection.execute(sa.insert(orders), row)
+            costs = dict.fromkeys(CHARGED, cost)
+            connection.execute(sa.insert(fills), shared | {"order_id": order.order_id, "trade_id": "T"} | costs)
+        new = ("charges", "uncharged")
+        for strategy in ("s", "t", "untraded"):
+            connection.execute(_old(strategy_positions, *new), own | {"strategy": strategy})
+    with open_database(url) as database:
+        found = {row["strategy"]: (row["charges"], row["uncharged"]) for row in rows(database, "strategy_positions")}
+    assert found == {"s": (Decimal("7.5"), 1), "t": (Decimal(3), 0), "untraded": (0, 0)}
+
+
+def test_the_best_of_the_day_and_its_trips_stay_the_accounts(before_strategy_locks: Database, url: str) -> None:
+    peak = {"account": "paper", "day": START.date(), "best": Decimal(250)}
+    trip = {"account": "paper", "key": "2025-04-29 DAY_LOCK", "cause": "DAY_LOSS", "message": "lost", "at": START}
+    trip |= {"response": "flatten", "told_at": None}
+    with before_strategy_locks.write() as connection:
+        connection.execute(_old(day_peaks, "strategy"), peak)
+        connection.execute(_old(breaker_trips, "strategy"), trip)
+    with open_database(url) as database:
+        assert list(rows(database, "day_peaks")) == [peak | {"strategy": "", "best": Decimal(250)}]
+        [kept] = rows(database, "breaker_trips")
+        assert (kept["key"], kept["strategy"]) == (trip["key"], None)
 
 
 def _table(name: str, *columns: str) -> sa.Insert:

@@ -279,7 +279,7 @@ def test_what_is_left_out_of_the_history_is_told(tmp_path: Path) -> None:
     played, _ = read(write(tmp_path, "new.csv", ticks_at("2025-04-29 09:30")))
     told = ReadingReport()
 
-    earlier = earlier_ticks(Market(history=history, symbol=SYMBOL), MASTER, SESSIONS, played, told)
+    earlier = earlier_ticks(Market(history=history, symbol=SYMBOL), MASTER, SESSIONS, played[0].at, told)
 
     assert [tick.at.day for tick in earlier] == [28]
     assert told.lines() == [

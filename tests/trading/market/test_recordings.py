@@ -10,7 +10,7 @@ import pytest
 
 from durable_orders.sandbox.packets import TickMode, frame, packet
 from durable_orders.sandbox.quotes import Quote
-from durable_orders.trading.brokers.kite.full_packets import row_of
+from durable_orders.trading.brokers.kite.full_packets import columns_of
 from durable_orders.trading.brokers.kite.recorder import NOT_WANTED, TickRecorder, ended_unseen
 from durable_orders.trading.config.settings import Market
 from durable_orders.trading.errors import InvalidTicks
@@ -79,7 +79,8 @@ def put_down(recorder: TickRecorder) -> None:
 
 
 def compacted(place: Place, unseen: Turn | None = None) -> list[str]:
-    return compact_day(place, place.journals().keys(), InstrumentSessions(Market()), row_of, unseen)
+    sessions = InstrumentSessions(Market())
+    return list(compact_day(place, place.journals().keys(), sessions, columns_of, unseen).values())
 
 
 def prices(place: Place, symbol: str = INFY) -> list[Decimal]:

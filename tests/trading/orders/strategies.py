@@ -7,17 +7,17 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.lifecycle import (
     AnswerLost,
     CancelRequested,
     Event,
+    MissingFromBook,
     Noted,
     ProvedAbsent,
     Receipt,
     Refused,
     Reported,
-    Vanished,
     Withdrawn,
 )
 from durable_orders.trading.orders.order import (
@@ -39,7 +39,7 @@ PROVE = settings(max_examples=300)
 START = datetime(2026, 1, 5, 3, 45, tzinfo=UTC)
 """09:15 IST on a Monday."""
 
-names = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
+names = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True).filter(lambda name: name not in (".", ".."))
 symbols = st.sampled_from(["NSE:INFY", "NSE:M&M", "NFO:NIFTY25MAYFUT", "NSE:BAJAJ-AUTO", "NSE:NIFTY 50", "MCX:GOLD_M"])
 prices = st.decimals(min_value="0.0001", max_value="9999999999.9999", places=4)
 quantities = st.integers(min_value=1, max_value=10**9)
@@ -117,7 +117,7 @@ rows = st.builds(
     placed_at=moments,
     updated_at=moments,
 )
-reports = st.builds(BookReport, row=rows, fills=st.lists(fills, max_size=5).map(tuple))
+reports = st.builds(OrderReport, row=rows, fills=st.lists(fills, max_size=5).map(tuple))
 
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Receipt, BROKER_IDS),
@@ -127,7 +127,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Withdrawn, texts),
     st.builds(AnswerLost, texts),
     st.builds(ProvedAbsent, texts),
-    st.builds(Vanished, texts, st.booleans()),
+    st.builds(MissingFromBook, texts, st.booleans()),
     st.builds(CancelRequested, texts),
     st.builds(Noted, texts),
 )

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import pytest
 
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.lifecycle import (
     AnswerLost,
     CancelRequested,
@@ -90,7 +90,7 @@ def row(
         )
         for number, quantity in enumerate(trades, start=1)
     ]
-    return Reported(BookReport(shown, tuple(booked)))
+    return Reported(OrderReport(shown, tuple(booked)))
 
 
 def expired(*trades: int, validity: Validity = Validity.DAY) -> Reported:

@@ -10,18 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.lifecycle import (
     TRANSITIONS,
     AnswerLost,
+    Approved,
     CancelRequested,
+    Cause,
     Event,
+    MissingFromBook,
     ProvedAbsent,
     Receipt,
     Refused,
     Reported,
-    Trigger,
-    Vanished,
     Withdrawn,
     step,
 )
@@ -34,6 +35,7 @@ from durable_orders.trading.orders.order import (
     OrderType,
     Product,
     Side,
+    SignOff,
     Status,
     TradeId,
     Validity,
@@ -67,9 +69,11 @@ def judged(before: Order, event: Event, at: datetime) -> Order:
     if after.status is Status.PENDING:
         assert after.broker_order_id is None, "what the broker has is not pending"
     if after.status is Status.UNKNOWN and before.status is not Status.UNKNOWN:
-        assert (after.broker_order_id is not None) is isinstance(event, Vanished), "unknown is what the book had only"
+        assert (after.broker_order_id is not None) is isinstance(event, MissingFromBook), (
+            "unknown is what the book had only"
+        )
     if after.status is not before.status:
-        assert after.status in {TRANSITIONS.get((before.status, trigger)) for trigger in Trigger}
+        assert after.status in {TRANSITIONS.get((before.status, cause)) for cause in Cause}
         assert not before.status.terminal
     if isinstance(event, CancelRequested):
         assert (after is before) == (before.status.terminal or before.cancel_requested)
@@ -81,7 +85,7 @@ def ends(order: Order, event: Event, filled: int) -> bool:
     """Whether the event proves the end of an open order whose trades now add up to `filled` (rule 4)."""
     if isinstance(event, Refused | Withdrawn):
         return order.status is Status.PENDING
-    if isinstance(event, Vanished):
+    if isinstance(event, MissingFromBook):
         return not event.amended and order.filled_quantity >= order.quantity
     if not isinstance(event, Reported) or order.broker_order_id not in (None, event.report.row.broker_order_id):
         return False
@@ -102,7 +106,7 @@ def test_the_rules_hold_whatever_happens(intent: OrderIntent, story: list[tuple[
 
 @PROVE
 @given(intents(), reports, moments)
-def test_a_proved_end_is_the_one_that_the_book_shows(intent: OrderIntent, report: BookReport, at: datetime) -> None:
+def test_a_proved_end_is_the_one_that_the_book_shows(intent: OrderIntent, report: OrderReport, at: datetime) -> None:
     order = step(Order.from_intent(intent, START), Reported(report), at)
     if order.status.terminal:
         assert order.status is END_OF[report.row.state]
@@ -111,10 +115,10 @@ def test_a_proved_end_is_the_one_that_the_book_shows(intent: OrderIntent, report
 
 
 @st.composite
-def retold(draw: st.DrawFn) -> tuple[list[BookReport], list[BookReport]]:
+def retold(draw: st.DrawFn) -> tuple[list[OrderReport], list[OrderReport]]:
     """Reports of one order, and the same ones in another order, some of them twice."""
     shown = [
-        BookReport(replace(report.row, broker_order_id=OURS), report.fills)
+        OrderReport(replace(report.row, broker_order_id=OURS), report.fills)
         for report in draw(st.lists(reports, min_size=1, max_size=4))
     ]
     again = draw(st.lists(st.sampled_from(shown), max_size=3))
@@ -124,7 +128,7 @@ def retold(draw: st.DrawFn) -> tuple[list[BookReport], list[BookReport]]:
 @PROVE
 @given(intents(), retold())
 def test_the_same_trades_are_booked_in_whatever_order_they_are_told(
-    intent: OrderIntent, told: tuple[list[BookReport], list[BookReport]]
+    intent: OrderIntent, told: tuple[list[OrderReport], list[OrderReport]]
 ) -> None:
     booked = []
     for story in told:
@@ -138,7 +142,7 @@ def test_the_same_trades_are_booked_in_whatever_order_they_are_told(
 @PROVE
 @given(intents(), reports, texts, moments)
 def test_what_the_book_has_shown_is_not_unsaid(
-    intent: OrderIntent, report: BookReport, reason: str, at: datetime
+    intent: OrderIntent, report: OrderReport, reason: str, at: datetime
 ) -> None:
     shown = step(Order.from_intent(intent, START), Reported(report), at)
     for denial in (Refused((reason,)), Withdrawn(reason), AnswerLost(reason), ProvedAbsent(reason)):
@@ -148,11 +152,11 @@ def test_what_the_book_has_shown_is_not_unsaid(
 @PROVE
 @given(intents(), reports, moments)
 def test_an_answer_that_comes_after_the_book_has_shown_the_order_says_nothing_new(
-    intent: OrderIntent, report: BookReport, at: datetime
+    intent: OrderIntent, report: OrderReport, at: datetime
 ) -> None:
     """However much of it had traded, and even if it is gone from the book by then."""
     shown = step(Order.from_intent(intent, START), Reported(report), at)
-    for known in (shown, step(shown, Vanished("not in today's book"), at)):
+    for known in (shown, step(shown, MissingFromBook("not in today's book"), at)):
         assert step(known, Receipt(report.row.broker_order_id), at) is known
 
 
@@ -182,22 +186,22 @@ def test_every_open_status_can_reach_every_end(status: Status) -> None:
 
 def test_every_status_and_every_trigger_is_of_use() -> None:
     assert reachable(Status.PENDING) | {Status.PENDING} == set(Status)
-    assert {trigger for _, trigger in TRANSITIONS} == set(Trigger)
+    assert {cause for _, cause in TRANSITIONS} == set(Cause)
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - TERMINAL))
 def test_the_book_can_prove_an_end_in_every_open_status(status: Status) -> None:
-    proofs = {Trigger.COMPLETE, Trigger.CANCEL, Trigger.EXPIRE, Trigger.REJECT}
-    assert {TRANSITIONS[status, trigger] for trigger in proofs} == TERMINAL
+    proofs = {Cause.COMPLETE, Cause.CANCEL, Cause.EXPIRE, Cause.REJECT}
+    assert {TRANSITIONS[status, cause] for cause in proofs} == TERMINAL
 
 
 def test_denials_apply_only_before_the_book_has_shown_the_order() -> None:
-    denials = (Trigger.REFUSE, Trigger.WITHDRAW, Trigger.LOSE, Trigger.ABSENT)
+    denials = (Cause.REFUSE, Cause.WITHDRAW, Cause.LOSE, Cause.ABSENT)
     assert {pair for pair in product(Status, denials) if pair in TRANSITIONS} == {
-        (Status.PENDING, Trigger.REFUSE),
-        (Status.PENDING, Trigger.WITHDRAW),
-        (Status.PENDING, Trigger.LOSE),
-        (Status.UNKNOWN, Trigger.ABSENT),
+        (Status.PENDING, Cause.REFUSE),
+        (Status.PENDING, Cause.WITHDRAW),
+        (Status.PENDING, Cause.LOSE),
+        (Status.UNKNOWN, Cause.ABSENT),
     }
 
 
@@ -304,7 +308,7 @@ class OrderBesideItsBook(RuleBasedStateMachine):
     def look(self, data: st.DataObject) -> None:
         row = data.draw(st.sampled_from(self.rows))
         seen = data.draw(st.permutations(self.trades))[: data.draw(st.integers(min_value=0, max_value=9))]
-        self.hear(Reported(BookReport(row, tuple(seen))))
+        self.hear(Reported(OrderReport(row, tuple(seen))))
 
     @invariant()
     def no_outcome_is_guessed(self) -> None:
@@ -317,7 +321,7 @@ class OrderBesideItsBook(RuleBasedStateMachine):
         if not getattr(self, "rows", None):
             return
         last = self.rows[-1]
-        self.hear(Reported(BookReport(last, tuple(self.trades))))
+        self.hear(Reported(OrderReport(last, tuple(self.trades))))
         assert set(self.order.fills) == set(self.trades)
         if last.state is BookState.WORKING:
             assert self.order.status is (Status.PARTIAL if self.trades else Status.PLACED)
@@ -328,3 +332,13 @@ class OrderBesideItsBook(RuleBasedStateMachine):
 
 TestOrderBesideItsBook = OrderBesideItsBook.TestCase
 TestOrderBesideItsBook.settings = PROVE
+
+
+@pytest.mark.parametrize(("seconds", "counts"), [(-1, True), (0, False), (3600, False)])
+def test_an_approval_counts_only_before_its_deadline(seconds: int, counts: bool) -> None:
+    """The worker may have been away when that passed, and hear of both at once."""
+    intent = OrderIntent(symbol="NSE:INFY", side=Side.BUY, quantity=10, order_type=OrderType.MARKET)
+    needed_by = START + timedelta(minutes=10)
+    waiting = Order.from_intent(intent, START).changed(approval=SignOff(needed_by=needed_by))
+    after = step(waiting, Approved("by user asha", needed_by + timedelta(seconds=seconds)), START)
+    assert after.awaits_approval is not counts

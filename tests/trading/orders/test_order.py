@@ -77,6 +77,8 @@ def is_price(value: Any) -> bool:
         return True
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return False
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        return False
     try:
         number = Decimal(str(value))
     except InvalidOperation:
@@ -105,7 +107,7 @@ CHECKS = {
     "price": is_price,
     "trigger_price": is_price,
     "account": is_name,
-    "client_order_id": is_name,
+    "client_order_id": lambda value: is_name(value) and value not in (".", ".."),
     "strategy": is_name,
 }
 
@@ -460,3 +462,9 @@ def test_an_order_that_is_not_split_reads_as_before_there_were_such() -> None:
     assert given.instructions is not None
     assert set(given.instructions.model_dump()) == {"validity_ttl", "disclosed_quantity", "market_protection"}
     assert intent(**LIVE | RESTS, instructions=LEGS).fingerprint() != intent(**LIVE | RESTS).fingerprint()
+
+
+@pytest.mark.parametrize("price", ["1_500", "१५००", "１５００"])
+def test_a_price_is_written_as_a_trader_writes_it(price: str) -> None:
+    with pytest.raises(ValidationError, match=r"price\n.*must be a number, was"):
+        OrderIntent(symbol="NSE:INFY", side="BUY", quantity=10, order_type="LIMIT", price=price)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_orders.trading.orders import actions, lifecycle, outcome
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.lookup import Absent, Found
 from durable_orders.trading.orders.order import (
     BrokerOrderId,
@@ -57,7 +57,7 @@ def approved() -> OrderProcess:
     return OrderProcess(OrderRecord(Order.from_intent(intent, START)), POLICY)
 
 
-def shown(process: OrderProcess, filled: int = 0) -> BookReport:
+def shown(process: OrderProcess, filled: int = 0) -> OrderReport:
     """As the book has it: working, and so much of it filled."""
     order = process.order
     row = BrokerOrder(
@@ -79,7 +79,7 @@ def shown(process: OrderProcess, filled: int = 0) -> BookReport:
         updated_at=START,
     )
     trade = Fill(trade_id=TradeId("T1"), broker_order_id=OWN, quantity=filled or 1, price=Decimal(100), at=START)
-    return BookReport(row, (trade,) if filled else ())
+    return OrderReport(row, (trade,) if filled else ())
 
 
 def recorded(process: OrderProcess, now: datetime = START) -> actions.Action:
@@ -108,7 +108,7 @@ def test_a_part_filled_order_that_was_gone_and_is_shown_again_goes_on() -> None:
     process.place_answered(outcome.Accepted(broker_order_id=OWN, report=shown(process, 1)), START)
     assert process.order.status is Status.PARTIAL
     recorded(process)
-    process.hear(lifecycle.Vanished("its day is over"))
+    process.hear(lifecycle.MissingFromBook("its day is over"))
     process.interrupted()
     assert recorded(process) == actions.WAIT
     process.hear(lifecycle.Reported(shown(process, 1)))
@@ -149,7 +149,7 @@ def test_a_cancel_that_was_refused_does_not_rename_an_order_that_ran_out() -> No
     assert process.order.status is Status.EXPIRED
 
 
-def ran_out(process: OrderProcess) -> BookReport:
+def ran_out(process: OrderProcess) -> OrderReport:
     report = shown(process)
     return replace(report, row=replace(report.row, status="CANCELLED", state=BookState.EXPIRED))
 

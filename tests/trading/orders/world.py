@@ -12,9 +12,9 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from durable_orders.trading.orders import actions, lifecycle, outcome
-from durable_orders.trading.orders.book import BookReport, BookState, BrokerOrder
+from durable_orders.trading.orders.book import BookState, BrokerOrder, OrderReport
 from durable_orders.trading.orders.events import Entry
-from durable_orders.trading.orders.lookup import Absent, Found, Look, Unreadable
+from durable_orders.trading.orders.lookup import Absent, BookLookup, Found, Unreadable
 from durable_orders.trading.orders.order import (
     Amendment,
     BrokerOrderId,
@@ -24,6 +24,7 @@ from durable_orders.trading.orders.order import (
     OrderType,
     Product,
     Side,
+    SignOff,
     Status,
     TradeId,
     Validity,
@@ -80,7 +81,8 @@ class World:
         order_type = self.draw([OrderType.LIMIT, OrderType.MARKET])
         price = Decimal(100) if order_type is OrderType.LIMIT else None
         terms = {"symbol": "NSE:INFY", "side": Side.BUY, "quantity": QUANTITY, "order_type": order_type, "price": price}
-        self.order = Order.from_intent(OrderIntent(**terms, client_order_id="one"), START)
+        approve = self.draw([False, False, True])
+        self.order = Order.from_intent(OrderIntent(**terms, client_order_id="one", approve=approve), START)
         self.policy = POLICY.model_copy(update={"place_by": START + self.draw([timedelta(seconds=9), LAG * 24])})
         self.process = OrderProcess(Watched(self.order))
         self.rows: list[BrokerOrder] = []
@@ -92,7 +94,7 @@ class World:
         """The last of them."""
         self.recorded: list[Entry] = []
         self.is_unsettled = False
-        self.last_look: Look | None = None
+        self.last_look: BookLookup | None = None
         self.asked = self.replied = 0
         self.is_calm = False
 
@@ -140,6 +142,8 @@ class World:
 
     def judge_placement(self) -> None:
         order = self.process.order
+        assert not order.awaits_approval, "never before a person has approved it"
+        assert not self.process.approved.is_before_sign_off, "never before the guardian has judged it once more"
         assert order.status is Status.PENDING
         assert self.now < self.policy.place_by, "never late"
         assert not order.cancel_requested, "never against a cancel"
@@ -162,7 +166,7 @@ class World:
         if not record.at_the_end:
             return  # it had ended before this process
         *before, end = record.at_the_end
-        if isinstance(end, lifecycle.Refused | lifecycle.Withdrawn):
+        if isinstance(end, lifecycle.Refused | lifecycle.Withdrawn | lifecycle.Declined):
             lost = [number for number, event in enumerate(before) if isinstance(event, lifecycle.AnswerLost)]
             proofs = (
                 [event for event in before[lost[-1] :] if isinstance(event, lifecycle.ProvedAbsent)] if lost else []
@@ -173,7 +177,7 @@ class World:
             assert row.state in ENDS, "the book shows an end"
             needed = row.quantity if row.state is BookState.COMPLETE else row.filled_quantity
             assert order.filled_quantity >= needed, "and its trades add up to it"
-        elif isinstance(end, lifecycle.Vanished):
+        elif isinstance(end, lifecycle.MissingFromBook):
             assert order.filled_quantity >= order.quantity
         else:
             assert isinstance(end, lifecycle.Settled), "or a human has said it"
@@ -265,7 +269,8 @@ class World:
     def hear(self) -> None:
         """Something is told, at a moment at which the process has not asked."""
         process = self.process
-        kind = self.draw(["report", "report", "cancel", "wake", "amend", "misread", "gone", "settle"])
+        kinds = ["report", "report", "cancel", "wake", "amend", "misread", "gone", "settle"]
+        kind = self.draw([*kinds, *(["decide"] * 4 if self.order.approval is not None else [])])
         if kind == "report":
             report = self.report() if self.honest else self.any_report()
             if report is not None:
@@ -277,14 +282,26 @@ class World:
         elif kind == "amend" and not process.order.status.terminal:
             self.asked += 1
             process.hear_amendment(Amendment(quantity=self.draw([QUANTITY, QUANTITY + 1])))
+        elif kind == "decide":
+            self.decide()
         elif kind == "misread":
             process.hear(Misread("the signal did not fit"))
-        elif kind == "gone" and not self.honest:
-            process.hear(lifecycle.Vanished("its day is over", amended=self.draw([True, False])))
-        elif kind == "settle" and not self.honest and process.is_unsettled:
+        elif not self.honest:
+            self.hear_the_end(kind)
+
+    def hear_the_end(self, kind: str) -> None:
+        process = self.process
+        if kind == "gone":
+            process.hear(lifecycle.MissingFromBook("its day is over", amended=self.draw([True, False])))
+        elif kind == "settle" and process.is_unsettled:
             settlement = self.settlement()
             if settlement.problem_with(process.order) is None:
                 process.hear(lifecycle.Settled(settlement))
+
+    def decide(self) -> None:
+        who = "by one who looked"
+        lets_it = self.draw([True, True, False])
+        self.process.hear(lifecycle.Approved(who, self.now) if lets_it else lifecycle.Declined(who, "as drawn"))
 
     def settlement(self) -> Settlement:
         order = self.process.order
@@ -295,16 +312,26 @@ class World:
 
     def verdict(self) -> Verdict:
         kind = "approved" if self.is_calm else self.draw(["approved"] * 6 + ["refused", "existing"])
+        if kind == "existing" and self.recorded:  # the second time, after an approval: it is this run's own
+            kind = "approved"
         if kind == "refused":
             return Refusals(refusals=(Refusal(code="NO", message="as drawn"),))
         if kind == "approved":
-            return Approval(policy=self.policy)
+            return self.approval()
         order = self.order
         if self.chance(2):
             self.take(order)
             if self.chance(2):
                 order = lifecycle.step(order, lifecycle.Receipt(self.rows[0].broker_order_id), START)
         return Existing(order=order, same_content=True, sequence=self.draw([0, 5]), policy=self.policy)
+
+    def approval(self) -> Approval:
+        """An order that a person has yet to approve is not to be sent by it, and waits until a deadline of its own."""
+        if not self.process.order.awaits_approval:
+            return Approval(policy=self.policy)
+        needed_by = START + timedelta(seconds=8)
+        before = self.policy.model_copy(update={"place_by": needed_by, "is_before_sign_off": True})
+        return Approval(policy=before, approval=SignOff(needed_by=needed_by))
 
     def place(self) -> None:
         self.happened_before = len(self.happened)
@@ -331,7 +358,7 @@ class World:
         if isinstance(answer, outcome.Accepted) or (is_lost and self.draw([True, False])):
             row = self.take(self.process.order)
             if isinstance(answer, outcome.Accepted) and self.chance(2):
-                return answer.model_copy(update={"report": BookReport(row, ())})
+                return answer.model_copy(update={"report": OrderReport(row, ())})
         return answer
 
     def new_id(self) -> BrokerOrderId:
@@ -378,24 +405,24 @@ class World:
             row = replace(row, state=BookState.REJECTED)
         self.rows[-1] = row
 
-    def report(self) -> BookReport | None:
+    def report(self) -> OrderReport | None:
         """What an honest book shows of it now."""
         if not self.rows or self.now < self.shown_from:
             return None
         if not self.is_calm:
             self.trade()
         row = self.rows[-1]
-        return BookReport(row, tuple(fill for fill in self.trades if fill.broker_order_id == row.broker_order_id))
+        return OrderReport(row, tuple(fill for fill in self.trades if fill.broker_order_id == row.broker_order_id))
 
-    def any_report(self) -> BookReport | None:
+    def any_report(self) -> OrderReport | None:
         """Anything that has the order's tag."""
         if not self.rows:
             self.take(self.process.order)
         self.trade()
         row = replace(self.rows[0], state=self.draw([*BookState]), filled_quantity=self.draw([0, 1, QUANTITY]))
-        return BookReport(row, tuple(self.trades[: self.draw([0, 1, 9])]))
+        return OrderReport(row, tuple(self.trades[: self.draw([0, 1, 9])]))
 
-    def look(self) -> Look:
+    def look(self) -> BookLookup:
         if self.chance(4):
             return Unreadable(evidence=WHY)
         if not self.honest and self.chance(2):

@@ -5,12 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from durable_orders.trading.orders.order import OrderType
+from durable_orders.trading.orders.order import Order, OrderType
 from durable_orders.trading.plans import actions
 from durable_orders.trading.plans.news import CancelAsked, ChangeAsked, Recalled, WasReset
 from durable_orders.trading.plans.plan import PlanChange
-from durable_orders.trading.plans.standing import problem_with
+from durable_orders.trading.plans.process import asked_for_again
+from durable_orders.trading.plans.standing import problem_with, undone_at_once
 from durable_orders.trading.plans.state import PlanStatus
 from tests.trading.plans.world import ENTRY, EXIT, START, World, entered, plan, stopped
 
@@ -385,6 +387,55 @@ def test_a_plan_that_is_set_back_asks_the_ledger_before_it_does_anything() -> No
     assert isinstance(world.process.next(world.now), actions.Sync)
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"stop": "97"}, "stop: its trail of 5 would move it to 99 at once, by the last price 104; was 97"),
+        ({"stop": "94", "trail": "9"}, "stop: its trail of 9 would move it to 95 at once"),
+        ({"stop": "97", "trail": "7"}, None),
+        ({"stop": "101"}, None),
+        ({"trail": "3"}, None),
+    ],
+)
+def test_a_stop_that_its_own_trail_would_move_is_not_taken(asked: dict[str, str], said: str | None) -> None:
+    world = stopped(stop={"trigger_price": "95", "trail": "5"}, targets=())
+    world.price(104)
+    world.run()
+    before = world.state.model_copy(deep=True)
+    problem = undone_at_once(world.state, PlanChange.model_validate(asked), Decimal(104), world.now)
+    assert (problem or "").startswith(said or "")
+    assert (problem is None) is (said is None)
+    assert world.state == before, "asking changes nothing"
+
+
+def test_a_stop_that_the_break_even_would_move_is_not_taken() -> None:
+    world = stopped(stop={"trigger_price": "95", "break_even": "103"}, targets=())
+    asked = PlanChange(stop=Decimal(97))
+    assert undone_at_once(world.state, asked, Decimal(102), world.now) is None
+    assert "its break-even would move it to 100 at once" in str(
+        undone_at_once(world.state, asked, Decimal(104), world.now)
+    )
+
+
+def test_a_stop_may_be_put_anywhere_before_the_entry_trades() -> None:
+    world = World(plan(stop={"trigger_price": "95", "trail": "5"}, targets=()))
+    world.run()
+    assert undone_at_once(world.state, PlanChange(stop=Decimal(90)), Decimal(104), world.now) is None
+
+
+def test_a_plan_that_is_over_and_holds_nothing_is_not_said_to_be_protected() -> None:
+    world = World(plan())
+    world.run()
+    world.works(ENTRY)
+    assert world.view.protected, "nothing is held without a stop, and something may be"
+    world.cancel()
+    world.run()
+    world.end(ENTRY, "CANCELLED")
+    world.run()
+    assert world.view.status is PlanStatus.CANCELLED
+    assert world.view.protected is None
+
+
 def test_a_plan_is_changed_within_its_rules() -> None:
     world = stopped()
     world.price(104)
@@ -425,6 +476,7 @@ def test_a_short_plan_is_the_mirror_image() -> None:
 def test_an_oco_has_its_exit_out_at_once_and_only_one() -> None:
     world = World(plan(entry=None))
     world.run()
+    assert world.view.summary.startswith("oco SELL 75 "), "as `oco SELL` asks for it"
     assert list(world.real) == [EXIT]
     assert world.real[EXIT].quantity == 75
 
@@ -473,3 +525,21 @@ def test_a_run_that_begins_anew_knows_the_orders_and_sends_none_twice() -> None:
     world.run()
     assert list(world.real) == [ENTRY, EXIT]
     assert world.view.protected
+
+
+@pytest.mark.parametrize("entry", [{}, {"order_type": "LIMIT", "price": "100"}])
+def test_an_entry_that_a_person_approves_asks_for_that_each_time_and_waits_as_orders_do(entry: dict[str, str]) -> None:
+    """At the market it has no deadline of its own: from the approval on, that of every approved order holds."""
+    world = World(plan(entry=entry, approve=True))
+    world.run()
+    assert world.real[ENTRY].told.awaits_approval
+    assert world.state.entry is not None
+    again = asked_for_again(world.state.entry.order, world.state.intent)
+    assert (again.approve, again.place_by) == (True, None)
+    assert Order.from_intent(again, START).awaits_approval
+
+
+def test_what_only_closes_waits_for_nobody() -> None:
+    with pytest.raises(ValidationError, match="approve: an OCO only closes"):
+        plan(entry=None, approve=True)
+    assert plan().fingerprint() == plan(approve=False).fingerprint() != plan(approve=True).fingerprint()

@@ -39,6 +39,7 @@ def test_a_purchase_that_filled_in_part_is_what_it_is_by_hand() -> None:
     assert (quality.slippage_bps, quality.slippage_rupees) == (D("15.00"), D("12.00"))  # 0.15 of 100; 0.15 x 80
     assert quality.slippage_vwap_bps == D("-4.99")  # -0.05 of 100.20
     assert quality.slippage_close_bps == D("-84.16")  # -0.85 of 101
+    assert (quality.slippage_vwap_rupees, quality.slippage_close_rupees) == (D("-4.00"), D("-68.00"))  # of 80 units
     assert (quality.spread_paid_bps, quality.spread_paid_rupees) == (
         D("30.00"),
         D("24.00"),
@@ -65,8 +66,8 @@ def test_a_contract_counts_its_units() -> None:
 
 def test_what_was_not_recorded_is_null_and_all_that_needs_it() -> None:
     quality = quality_of(replace(BOUGHT, prices=Prices(), moments=Moments(AT), charges=None))
-    unknown = {name for name, value in quality.model_dump().items() if value is None}
-    known = set(quality.model_dump()) - unknown
+    unknown = {name for name, value in quality._asdict().items() if value is None}
+    known = set(quality._asdict()) - unknown
     assert known == {"filled_quantity", "average_price", "first_to_last_fill_ms"}
 
 

@@ -9,12 +9,12 @@ import pytest
 from durable_orders.trading.ledger.broker_positions import BrokerReading
 from durable_orders.trading.ledger.positions import Position
 from durable_orders.trading.orders.book import (
-    BookReport,
     BookState,
     BrokerHolding,
     BrokerOrder,
     BrokerPosition,
     DayFigures,
+    OrderReport,
 )
 from durable_orders.trading.orders.lifecycle import Refused, Reported, step
 from durable_orders.trading.orders.order import BrokerOrderId, Fill, Order, Product, TradeId
@@ -77,6 +77,16 @@ def test_an_order_is_missed_where_the_book_must_have_it(order: Order, now: datet
     assert bool(against_book(order, None, (), now)) is is_missed
 
 
+def test_a_second_trade_with_the_same_id_is_a_difference_and_hides_nothing() -> None:
+    order = ended(BookState.CANCELLED, TRADE)
+    row, (own,) = row_of(order, BookState.CANCELLED), order.fills
+    other = own.model_copy(update={"price": Decimal(1), "quantity": 3})
+    for trades in ((own, other), (other, own)):
+        (mismatch,) = against_book(order, row, trades, NOW)
+        assert (mismatch.ours, mismatch.theirs) == (None, f"trade {own.trade_id}: 3 at 1")
+    assert len(against_book(order, row, (other, other), NOW)) == 2
+
+
 def test_a_late_trade_is_no_difference_to_the_history_once_the_ledger_has_it() -> None:
     standing = ended(BookState.CANCELLED, TRADE)
     extra = standing.fills[0].model_copy(update={"trade_id": TradeId("late"), "quantity": 5})
@@ -91,7 +101,7 @@ def test_of_an_order_that_arrived_after_it_was_given_up_only_the_fills_count() -
     given_up = step(NEVER_THERE, Refused(("not placed",)), START)
     row = replace(row_of(given_up, BookState.CANCELLED), filled_quantity=5)
     fill = Fill(trade_id=TradeId("T"), broker_order_id=row.broker_order_id, quantity=5, price=Decimal(1500), at=START)
-    booked = step(given_up, Reported(BookReport(row, (fill,))), NOW)
+    booked = step(given_up, Reported(OrderReport(row, (fill,))), NOW)
     assert against_book(given_up, row, (fill,), NOW, late=True) != []
     assert against_book(booked, row, (fill,), NOW, late=True) == []
     (mismatch,) = against_book(booked, row, (fill,), NOW)
@@ -122,6 +132,16 @@ def test_shares_of_earlier_days_must_be_among_the_holdings() -> None:
     for quantity, expected in ((25, {}), (4, {("NSE:A", "CNC"): "10 held in the ledger, 4 at the broker"})):
         reading = BrokerReading.of(NOW, [], [BrokerHolding("NSE:A", Product.CNC, quantity, quantity, Decimal(1))])
         assert against_positions([held], {}, reading, is_of_one_day=True) == expected
+
+
+def test_a_share_is_one_on_either_exchange() -> None:
+    """100 were carried into the day, 30 of them are sold on the other exchange, where 10 were bought for the margin."""
+    rows = [("BSE:A", Product.CNC, -30), ("BSE:A", Product.MTF, 10), ("NSE:A", Product.MIS, 5)]
+    held = [BrokerHolding("NSE:A", Product.CNC, 100, 100, Decimal(1))]
+    reading = BrokerReading.of(NOW, [BrokerPosition(*row, Decimal(1)) for row in rows], held)
+    for exchange, intraday in (("NSE", 5), ("BSE", 0)):
+        found = [reading.everywhere(f"{exchange}:A", product) for product in ("CNC", "MTF", "MIS")]
+        assert found == [70, 10, intraday]
 
 
 def test_the_days_profit_is_the_brokers_own() -> None:

@@ -22,18 +22,18 @@ NUMBERS = count(1)
 
 
 def rows_of(order: Order) -> list[TradebookRow]:
-    own_id = order.broker_order_id or BrokerOrderId("")
+    order_id = order.broker_order_id or BrokerOrderId("")
     return [
-        row(fill.quantity, str(fill.price), trade_id=fill.trade_id, order_id=own_id, side=order.side)
+        row(fill.quantity, str(fill.price), trade_id=fill.trade_id, order_id=order_id, side=order.side)
         for fill in order.fills
     ]
 
 
 def row(quantity: int, price: str = "1500", **known: object) -> TradebookRow:
     line, name = next(NUMBERS), limit_order().symbol.partition(":")[2]
-    own_id, trade = BrokerOrderId("B-1"), TradeId(str(line))
+    order_id, trade = BrokerOrderId("B-1"), TradeId(str(line))
     at = START + timedelta(hours=1)
-    made = TradebookRow(line, name, "EQ", DAY, Side.BUY, quantity, Decimal(price), trade, own_id, at)
+    made = TradebookRow(line, name, "EQ", "NSE", DAY, Side.BUY, quantity, Decimal(price), trade, order_id, at)
     return replace(made, **known)  # type: ignore[arg-type]
 
 
@@ -65,9 +65,47 @@ def test_the_same_trades_agree_and_each_that_is_not_the_same_is_one_difference()
     assert (found.order_id, found.ours, found.cause) == ("other", None, "no order of the ledger")
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"exchange": "BSE"},
+        {"segment": "FO", "exchange": "NFO"},
+        {"segment": "FO", "exchange": "NFO", "tradingsymbol": "NIFTY26JANFUT"},
+        {"side": Side.SELL},
+        {"quantity": 1},
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_stray_row_with_the_id_of_a_trade_is_one_difference_and_hides_nothing(
+    changed: dict[str, object], is_first: bool
+) -> None:
+    """Wherever it stands in the file, under the order's id or another one, beside a trade that agrees or does not."""
+    stray = replace(SAID, **changed)  # type: ignore[arg-type]
+    for own, expected in ((SAID, 1), (replace(SAID, price=Decimal(1)), 2)):
+        for each in (stray, replace(stray, order_id=BrokerOrderId("of-nobody"))):
+            found = differences([PART], book(*([each, own] if is_first else [own, each])), DAY)
+            assert len(found) == expected
+            assert any(f"{each.side} {each.quantity} {each.symbol}" in (told.broker or "") for told in found)
+
+
+def test_a_row_that_is_not_its_trade_proves_no_end() -> None:
+    lost = with_id(LOST)
+    whole = row(LOST.quantity)
+    for other in (replace(whole, exchange="BSE"), replace(whole, segment="FO", exchange="NFO")):
+        assert "of another symbol, exchange or side" in (judged(lost, whole, other).why_not or "")
+    again = replace(whole, order_id=BrokerOrderId("B-2"))
+    sliced = lost.model_copy(update={"instructions": AUTOSLICE, "slices": (BrokerOrderId("B-1"), BrokerOrderId("B-2"))})
+    assert "in two rows" in (judged(sliced, whole, again).why_not or "")
+    half_known = with_id(PART).model_copy(update={"status": Status.UNKNOWN})
+    told = replace(SAID, order_id=BrokerOrderId("B-1"), price=Decimal(1))
+    assert "otherwise than the ledger" in (judged(half_known, told).why_not or "")
+
+
 def test_what_the_file_has_no_segment_of_is_not_looked_for_in_it_but_what_is_unknown_stays_a_difference() -> None:
-    assert differences([PART], book(row(75, tradingsymbol="NIFTY26JANFUT", segment="FO")), DAY)[1:] == []
-    of_futures = book(row(75, tradingsymbol="NIFTY26JANFUT", segment="FO", day=DAY + timedelta(days=1)))
+    assert (
+        differences([PART], book(row(75, tradingsymbol="NIFTY26JANFUT", segment="FO", exchange="NFO")), DAY)[1:] == []
+    )
+    of_futures = book(row(75, tradingsymbol="NIFTY26JANFUT", segment="FO", exchange="NFO", day=DAY + timedelta(days=1)))
     assert differences([PART], of_futures, DAY) == []
     (open_still,) = differences([LOST], of_futures, DAY)
     assert (open_still.ours, open_still.broker) == ("UNKNOWN", "0 traded")
@@ -101,7 +139,7 @@ def test_a_file_that_does_not_go_beyond_the_day_proves_no_absence(lost: Order) -
         ([before], "may not tell of 2026-01-05"),
         ([after], "may not tell of 2026-01-05"),
         ([row(1, tradingsymbol="TCS", order_id=BrokerOrderId("x")), before], "may not tell of 2026-01-05"),
-        ([before, replace(after, segment="FO")], "may not tell of 2026-01-05"),
+        ([before, replace(after, segment="FO", exchange="NFO")], "may not tell of 2026-01-05"),
         ([before, after], "it may be of that symbol only"),
     ):
         (verdict,) = verdicts([lost], book(*rows), DAY, {lost.order_id})
@@ -146,7 +184,7 @@ def test_an_order_that_the_broker_split_does_not_end_with_its_first_part(instruc
 def test_the_parts_that_are_known_make_up_the_order() -> None:
     ids = (BrokerOrderId("B-1"), BrokerOrderId("B-2"))
     lost = with_id(LOST).model_copy(update={"instructions": AUTOSLICE, "slices": ids})
-    rows = [row(50, order_id=own_id) for own_id in ids]
+    rows = [row(50, order_id=order_id) for order_id in ids]
     proved = judged(lost, *rows).settlement
     assert proved is not None
     assert (proved.status, proved.quantity) == (Status.FILLED, 100)
@@ -168,7 +206,7 @@ def test_order_ids_of_the_exchange_are_no_ids_of_nobody() -> None:
 @pytest.mark.parametrize("instructions", [ICEBERG, AUTOSLICE])
 def test_the_recorded_trades_of_all_parts_are_of_the_order(instructions: Instructions) -> None:
     """The ledger has them under the first part's id, the file each under its own."""
-    rows = [row(50, order_id=BrokerOrderId(own_id)) for own_id in ("B-1", "B-2")]
+    rows = [row(50, order_id=BrokerOrderId(order_id)) for order_id in ("B-1", "B-2")]
     fills = tuple(
         Fill(
             trade_id=each.trade_id,
@@ -192,7 +230,7 @@ def test_half_a_tradebook_one_of_another_segment_and_an_order_of_another_session
     assert "lacks trades" in (judged(lost, others=(PART,)).why_not or "")
     half_known = PART.model_copy(update={"status": Status.UNKNOWN})
     assert "lacks trades" in (judged(half_known, row(60, order_id=BrokerOrderId("B-a"))).why_not or "")
-    (of_futures,) = verdicts([lost], book(replace(LATER, segment="FO")), DAY, {lost.order_id})
+    (of_futures,) = verdicts([lost], book(replace(LATER, segment="FO", exchange="NFO")), DAY, {lost.order_id})
     assert "has no trade of its segment" in (of_futures.why_not or "")
     (not_sent,) = verdicts([lost], book(row(100), LATER), DAY, ())
     assert "not recorded that it was sent" in (not_sent.why_not or "")

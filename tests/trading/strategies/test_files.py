@@ -8,11 +8,11 @@ from durable_orders.trading.errors import InvalidStrategy
 from durable_orders.trading.strategies.files import Loaded, load_strategy
 
 CLASS = """
-from durable_orders.trading.strategies.strategy import Desk, Strategy
+from durable_orders.trading.strategies.strategy import Strategy, StrategyContext
 
 class BuyOnce(Strategy):
-    def on_start(self, desk: Desk) -> None:
-        desk.buy("NSE:INFY", 1)
+    def on_start(self, context: StrategyContext) -> None:
+        context.buy("NSE:INFY", 1)
 """
 PLAIN = """
 class Plain:
@@ -90,8 +90,12 @@ NEVER_CALLED = "is no callback and would never be called; did you mean"
 @pytest.mark.parametrize(
     ("old", "new", "error"),
     [
-        ("on_tick(self, desk, tick)", "on_tick(self, desk, tick, bar)", "on_tick: must take self, desk, tick; it is"),
-        ("on_stop(self, desk)", "on_stop(self)", "on_stop: must take self, desk; it is on_stop()"),
+        (
+            "on_tick(self, desk, tick)",
+            "on_tick(self, desk, tick, bar)",
+            "on_tick: must take self, context, tick; it is",
+        ),
+        ("on_stop(self, desk)", "on_stop(self)", "on_stop: must take self, context; it is on_stop()"),
         ("def on_order(", "def on_orders(self): pass\n    def on_order(", f"on_orders: {NEVER_CALLED} on_order?"),
         ("def on_tick(", "def on_tik(self): pass\n    def on_tick(", f"on_tik: {NEVER_CALLED} on_tick?"),
     ],

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 from kiteconnect import KiteConnect
 
 from durable_orders.trading.brokers.kite import charges as kite_charges
+from durable_orders.trading.brokers.kite import gtt as kite_gtt
 from durable_orders.trading.brokers.kite import rows as kite_rows
 from durable_orders.trading.brokers.kite import ticks as kite_ticks
 from durable_orders.trading.brokers.kite.candles import NAMES, bars_from
 from durable_orders.trading.brokers.kite.http import KiteSession
-from durable_orders.trading.brokers.kite.outcomes import outcome_of
+from durable_orders.trading.brokers.kite.outcomes import Ending, outcome_of
 from durable_orders.trading.brokers.kite.receipts import accepted_by
 from durable_orders.trading.brokers.kite.session_user import READS_AT_THE_LIMIT, MustBe, SessionUser
 from durable_orders.trading.brokers.kite.split_orders import ICEBERG, book_of, of_heads
@@ -23,7 +24,9 @@ from durable_orders.trading.brokers.shared_reading import SharedReading
 from durable_orders.trading.charges.fees import Charges
 from durable_orders.trading.config.settings import Kite, Live
 from durable_orders.trading.errors import BookUnreadable, LoginNeeded, WrongLogin
-from durable_orders.trading.ledger.pacing import NO_LIMIT, Pacer, Turn
+from durable_orders.trading.gtt.gtt import BrokerGtt, TriggerId
+from durable_orders.trading.gtt.outcome import ApprovedGtt, GttOutcome
+from durable_orders.trading.ledger.rate_limiter import NO_LIMIT, RateLimiter, Slot
 from durable_orders.trading.market.bars import Bar
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.market.instruments import Instrument
@@ -48,6 +51,7 @@ from durable_orders.trading.orders.outcome import (
     Outcome,
     Refused,
     SessionExpired,
+    Unknown,
 )
 
 INSTRUMENT_ROUTES = ("market.instruments", "market.instruments.all")
@@ -74,12 +78,12 @@ class KiteBroker:
         token: Token,
         sessions: SessionSource,
         clock: Callable[[], datetime],
-        reads: Pacer | None = None,
-        quotes: Pacer | None = None,
-        commands: Pacer | None = None,
+        reads: RateLimiter | None = None,
+        quotes: RateLimiter | None = None,
+        commands: RateLimiter | None = None,
         sizes_told: Callable[[Mapping[str, int]], object] = lambda _sizes: None,
         must_be: MustBe | None = None,
-        history: Pacer | None = None,
+        history: RateLimiter | None = None,
     ) -> None:
         """`sessions` says when each symbol trades. `reads`, `quotes` and `history` keep the pace of the
         readings; commands are paced by whoever gives them, but for what a cancel needs beyond one request: `commands`.
@@ -172,8 +176,8 @@ class KiteBroker:
         return next((answer for answer in answers if not isinstance(answer, Accepted)), answers[0])
 
     def _cancel_in_turn(self, part: BrokerOrderId) -> Outcome:
-        with _turn(self._commands) as in_turn:
-            return self._cancel_row(part) if in_turn else NotSent(evidence=AT_THE_LIMIT)
+        with _turn(self._commands) as slot:
+            return self._cancel_row(part) if slot else NotSent(evidence=AT_THE_LIMIT)
 
     def order_book(self) -> list[BrokerOrder]:
         return self._shared_book()
@@ -232,6 +236,42 @@ class KiteBroker:
         asked = [_for_margin(order) for order in orders]
         (answer,) = self._read(lambda kite: [kite.basket_order_margins(asked, consider_positions=True)])
         return _understood(lambda found: Decimal(str(found["final"]["total"])), answer)  # type: ignore[no-any-return]
+
+    def place_gtt(self, approved: ApprovedGtt, last_look: LastLook | None = None) -> GttOutcome:
+        parameters = kite_gtt.parameters_of(approved)
+        return self._gtt_command(lambda kite: kite.place_gtt(**parameters), last_look)
+
+    def modify_gtt(self, trigger_id: TriggerId, approved: ApprovedGtt, last_look: LastLook | None = None) -> GttOutcome:
+        parameters = kite_gtt.parameters_of(approved)
+        return self._gtt_command(lambda kite: kite.modify_gtt(trigger_id, **parameters), last_look)
+
+    def delete_gtt(self, trigger_id: TriggerId, last_look: LastLook | None = None) -> GttOutcome:
+        return self._gtt_command(lambda kite: kite.delete_gtt(trigger_id), last_look)
+
+    def gtts(self) -> list[BrokerGtt]:
+        return [self._gtt_of(row) for row in self._read(lambda kite: kite.get_gtts())]
+
+    def gtt(self, trigger_id: TriggerId) -> BrokerGtt:
+        (row,) = self._read(lambda kite: [kite.get_gtt(trigger_id)])
+        return self._gtt_of(row)
+
+    def _gtt_of(self, row: Any) -> BrokerGtt:
+        return _understood(kite_gtt.gtt_from, row)  # type: ignore[no-any-return]
+
+    def _gtt_command(self, call: Callable[[Any], Any], last_look: LastLook | None = None) -> GttOutcome:
+        """Kite counts it among all other requests, not among those of orders."""
+        with _turn(self._reads) as slot:
+            if not slot:
+                return NotSent(evidence=Evidence(message=READS_AT_THE_LIMIT), tried=False)
+            sent = self._sent(call, last_look, is_new=True)
+        if not isinstance(sent, tuple):
+            return sent
+        receipt, ending = sent
+        accepted = kite_gtt.accepted_by(receipt) if ending.http_status == 200 else None
+        if accepted is not None:
+            return accepted
+        outcome = outcome_of(ending)
+        return outcome if not isinstance(outcome, Accepted) else Unknown(evidence=ending.evidence)
 
     def _order_book(self) -> list[BrokerOrder]:
         rows = self._read(lambda kite: kite.orders())
@@ -317,6 +357,21 @@ class KiteBroker:
     ) -> Outcome:
         """A receipt is an order id under HTTP 200; everything else is what the table makes of it. What is new goes to
         the account's own user alone; a cancel finds nothing elsewhere, and waits for no such question."""
+        sent = self._sent(call, last_look, is_new=is_new)
+        if not isinstance(sent, tuple):
+            return sent
+        receipt, ending = sent
+        accepted = accepted_by(receipt) if ending.http_status == 200 else None
+        if accepted is None:
+            return outcome_of(ending)
+        for order_id in (accepted.broker_order_id, *accepted.slices):
+            self._varieties[order_id] = variety
+        return accepted
+
+    def _sent(
+        self, call: Callable[[Any], Any], last_look: LastLook | None, *, is_new: bool
+    ) -> tuple[Any, Ending] | SessionExpired | NotSent:
+        """What the client made of the answer, and how the call ended; or why there was none."""
         client = self._client()
         if client is None:
             return SessionExpired(evidence=Evidence(message="nobody is logged in"))
@@ -327,22 +382,16 @@ class KiteBroker:
             return SessionExpired(evidence=Evidence(message=str(error)))
         except BookUnreadable as error:
             return NotSent(evidence=Evidence(message=str(error)), tried=False)
-        receipt, ending = self._session.call(lambda: call(client), last_look)
-        accepted = accepted_by(receipt) if ending.http_status == 200 else None
-        if accepted is None:
-            return outcome_of(ending)
-        for own_id in (accepted.broker_order_id, *accepted.slices):
-            self._varieties[own_id] = variety
-        return accepted
+        return self._session.call(lambda: call(client), last_look)
 
-    def _read(self, call: Callable[[Any], Any], pacer: Pacer | None = None) -> list[Any]:
+    def _read(self, call: Callable[[Any], Any], pacer: RateLimiter | None = None) -> list[Any]:
         """The rows of a whole, plain reply. Raises `LoginNeeded` or `BookUnreadable` for anything else."""
         client = self._client()
         if client is None:
             raise LoginNeeded("nobody is logged in")
         user = self._user.of(client, client.access_token)
-        with _turn(pacer or self._reads) as in_turn:
-            rows, ending = self._session.call(lambda: call(client)) if in_turn else (None, None)
+        with _turn(pacer or self._reads) as slot:
+            rows, ending = self._session.call(lambda: call(client)) if slot else (None, None)
         if ending is None:
             raise BookUnreadable(READS_AT_THE_LIMIT)
         if ending.error is None and ending.http_status == 200 and isinstance(rows, list):
@@ -414,7 +463,7 @@ def _digits(amount: Decimal | None) -> str | None:
     return None if amount is None else f"{amount:f}"
 
 
-def _turn(pacer: Pacer | None) -> AbstractContextManager[Turn]:
+def _turn(pacer: RateLimiter | None) -> AbstractContextManager[Slot]:
     return pacer.turn(urgent=True) if pacer is not None else nullcontext(NO_LIMIT)
 
 

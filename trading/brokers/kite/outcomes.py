@@ -69,7 +69,7 @@ def logged_out(ending: Ending) -> bool:
     return ending.http_status == 403 and ending.error_type == "TokenException"
 
 
-def said_no(ending: Ending) -> bool:
+def is_refusal(ending: Ending) -> bool:
     """A whole error envelope, of a type that means no, under a status that means no."""
     status = ending.http_status or 0
     return 400 <= status < 500 and ending.error_type in REFUSALS and ending.message is not None
@@ -79,7 +79,7 @@ ENDINGS: tuple[tuple[Callable[[Ending], bool], Callable[[Evidence], Outcome]], .
     (never_left, lambda e: NotSent(evidence=e)),
     (too_many, lambda e: NotSent(evidence=e)),
     (logged_out, lambda e: SessionExpired(evidence=e)),
-    (said_no, lambda e: Refused(evidence=e, of_account=_concerns_the_account(e))),
+    (is_refusal, lambda e: Refused(evidence=e, of_account=_concerns_the_account(e))),
 )
 """Anything that no row matches is unknown: time-outs, resets, redirects, 5xx, HTML, half a reply, a surprise in the
 client."""

@@ -11,7 +11,7 @@ from durable_orders.trading.brokers.kite.full_packets import LENGTHS
 from durable_orders.trading.brokers.kite.ticks import packets
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.recordings.coverage import KILLED, Turn, read_turns, still_heard
-from durable_orders.trading.market.recordings.journal import append, record
+from durable_orders.trading.market.recordings.journal import append, record, stamp
 from durable_orders.trading.market.recordings.places import Place
 
 MOST_BUFFERED = 64 * 1024 * 1024
@@ -49,8 +49,11 @@ class Taken:
         self.place.path.mkdir(parents=True, exist_ok=True)
         for symbol, (length, records) in self.records.items():
             file = self.place.journal(symbol)
-            file.parent.mkdir(exist_ok=True)
-            append(file, length, records)
+            try:
+                append(file, length, records)
+            except FileNotFoundError:
+                file.parent.mkdir(exist_ok=True)
+                append(file, length, records)
         if self.turns:
             with self.place.coverage.open("a", encoding="utf-8") as lines:
                 lines.write("".join(turn.line() for turn in self.turns))
@@ -150,7 +153,7 @@ class TickRecorder:
         """Take down what a message has of today."""
         if self._paused is not None:
             return
-        received = time.time_ns() // 1000
+        received = stamp(time.time_ns() // 1000)
         for packet in packets(message):
             line = self._lines.get(packet[:4])
             if line is None or packet == line.last or (offset := LENGTHS.get(len(packet))) is None:

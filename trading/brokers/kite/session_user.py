@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from durable_orders.trading.brokers.kite.http import KiteSession
 from durable_orders.trading.brokers.kite.outcomes import outcome_of
 from durable_orders.trading.errors import BookUnreadable, LedgerUnusable, LoginNeeded, WrongAccount, WrongLogin
-from durable_orders.trading.ledger.pacing import Turn
+from durable_orders.trading.ledger.rate_limiter import Slot
 from durable_orders.trading.orders.outcome import SessionExpired
 
 MustBe = Callable[[str], object]
@@ -18,7 +18,7 @@ MustBe = Callable[[str], object]
 
 
 READS_AT_THE_LIMIT = "the account's readings are at their limit"
-PATIENCE = 2.0
+MAX_WAIT = 2.0
 """Seconds that one call waits for another that asks the same."""
 
 
@@ -26,7 +26,7 @@ class SessionUser:
     """Thread-safe."""
 
     def __init__(
-        self, session: KiteSession, turn: Callable[[], AbstractContextManager[Turn]], must_be: MustBe | None
+        self, session: KiteSession, turn: Callable[[], AbstractContextManager[Slot]], must_be: MustBe | None
     ) -> None:
         """Without `must_be` everybody's session will do, and nobody is asked. The question takes a `turn` among the
         readings, as Kite counts it among them."""
@@ -48,7 +48,7 @@ class SessionUser:
             return None
         if (known := self._found(token)) is not None:
             return known
-        if not self._asking.acquire(timeout=PATIENCE):
+        if not self._asking.acquire(timeout=MAX_WAIT):
             raise BookUnreadable("whose session this is, the broker is still being asked")
         try:
             user = self._found(token)
@@ -69,8 +69,8 @@ class SessionUser:
         last = self._asked_last
         if last is not None and last[0] == token:
             return last[1]
-        with self._turn() as in_turn:
-            profile, ending = self._session.call(client.profile) if in_turn else (None, None)
+        with self._turn() as slot:
+            profile, ending = self._session.call(client.profile) if slot else (None, None)
         if ending is None:
             raise BookUnreadable(READS_AT_THE_LIMIT)
         user = profile.get("user_id") if ending.http_status == 200 and isinstance(profile, dict) else None

@@ -73,11 +73,11 @@ def book_of(parts: Sequence[Part], now: datetime, settle_window: timedelta) -> B
     family_of = {part.row.broker_order_id: root for root, group in families.items() for part in group}
     book, since = Book(), now - settle_window
     for part in parts:
-        own_id = part.row.broker_order_id
-        root = family_of.get(own_id)
+        order_id = part.row.broker_order_id
+        root = family_of.get(order_id)
         if root is None:
             book.rows.append(part.row)
-            book.heads[own_id] = own_id
+            book.heads[order_id] = order_id
         elif (group := families.pop(root, None)) and _is_settled(root, group, since):
             _add(book, _merged(root, sorted(group, key=lambda part: part.leg)), group)
     return book

@@ -23,12 +23,14 @@ COLUMNS = (
 )
 OPTIONAL = ("expiry_date",)
 """In the tradebooks of derivatives."""
-SEGMENTS: Mapping[str, tuple[str, ...]] = {
-    "EQ": ("NSE", "BSE"),
-    "FO": ("NFO", "BFO"),
-    "COM": ("MCX", "NCO"),
-    "CDS": ("CDS", "BCD"),
+EXCHANGES: Mapping[str, Mapping[str, str]] = {
+    "EQ": {"NSE": "NSE", "BSE": "BSE"},
+    "FO": {"NSE": "NFO", "BSE": "BFO"},
+    "COM": {"MCX": "MCX", "NSE": "NCO"},
+    "CDS": {"NSE": "CDS", "BSE": "BCD"},
 }
+"""The Console's segments with its exchanges, and Kite's name of each."""
+SEGMENTS: Mapping[str, tuple[str, ...]] = {segment: tuple(of.values()) for segment, of in EXCHANGES.items()}
 """The Console's segments, and Kite's exchanges of each."""
 SAVED_AS = re.compile(r"tradebook-(?P<user>[A-Z]{2}[0-9]{4,6}|[A-Z0-9]{4,10})-.*", re.IGNORECASE)
 
@@ -41,6 +43,8 @@ class TradebookRow:
     """Of the file, from 1."""
     tradingsymbol: str
     segment: str
+    exchange: str
+    """Kite's, as `NFO`. A trade id is one exchange's: another one may give the same."""
     day: date
     side: Side
     quantity: int
@@ -51,8 +55,12 @@ class TradebookRow:
     at: datetime
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.order_id, self.trade_id
+    def symbol(self) -> str:
+        return f"{self.exchange}:{self.tradingsymbol}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.order_id, self.trade_id, self.exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,7 @@ def read_tradebook(file: Path, user: str | None) -> Tradebook:
     if missing or unknown:
         told = [f"has no column {name}" for name in missing] + [f"has an unknown column {name!r}" for name in unknown]
         raise InvalidTradebook(f"{file.name}: {', '.join(told)}: it is not a Console tradebook")
-    rows = _without_doubles(file, [_row(file, number, header, cells) for number, cells in enumerate(table[1:], 2)])
+    rows = without_doubles(file, [_row(file, number, header, cells) for number, cells in enumerate(table[1:], 2)])
     return Tradebook(file.name, named["user"].upper() if named is not None else None, tuple(rows))
 
 
@@ -127,6 +135,9 @@ def _row(file: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> 
         raise InvalidTradebook(f"{where}: segment: must be one of {', '.join(SEGMENTS)}, was {segment!r}")
     if side not in list(Side):
         raise InvalidTradebook(f"{where}: trade_type: must be buy or sell, was {row['trade_type']!r}")
+    if (exchange := exchange_of(segment, row["exchange"].upper())) is None:
+        known = " or ".join(EXCHANGES[segment])
+        raise InvalidTradebook(f"{where}: exchange: must be {known} in segment {segment}, was {row['exchange']!r}")
     for name in ("symbol", "trade_id", "order_id"):
         if not row[name]:
             raise InvalidTradebook(f"{where}: {name}: must not be empty")
@@ -139,6 +150,7 @@ def _row(file: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> 
         line=line,
         tradingsymbol=row["symbol"],
         segment=segment,
+        exchange=exchange,
         day=_moment(where, "trade_date", row["trade_date"]).date(),
         side=Side(side),
         quantity=int(quantity),
@@ -147,6 +159,12 @@ def _row(file: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> 
         order_id=BrokerOrderId(row["order_id"]),
         at=at,
     )
+
+
+def exchange_of(segment: str, told: str) -> str | None:
+    """Kite's, by the Console's segment and what it calls the exchange there, which may be Kite's name too."""
+    of = EXCHANGES[segment]
+    return told if told in of.values() else of.get(told)
 
 
 def _number(where: str, name: str, text: str) -> Decimal:
@@ -166,10 +184,11 @@ def _moment(where: str, name: str, text: str) -> datetime:
         raise InvalidTradebook(f"{where}: {name}: must be a date, as in 2026-11-27, was {text!r}") from None
 
 
-def _without_doubles(file: Path, rows: list[TradebookRow]) -> list[TradebookRow]:
+def without_doubles(file: Path, rows: list[TradebookRow]) -> list[TradebookRow]:
+    """The same rows. Raises `InvalidTradebook` for a trade that is there twice."""
     first: dict[tuple[str, str, str], int] = {}
     for row in rows:
-        known = first.setdefault((*row.key, row.segment), row.line)
+        known = first.setdefault(row.key, row.line)
         if known != row.line:
             words = f"has trade {row.trade_id} of order {row.order_id} a second time"
             raise InvalidTradebook(f"{file.name}: line {row.line}: {words}; line {known} has it")

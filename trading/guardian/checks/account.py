@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar, Protocol
 
-from durable_orders.trading.guardian.check import Check, Failure, When
-from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.guardian.check import Check, Failure, Measure, When
+from durable_orders.trading.guardian.check_context import CheckContext, Figures
 from durable_orders.trading.ledger.accounts import AccountState
+from durable_orders.trading.ledger.deliverable import HOLDINGS_EVERY
+from durable_orders.trading.ledger.exposure import own_of
 from durable_orders.trading.orders.order import Mode, Side, Terms, is_closing
 
 HALTED, REDUCING = AccountState.HALTED, AccountState.REDUCING
@@ -22,7 +24,7 @@ class RightAccount(Check):
     code: ClassVar[str] = "WRONG_ACCOUNT"
     when: ClassVar[When] = When.ALWAYS
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         order = situation.order
         if order.account == self.account and order.mode is self.mode:
             return None
@@ -35,7 +37,7 @@ class NotHalted(Check):
 
     code: ClassVar[str] = "HALTED"
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if situation.state is not HALTED:
             return None
         return Failure(f"the account is halted: {situation.state_reason}", value=situation.state)
@@ -47,7 +49,7 @@ class OnlyReducing(Check):
 
     code: ClassVar[str] = "REDUCING"
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if situation.state is not REDUCING or situation.only_reduces():
             return None
         words = f"the account only takes orders that reduce a position: {situation.state_reason}"
@@ -60,7 +62,7 @@ class OnlyClosing(Check):
 
     code: ClassVar[str] = "CLOSE_ONLY"
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if not is_closing(situation.order.client_order_id):
             return None
         held, asked = situation.held(), situation.asked.quantity
@@ -76,7 +78,7 @@ class NothingUnsettled(Check):
 
     code: ClassVar[str] = "UNKNOWN_OUTSTANDING"
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if not situation.unsettled:
             return None
         names = ", ".join(situation.unsettled)
@@ -89,7 +91,7 @@ class PositionsExplained(Check):
 
     code: ClassVar[str] = "POSITION_UNEXPLAINED"
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         found = situation.unexplained
         if not found:
             return None
@@ -108,7 +110,7 @@ class WithinHoldings(Check):
 
     code: ClassVar[str] = "NOT_DELIVERABLE"
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         held = situation.read.held
         if held is None or held.deliverable is None or terms.side is Side.BUY or situation.only_reduces():
             return None
@@ -116,7 +118,8 @@ class WithinHoldings(Check):
         most = max(held.to_deliver - offered, 0)
         words = (
             f"at most {most} of {terms.symbol} may be sold as {terms.product}, {asked} asked for: "
-            f"{held.to_deliver} can be delivered, {offered} of them are offered already"
+            f"{held.to_deliver} can be delivered, {offered} of them are offered already; "
+            f"the broker's holdings are read every {HOLDINGS_EVERY.total_seconds():.0f} s"
         )
         return Failure(words, most, asked)
 
@@ -138,7 +141,7 @@ class DayLimit(Check):
     in_rupees: ClassVar[bool] = True
     """Whether what a contract of unknown size loses cannot be counted."""
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         failure = self.exceeded(situation)
         if failure is None and self.in_rupees and not situation.is_sized:
             failure = Failure(f"what {terms.symbol} loses cannot be counted: the size of a lot of it is not known")
@@ -147,6 +150,13 @@ class DayLimit(Check):
     @abstractmethod
     def exceeded(self, day: DayResult) -> Failure | None:
         """`None` as long as the day is within the limit."""
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        return None if situation.only_reduces() else self.standing(situation)
+
+    @abstractmethod
+    def standing(self, day: DayResult) -> Measure:
+        """Where the day stands, which no order changes before it trades."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +178,10 @@ class MaxDailyLoss(DayLimit):
             return None
         return Failure(f"the day's loss may be at most {self.limit:f} rupees, and is {loss:f}", self.limit, loss)
 
+    def standing(self, day: DayResult) -> Measure:
+        loss = max(-day.realized_today(), Decimal(0))
+        return Measure(self.limit, loss, loss, "rupees lost today")
+
 
 @dataclass(frozen=True, slots=True)
 class MaxDailyDrawdown(DayLimit):
@@ -186,11 +200,18 @@ class MaxDailyDrawdown(DayLimit):
     figures: ClassVar[Figures] = Figures.SYMBOL | Figures.DAY
 
     def exceeded(self, day: DayResult) -> Failure | None:
-        lost = -day.realized_today() / self.capital * 100
+        lost = self._lost(day)
         if lost <= self.limit:
             return None
         words = f"the day's loss may be at most {self.limit:f} % of {self.capital:f} rupees, and is {lost:.2f} %"
         return Failure(words, self.limit, lost.quantize(Decimal("0.01")))
+
+    def standing(self, day: DayResult) -> Measure:
+        lost = max(self._lost(day), Decimal(0)).quantize(Decimal("0.01"))
+        return Measure(self.limit, lost, lost, "% lost today")
+
+    def _lost(self, day: DayResult) -> Decimal:
+        return -day.realized_today() / self.capital * 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,3 +233,28 @@ class MaxLossStreak(DayLimit):
         if streak < self.limit:
             return None
         return Failure(f"{streak} orders in a row lost money today; the limit is {self.limit}", self.limit, streak)
+
+    def standing(self, day: DayResult) -> Measure:
+        streak = day.losses_in_a_row()
+        return Measure(self.limit, streak, streak, "losses in a row")
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyDayOn(Check):
+    """A strategy whose day lock has ended its day takes no new risk until midnight, IST: only orders pass that reduce
+    what its own orders have come to, less what others have closed of it."""
+
+    strategy: str
+    code: ClassVar[str] = "STRATEGY_DAY_OVER"
+    settings: ClassVar[tuple[str, ...]] = ("guardian.strategies.*.day_lock",)
+    figures: ClassVar[Figures] = Figures.STRATEGY | Figures.LOCK
+
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
+        over = situation.read.day_over
+        if not over or is_closing(situation.order.client_order_id):
+            return None
+        own = own_of(situation.held_by_strategy(), terms.symbol, terms.product, None)
+        left = replace(own, quantity=own.quantity - situation.read.offset)
+        if left.only_reduced_by(terms.side, situation.asked.quantity):
+            return None
+        return Failure(f"{self.strategy} only takes orders that reduce what it holds: {over}", value=over)

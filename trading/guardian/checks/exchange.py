@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from durable_orders.trading.guardian.check import Check, Failure, When
-from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.guardian.check_context import CheckContext, Figures
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.calendar import Session, SessionSource
 from durable_orders.trading.market.instruments import Instrument
@@ -25,7 +25,7 @@ class _RuleCheck(Check):
     def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
         return self.rules.concerned(self.rule, terms, instrument, session.date)
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if situation.instrument is None or not situation.has_market_time:
             return None
         at, ways = situation.market_time, ways_of(situation.order)
@@ -64,7 +64,7 @@ class TakenNow(_RuleCheck):
     rule: ClassVar[Rule] = Rule.NOT_NOW
     when: ClassVar[When] = When.NEW_ORDER
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         at = situation.market_time
         if situation.order.mode is Mode.LIVE and situation.instrument is not None:
             calendar = self.sessions.of(terms.symbol)
@@ -99,7 +99,7 @@ class NotBeforeDelivery(Check):
     settings: ClassVar[tuple[str, ...]] = ("guardian.physical_settlement",)
     figures: ClassVar[Figures] = Figures.SYMBOL
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         instrument = situation.instrument
         if instrument is None or not situation.has_market_time:
             return None
@@ -120,7 +120,7 @@ class NoDeliverySale(Check):
     settings: ClassVar[tuple[str, ...]] = ("guardian.refuse_delivery_sales",)
     when: ClassVar[When] = When.NEW_ORDER
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         rule, exchange = rules().depository, terms.symbol.partition(":")[0]
         if terms.side is Side.BUY or terms.product not in rule.products or exchange not in rule.exchanges:
             return None

@@ -5,14 +5,15 @@ being sent. Kite keeps the funds for commodities apart, so orders for those pass
 """
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import ClassVar
 
 from durable_orders.trading.charges.contracts import multiplier_of, size_of
 from durable_orders.trading.config.margins import Margins
-from durable_orders.trading.guardian.check import Check, Failure
-from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.guardian.check import Check, Failure, Measure
+from durable_orders.trading.guardian.check_context import CheckContext, Figures
 from durable_orders.trading.ledger.funds import Recent
 from durable_orders.trading.market.instruments import Instruments
 from durable_orders.trading.market.margin_rates import bound
@@ -32,7 +33,7 @@ class MarginCheck(Check):
     settings: ClassVar[tuple[str, ...]] = ("guardian.require_margin",)
     figures: ClassVar[Figures] = Figures.SYMBOL | Figures.MARGIN
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         instrument, margin = situation.instrument, situation.margin()
         if instrument is None or instrument.segment.startswith(COMMODITIES) or situation.only_reduces():
             return None
@@ -48,14 +49,31 @@ class MarginCheck(Check):
         for symbol in (terms.symbol, *(each.symbol for each in recents)):
             if size_of(symbol) is None:
                 return _unknown(f"the size of a lot of {symbol} is not")
+        return self.judge(terms, situation, self._left(margin.available, recents))
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        instrument, margin = situation.instrument, situation.margin()
+        is_asked = instrument is not None and not instrument.segment.startswith(COMMODITIES)
+        if not is_asked or situation.only_reduces() or margin.available is None:
+            return None
+        recents = [each for each in margin.approved_since if not each.symbol.startswith(COMMODITIES)]
+        needed = self.units(terms, situation)
+        binds = self.needed(terms, situation, needed).quantize(Decimal("0.01"))
+        return Measure(self._left(margin.available, recents), binds, unit=f"rupees of margin for {needed}")
+
+    def _left(self, available: Decimal, recents: Iterable[Recent]) -> Decimal:
         since = sum((self._bound(each) for each in recents), Decimal(0))
-        return self.judge(terms, situation, (margin.available - since).quantize(Decimal("0.01"), ROUND_DOWN))
+        return (available - since).quantize(Decimal("0.01"), ROUND_DOWN)
 
     @abstractmethod
-    def judge(self, terms: Terms, situation: Situation, available: Decimal) -> Failure | None:
+    def units(self, terms: Terms, situation: CheckContext) -> int:
+        """For how many of the order there has to be margin."""
+
+    @abstractmethod
+    def judge(self, terms: Terms, situation: CheckContext, available: Decimal) -> Failure | None:
         """The same with `available` rupees."""
 
-    def needed(self, terms: Terms, situation: Situation, units: int) -> Decimal:
+    def needed(self, terms: Terms, situation: CheckContext, units: int) -> Decimal:
         """Rupees of margin that so many of the order bind."""
         price, units = situation.price or Decimal(0), units * multiplier_of(terms.symbol)
         return bound(terms.product, situation.instrument, terms.side, units, price, self.margins)
@@ -77,14 +95,16 @@ class MarginAvailable(MarginCheck):
     __slots__ = ()
     code: ClassVar[str] = "INSUFFICIENT_MARGIN"
 
-    def judge(self, terms: Terms, situation: Situation, available: Decimal) -> Failure | None:
-        after = situation.held().plus(terms.side, situation.asked)
-        opening = min(situation.asked.quantity, after.reach(terms.side))
-        needed = self.needed(terms, situation, opening)
+    def judge(self, terms: Terms, situation: CheckContext, available: Decimal) -> Failure | None:
+        needed = self.needed(terms, situation, self.units(terms, situation))
         if needed <= available:
             return None
         words = f"margin may be at most the {available:f} rupees available, and would be {needed:.2f}"
         return Failure(words, available, needed.quantize(Decimal("0.01")))
+
+    def units(self, terms: Terms, situation: CheckContext) -> int:
+        after = situation.held().plus(terms.side, situation.asked)
+        return min(situation.asked.quantity, after.reach(terms.side))
 
 
 class LotAffordable(MarginCheck):
@@ -93,10 +113,13 @@ class LotAffordable(MarginCheck):
     __slots__ = ()
     code: ClassVar[str] = "LOT_NOT_AFFORDABLE"
 
-    def judge(self, terms: Terms, situation: Situation, available: Decimal) -> Failure | None:
-        lot = max(situation.instrument.lot_size, 1) if situation.instrument else 1
+    def judge(self, terms: Terms, situation: CheckContext, available: Decimal) -> Failure | None:
+        lot = self.units(terms, situation)
         needed = self.needed(terms, situation, lot)
         if needed <= available:
             return None
         words = f"one lot of {lot} needs {needed:.2f} rupees of margin, and {available:f} are available"
         return Failure(words, available, needed.quantize(Decimal("0.01")))
+
+    def units(self, terms: Terms, situation: CheckContext) -> int:
+        return max(situation.instrument.lot_size, 1) if situation.instrument else 1

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import ClassVar
 
 from durable_orders.trading.config.settings import CircuitLimits
-from durable_orders.trading.guardian.check import Check, Failure, When
-from durable_orders.trading.guardian.situation import Situation
+from durable_orders.trading.guardian.check import Check, Failure, Measure, When
+from durable_orders.trading.guardian.check_context import CheckContext
 from durable_orders.trading.market.rules import outside
 from durable_orders.trading.orders.order import Terms
 
@@ -19,7 +19,7 @@ class PriceKnown(Check):
     settings: ClassVar[tuple[str, ...]] = ("guardian.require_price",)
     when: ClassVar[When] = When.NEW_PRICE
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         return Failure(f"{terms.symbol} has no last price") if situation.last_price is None else None
 
 
@@ -32,14 +32,16 @@ class PriceFresh(Check):
     settings: ClassVar[tuple[str, ...]] = ("guardian.max_price_age", "guardian.reject_if_price_stale_secs")
     when: ClassVar[When] = When.NEW_PRICE
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        if situation.price_received_at is None:
-            return None
-        age = (situation.now - situation.price_received_at).total_seconds()
-        if age <= self.limit:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
+        age = _age(situation)
+        if age is None or age <= self.limit:
             return None
         words = f"the last price of {terms.symbol} may be at most {self.limit:g} s old, was {age:.1f} s"
         return Failure(words, self.limit, round(age, 1))
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        age = _age(situation)
+        return None if age is None else Measure(self.limit, round(age, 1), unit="seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +54,18 @@ class PriceBand(Check):
     settings: ClassVar[tuple[str, ...]] = ("guardian.price_band_percent", "guardian.reject_if_slippage_pct")
     when: ClassVar[When] = When.NEW_PRICE
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
+        away = _away(terms, situation)
+        if away is None or away <= self.limit:
+            return None
         reference = terms.trigger_price or situation.last_price
-        if terms.price is None or reference is None:
-            return None
-        away = abs(terms.price - reference) / reference * 100
-        if away <= self.limit:
-            return None
         name = "trigger" if terms.trigger_price else "last price"
         words = f"price {terms.price} may be at most {self.limit:f} % from the {name} {reference}, was {away:.2f} %"
         return Failure(words, self.limit, away.quantize(Decimal("0.01")))
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        away = _away(terms, situation)
+        return None if away is None else Measure(self.limit, away.quantize(Decimal("0.01")), unit="%")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,23 @@ class WithinCircuitLimits(Check):
     settings: ClassVar[tuple[str, ...]] = ("guardian.circuit_limits",)
     when: ClassVar[When] = When.NEW_PRICE
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         band = self.limits.get(terms.symbol)
         if band is None:
             return None
         words = outside(band, terms)
         return Failure(words, f"{band.lower} to {band.upper}") if words is not None else None
+
+
+def _age(situation: CheckContext) -> float | None:
+    """Seconds since the last price was received."""
+    received_at = situation.price_received_at
+    return None if received_at is None else (situation.now - received_at).total_seconds()
+
+
+def _away(terms: Terms, situation: CheckContext) -> Decimal | None:
+    """How far a LIMIT price is from the last one, the limit of an SL order from its trigger, in percent."""
+    reference = terms.trigger_price or situation.last_price
+    if terms.price is None or reference is None:
+        return None
+    return abs(terms.price - reference) / reference * 100

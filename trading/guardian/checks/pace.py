@@ -8,15 +8,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
-from durable_orders.trading.guardian.check import Check, Failure, When
-from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.guardian.check import Check, Failure, Measure, When
+from durable_orders.trading.guardian.check_context import CheckContext, Figures
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.accounts import AccountState
 from durable_orders.trading.ledger.approvals import Count, Kind, Scope
 from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.instruments import Instrument
 from durable_orders.trading.market.request_limits import is_limited, over_day, over_minute
-from durable_orders.trading.market.rules import Broken, Rule
+from durable_orders.trading.market.rules import Broken, Rule, rules
 from durable_orders.trading.orders.order import Terms
 
 SECOND = 1.0
@@ -36,8 +36,11 @@ class MaxOrdersPerSecond(Check):
     def counts(self) -> Collection[Count]:
         return (Count(Kind.ORDERS, self.scope, SECOND),)
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         return _too_many(self, self.limit, "orders in a second", situation)
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        return _one_more(self, self.limit, "orders in a second", situation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,11 @@ class MaxOrdersPerMinute(Check):
     def counts(self) -> Collection[Count]:
         return (Count(Kind.ORDERS, self.scope, MINUTE),)
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         return _too_many(self, self.limit, "orders in a minute", situation)
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        return _one_more(self, self.limit, "orders in a minute", situation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +76,11 @@ class MaxOrdersPerDay(Check):
     def counts(self) -> Collection[Count]:
         return (Count(Kind.ORDERS, self.scope),)
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         return _too_many(self, self.limit, "orders a day", situation)
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        return _one_more(self, self.limit, "orders a day", situation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +104,11 @@ class MaxTradesPerDay(Check):
     def counts(self) -> Collection[Count]:
         return (Count(Kind.TRADES, self.scope),)
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         return None if situation.only_reduces() else _too_many(self, self.limit, "trades a day", situation)
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        return None if situation.only_reduces() else _one_more(self, self.limit, "trades a day", situation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +124,11 @@ class MaxOpenOrders(Check):
     def counts(self) -> Collection[Count]:
         return (Count(Kind.OPEN),)
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         return _too_many(self, self.limit, "open orders", situation)
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        return _one_more(self, self.limit, "open orders", situation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +140,14 @@ class ChangesLeft(Check):
     code: ClassVar[str] = "MAX_CHANGES"
     when: ClassVar[When] = When.CHANGE
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if situation.changes < self.limit:
             return None
         words = f"an order takes at most {self.limit} changes, and this one had them ({self.source}): cancel it"
         return Failure(words, self.limit, situation.changes)
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        return Measure(self.limit, situation.changes + 1, situation.changes, "changes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +158,7 @@ class _LimitOfKite(Check):
     is_live: bool
     when: ClassVar[When] = When.NEW_ORDER
     approved: ClassVar[Count]
+    unit: ClassVar[str]
 
     def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
         return is_limited(session.date)
@@ -147,15 +166,27 @@ class _LimitOfKite(Check):
     def counts(self) -> Collection[Count]:
         return (self.approved,) if self.is_live else ()
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        is_judged = situation.has_market_time and situation.state is not AccountState.REDUCING
-        if not is_judged or not is_limited(situation.market_time.astimezone(IST).date()):
-            return None
-        broken = self._broken(situation)
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
+        broken = self._broken(situation) if self._is_judged(situation) else None
         return Failure(str(broken), broken.limit, broken.value) if broken is not None else None
 
+    def _is_judged(self, situation: CheckContext) -> bool:
+        is_held = situation.has_market_time and situation.state is not AccountState.REDUCING
+        return is_held and is_limited(situation.market_time.astimezone(IST).date())
+
     @abstractmethod
-    def _broken(self, situation: Situation) -> Broken | None: ...
+    def _broken(self, situation: CheckContext) -> Broken | None: ...
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        before = self._before(situation) if self._is_judged(situation) else None
+        return None if before is None else Measure(self._most(), before + 1, before, self.unit)
+
+    @abstractmethod
+    def _before(self, situation: CheckContext) -> int | None:
+        """How many there were; `None` where they are not counted."""
+
+    @abstractmethod
+    def _most(self) -> int: ...
 
 
 class KitesMinute(_LimitOfKite):
@@ -165,11 +196,19 @@ class KitesMinute(_LimitOfKite):
 
     code: ClassVar[str] = Rule.MINUTE.value
     approved: ClassVar[Count] = Count(Kind.ORDERS, Scope.ACCOUNT, MINUTE)
+    unit: ClassVar[str] = "requests in a minute"
 
-    def _broken(self, situation: Situation) -> Broken | None:
+    def _broken(self, situation: CheckContext) -> Broken | None:
+        before = self._before(situation)
+        return None if before is None else over_minute(before)
+
+    def _before(self, situation: CheckContext) -> int | None:
         if self.is_live:
-            return over_minute(situation.count(self.approved))
-        return situation.sent.over_minute(situation.market_time) if situation.sent is not None else None
+            return situation.count(self.approved)
+        return situation.sent.in_minute(situation.market_time) if situation.sent is not None else None
+
+    def _most(self) -> int:
+        return rules().limits.orders_per_minute
 
 
 class KitesDay(_LimitOfKite):
@@ -178,12 +217,20 @@ class KitesDay(_LimitOfKite):
 
     code: ClassVar[str] = Rule.DAY.value
     approved: ClassVar[Count] = Count(Kind.ORDERS)
+    unit: ClassVar[str] = "orders a day"
 
-    def _broken(self, situation: Situation) -> Broken | None:
+    def _broken(self, situation: CheckContext) -> Broken | None:
+        before = self._before(situation)
+        return None if before is None else over_day(before)
+
+    def _before(self, situation: CheckContext) -> int | None:
         if self.is_live:
-            return over_day(situation.count(self.approved))
+            return situation.count(self.approved)
         day = situation.market_time.astimezone(IST).date()
-        return situation.sent.over_day(day) if situation.sent is not None else None
+        return situation.sent.on(day) if situation.sent is not None else None
+
+    def _most(self) -> int:
+        return rules().limits.orders_per_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +246,7 @@ class NoDuplicate(Check):
     def counts(self) -> Collection[Count]:
         return (Count(Kind.ALIKE, Scope.STRATEGY, self.seconds),)
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         [count] = self.counts()
         if not situation.count(count) or situation.state is AccountState.REDUCING:
             return None
@@ -208,7 +255,7 @@ class NoDuplicate(Check):
         return Failure(words, self.seconds, order)
 
 
-def _too_many(check: Check, limit: int, what: str, situation: Situation) -> Failure | None:
+def _too_many(check: Check, limit: int, what: str, situation: CheckContext) -> Failure | None:
     [count] = check.counts()
     before = situation.count(count)
     if before < limit or situation.state is AccountState.REDUCING:
@@ -219,6 +266,13 @@ def _too_many(check: Check, limit: int, what: str, situation: Situation) -> Fail
         Scope.SYMBOL: situation.order.symbol,
     }[count.scope]
     return Failure(f"{whose} may have at most {limit} {what}, and has {before} already", limit, before)
+
+
+def _one_more(check: Check, limit: int, what: str, situation: CheckContext) -> Measure:
+    [count] = check.counts()
+    before = situation.count(count)
+    whose = "" if count.scope is Scope.ACCOUNT else f" of the {count.scope}"
+    return Measure(limit, before + 1, before, f"{what}{whose}")
 
 
 OF_KITE: tuple[type[Check], ...] = (KitesMinute, KitesDay, ChangesLeft)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from durable_orders.trading.guardian.check import Check, Failure, When
-from durable_orders.trading.guardian.situation import Figures, Situation
+from durable_orders.trading.guardian.check import Check, Failure, Measure, When
+from durable_orders.trading.guardian.check_context import CheckContext, Figures
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.calendar import SessionSource
 from durable_orders.trading.orders.order import Product, Terms, Validity
@@ -16,12 +16,16 @@ class NotLate(Check):
     code: ClassVar[str] = "TOO_LATE"
     when: ClassVar[When] = When.NEW_ORDER
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if situation.now <= situation.place_by:
             return None
         late = (situation.now - situation.place_by).total_seconds()
         deadline = situation.place_by.isoformat(timespec="seconds")
         return Failure(f"its deadline passed {late:.1f} s ago ({deadline})", deadline, f"{late:.1f} s")
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        deadline, now = (f"{at.astimezone(IST):%Y-%m-%d %H:%M:%S}" for at in (situation.place_by, situation.now))
+        return Measure(deadline, now, unit="IST")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class DayKnown(Check):
     when: ClassVar[When] = When.NEW_ORDER
     figures: ClassVar[Figures] = Figures.SYMBOL
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if situation.instrument is None:
             return None
         session = self.sessions.of(terms.symbol).session_at_or_after(situation.market_time)
@@ -55,7 +59,7 @@ class SessionOpen(Check):
     settings: ClassVar[tuple[str, ...]] = ("guardian.require_open_session", "market.sessions", "market.exceptions")
     when: ClassVar[When] = When.NEW_ORDER
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if situation.instrument is None:
             return None
         moment = situation.market_time.astimezone(IST)
@@ -83,7 +87,7 @@ class BeforeMisCutoff(Check):
     settings: ClassVar[tuple[str, ...]] = ("guardian.refuse_mis_after_cutoff", "market.sessions", "market.exceptions")
     when: ClassVar[When] = When.NEW_ORDER
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if situation.instrument is None or terms.product is not Product.MIS:
             return None
         moment = situation.market_time.astimezone(IST)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
-from durable_orders.trading.guardian.check import Check, Failure, When
-from durable_orders.trading.guardian.situation import Situation
+from durable_orders.trading.guardian.check import Check, Failure, Measure, When
+from durable_orders.trading.guardian.check_context import CheckContext
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.instruments import SHARES, Instrument
@@ -26,7 +26,7 @@ class OfInstrument(Check):
     __slots__ = ()
     when: ClassVar[When] = When.ALWAYS
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         return None if situation.instrument is None else self.failure_of(terms, situation.instrument)
 
     def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
@@ -46,7 +46,7 @@ class SymbolKnown(Check):
     def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
         return False
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if situation.instrument is not None:
             return None
         if situation.unreadable is not None:
@@ -104,7 +104,7 @@ class PricesOnTick(Check):
     def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
         return terms.order_type.has_price or terms.order_type.has_trigger
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         if (terms.price is None and terms.trigger_price is None) or situation.instrument is None:
             return None
         tick, price, trigger = situation.instrument.tick_size, terms.price, terms.trigger_price
@@ -121,7 +121,7 @@ class Expressible(Check):
     code: ClassVar[str] = "VALUE_TOO_LARGE"
     when: ClassVar[When] = When.ALWAYS
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         value = situation.rupees(terms.quantity)
         if value is None or value <= LARGEST_VALUE:
             return None
@@ -142,21 +142,33 @@ class WithinFreezeQuantity(Check):
         found = freeze_quantity(instrument, session.date, self.limits)
         return found is not None and terms.quantity > found[0]
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
-        if situation.instrument is None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
+        found = self._frozen(terms, situation)
+        if found is None or found[1] <= found[0]:
             return None
-        underlying, day = situation.instrument.name, situation.market_time.astimezone(IST).date()
-        limit, source = freeze_quantity(situation.instrument, day, self.limits) or (None, "")
-        given = situation.order.instructions
-        single, what = terms.quantity, "in one order"
-        if given is not None and given.iceberg_quantity is not None:
-            single, what = given.iceberg_quantity, "in one leg"
-        elif given is not None and given.autoslice and limit is not None:
-            limit, what = MOST_SLICES * limit, f"in {MOST_SLICES} slices"
-        if limit is None or single <= limit:
-            return None
+        limit, single, what, source = found
+        underlying = situation.instrument.name if situation.instrument is not None else terms.symbol
         words = f"the exchange takes at most {limit} of {underlying} {what}, was {single} ({source})"
         return Failure(words, limit, single)
+
+    def measured(self, terms: Terms, situation: CheckContext) -> Measure | None:
+        found = self._frozen(terms, situation)
+        return None if found is None else Measure(found[0], found[1], unit=f"units {found[2]}")
+
+    def _frozen(self, terms: Terms, situation: CheckContext) -> tuple[int, int, str, str] | None:
+        """The most that is taken, how much it is, in what, and the source; `None` where there is no freeze quantity."""
+        if situation.instrument is None:
+            return None
+        day = situation.market_time.astimezone(IST).date()
+        known = freeze_quantity(situation.instrument, day, self.limits)
+        if known is None:
+            return None
+        (limit, source), given = known, situation.order.instructions
+        if given is not None and given.iceberg_quantity is not None:
+            return limit, given.iceberg_quantity, "in one leg", source
+        if given is not None and given.autoslice:
+            return MOST_SLICES * limit, terms.quantity, f"in {MOST_SLICES} slices", source
+        return limit, terms.quantity, "in one order", source
 
 
 class LegsInLots(Check):
@@ -168,7 +180,7 @@ class LegsInLots(Check):
     def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
         return False
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         lot = situation.instrument.lot_size if situation.instrument else 0
         leg = situation.order.instructions.iceberg_quantity if situation.order.instructions else None
         if lot <= 0 or leg is None or leg % lot == 0:
@@ -185,7 +197,7 @@ class SlicesApply(Check):
     def concerns(self, terms: Terms, instrument: Instrument, session: Session) -> bool:
         return False
 
-    def __call__(self, terms: Terms, situation: Situation) -> Failure | None:
+    def __call__(self, terms: Terms, situation: CheckContext) -> Failure | None:
         instrument = situation.instrument
         if instrument is None or instrument.segment not in SHARES or not situation.order.is_autosliced:
             return None

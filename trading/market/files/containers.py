@@ -8,8 +8,8 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from io import BufferedReader, TextIOWrapper
@@ -18,6 +18,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from durable_orders.trading.errors import InvalidTicks
+from durable_orders.trading.market.files.blocks import (
+    BLOCK,
+    Block,
+    Cells,
+    ParquetBlock,
+    RowStream,
+    csv_blocks,
+    in_blocks,
+)
 from durable_orders.trading.market.files.report import ReadingReport
 from durable_orders.trading.market.recordings.places import COVERAGE
 
@@ -28,26 +37,28 @@ SUFFIXES = (".csv", ".txt", ".tsv", ".gz", ".json", *JSON_LINES, *PARQUET)
 NAMED = 3
 """Files that one note names."""
 ZIPPED = b"PK\x03\x04"
+CHUNK = 1 << 16
+"""Characters of text that are read at once."""
 PEEKED = 1000
 """Records of JSON whose keys are taken for the columns."""
 KITE_CANDLE = ("date", "open", "high", "low", "close", "volume", "oi")
 """Of Kite's historical API, whose candles are lists (Kite documentation, historical candle data)."""
-BATCH = 10_000
-"""Rows of a Parquet file in memory at once."""
-
-Cells = Sequence[Any]
-"""Text, or what Parquet and JSON hold."""
 
 
 @dataclass(slots=True)
 class Grid:
-    """A header and rows, to be gone through once. In place of a row there may be what is wrong with it."""
+    """A header and rows, to be gone through once."""
 
     name: str
     unit: str
     """How a row is counted: `line`, from 1 with the header, or `row`, from 1."""
     columns: tuple[str, ...]
-    rows: Iterator[tuple[int, Cells | InvalidTicks]]
+    rows: RowStream
+    done: Callable[[], float] = lambda: 0.0
+    """How much of the file was read, from 0 to 1."""
+
+    close: Callable[[], None] = lambda: None
+    """Ends the reading before the last row."""
 
     def place(self, number: int) -> str:
         return f"{self.name}: {self.unit} {number}"
@@ -112,7 +123,8 @@ def grid_of(path: Path, report: ReadingReport) -> Grid:
     if begin == ZIPPED:
         file.close()
         raise InvalidTicks(f"{path.name}: is a ZIP archive or a workbook: must be CSV, Parquet or JSON")
-    lines = _lines(path, file, begin)
+    text = _Text(path, file, begin)
+    lines = text.lines()
     if path.suffix.lower() in JSON_LINES:
         return _records(path, "line", _json_lines(path, lines))
     first = next((line for line in lines if line.strip()), None)
@@ -120,21 +132,22 @@ def grid_of(path: Path, report: ReadingReport) -> Grid:
         raise InvalidTicks(f"{path.name}: is empty")
     if first.lstrip()[0] in "{[":
         return _json(path, chain([first], lines))
-    return _csv(path, chain([first], lines), report)
+    return _csv(path, first, text, file, report)
 
 
-def _opened(path: Path) -> BufferedReader:
+def _opened(path: Path) -> "_Bytes":
     """The bytes, unpacked if they are gzipped, whatever the name says."""
     try:
         file = path.open("rb")
     except OSError as problem:
         raise _unreadable(path, problem.strerror) from None
-    if file.peek(2)[:2] == b"\x1f\x8b":
-        return BufferedReader(cast(Any, gzip.GzipFile(fileobj=file)))
-    return file
+    is_packed = file.peek(2)[:2] == b"\x1f\x8b"
+    found = _Bytes(cast(Any, gzip.GzipFile(fileobj=file) if is_packed else file))
+    found.packed, found.size = file, path.stat().st_size
+    return found
 
 
-def _begin(path: Path, file: BufferedReader) -> bytes:
+def _begin(path: Path, file: "_Bytes") -> bytes:
     try:
         return file.peek(4)[:4]
     except (OSError, EOFError, zlib.error) as problem:
@@ -145,72 +158,104 @@ def _unreadable(path: Path, why: object) -> InvalidTicks:
     return InvalidTicks(f"{path.name}: cannot be read: {why}")
 
 
-def _lines(path: Path, file: BufferedReader, begin: bytes) -> Iterator[str]:
-    """Lines of text with their breaks: UTF-16 if it says so by its mark or its zeros, else UTF-8."""
-    wide = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}.get(begin[:2])
-    if wide is None and begin[1:2] == b"\x00":
-        wide = "utf-16-le"
-    number = 0
-    try:
-        if wide is not None:
-            yield from TextIOWrapper(file, wide, newline="")
-            return
-        for line in file:
-            yield line.decode("utf-8" if number else "utf-8-sig")
-            number += 1
-    except UnicodeDecodeError:
-        rule = "must be UTF-16 text" if wide else f"line {number + 1}: must be UTF-8 text"
-        raise InvalidTicks(f"{path.name}: {rule}") from None
-    except (OSError, EOFError, zlib.error) as problem:
-        raise _unreadable(path, problem) from None
-    finally:
-        file.close()
+class _Text:
+    """The lines of a file with their breaks: UTF-16 if it says so by its mark or its zeros, else UTF-8."""
 
+    def __init__(self, path: Path, file: "_Bytes", begin: bytes) -> None:
+        self._path = path
+        self._file = file
+        self._wide = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}.get(begin[:2])
+        if self._wide is None and begin[1:2] == b"\x00":
+            self._wide = "utf-16-le"
+        self._text = TextIOWrapper(file, self._wide or "utf-8-sig", newline="" if self._wide else "\n")
 
-def _csv(path: Path, lines: Iterator[str], report: ReadingReport) -> Grid:
-    """With the separator of its header: a comma, a semicolon or a tabulator."""
-    header_line = next(lines)
-    separator = max(",;\t", key=header_line.count)
-    last = _Last(header_line)
-    reader = csv.reader(last.of(chain([header_line], lines)), strict=True, delimiter=separator)
+    def lines(self) -> Iterator[str]:
+        with self._explained():
+            yield from chain(self._text)  # the text itself would be closed with this generator
 
-    def records() -> Iterator[tuple[int, list[str]]]:
+    def chunks(self) -> Iterator[str]:
+        """Many lines at once."""
+        rest = ""
+        with self._explained():
+            while text := self._text.read(CHUNK):
+                text = rest + text
+                cut = text.rfind("\n") + 1
+                rest = text[cut:]
+                if cut:
+                    yield text[:cut]
+        if rest:
+            yield rest
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Closes the file at its end, and says what is wrong with it."""
         try:
-            for cells in reader:
-                if cells:
-                    yield reader.line_num, cells
-        except csv.Error as problem:
-            raise InvalidTicks(f"{path.name}: line {reader.line_num}: must be CSV: {problem}") from None
+            yield
+        except UnicodeDecodeError:
+            rule = "must be UTF-16 text" if self._wide else f"line {_undecodable(self._path)}: must be UTF-8 text"
+            raise InvalidTicks(f"{self._path.name}: {rule}") from None
+        except (OSError, EOFError, zlib.error) as problem:
+            raise _unreadable(self._path, problem) from None
+        self._file.close()
 
-    found = records()
-    _, header = next(found)
-    columns = tuple(column.strip() for column in header)
 
-    def rows() -> Iterator[tuple[int, Cells | InvalidTicks]]:
-        width, number = len(columns), 0
-        for number, cells in found:
-            if len(cells) == width:
-                yield number, cells
-            else:
-                yield number, _fitted(f"{path.name}: line {number}", columns, cells)
-        if not number:
+def _undecodable(path: Path) -> int:
+    """The number of the first line that is no UTF-8."""
+    number = 0
+    with _opened(path) as file, suppress(UnicodeDecodeError):
+        for line in file:
+            number += 1
+            line.decode("utf-8")
+    return number
+
+
+class _Bytes(BufferedReader):
+    """Remembers its last bytes, and how much of the file was read."""
+
+    end = b""
+    packed: BufferedReader
+    size: int
+
+    def read1(self, size: int = -1, /) -> bytes:
+        found = super().read1(size)
+        self.end = found[-2:] or self.end
+        return found
+
+    def close(self) -> None:
+        super().close()
+        self.packed.close()
+
+    def done(self) -> float:
+        """From 0 to 1."""
+        return 1.0 if self.packed.closed else self.packed.tell() / max(self.size, 1)
+
+    @property
+    def ends_a_line(self) -> bool:
+        return self.end.rstrip(b"\0")[-1:] in (b"\n", b"\r")
+
+
+def _csv(path: Path, header_line: str, text: _Text, file: _Bytes, report: ReadingReport) -> Grid:
+    """With the separator of its header: a comma, a semicolon or a tabulator."""
+    separator = max(",;\t", key=header_line.count)
+    reader = csv.reader(chain([header_line], text.lines()), strict=True, delimiter=separator)
+    try:
+        columns = tuple(column.strip() for column in next(reader))
+    except csv.Error as problem:
+        raise InvalidTicks(f"{path.name}: line {reader.line_num}: must be CSV: {problem}") from None
+    found = csv_blocks(path, text.chunks(), separator, reader.line_num)
+
+    def blocks() -> Iterator[Block]:
+        width, is_empty = len(columns), True
+        for block in found:
+            is_empty = False
+            block.fit(width, lambda number, cells: _fitted(f"{path.name}: line {number}", columns, cells))
+            yield block
+        if is_empty:
             raise InvalidTicks(f"{path.name}: has a header but no rows")
-        if not last.line.endswith(("\n", "\r")):
+        if not file.ends_a_line:
             report.note(f"{path.name}: the last line has no line break, and was taken as whole")
 
-    return Grid(path.name, "line", columns, rows())
-
-
-class _Last:
-    """Remembers the last line that went by."""
-
-    def __init__(self, line: str) -> None:
-        self.line = line
-
-    def of(self, lines: Iterable[str]) -> Iterator[str]:
-        for line in lines:
-            self.line = line
-            yield line
+    return Grid(path.name, "line", columns, RowStream(blocks()), file.done, file.close)
 
 
 def _fitted(place: str, columns: tuple[str, ...], cells: list[str]) -> Cells | InvalidTicks:
@@ -295,7 +340,7 @@ def _records(path: Path, unit: str, found: Iterator[tuple[int, Any]]) -> Grid:
     def _wrong(number: int, words: str) -> InvalidTicks:
         return InvalidTicks(f"{path.name}: {unit} {number}: {words}")
 
-    return Grid(path.name, unit, columns, rows())
+    return Grid(path.name, unit, columns, in_blocks(rows()))
 
 
 def _parquet(path: Path) -> Grid:
@@ -313,14 +358,15 @@ def _parquet(path: Path) -> Grid:
     except (pyarrow.ArrowException, OSError) as problem:
         raise _unreadable(path, str(problem).splitlines()[0]) from None
 
-    def rows() -> Iterator[tuple[int, Cells | InvalidTicks]]:
-        number = 0
+    number = 0
+
+    def blocks() -> Iterator[Block]:
+        nonlocal number
         try:
-            for batch in file.iter_batches(BATCH):
-                columns = [_values(column, pyarrow) for column in batch.columns]
-                for cells in zip(*columns, strict=True):
-                    number += 1
-                    yield number, cells
+            for group in range(file.num_row_groups):  # one reader of them all keeps what it has read of each
+                for batch in file.iter_batches(BLOCK, row_groups=[group]):
+                    yield ParquetBlock(range(number + 1, number + 1 + batch.num_rows), batch.columns)
+                    number += batch.num_rows
         except (pyarrow.ArrowException, OSError) as problem:
             raise _unreadable(path, str(problem).splitlines()[0]) from None
         finally:
@@ -328,11 +374,7 @@ def _parquet(path: Path) -> Grid:
         if not number:
             raise InvalidTicks(f"{path.name}: has a header but no rows")
 
-    return Grid(path.name, "row", tuple(file.schema_arrow.names), rows())
-
-
-def _values(column: Any, pyarrow: Any) -> list[Any]:
-    """Nanoseconds are cut: Python's times end at microseconds."""
-    if pyarrow.types.is_timestamp(column.type):
-        column = column.cast(pyarrow.timestamp("us", column.type.tz), safe=False)
-    return cast("list[Any]", column.to_pylist())
+    total = max(file.metadata.num_rows, 1)
+    return Grid(
+        path.name, "row", tuple(file.schema_arrow.names), RowStream(blocks()), lambda: number / total, file.close
+    )

@@ -11,7 +11,8 @@ from typing import Any
 
 from durable_orders.trading.errors import InvalidTicks
 from durable_orders.trading.market.candles import Candle
-from durable_orders.trading.market.files.containers import Cells, Grid
+from durable_orders.trading.market.files.blocks import MAX_WHOLE, Cells
+from durable_orders.trading.market.files.containers import Grid
 from durable_orders.trading.market.files.layouts import PRICES, Layout, Role
 from durable_orders.trading.market.files.moments import ZONE_TOLD, AmbiguousDate, Moments
 from durable_orders.trading.market.files.names import Names, UnknownName
@@ -22,7 +23,6 @@ from durable_orders.trading.market.ticks import Depth, Level, Tick, price_rule
 NULLS = frozenset({"", "null", "none", "nan", "na", "n/a", "-"})
 GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{2,3})+(\.\d*)?")
 """`1,048,410` and `10,48,410`."""
-MAX_WHOLE = 10**15
 PLACES = -4
 """The exponent of the last digit of a price that is one. Beyond it there is noise of floats, or an adjusted price."""
 PAISA = Decimal("0.01")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from durable_orders.trading.errors import InvalidTicks
-from durable_orders.trading.market.recordings.journal import records_of
+from durable_orders.trading.market.recordings.journal import CHUNK, blocks_of
 from durable_orders.trading.market.ticks import LEVELS as DEEP
 
-ROWS = 16_384
+ROWS = CHUNK
 """Of a row group, and the most that are in memory."""
 ABOUT = b"durable_orders.recording"
 """The key of the file's metadata under which it says what it has, as JSON."""
@@ -22,11 +22,20 @@ LEVELS = tuple(
     f"{side}{level}_{what}" for side in ("bid", "ask") for level in range(1, DEEP + 1) for what in ("price", "quantity")
 )
 
-Row = tuple[int | None, ...]
-"""The exchange's time (seconds of the epoch), last price, volume, best bid and ask, and then `LEVELS`; prices in
-ten-thousandths of a rupee."""
-Decode = Callable[[bytes], Row | None]
-"""Of a packet; `None` for one without a price or a time."""
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What some packets tell, a place for each."""
+
+    moments: Sequence[int]
+    """The exchange's time, in seconds of the epoch; 0 of a packet without a price or a time."""
+    columns: Sequence[Any]
+    """Arrow's integers: last price, volume, best bid and ask, and then `LEVELS`; prices in ten-thousandths of a rupee.
+    None at all where no packet has a price and a time."""
+
+
+Decode = Callable[[Sequence[bytes]], Decoded]
+"""Of packets of one length."""
 
 
 @dataclass(slots=True)
@@ -68,8 +77,8 @@ def compact(journals: Sequence[Path], target: Path, symbol: str, about: Mapping[
             if target.exists():
                 for batch in batches(target):
                     writer.write_batch(batch)
-            for rows in _chunks(fresh, decode, sums):
-                writer.write_table(_table(pyarrow, schema, symbol, rows))
+            for moments, columns in _kept(fresh, decode, sums):
+                writer.write_table(_table(pyarrow, schema, symbol, moments, columns))
             told = {"symbol": symbol, "counted": sums.told(), **about}
             writer.add_key_value_metadata({ABOUT: json.dumps(told).encode()})
         check(half)
@@ -84,35 +93,41 @@ def compact(journals: Sequence[Path], target: Path, symbol: str, about: Mapping[
     return sums
 
 
-def _chunks(journals: Sequence[Path], decode: Decode, sums: Sums) -> Iterator[list[Row]]:
-    rows: list[Row] = []
+def _kept(journals: Sequence[Path], decode: Decode, sums: Sums) -> Iterator[tuple[list[int], Sequence[Any]]]:
+    """Of each block of records, what becomes rows: times and columns."""
     for journal in journals:
         sums.journals.append(journal.name)
-        for row in _rows(journal, decode, sums):
-            rows.append(row)
-            if len(rows) == ROWS:
-                yield rows
-                rows = []
-    if rows:
-        yield rows
+        before = b""
+        for block in blocks_of(journal):
+            sums.damaged += block.damaged
+            if not block.packets:
+                continue
+            found = decode(block.packets)
+            places, before = _places(block.packets, found.moments, before, sums)
+            if len(places) == len(block.packets):
+                yield list(found.moments), found.columns
+            elif places:
+                yield [found.moments[place] for place in places], [each.take(places) for each in found.columns]
 
 
-def _rows(journal: Path, decode: Decode, sums: Sums) -> Iterator[Row]:
-    before = None
-    for record in records_of(journal):
-        if record is None:
-            sums.damaged += 1
-        elif record.packet == before:
+def _places(packets: Sequence[bytes], moments: Sequence[int], before: bytes, sums: Sums) -> tuple[list[int], bytes]:
+    """Which of them become rows, and the last one that did. `before` is the last one that did so far."""
+    places = []
+    last = sums.last or 0
+    for place, (packet, at) in enumerate(zip(packets, moments, strict=True)):
+        if packet == before:
             sums.repeated += 1
-        elif (row := decode(record.packet)) is None or (at := row[0]) is None:
+        elif not at:
             sums.unreadable += 1
-        elif sums.last is not None and at < sums.last:
+        elif at < last:
             sums.late += 1
         else:
-            before = record.packet
-            sums.rows += 1
-            sums.first, sums.last = at if sums.first is None else sums.first, at
-            yield row
+            before, last = packet, at
+            places.append(place)
+    if places:
+        sums.rows += len(places)
+        sums.first, sums.last = moments[places[0]] if sums.first is None else sums.first, last
+    return places, before
 
 
 def _schema(pyarrow: Any) -> Any:
@@ -123,13 +138,12 @@ def _schema(pyarrow: Any) -> Any:
     return pyarrow.schema([(name, (kinds | quantities).get(name, price)) for name in names])
 
 
-def _table(pyarrow: Any, schema: Any, symbol: str, rows: Sequence[Row]) -> Any:
-    at, *rest = zip(*rows, strict=True)
-    wholes = [pyarrow.array(values, pyarrow.int64()) for values in (at, *rest)]
+def _table(pyarrow: Any, schema: Any, symbol: str, moments: Sequence[int], columns: Sequence[Any]) -> Any:
+    wholes = [pyarrow.array(moments, pyarrow.int64()), *columns]
     names = [name for name in schema.names if name != "symbol"]
-    columns = {name: _as(pyarrow, values, schema.field(name).type) for name, values in zip(names, wholes, strict=True)}
-    columns["symbol"] = pyarrow.repeat(pyarrow.scalar(symbol), len(rows))
-    return pyarrow.table([columns[name] for name in schema.names], schema=schema)
+    found = {name: _as(pyarrow, values, schema.field(name).type) for name, values in zip(names, wholes, strict=True)}
+    found["symbol"] = pyarrow.repeat(pyarrow.scalar(symbol), len(moments))
+    return pyarrow.table([found[name] for name in schema.names], schema=schema)
 
 
 def _as(pyarrow: Any, wholes: Any, kind: Any) -> Any:

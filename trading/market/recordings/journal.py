@@ -19,24 +19,36 @@ _RECEIVED = struct.Struct(">Q")
 _CHECK = struct.Struct(">I")
 AROUND = _RECEIVED.size + _CHECK.size
 """Bytes of a record beside the packet."""
-CHUNK = 4096
+CHUNK = 16_384
 """Records that are read at a time."""
+
+Stamp = tuple[bytes, int]
+"""When something was received, as its records have it, and the CRC-32 of that."""
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    received: int
-    """Microseconds of the epoch."""
-    packet: bytes
+class Block:
+    """What was read at once, in its order."""
+
+    packets: list[bytes]
+    """Of one length."""
+    damaged: int
+    """Records that are not as they were written."""
 
 
 class DamagedJournal(Exception):
     """A file that is no journal."""
 
 
-def record(received: int, packet: bytes) -> bytes:
-    body = _RECEIVED.pack(received) + packet
-    return body + _CHECK.pack(crc32(body))
+def stamp(received: int) -> Stamp:
+    """`received` in microseconds of the epoch."""
+    head = _RECEIVED.pack(received)
+    return head, crc32(head)
+
+
+def record(received: Stamp, packet: bytes) -> bytes:
+    head, so_far = received
+    return head + packet + _CHECK.pack(crc32(packet, so_far))
 
 
 def append(file: Path, length: int, records: bytes) -> None:
@@ -73,8 +85,8 @@ def _whole(size: int, length: int) -> int:
     return size - (size - _HEADER.size) % (length + AROUND)
 
 
-def records_of(file: Path) -> Iterator[Record | None]:
-    """Those that are whole, in their order, and `None` for each that is not. Raises `DamagedJournal`, `OSError`."""
+def blocks_of(file: Path) -> Iterator[Block]:
+    """All records, `CHUNK` of them at a time. Raises `DamagedJournal`, `OSError`."""
     with file.open("rb") as lines:
         header = lines.read(_HEADER.size)
         if len(header) < _HEADER.size:
@@ -82,13 +94,9 @@ def records_of(file: Path) -> Iterator[Record | None]:
         magic, length = _HEADER.unpack(header)
         if magic != MAGIC or not length:
             raise DamagedJournal(f"{file}: is no journal of ticks")
-        size = length + AROUND
-        while content := lines.read(size * CHUNK):
-            for begin in range(0, len(content), size):
-                yield _record(content[begin : begin + size], length)
-
-
-def _record(content: bytes, length: int) -> Record | None:
-    if len(content) < length + AROUND or crc32(content[: -_CHECK.size]) != _CHECK.unpack_from(content, length + 8)[0]:
-        return None
-    return Record(_RECEIVED.unpack_from(content)[0], content[_RECEIVED.size : -_CHECK.size])
+        shape = struct.Struct(f">{_RECEIVED.size}s{length}sI")
+        while content := lines.read(shape.size * CHUNK):
+            whole, rest = divmod(len(content), shape.size)
+            records = shape.iter_unpack(memoryview(content)[: whole * shape.size])
+            packets = [packet for head, packet, check in records if crc32(packet, crc32(head)) == check]
+            yield Block(packets, damaged=whole - len(packets) + bool(rest))

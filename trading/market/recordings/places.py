@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -40,8 +41,7 @@ class Place:
         return self._of(symbol, PARQUET)
 
     def _of(self, symbol: str, suffix: str) -> Path:
-        exchange, _, name = symbol.partition(":")
-        return self.path / quote(exchange) / f"{quote(name, safe=PLAIN)}{suffix}"
+        return self.folder.joinpath(self.day.isoformat(), *_name(symbol, suffix))
 
     def journals(self) -> dict[str, list[Path]]:
         """Of each symbol, those that were set aside before, the oldest first, and then the one that is written to."""
@@ -54,6 +54,13 @@ class Place:
     def set_aside(self, journal: Path, number: int) -> Path:
         """The name under which a journal is compacted; `number` tells it from those before it."""
         return journal.with_name(f"{journal.name.removesuffix(JOURNAL)}~{number:020d}{JOURNAL}")
+
+
+@lru_cache(maxsize=8192)
+def _name(symbol: str, suffix: str) -> tuple[str, str]:
+    """Of its folder, and of the file."""
+    exchange, _, name = symbol.partition(":")
+    return quote(exchange), f"{quote(name, safe=PLAIN)}{suffix}"
 
 
 def _set_aside(file: Path) -> str | None:

@@ -24,15 +24,16 @@ def compact_day(
     decode: Decode,
     unseen: Turn | None = None,
     alone: Callable[[], AbstractContextManager[object]] = nullcontext,
-) -> list[str]:
-    """Make one Parquet file of the journals of each of these symbols. Returns what could not be done, in sentences.
+) -> dict[str, str]:
+    """Make one Parquet file of the journals of each of these symbols. Returns what could not be done: by symbol, a
+    sentence.
 
     `unseen` is the end of a recorder that did not write it down. While a journal is set aside nobody may write to it:
     that is what is `alone`. Blocks.
     """
     turns = read_turns(place.coverage)
     turns += [unseen] if unseen is not None else []
-    troubles = []
+    troubles = {}
     for symbol, journals in place.journals().items():
         if symbol not in symbols:
             continue
@@ -41,7 +42,7 @@ def compact_day(
                 ready = [_set_aside(place, journal, symbol) for journal in journals]
             compact(ready, place.parquet(symbol), symbol, _about(place, sessions, symbol, turns), decode)
         except (InvalidTicks, OSError, DamagedJournal) as problem:
-            troubles.append(f"{symbol} of {place.day} is not compacted: {problem}; its journal stays")
+            troubles[symbol] = f"{symbol} of {place.day} is not compacted: {problem}; its journal stays"
     return troubles
 
 

@@ -16,7 +16,7 @@ from durable_orders.trading.errors import BookUnreadable, LoginNeeded
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.instrument_sessions import InstrumentSessions
 from durable_orders.trading.market.instruments import Instruments
-from durable_orders.trading.orders.approval import approve
+from durable_orders.trading.orders.approval import grant
 from durable_orders.trading.orders.order import BrokerOrderId, Instructions, Order, OrderIntent, OrderType, Side
 from durable_orders.trading.orders.outcome import Accepted, NotSent, Outcome, Refused, SessionExpired, Unknown
 
@@ -113,7 +113,7 @@ def market_order() -> Order:
 
 
 def place(broker: KiteBroker, order: Order | None = None) -> Outcome:
-    return broker.place(approve(order or market_order()))
+    return broker.place(grant(order or market_order()))
 
 
 ENDINGS: dict[str, tuple[Script, type]] = {

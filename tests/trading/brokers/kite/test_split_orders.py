@@ -13,7 +13,7 @@ from durable_orders.trading.brokers.kite.rows import UNREADABLE, part_from
 from durable_orders.trading.brokers.kite.split_orders import Book, book_of, of_heads
 from durable_orders.trading.errors import BookUnreadable
 from durable_orders.trading.market.calendar import ALWAYS_OPEN
-from durable_orders.trading.orders.book import BookReport, BookState
+from durable_orders.trading.orders.book import BookState, OrderReport
 from durable_orders.trading.orders.lifecycle import Receipt, Reported, step
 from durable_orders.trading.orders.order import (
     BrokerOrderId,
@@ -145,7 +145,7 @@ def test_an_order_is_told_as_one_and_never_ends_before_all_of_it(kind: str, data
         assert (row.broker_order_id, row.tag) == ("100", order.tag)
         before = order
         seen = tuple(of_heads(data.draw(st.permutations(trades_of(stage))), book.heads))
-        order = step(order, Reported(BookReport(row, seen)), LATER)
+        order = step(order, Reported(OrderReport(row, seen)), LATER)
         assert order.filled_quantity >= before.filled_quantity
         assert order.quantity == 25
         if order.status.terminal and not before.status.terminal:
@@ -170,7 +170,7 @@ def test_no_end_comes_before_the_last_slice_has_ended(data: st.DataObject) -> No
         hidden = data.draw(st.sets(st.integers(1, 2)))
         raw = [raw_row("autoslice", order, n, stage, tagged=True) for n in range(3) if n not in hidden]
         (row,) = read(raw).rows
-        order = step(order, Reported(BookReport(row, tuple(of_heads(trades_of(stage), read(raw).heads)))), LATER)
+        order = step(order, Reported(OrderReport(row, tuple(of_heads(trades_of(stage), read(raw).heads)))), LATER)
         assert not order.status.terminal
 
 

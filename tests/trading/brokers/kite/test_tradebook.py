@@ -41,6 +41,7 @@ def test_a_row_is_a_trade(tmp_path: Path) -> None:
         ((HEADER, ROW.replace("1500.050000", "-1")), "line 2: price: must be a number above 0, was '-1'"),
         ((HEADER, ROW.replace("buy", "bought")), "line 2: trade_type: must be buy or sell, was 'bought'"),
         ((HEADER, ROW.replace(",EQ,EQ,", ",XX,EQ,")), "line 2: segment: must be one of EQ, FO, COM, CDS, was 'XX'"),
+        ((HEADER, ROW.replace(",NSE,", ",MCX,")), "line 2: exchange: must be NSE or BSE in segment EQ, was 'MCX'"),
         ((HEADER, ROW.replace("2026-11-27,", "27/11/2026,")), "line 2: trade_date: must be a date"),
         ((HEADER, ROW.replace("7001", "")), "line 2: trade_id: must not be empty"),
     ],
@@ -52,6 +53,17 @@ def test_what_is_wrong_is_named_by_line_and_column(tmp_path: Path, lines: tuple[
     with pytest.raises(InvalidTradebook) as raised:
         read_tradebook(file, "AB1234")
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "segment", "kites"),
+    [("NSE", "FO", "NFO"), ("BSE", "FO", "BFO"), ("NFO", "FO", "NFO"), ("MCX", "COM", "MCX"), ("NSE", "CDS", "CDS")],
+)
+def test_a_trade_id_is_one_exchanges(tmp_path: Path, exchange: str, segment: str, kites: str) -> None:
+    """The same id on two exchanges is two trades, each with Kite's name of its exchange."""
+    other = ROW.replace(",NSE,EQ,", f",{exchange},{segment},")
+    rows = read_tradebook(saved(tmp_path, HEADER, ROW, other), None).rows
+    assert [row.symbol for row in rows] == ["NSE:INFY", f"{kites}:INFY"]
 
 
 def test_another_users_tradebook_is_not_read(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""An MCP server: assistants read the account, and propose orders that a person has to approve."""

@@ -1,0 +1,1 @@
+"""GTT (Good Till Triggered): LIMIT orders that wait at the broker until a price is reached."""

@@ -1,0 +1,48 @@
+"""Orders that GTTs have placed: each is its strategy's, and one that ends without its fill is told as an alert."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from durable_orders.trading.gtt.state import GttState
+from durable_orders.trading.ledger.forgotten_orders import attribute
+from durable_orders.trading.ledger.reading import find_order, last_sequence, views_for
+from durable_orders.trading.ledger.recording import record_within
+from durable_orders.trading.orders.events import Entry, EventType
+from durable_orders.trading.orders.order import BrokerOrderId, Order, Status, is_adopted
+
+UNFILLED = (Status.REJECTED, Status.CANCELLED, Status.EXPIRED)
+
+
+def of_gtt(order: Order, gtt: GttState) -> Order:
+    """The order as its GTT wanted it."""
+    intent = gtt.intent
+    return order.model_copy(update={"strategy": intent.strategy, "reason": f"GTT {intent.gtt_id} was triggered"})
+
+
+def unfilled_words(order: Order, gtt: GttState) -> str | None:
+    """What is said of the order of a GTT that has ended without all of its fill: that GTT is spent. Else `None`."""
+    if order.status not in UNFILLED:
+        return None
+    filled = f"{order.filled_quantity} of {order.quantity} filled"
+    return f"the order of the GTT {gtt.intent.gtt_id} has ended with {filled}, and that GTT is spent"
+
+
+def give_order_to(connection: sa.Connection, gtt: GttState, broker_order_id: BrokerOrderId) -> None:
+    """An order that was taken for somebody else's before the broker said which GTT has placed it."""
+    for view in views_for(connection, gtt.intent.account, tags=(), broker_order_ids={broker_order_id}):
+        before = find_order(connection, view.order_id)
+        if before is None or not is_adopted(view.order_id) or before.reason == of_gtt(before, gtt).reason:
+            continue
+        order = of_gtt(before, gtt)
+        attribute(connection, order)
+        words = f"placed by the GTT {gtt.intent.gtt_id}, as the broker says now"
+        unfilled = unfilled_words(order, gtt)
+        entry = Entry(
+            sequence=last_sequence(connection, order.order_id) + 1,
+            type=EventType.ALERT if unfilled else EventType.ORDER_UPDATED,
+            at=datetime.now(UTC),
+            message="; ".join(filter(None, (words, unfilled))),
+            status=order.status,
+        )
+        record_within(connection, order, [entry], unsettled=order.status is Status.UNKNOWN)

@@ -8,6 +8,7 @@ plan on the same ticks comes to the same as in a backtest.
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 
@@ -18,6 +19,7 @@ from durable_orders.plans import Plans
 from durable_orders.retrying import retry_unreachable
 from durable_orders.running.desk import RunDesk
 from durable_orders.trading.errors import DurableOrdersError, OrderNotFound
+from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.following import newest_id
 from durable_orders.trading.ledger.plans import stored_view, views_of_strategy
 from durable_orders.trading.market.calendar import Session
@@ -29,9 +31,12 @@ from durable_orders.trading.plans.plan import PlanChange
 from durable_orders.trading.plans.schedule import SCHEDULES
 from durable_orders.trading.plans.state import FRESH, PlanView
 from durable_orders.trading.strategies.desk import numbered_plan
+from durable_orders.trading.strategies.timers import AT_ONCE, NEVER
 
 MOST_ROUNDS = 4
 """In which plans are brought to one moment: each may record what concerns another. What is left waits for the next."""
+
+ANY = Decimal("Infinity")
 
 
 class RunPlans:
@@ -155,9 +160,9 @@ class RunPlans:
             paced is not None and (paced.due is None or at < paced.due) for paced in self._open.values()
         )
 
-    def concerns(self, tick: Tick) -> bool:
-        """Whether one of them has to be brought to that tick, as the last that was shown."""
-        return any(paced is None or _concerns(paced, tick.at, tick) for paced in self._open.values())
+    def reached(self) -> "Reached":
+        """What concerns any of them, as they stand."""
+        return Reached(self._open.values())
 
     async def bring(self, desk: RunDesk) -> bool:
         """Where the market waits: bring those to its time that it concerns. Gives whether there were any."""
@@ -172,7 +177,7 @@ class RunPlans:
                 plan_id
                 for plan_id, paced in self._open.items()
                 if is_news
-                or (number == 0 and (paced is None or _concerns(paced, at, desk.seen.get(paced.view.symbol))))
+                or (number == 0 and Reached([paced]).by(at, desk.seen.get(paced.view.symbol) if paced else None))
             ]
             for plan_id in found:
                 await self._bring(desk, plan_id)
@@ -240,14 +245,28 @@ class RunPlans:
         return paced.view.symbol if paced is not None else (await self._plans.show(plan_id)).symbol
 
 
-def _concerns(paced: Paced, at: datetime, tick: Tick | None) -> bool:
-    """Whether that moment does, or a tick of then."""
-    if paced.due is not None and at >= paced.due:
-        return True
-    if tick is None or tick.at != at or tick.symbol != paced.view.symbol:
-        return False
-    price = tick.last_price
-    return (paced.below is not None and price <= paced.below) or (paced.above is not None and price >= paced.above)
+class Reached:
+    """Whether some plans have to be brought to a moment, or to a tick of then: one comparison for all of them."""
+
+    def __init__(self, plans: Iterable[Paced | None]) -> None:
+        self._due = NEVER
+        self._bands: dict[str, tuple[Decimal, Decimal]] = {}
+        for paced in plans:
+            if paced is None:
+                self._due = AT_ONCE
+                continue
+            if paced.due is not None:
+                self._due = min(self._due, paced.due.astimezone(IST))
+            below, above = self._bands.get(paced.view.symbol, (-ANY, ANY))
+            below = below if paced.below is None else max(below, paced.below)
+            above = above if paced.above is None else min(above, paced.above)
+            self._bands[paced.view.symbol] = below, above
+
+    def by(self, at: datetime, tick: Tick | None) -> bool:
+        if at >= self._due:
+            return True
+        band = self._bands.get(tick.symbol) if tick is not None and tick.at == at else None
+        return band is not None and tick is not None and not band[0] < tick.last_price < band[1]
 
 
 def _digest(view: PlanView) -> str:

@@ -254,7 +254,7 @@ class Run:
         one of its plans, or before which a timer is due. How many;
         what it asked for is done by `answer`, when the market has met them. 0 where it had to be told of something
         first: what it asked for then may rest, and the market meets that with the first of them."""
-        if await self.tell() or not self.looks_ahead(ticks[0].at) or self._plans.concerns(ticks[0]):
+        if await self.tell() or not self.looks_ahead(ticks[0].at) or self._plans.reached().by(ticks[0].at, ticks[0]):
             return 0
         taken: int = await self._in_its_thread("on_tick", lambda: self._see(ticks))
         self.ticks += taken
@@ -272,12 +272,10 @@ class Run:
     def _see(self, ticks: Sequence[Tick]) -> int:
         """In the strategy's thread."""
         desk, state, until = self.desk, self.desk.state, monotonic() + AHEAD_SECONDS
+        plans = self._plans.reached()
         for number, tick in enumerate(ticks):
             if number and (
-                tick.at > desk.timers.next_at
-                or self._is_due(tick.at)
-                or self._plans.concerns(tick)
-                or monotonic() > until
+                tick.at > desk.timers.next_at or self._is_due(tick.at) or plans.by(tick.at, tick) or monotonic() > until
             ):
                 return number
             desk.market_time = tick.at

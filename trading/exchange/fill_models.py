@@ -111,14 +111,18 @@ def marketable(side: Side, limit: Decimal | None, tick: Tick, models: FillModels
     return met is not None and (limit is None or (limit - met) * side.sign >= 0)
 
 
-def marketable_bound(side: Side, tick: Tick, models: FillModels) -> Decimal | None:
-    """The worst limit that the tick may fill, to four places: the least for BUY, the greatest for SELL.
-
-    It is the touch; with queues also the last price, at which a resting order may come to its turn. `None`: none.
-    """
+def worst_met(side: Side, tick: Tick, models: FillModels) -> Decimal | None:
+    """The price of the tick that a limit has to meet: the touch, with queues also the last price, at which a resting
+    order may come to its turn. `None`: none does."""
     met = touch(side, tick, models)
     if models.queue_enabled:
         met = tick.last_price if met is None else (min if side is BUY else max)(met, tick.last_price)
+    return met
+
+
+def marketable_bound(side: Side, tick: Tick, models: FillModels) -> Decimal | None:
+    """The worst limit that the tick may fill, to four places: the least for BUY, the greatest for SELL."""
+    met = worst_met(side, tick, models)
     rounding = ROUND_CEILING if side is BUY else ROUND_FLOOR
     return None if met is None else met.quantize(PRICE_PLACES, rounding=rounding)
 

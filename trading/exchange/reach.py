@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from durable_orders.trading.config.fill_models import FillModels
-from durable_orders.trading.exchange.fill_models import marketable_bound
+from durable_orders.trading.exchange.fill_models import BUY, marketable_bound, worst_met
 from durable_orders.trading.exchange.orders import ExchangeOrder
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.order import PRICE_PLACES, Side
@@ -47,14 +47,19 @@ class _Nearest:
             known = self.limit_of.get(side, order.price)
             self.limit_of[side] = max(known * sign, order.price * sign) * sign
 
-    def is_reached(self, reach: Reach) -> bool:
+    def is_reached(self, tick: Tick, models: FillModels) -> bool:
+        """Their prices have four places, so what a `Reach` rounds need not be."""
         if self.at_market:
             return True
-        for side, limit in self.limit_of.items():
-            bound = reach.limit_of[side]
-            if bound is not None and (limit - bound) * side.sign >= 0:
+        last = tick.last_price
+        for side, trigger in self.trigger_of.items():
+            if last >= trigger if side is BUY else last <= trigger:
                 return True
-        return any((reach.trigger_of[side] - trigger) * side.sign >= 0 for side, trigger in self.trigger_of.items())
+        for side, limit in self.limit_of.items():
+            met = worst_met(side, tick, models)
+            if met is not None and (limit >= met if side is BUY else limit <= met):
+                return True
+        return False
 
 
 class Waiting:
@@ -70,4 +75,4 @@ class Waiting:
     def is_reached(self, tick: Tick) -> bool:
         """Whether the tick may trigger or fill any of them: of an order that stands in a queue, whether it may move."""
         nearest = self._nearest.get(tick.symbol)
-        return nearest is not None and nearest.is_reached(reach_of(tick, self._models))
+        return nearest is not None and nearest.is_reached(tick, self._models)

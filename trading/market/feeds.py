@@ -40,11 +40,12 @@ class _Day:
     """The recorded ticks of one day, in the order of their time, each with its symbol's session."""
 
     date: date
-    ticks: list[tuple[Tick, Session]]
+    ticks: list[tuple[Tick, datetime, Session]]
+    """Each with the moment at which it is played."""
 
     @property
     def ends(self) -> datetime:
-        return max(session.closes for _, session in self.ticks)
+        return max(session.closes for _, _, session in self.ticks)
 
 
 class ReplayFeed:
@@ -80,15 +81,16 @@ class ReplayFeed:
             if after is not None and after >= day.ends:
                 continue
             before: datetime | None = None
-            if after is not None and any(session.contains(after) for _, session in day.ticks):
+            if after is not None and any(session.contains(after) for _, _, session in day.ticks):
                 before = after
-            for number, (tick, session) in enumerate(day.ticks, start=1):
-                if after is not None and tick.at <= after:
+            for number, (tick, at, session) in enumerate(day.ticks, start=1):
+                if after is not None and at <= after:
                     continue
-                market = tick.at - before if before is not None else timedelta(0)
+                market = at - before if before is not None else timedelta(0)
                 is_last = is_last_day and number == len(day.ticks)
-                yield Timed(tick, market.total_seconds() / self._speed, session, is_last)
-                before = tick.at
+                played = tick if at is tick.at else replace(tick, at=at)
+                yield Timed(played, market.total_seconds() / self._speed, session, is_last)
+                before = at
 
     def _played(self) -> Iterator[tuple[_Day, bool]]:
         """Each day as it is played, from the first on, and whether a round ends with it. The same in every process."""
@@ -112,12 +114,13 @@ class ReplayFeed:
         """The day's ticks on another one, at the same distance from their session's opening. A symbol that does not
         trade there is left out, and so is what would come after the close."""
         moved = _Day(to, [])
-        for tick, session in day.ticks:
-            other = self._sessions.of(tick.symbol).session_on(to)
-            if other is not None:
-                shifted = replace(tick, at=tick.at + (other.opens - session.opens))
-                if other.contains(shifted.at):
-                    moved.ticks.append((shifted, other))
+        others = {
+            symbol: self._sessions.of(symbol).session_on(to) for symbol in {tick.symbol for tick, _, _ in day.ticks}
+        }
+        for tick, at, session in day.ticks:
+            other = others[tick.symbol]
+            if other is not None and other.contains(shifted := at + (other.opens - session.opens)):
+                moved.ticks.append((tick, shifted, other))
         return moved
 
 
@@ -161,13 +164,17 @@ class RecordedFeed:
 def _days(ticks: Iterable[Tick], sessions: SessionSource) -> list[_Day]:
     days: list[_Day] = []
     in_order = sorted(ticks, key=lambda tick: tick.at)
+    known: dict[tuple[str, date], Session | None] = {}
     for tick in in_order:
-        session = sessions.of(tick.symbol).session_on(tick.at.date())
+        of_day = tick.symbol, tick.at.date()
+        if of_day not in known:
+            known[of_day] = sessions.of(tick.symbol).session_on(of_day[1])
+        session = known[of_day]
         if session is None or not session.contains(tick.at):
             continue
         if not days or days[-1].date != session.date:
             days.append(_Day(session.date, []))
-        days[-1].ticks.append((tick, session))
+        days[-1].ticks.append((tick, tick.at, session))
     if not days:
         if not in_order:
             raise InvalidTicks(NOTHING)

@@ -82,7 +82,7 @@ async def running() -> AsyncIterator[Ground]:
     with tempfile.TemporaryDirectory(prefix="durable-orders-bench-") as path:
         home = Home(Path(path)).make()
         async with server.running(home, ports.ANY, ports.ANY) as address:
-            client, stranger = [await connect(home) for _ in range(2)]
+            client, stranger = [await connect(home, settings()) for _ in range(2)]
             parts = build(home, settings(), client)
             async with worker.running(client, parts), bare_worker(client):
                 yield Ground(home, parts, client, stranger, psutil.Process(address.pid))

@@ -236,7 +236,7 @@ def _watch(read_at: datetime | None) -> Finding:
 
 async def _server(home: Home, settings: Settings) -> list[Finding]:
     try:
-        client = await connect(home)
+        client = await connect(home, settings)
     except DurableOrdersError as error:
         return [Finding(name="server", healthy=False, detail=str(error))]
     found = [Finding(name="server", healthy=True, detail=f"answers on {client.service_client.config.target_host}")]

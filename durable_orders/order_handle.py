@@ -69,7 +69,7 @@ class OrderHandle:
         self._workflow: WorkflowHandle[Any, Order] = orders.client.get_workflow_handle(order_id, result_type=Order)
 
     async def placed(self, timeout: float = PLACED_SECONDS) -> Order:
-        """The order once it is at the broker or has ended; as it stands if that takes longer than `timeout` seconds.
+        """The order once it is at the broker, has ended or waits for a person; as it stands after `timeout` seconds.
 
         Raises `OrderNotFound`, `DuplicateOrder`, `ServerUnreachable`.
         """

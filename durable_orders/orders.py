@@ -76,7 +76,7 @@ from durable_orders.trading.plans.schedule import ScheduleIntent
 from durable_orders.trading.plans.state import PlanView
 from durable_orders.trading.plans.terms import bracket_of
 from durable_orders.trading.reconciliation.position_settling import settle_position
-from durable_orders.workers.connection import connect, up_options
+from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home
 from durable_orders.workers.places import DEFAULT_HOME, HOME_VARIABLE
 from durable_orders.workflows import names
@@ -131,7 +131,7 @@ class Orders:
         """
         if self._parts is None:
             settings = self._home.settings(self._config)
-            client = await connect(self._home, up_options(settings, self._config))
+            client = await connect(self._home, settings, self._config)
             if settings.ledger.url is None and not self._home.path.is_dir():
                 raise errors.HomeUnusable(f"home {self._home.path}: there is none; `durable-orders up` starts one")
             self._parts = client, self._home.open_ledger(settings), settings
@@ -265,7 +265,7 @@ class Orders:
         return OrderHandle(self, intent.order_id)
 
     async def place_and_wait(self, intent: OrderIntent, timeout: float = PLACED_SECONDS) -> Order:
-        """Start the order and wait until it is at the broker or has ended, in one round trip.
+        """Start the order and wait until it is at the broker, has ended or waits for a person, in one round trip.
 
         As it stands if that takes longer than `timeout` seconds: it goes on. Raises as `place`.
         """
@@ -398,8 +398,8 @@ class Orders:
         self, intent: PlanIntent | BasketIntent | ScheduleIntent, timeout: float = PLACED_SECONDS
     ) -> PlanView:
         """Start a plan: orders that belong together. It is durable from the moment this returns, and is shown as it
-        stands once its first order is at the broker, or after `timeout` seconds. One that was refused is REJECTED, with
-        every reason.
+        stands once its first order is at the broker or waits for a person, or after `timeout` seconds. One that was
+        refused is REJECTED, with every reason.
 
         Raises `DuplicateOrder` for an id that is another plan's, `ServerUnreachable` and `NotConnected`.
         """

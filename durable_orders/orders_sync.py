@@ -44,7 +44,7 @@ class OrderHandleSync:
         self._handle = handle
 
     def placed(self, timeout: float = PLACED_SECONDS) -> Order:
-        """The order once it is at the broker or has ended; as it stands if that takes longer than `timeout` seconds.
+        """The order once it is at the broker, has ended or waits for a person; as it stands after `timeout` seconds.
 
         Raises `OrderNotFound`, `DuplicateOrder`, `ServerUnreachable`.
         """
@@ -193,7 +193,7 @@ class OrdersSync:
         return self._of(self._loop.run(self._orders.place(intent)))
 
     def place_and_wait(self, intent: OrderIntent, timeout: float = PLACED_SECONDS) -> Order:
-        """Start the order and wait until it is at the broker or has ended, in one round trip.
+        """Start the order and wait until it is at the broker, has ended or waits for a person, in one round trip.
 
         As it stands if that takes longer than `timeout` seconds: it goes on. Raises as `place`.
         """
@@ -295,8 +295,8 @@ class OrdersSync:
         self, intent: PlanIntent | BasketIntent | ScheduleIntent, timeout: float = PLACED_SECONDS
     ) -> PlanView:
         """Start a plan: orders that belong together. It is durable from the moment this returns, and is shown as it
-        stands once its first order is at the broker, or after `timeout` seconds. One that was refused is REJECTED, with
-        every reason.
+        stands once its first order is at the broker or waits for a person, or after `timeout` seconds. One that was
+        refused is REJECTED, with every reason.
 
         Raises `DuplicateOrder` for an id that is another plan's, `ServerUnreachable` and `NotConnected`.
         """

@@ -45,8 +45,8 @@ class Plans:
         self._orders = orders
 
     async def start(self, intent: AnyIntent, timeout: float) -> PlanView:
-        """The plan once its first order is at the broker or it has ended; as it stands if that takes longer. Raises
-        `DuplicateOrder` for an id with other content, and `ServerUnreachable`."""
+        """The plan once its first order is at the broker or waits for a person, or it has ended; as it stands if that
+        takes longer. Raises `DuplicateOrder` for an id with other content, and `ServerUnreachable`."""
         is_new = await self.begin(intent)
         return await self.begun(intent, timeout, is_new=is_new)
 

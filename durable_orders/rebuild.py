@@ -60,7 +60,7 @@ async def rebuild(home: Home, settings: Settings, *, replace: bool, progress: Pr
             await stack.enter_async_context(_own_server(home))
         if replace:
             place.must_be_unused()
-        rebuilt = await _built(await connect(home), settings.account, place, alone=replace, progress=progress)
+        rebuilt = await _built(await connect(home, settings), settings.account, place, alone=replace, progress=progress)
         return place.put_in(rebuilt) if replace else rebuilt
 
 

@@ -94,7 +94,7 @@ async def status_of(home: Home, settings: Settings) -> AccountStatus:
 async def _server(home: Home, settings: Settings) -> tuple[str | None, int | None]:
     try:
         async with asyncio.timeout(SERVER_SECONDS):
-            client: Client = await connect(home)
+            client: Client = await connect(home, settings)
             return client.service_client.config.target_host, await pollers_of(client, settings)
     except (DurableOrdersError, TimeoutError):
         return None, None

@@ -13,26 +13,22 @@ from durable_orders.workers.payloads import data_converter
 from durable_orders.workers.server import is_there
 
 
-def up_options(settings: Settings, config: Path | None) -> str:
-    """Those with which `up` works for the same account, as they are typed."""
-    live = " --live" if settings.execution.mode is Mode.LIVE else ""
-    return f"{live}{'' if config is None else f' --config {config}'}"
-
-
-async def connect(home: Home, options: str = "") -> Client:
-    """A client whose payloads are Pydantic. Raises `ServerUnreachable`, which says what to start: `up` with these
-    options."""
-    config = configured()
+async def connect(home: Home, settings: Settings, config: Path | None = None) -> Client:
+    """A client whose payloads are Pydantic. Raises `ServerUnreachable`, which says what to start: `up` for the account
+    of these settings, from that file where one was given."""
+    server = configured()
     address = home.address()
     hint, packing = "is TEMPORAL_ADDRESS right?", GrpcCompression.GZIP
-    if "target_host" not in config:
-        hint = f"start one with `durable-orders up --home {home.path}{options}`"
+    if "target_host" not in server:
+        live = " --live" if settings.execution.mode is Mode.LIVE else ""
+        given = "" if config is None else f" --config {config}"
+        hint = f"start one with `durable-orders up --home {home.path}{live}{given}`"
         if address is None or not is_there(address):
             missing = "" if home.path.is_dir() else ", which is not there"
             raise ServerUnreachable(f"no server is running for home {home.path}{missing}: {hint}")
-        config["target_host"] = address.target
+        server["target_host"] = address.target
         packing = GrpcCompression.NONE  # it would cost both sides more than it saves on one machine
     try:
-        return await Client.connect(**config, data_converter=data_converter, grpc_compression=packing)
+        return await Client.connect(**server, data_converter=data_converter, grpc_compression=packing)
     except RuntimeError:
-        raise ServerUnreachable(f"no Temporal server answers on {config['target_host']}: {hint}") from None
+        raise ServerUnreachable(f"no Temporal server answers on {server['target_host']}: {hint}") from None

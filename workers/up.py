@@ -76,7 +76,7 @@ async def at_work(
     async with AsyncExitStack() as stack:
         embedded = configured_server() is None
         address = await stack.enter_async_context(server.running(home, port, ui_port)) if embedded else None
-        client = await connect(home)
+        client = await connect(home, settings)
         parts = build(home, settings, client, live=live, audience=audience, brought=brought)
         await stack.enter_async_context(worker.running(client, parts))
         if address is not None:
@@ -89,7 +89,7 @@ async def run_worker(home: Home, settings: Settings, ready: Callable[[], None], 
     """Join a server that runs already, until SIGINT or SIGTERM."""
     check_mode(settings, live)
     stop = stop_on_signals()
-    client = await connect(home)
+    client = await connect(home, settings)
     parts = build(home.make(), settings, client, live=live)
     async with worker.running(client, parts):
         ready()

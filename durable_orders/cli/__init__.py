@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from durable_orders.cli.app import INTERRUPTED, app, complain
+from durable_orders.cli.app import INTERRUPTED, app, complain, forget_given
 from durable_orders.trading.errors import DurableOrdersError
 
 __all__ = ["app", "main", "run"]
@@ -33,6 +33,7 @@ def main() -> NoReturn:
 
 def run(words: Sequence[str]) -> int:
     """Run one command line; gives its exit code. Whatever fails is one line on stderr."""
+    forget_given()
     try:
         return app(list(words) or ["--help"], prog_name=PROGRAM, standalone_mode=False) or 0
     except SystemExit as done:

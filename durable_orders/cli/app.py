@@ -1,10 +1,12 @@
 """The options that every command shares, and how things are said. What it imports, `--help` has to wait for."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -29,12 +31,46 @@ def _width() -> int | None:
 console = Console(highlight=False, emoji=False, width=_width())
 errors = Console(stderr=True, highlight=False, emoji=False)
 
+_given: dict[str, str] = {}
+"""The home and the settings file that this command line has named. What is in the environment is there next time."""
+_HINT = re.compile(r"`(durable-orders [a-z][^`]*)(?<!--help)`")
+
+
+def _note_given(context: typer.Context, parameter: typer.CallbackParam, value: Path | None) -> Path | None:
+    source = context.get_parameter_source(parameter.name or "")
+    if value is not None and source is not None and source.name == "COMMANDLINE":
+        _given[f"--{parameter.name}"] = quote(str(value))
+    return value
+
+
+def forget_given() -> None:
+    """At the beginning of a command line."""
+    _given.clear()
+
+
+def as_given(message: str) -> str:
+    """With the commands that it names as they have to be typed for this account: with the `--home` and the `--config`
+    that were given."""
+
+    def whole(hint: re.Match[str]) -> str:
+        more = [f" {option} {value}" for option, value in _given.items() if f" {option} " not in hint[1]]
+        return f"`{hint[1]}{''.join(more)}`"
+
+    return _HINT.sub(whole, message)
+
+
 HomeOption = Annotated[
-    Path, typer.Option("--home", envvar=HOME_VARIABLE, help="Where this installation keeps its state.")
+    Path,
+    typer.Option("--home", envvar=HOME_VARIABLE, callback=_note_given, help="Where this installation keeps its state."),
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", envvar="DURABLE_ORDERS_CONFIG", help="Settings file, instead of the home's own."),
+    typer.Option(
+        "--config",
+        envvar="DURABLE_ORDERS_CONFIG",
+        callback=_note_given,
+        help="Settings file, instead of the home's own.",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -74,7 +110,7 @@ def note(message: str) -> None:
 
 
 def _say(message: str) -> None:
-    errors.print(" ".join(message.split()), markup=False, soft_wrap=True)
+    errors.print(as_given(" ".join(message.split())), markup=False, soft_wrap=True)
 
 
 def fail(message: str) -> NoReturn:

@@ -176,7 +176,7 @@ def _leave(result: FlattenResult | None, wait: float, *, is_to_be_flat: bool) ->
 async def _flatten(
     home: Home, database: Database, settings: Settings, request: FlattenRequest, wait: float, *, everything: bool
 ) -> FlattenResult | None:
-    client: Client = await connect(home)
+    client: Client = await connect(home, settings)
     if everything:
         for each in await halting.take_over_all(database, settings, request):
             _say(f"taken over to be closed: {each}", err=True)

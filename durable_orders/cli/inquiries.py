@@ -70,14 +70,14 @@ async def _show(home: Path, config: Path | None, client_order_id: str) -> tuple[
         with database.read() as connection:
             order = find_order(connection, order_id)
             found = evidence_of(connection, order) if order is not None else Evidence()
-        return (order, found) if order is not None else (await _from_server(place, database, order_id), found)
+        return (order, found) if order is not None else (await _from_server(place, settings, database, order_id), found)
 
 
-async def _from_server(home: Home, ledger: Database, order_id: OrderId) -> Order:
+async def _from_server(home: Home, settings: Settings, ledger: Database, order_id: OrderId) -> Order:
     from durable_orders.not_started import as_it_stands
     from durable_orders.workers.connection import connect
 
-    return await as_it_stands(await connect(home), ledger, order_id)
+    return await as_it_stands(await connect(home, settings), ledger, order_id)
 
 
 @app.command(name="list")
@@ -141,7 +141,7 @@ async def _untaken(home: Home, settings: Settings, ledger: Database) -> list[Ord
 
     try:
         async with asyncio.timeout(SERVER_SECONDS):
-            return await not_started(await connect(home), ledger, settings.account)
+            return await not_started(await connect(home, settings), ledger, settings.account)
     except (ServerUnreachable, TimeoutError):
         return []
 

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from durable_orders.cli import render
-from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, console, fail, print_json
+from durable_orders.cli.app import HOME, ConfigOption, HomeOption, JsonOption, app, as_given, console, fail, print_json
 from durable_orders.workers.home import Home
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 STOP_EVERY = 0.1
 FEW = 10
+NO_SERVER = "none answers: `durable-orders up` starts it"
 """Open orders that are shown; `list --open` has all."""
 
 
@@ -38,7 +39,8 @@ def status(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOp
         console.print()
         console.print(render.orders_table(found.open_orders[:FEW], console.width))
         if len(found.open_orders) > FEW:
-            console.print(f"The newest {FEW} of {len(found.open_orders)}; `durable-orders list --open` has all.")
+            more = f"The newest {FEW} of {len(found.open_orders)}; `durable-orders list --open` has all."
+            console.print(as_given(more), soft_wrap=True)
     if found.positions:
         console.print()
         console.print(render.positions_table(found.positions, console.width))
@@ -52,7 +54,7 @@ def _rows(found: "AccountStatus") -> dict[str, Text]:
     rows = {
         "account": Text(f"{found.account} ({found.mode}), ").append(state, style="" if good else "bold red"),
         "home": Text(f"up, process {found.up}" if found.up else "not up"),
-        "server": Text(f"answers on {found.server}" if found.server else "none answers: `durable-orders up` starts it"),
+        "server": Text(f"answers on {found.server}" if found.server else as_given(NO_SERVER)),
         "workers": _workers(found.workers),
         "book": _book(found.book_read_at),
         "open orders": Text(str(len(found.open_orders))),
@@ -71,7 +73,7 @@ def _unknown(found: "AccountStatus") -> Text:
     if found.unknown_gtts:
         gtts = ", ".join(found.unknown_gtts)
         words.append(f"GTT {gtts}: no new one of its symbol is sent, see `durable-orders gtt list`")
-    return Text("; ".join(words), style="bold red") if words else Text("none")
+    return Text(as_given("; ".join(words)), style="bold red") if words else Text("none")
 
 
 def _workers(count: int | None) -> Text:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from durable_orders.cli.app import as_given
 from durable_orders.cli.fitting import FittingTable
 from durable_orders.json_text import rupees as rupees
 from durable_orders.trading.ist import IST
@@ -178,9 +179,11 @@ def unexplained_lines(lines: "Sequence[PositionLine]") -> list[Text]:
     """Of each position of which the broker has something else."""
     return [
         Text(
-            f"NOT EXPLAINED: {line.symbol} {line.product}: {line.quantity} in the ledger, "
-            f"{line.quantity + line.unexplained} at the broker (likely: {line.likely_cause}). No new risk in it until "
-            "`durable-orders settle-position`.",
+            as_given(
+                f"NOT EXPLAINED: {line.symbol} {line.product}: {line.quantity} in the ledger, "
+                f"{line.quantity + line.unexplained} at the broker (likely: {line.likely_cause}). No new risk in it "
+                "until `durable-orders settle-position`."
+            ),
             style="bold red",
         )
         for line in lines
@@ -217,5 +220,5 @@ def findings_table(findings: "Sequence[Finding]") -> Table:
     table.show_header = False
     for finding in findings:
         mark = Text("ok", style="green") if finding.healthy else Text("NOT OK", style="bold red")
-        table.add_row(mark, finding.name, _plain(finding.detail))
+        table.add_row(mark, finding.name, _plain(as_given(finding.detail)))
     return table

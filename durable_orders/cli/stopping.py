@@ -106,9 +106,9 @@ def stop(home: Home, settings: Settings, request: FlattenRequest, state: Account
 
 
 async def _flatten(home: Home, settings: Settings, request: FlattenRequest, wait: float, stopped: Stopped) -> None:
-    flattening = asyncio.create_task(_by_workflow(home, request, wait))
+    flattening = asyncio.create_task(_by_workflow(home, settings, request, wait))
     await asyncio.wait({flattening}, timeout=TAKEN_WITHIN)
-    if not stopped.asked and not flattening.done() and not await _is_taken(home, request.account):
+    if not stopped.asked and not flattening.done() and not await _is_taken(home, settings):
         words = "no worker takes it in hand"
         await asyncio.to_thread(_cancel_directly, home, settings, stopped, words)
     try:
@@ -119,15 +119,15 @@ async def _flatten(home: Home, settings: Settings, request: FlattenRequest, wait
         stopped.unproved.append(f"nobody follows what was cancelled, and no position is closed: {error}")
 
 
-async def _by_workflow(home: Home, request: FlattenRequest, wait: float) -> FlattenResult | None:
-    return await halting.flatten(await connect(home), request, wait)
+async def _by_workflow(home: Home, settings: Settings, request: FlattenRequest, wait: float) -> FlattenResult | None:
+    return await halting.flatten(await connect(home, settings), request, wait)
 
 
-async def _is_taken(home: Home, account: str) -> bool:
+async def _is_taken(home: Home, settings: Settings) -> bool:
     """Whether some worker does what the flatten is to do next, or has just been given it."""
     try:
         async with asyncio.timeout(ASKED_WITHIN):
-            handle = (await connect(home)).get_workflow_handle(names.flatten_id(account))
+            handle = (await connect(home, settings)).get_workflow_handle(names.flatten_id(settings.account))
             task = (await handle.describe()).raw_description.pending_workflow_task
     except (TimeoutError, ServerUnreachable, RPCError):
         return False

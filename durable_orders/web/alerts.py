@@ -1,12 +1,14 @@
 """What an alert asks for by its hook's templates, and the order or the plan that it becomes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
+import sqlalchemy as sa
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import SandboxedEnvironment
@@ -20,11 +22,10 @@ from durable_orders.trading.ledger.last_ticks import last_tick
 from durable_orders.trading.ledger.plans import find_plan
 from durable_orders.trading.ledger.reading import find_order
 from durable_orders.trading.orders.events import EventType
-from durable_orders.trading.orders.order import Mode, Order, OrderIntent, Status, is_plain
+from durable_orders.trading.orders.order import Mode, Order, is_plain
 from durable_orders.trading.orders.terms import whole
 from durable_orders.trading.plans.content import LONGEST_ID
-from durable_orders.trading.plans.kinds import AnyIntent
-from durable_orders.trading.plans.state import PlanStatus, PlanView
+from durable_orders.trading.plans.state import PlanView
 from durable_orders.web.api import BY_HOOK, LONGEST, NewOrder, hook_of, named_by, submit
 from durable_orders.web.desk import Desk
 from durable_orders.web.plans import body_of, intent_of, shape_of, start
@@ -46,6 +47,8 @@ RUPEES = frozenset(
 )
 WHOLE, YES_OR_NO = frozenset({"quantity", "step", "slices", "randomise"}), frozenset({"hedged", "catch_up", "approve"})
 """What of a plan is a whole number, and what is true or false."""
+REJECTED = "REJECTED"
+"""How an order and a plan stand that were refused."""
 OF_ONE = frozenset({"item", "number"})
 """What a template of a hook with `each` has of one order."""
 
@@ -74,6 +77,20 @@ def must_be_templates(hooks: dict[str, Hook]) -> None:
             raise InvalidSettings(f"hooks.{name}.id: must have something of the alert, as {{{{id}}}}: all would be one")
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The order or the plan that an alert is."""
+
+    what: str
+    """`order X-1`."""
+    summary: str
+    done: str
+    """What is done with such a one, once it was."""
+    is_known: Callable[[sa.Connection], bool]
+    """Whether this hook has made it before."""
+    begin: Callable[[], Awaitable[tuple[Order | PlanView, bool]]]
+
+
 class Alert:
     """One that came in, from somebody who knows the secret."""
 
@@ -98,36 +115,59 @@ class Alert:
     async def taken(self, more: dict[str, object]) -> tuple[Order | PlanView, bool]:
         """The order or the plan that it is, and whether it is new. The alert is an event first: without it, nothing is
         placed. Raises `Problem` for one that was rejected, and what the client raises."""
-        return await self._order(more) if self.is_of_orders else await self._plan(more)
-
-    async def _plan(self, more: dict[str, object]) -> tuple[PlanView, bool]:
         try:
-            intent = await self._plan_intent(more)
+            wanted = await (self._order(more) if self.is_of_orders else self._plan(more))
         except InvalidOrder as error:
             await self._refused(error)
             raise
-        account = self._desk.settings.account
-        known = await self._desk.read(lambda c: find_plan(c, account, intent.plan_id))
-        is_same = known is not None and known[1] == intent.fingerprint()
-        came = "an alert came again, it is" if is_same else "an alert is"
-        await self._say(f"{came} plan {intent.plan_id}: {intent.summary()}")
+        came = "an alert came again, it is" if await self._desk.read(wanted.is_known) else "an alert is"
+        await self._say(f"{came} {wanted.what}: {wanted.summary}")
         try:
-            view, is_new = await start(self._desk, intent, f"by {BY_HOOK}{self._name}", SECONDS)
+            found, is_new = await wanted.begin()
         except DurableOrdersError as error:
-            await self._say(what_became_of(f"plan {intent.plan_id}", "started", error))
+            await self._say(what_became_of(wanted.what, wanted.done, error))
             raise
-        if view.status is PlanStatus.REJECTED:
-            raise rejected_plan(view)
-        return view, is_new
+        if found.status == REJECTED:
+            raise rejected(found) if isinstance(found, Order) else rejected_plan(found)
+        return found, is_new
 
-    async def _plan_intent(self, more: dict[str, object]) -> AnyIntent:
+    async def _order(self, more: dict[str, object]) -> "_Wanted":
+        templates = self._hook.order.model_dump(exclude_none=True) if self._hook.order is not None else {}
+        content = await self._content(templates, more, "place_by")
+        try:
+            body = NewOrder.model_validate(content)
+        except ValidationError as error:
+            raise explained(error) from None
+        intent = body.intent(self._desk, self._own_id(more), f"{BY_HOOK}{self._name}")
+
+        def is_known(connection: sa.Connection) -> bool:
+            known = find_order(connection, intent.order_id)
+            return known is not None and hook_of(known) == self._name
+
+        begin = partial(submit, self._desk, intent, f"by hook {self._name}", SECONDS)
+        return _Wanted(f"order {intent.client_order_id}", intent.summary(), "placed", is_known, begin)
+
+    async def _plan(self, more: dict[str, object]) -> "_Wanted":
         """Its reason says whose alert it is of: another sender's plan of that name is one of other content."""
-        content = await self._filled("plan", self._hook.plan, more)
+        content = await self._content(self._hook.plan or {}, more, "enter_by")
         content["reason"] = f"{BY_HOOK}{self._name}: {content.get('reason', '')}".rstrip(": ")
-        content.setdefault("strategy", self._name)
+        intent = intent_of(body_of(content), self._desk, self._own_id(more, LONGEST_ID), f"{BY_HOOK}{self._name}")
+
+        def is_known(connection: sa.Connection) -> bool:
+            known = find_plan(connection, self._desk.settings.account, intent.plan_id)
+            return known is not None and known[1] == intent.fingerprint()
+
+        begin = partial(start, self._desk, intent, f"by {BY_HOOK}{self._name}", SECONDS)
+        return _Wanted(f"plan {intent.plan_id}", intent.summary(), "started", is_known, begin)
+
+    async def _content(self, templates: dict[str, Any], more: dict[str, object], deadline: str) -> dict[str, Any]:
+        """All templates with what the alert says, and the moment that it is too late for it under that name."""
+        content: dict[str, Any] = {"strategy": self._name}
+        for name, each in templates.items():
+            content[name] = await self._filled(name, each, more)
         if self._hook.within is not None:
-            content["enter_by"] = self._deadline(more)
-        return intent_of(body_of(content), self._desk, self._own_id(more, LONGEST_ID), f"{BY_HOOK}{self._name}")
+            content[deadline] = self._deadline(more, self._hook.within)
+        return content
 
     async def _filled(self, field: str, templates: Any, more: dict[str, object]) -> Any:
         """The nested templates with what the alert says. Raises `InvalidOrder`, which names the field."""
@@ -142,53 +182,16 @@ class Alert:
             return await self._symbol(text)
         return text.upper() if field in WORDS else typed(field, text)
 
-    async def _order(self, more: dict[str, object]) -> tuple[Order, bool]:
-        """The order that it is, and whether it is new. The alert is an event first: without it, nothing is placed.
-
-        Raises `Problem` for an order that was rejected, and what the client raises.
-        """
-        try:
-            intent = await self._intent(more)
-        except InvalidOrder as error:
-            await self._refused(error)
-            raise
-        known = await self._desk.read(partial(find_order, order_id=intent.order_id))
-        came = "an alert came again, it is" if known is not None and hook_of(known) == self._name else "an alert is"
-        await self._say(f"{came} order {intent.client_order_id}: {intent.summary()}")
-        try:
-            order, is_new = await submit(self._desk, intent, f"by hook {self._name}", SECONDS)
-        except DurableOrdersError as error:
-            await self._say(what_became_of(f"order {intent.client_order_id}", "placed", error))
-            raise
-        if order.status is Status.REJECTED:
-            raise rejected(order)
-        return order, is_new
-
     async def _refused(self, error: InvalidOrder) -> None:
         await self._say(f"an alert was refused: {error}")
 
     async def _say(self, words: str) -> None:
         await self._desk.note(f"hook {self._name}: {words}", EventType.HOOK_ALERT)
 
-    async def _intent(self, more: dict[str, object]) -> OrderIntent:
-        terms = {name: typed(name, text) for name, text in self._terms(more)}
-        terms["symbol"] = await self._symbol(str(terms["symbol"]))
-        content = {"strategy": self._name} | terms | {"place_by": self._deadline(more)}
-        try:
-            return NewOrder.model_validate(content).intent(self._desk, self._own_id(more), f"{BY_HOOK}{self._name}")
-        except ValidationError as error:
-            raise explained(error) from None
-
     async def _symbol(self, text: str) -> str:
         instruments = await self._desk.instruments()
         own = self._hook.symbols
         return await self._desk.read(lambda c: mapped(text, own, instruments, partial(self._day, c)))
-
-    def _terms(self, more: dict[str, object]) -> Iterator[tuple[str, str]]:
-        given = self._hook.order.model_dump(exclude_none=True) if self._hook.order is not None else {}
-        for name, template in given.items():
-            text = self._rendered(name, template, more)
-            yield name, text.upper() if name in WORDS else text
 
     def _own_id(self, more: dict[str, object], longest: int = LONGEST) -> str:
         """The alert's own id; else one made of all that it says, which is the same whenever it comes again."""
@@ -206,11 +209,9 @@ class Alert:
         said = json.dumps([self._name, self._body, time, more.get("number")], sort_keys=True)
         return f"{self._name[: longest - 33]}-{sha256(said.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
-    def _deadline(self, more: dict[str, object]) -> datetime | None:
-        if self._hook.within is None:
-            return None
+    def _deadline(self, more: dict[str, object], within: float) -> datetime:
         at = self._at if self._hook.time is None else moment(self._rendered("time", self._hook.time, more))
-        return min(at, self._at) + timedelta(seconds=self._hook.within)
+        return min(at, self._at) + timedelta(seconds=within)
 
     def _rendered(self, field: str, template: Template, more: dict[str, object], longest: int = LONGEST_VALUE) -> str:
         """Raises `InvalidOrder`, which names the field."""

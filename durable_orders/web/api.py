@@ -10,7 +10,7 @@ from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
@@ -21,7 +21,7 @@ from durable_orders.assistant.explaining import evidence_of
 from durable_orders.halting import Standing
 from durable_orders.json_text import json_text, jsonable
 from durable_orders.portfolio import Portfolio, PositionLine, portfolio_of, position_lines
-from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound, RefusedError
+from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound
 from durable_orders.trading.explained import explained
 from durable_orders.trading.flatten.request import FlattenResult
 from durable_orders.trading.ist import YEARS
@@ -60,6 +60,7 @@ PLACED_SECONDS, CANCEL_SECONDS = 10.0, 30.0
 MOST = 1000
 
 router = APIRouter(prefix="/api/v1")
+Intent = TypeVar("Intent", bound=BaseModel)
 
 
 def _that_can_be_kept(at: datetime) -> datetime:
@@ -89,6 +90,18 @@ PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 403, 413, 422, 4
 ORDER: dict[str, Any] = {"model": Order}
 
 
+def intended(kind: type[Intent], body: BaseModel, desk: Desk, id_field: str, own_id: str | None, **more: Any) -> Intent:
+    """What a body asks for, as this account's and under that id; without one, under one of its own. Raises
+    `InvalidOrder`, which names the field and the rule."""
+    given = {name: getattr(body, name) for name in body.model_fields_set - {id_field}}
+    named = {id_field: own_id} if own_id is not None else {}
+    account = {"account": desk.settings.account, "mode": desk.settings.execution.mode}
+    try:
+        return kind(**(given | named | account | more))
+    except ValidationError as error:
+        raise explained(error) from None
+
+
 class NewOrder(Terms):
     """An order to be placed, in the words of the client's `place`."""
 
@@ -107,14 +120,8 @@ class NewOrder(Terms):
 
     def intent(self, desk: Desk, order_id: str | None, by: str) -> OrderIntent:
         """Raises `InvalidOrder` for what this account cannot take."""
-        given = {name: getattr(self, name) for name in self.model_fields_set - {"client_order_id"}}
-        own = {"client_order_id": order_id} if order_id is not None else {}
         tags = {"by": by, REQUEST: uuid.uuid4().hex}
-        account = {"account": desk.settings.account, "mode": desk.settings.execution.mode}
-        try:
-            return OrderIntent(**(given | own | account), tags=tags)
-        except ValidationError as error:
-            raise explained(error) from None
+        return intended(OrderIntent, self, desk, "client_order_id", order_id, tags=tags)
 
 
 class Why(Frozen):
@@ -285,12 +292,8 @@ async def amend(client_order_id: str, body: Amendment, desk: DeskOf, caller: Tra
 async def amended(desk: Desk, order: Order, change: Amendment, who: str) -> Order:
     """The order as it stands then; who asked is an event first. Raises what the client's `amend` raises."""
     orders = await desk.orders()
-    await desk.note(f"an amendment of {order.client_order_id} was asked for {who}: {change.summary()}")
-    try:
+    async with desk.asked(f"an amendment of {order.client_order_id}", f"{who}: {change.summary()}"):
         return await orders.handle(order.order_id).amend(change)
-    except RefusedError as refused:
-        await desk.note(f"an amendment of {order.client_order_id} was refused: {refused}")
-        raise
 
 
 @router.delete("/orders/{client_order_id}", responses=PROBLEMS | {200: {"model": Order}, 404: PROBLEM})

@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from durable_orders.orders import Orders
 from durable_orders.plans import Plans
-from durable_orders.trading.errors import DurableOrdersError, LedgerUnusable, ServerUnreachable
+from durable_orders.trading.errors import DurableOrdersError, LedgerUnusable, RefusedError, ServerUnreachable
 from durable_orders.trading.gtt.view import GttView
 from durable_orders.trading.ledger.alerts import add_event
 from durable_orders.trading.ledger.following import newest_id
@@ -145,6 +145,16 @@ class Desk:
     async def note(self, words: str, kind: EventType = EventType.DESK_ACTION) -> None:
         """An event of the account: what somebody did, and who."""
         await self.write(lambda c: add_event(c, self.settings.account, kind, words, datetime.now(UTC)))
+
+    @asynccontextmanager
+    async def asked(self, what: str, who: str) -> AsyncIterator[None]:
+        """For what somebody asks for: that is an event before it is done, and so is its refusal, which is raised."""
+        await self.note(f"{what} was asked for {who}")
+        try:
+            yield
+        except RefusedError as refused:
+            await self.note(f"{what} was refused: {refused}")
+            raise
 
     async def instruments(self) -> Instruments:
         """The master: the shipped or named one, or the one that a worker fetched this morning."""

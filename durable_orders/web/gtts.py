@@ -1,15 +1,15 @@
 """The API's GTTs: orders that wait at the broker until a price is reached."""
 
 import re
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from durable_orders.gtts import Gtts
-from durable_orders.trading.errors import GttNotFound, RefusedError, UnknownError
-from durable_orders.trading.explained import explained
+from durable_orders.trading.errors import GttNotFound, UnknownError
 from durable_orders.trading.gtt.gtt import UNRESOLVED, GttId, GttIntent, GttLeg, GttStatus, told_of_dropped
 from durable_orders.trading.gtt.view import GttView
 from durable_orders.trading.ledger.gtts import find_gtt, gtt_views
@@ -26,6 +26,7 @@ from durable_orders.web.api import (
     Key,
     Moment,
     answer,
+    intended,
     named_by,
     one_name,
 )
@@ -64,12 +65,7 @@ class NewGtt(Frozen):
 
     def intent(self, desk: Desk, gtt_id: str | None) -> GttIntent:
         """As this account's and of that name. Raises `InvalidOrder`, which names the field and the rule."""
-        given = {name: getattr(self, name) for name in self.model_fields_set - {"gtt_id"}}
-        own = {"account": desk.settings.account, "mode": desk.settings.execution.mode}
-        try:
-            return GttIntent(**(given | own | {"gtt_id": gtt_id or new_client_order_id()}))
-        except ValidationError as error:
-            raise explained(error) from None
+        return intended(GttIntent, self, desk, "gtt_id", gtt_id or new_client_order_id())
 
 
 class GttTerms(Frozen):
@@ -104,7 +100,7 @@ async def gtt_named(desk: Desk, gtt_id: str) -> GttView:
     return (await desk.read(lambda c: gtt_views(c, own, [state])))[0]
 
 
-ONE = PROBLEMS | {200: {"model": GttView}, 202: {"model": GttView}, 404: PROBLEM, 504: PROBLEM}
+ONE = PROBLEMS | {200: {"model": GttView}, 202: {"model": GttView}, 404: PROBLEM}
 MADE: dict[int | str, dict[str, Any]] = {
     200: {"model": GttView, "description": "It exists already"},
     201: {"model": GttView},
@@ -166,18 +162,13 @@ async def delete_gtt(gtt_id: str, desk: DeskOf, caller: Trader, timeout: Wait = 
 
 
 async def changed_gtt(desk: Desk, gtt_id: str, wanted: GttTerms, who: str, timeout: float) -> GttView:
-    """The GTT as it stands then; who asked is an event first. Raises what the client's `change_gtt` raises, but for one
-    that is still on its way."""
+    """The GTT as it stands then, `changing` where nobody knows yet; who asked is an event first. Raises what the
+    client's `change_gtt` raises, but for one that is still on its way."""
     found = await gtt_named(desk, gtt_id)
     orders = await desk.orders()
-    await desk.note(f"a change of GTT {found.gtt_id} was asked for {who}: {wanted.summary()}")
-    try:
-        return await orders.change_gtt(found.gtt_id, wanted.legs, last_price=wanted.last_price, timeout=timeout)
-    except UnknownError as unknown:
-        return await _on_its_way(desk, found.gtt_id, unknown)
-    except RefusedError as refused:
-        await desk.note(f"a change of GTT {found.gtt_id} was refused: {refused}")
-        raise
+    async with desk.asked(f"a change of GTT {found.gtt_id}", f"{who}: {wanted.summary()}"):
+        changed = orders.change_gtt(found.gtt_id, wanted.legs, last_price=wanted.last_price, timeout=timeout)
+        return await _or_on_its_way(desk, found, "change", changed)
 
 
 async def deleted_gtt(desk: Desk, gtt_id: str, who: str, timeout: float) -> GttView:
@@ -186,19 +177,15 @@ async def deleted_gtt(desk: Desk, gtt_id: str, who: str, timeout: float) -> GttV
     if found.status is GttStatus.DELETED:
         return found
     orders = await desk.orders()
-    await desk.note(f"a delete of GTT {found.gtt_id} was asked for {who}")
+    async with desk.asked(f"a delete of GTT {found.gtt_id}", who):
+        return await _or_on_its_way(desk, found, "delete", orders.delete_gtt(found.gtt_id, timeout=timeout))
+
+
+async def _or_on_its_way(desk: Desk, found: GttView, what: str, done: Awaitable[GttView]) -> GttView:
+    """It goes on without the one who waits, also where no worker has recorded so far that it was asked for."""
     try:
-        return await orders.delete_gtt(found.gtt_id, timeout=timeout)
-    except UnknownError as unknown:
-        return await _on_its_way(desk, found.gtt_id, unknown)
-    except RefusedError as refused:
-        await desk.note(f"a delete of GTT {found.gtt_id} was refused: {refused}")
-        raise
-
-
-async def _on_its_way(desk: Desk, gtt_id: str, unknown: UnknownError) -> GttView:
-    """Raises that where nothing is on its way any more."""
-    view = await gtt_named(desk, gtt_id)
-    if not view.changing:
-        raise unknown
-    return view
+        return await done
+    except UnknownError:
+        view = await gtt_named(desk, found.gtt_id)
+        is_told = view.changing or view.status is GttStatus.DELETED
+        return view if is_told else view.model_copy(update={"changing": what})

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Discriminator, Tag, ValidationError
 
 from durable_orders.plans import Plans
-from durable_orders.trading.errors import PlanNotFound, RefusedError, ServerUnreachable
+from durable_orders.trading.errors import PlanNotFound, ServerUnreachable
 from durable_orders.trading.explained import explained
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.plans import find_plan, stored_view
@@ -32,6 +32,7 @@ from durable_orders.web.api import (
     DeskOf,
     Key,
     answer,
+    intended,
     named_by,
     one_name,
 )
@@ -104,13 +105,9 @@ def body_of(content: Mapping[str, Any]) -> NewPlan | NewBasket | NewSchedule:
 
 def intent_of(body: NewPlan | NewBasket | NewSchedule, desk: Desk, plan_id: str | None, by: str) -> AnyIntent:
     """The plan, as this account's and of that name. Raises `InvalidOrder` for what no plan may be named."""
-    given = {name: _in_ist(getattr(body, name)) for name in body.model_fields_set - {"plan_id"}}
-    own = {"account": desk.settings.account, "mode": desk.settings.execution.mode, "by": by}
+    there = body.model_copy(update={name: _in_ist(getattr(body, name)) for name in body.model_fields_set})
     kind = next(intent for shape, intent in INTENTS if isinstance(body, shape))
-    try:
-        return kind(**(given | own | {"plan_id": plan_id or str(uuid.uuid4())}))
-    except ValidationError as error:
-        raise explained(error) from None
+    return intended(kind, there, desk, "plan_id", plan_id or str(uuid.uuid4()), by=by)
 
 
 def _in_ist(value: Any) -> Any:
@@ -119,8 +116,9 @@ def _in_ist(value: Any) -> Any:
 
 
 async def start(desk: Desk, intent: AnyIntent, who: str, timeout: float = PLACED_SECONDS) -> tuple[PlanView, bool]:
-    """The plan, once its first order is at the broker or it has ended or time is over, and whether this request began
-    it. That it was asked for is an event before anything is done. Raises what the client's `start_plan` raises."""
+    """The plan, once its first order is at the broker or waits for a person, or it has ended or time is over, and
+    whether this request began it. That it was asked for is an event before anything is done. Raises what the client's
+    `start_plan` raises."""
     plans = Plans(await desk.orders())
     if await desk.read(lambda c: find_plan(c, desk.settings.account, intent.plan_id)) is None:
         await desk.note(f"plan {intent.plan_id} was asked for {who}: {intent.summary()}")
@@ -188,12 +186,8 @@ async def amended(desk: Desk, plan_id: str, change: PlanChange, who: str) -> Pla
     """The plan as it stands then; who asked is an event first. Raises what the client's `amend_plan` raises."""
     found = await plan_named(desk, plan_id)
     orders = await desk.orders()
-    await desk.note(f"an amendment of plan {found.plan_id} was asked for {who}: {change.summary()}")
-    try:
+    async with desk.asked(f"an amendment of plan {found.plan_id}", f"{who}: {change.summary()}"):
         return await orders.amend_plan(found.plan_id, change)
-    except RefusedError as refused:
-        await desk.note(f"an amendment of plan {found.plan_id} was refused: {refused}")
-        raise
 
 
 @router.delete("/plans/{plan_id}", responses=ONE | {202: {"model": PlanView}, 409: PROBLEM})

@@ -126,7 +126,7 @@ def crashing_reads(trades: Callable[[], Any], crash: Crash) -> Callable[[], Any]
 async def main(path: Path, point: Point) -> None:
     crash = Crash(point, path / FLAG)
     home = Home(path)
-    config = (await connect(home)).config()
+    config = (await connect(home, home.settings())).config()
     config["interceptors"] = [CrashingSignals(crash)]
     client = Client(**config)
     parts = build(home, home.settings(), client)

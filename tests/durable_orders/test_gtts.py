@@ -37,9 +37,23 @@ def test_a_list_without_any_says_so(desk: Program, own_id: str) -> None:
 def test_without_a_server_it_says_how_to_start_this_account(tmp_path: Path) -> None:
     started = f"start one with `durable-orders up --home {tmp_path} --live --config {SANDBOX}`"
     assert once_started(tmp_path).here("gtt", "list", "--config", str(SANDBOX)).error.endswith(started)
+    for words in (("flatten",), ("halt", "--cancel-open"), ("show", "X-1")):
+        assert started in once_started(tmp_path).here(*words, "--config", str(SANDBOX)).err.splitlines()[-1]
     nowhere = Program(tmp_path / "nowhere")
     for words in (("gtt", "list"), ("plan", "list"), ("verify",)):
         assert f"{nowhere.home}, which is not there: start one with" in nowhere.here(*words).error
+
+
+def test_a_command_that_is_named_is_one_for_the_account_that_was(tmp_path: Path) -> None:
+    program = home_with_a_lost_gtt(tmp_path / "two words")
+    given = f"--home '{program.home}'"
+    assert f"see `durable-orders gtt list {given}`" in program.here("halt").err
+    config = program.home / "own.yaml"
+    config.write_text("account: paper\n")
+    assert (
+        f"`durable-orders gtt list {given} --config '{config}'`" in program.here("status", "--config", str(config)).out
+    )
+    assert program.here("gtt", "nonsense").error.endswith("(see `durable-orders gtt --help`)")
 
 
 def test_one_that_is_unknown_is_in_plain_sight(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_status_of_what_is_not_up_is_by_the_ledger(tmp_path: Path) -> None:
     answer = once_started(tmp_path).here("status")
     assert answer.code == 0
     assert "not up" in answer.out
-    assert "`durable-orders up` starts it" in answer.out
+    assert f"`durable-orders up --home {tmp_path}` starts it" in answer.out
     assert "flat, by the ledger" in answer.out
 
 

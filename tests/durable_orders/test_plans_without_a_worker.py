@@ -54,7 +54,7 @@ async def listed(orders: Orders) -> list[str]:
 
 async def at_their_end(home: Home, orders: Orders, *plan_ids: str) -> list[PlanView]:
     """What a worker that comes now makes of them."""
-    client = await connect(home)
+    client = await connect(home, home.settings())
     async with worker.running(client, components.build(home, home.settings(), client)), asyncio.timeout(MAX_WAIT):
         return [await orders.plan_result(plan_id) for plan_id in plan_ids]
 

@@ -43,7 +43,7 @@ def resting(home: Home, own_id: str) -> OrderIntent:
 @asynccontextmanager
 async def at_work(home: Home) -> AsyncIterator[None]:
     """A worker of the home's account, in this process, for the length of a block."""
-    client = await connect(home)
+    client = await connect(home, home.settings())
     async with worker.running(client, components.build(home, home.settings(), client)):
         yield
 
@@ -61,11 +61,11 @@ def test_place_says_that_the_order_is_recorded_and_waits(home: Home) -> None:
         waiting.error_line("waits is recorded")
         interrupted = waiting.stop(signal.SIGINT)
     assert (answer.code, answer.json["status"], answer.json["broker_order_id"]) == (0, "PENDING", None)
-    recorded = "is recorded, but no worker has taken it yet; `durable-orders doctor` shows more"
+    recorded = f"is recorded, but no worker has taken it yet; `durable-orders doctor --home {home.path}` shows more"
     assert answer.err == f"note: early {recorded}\n"
     assert (interrupted.code, interrupted.out) == (130, "")
     assert interrupted.err.splitlines()[-1] == (
-        "note: interrupted; `durable-orders show waits` tells what became of the order"
+        f"note: interrupted; `durable-orders show waits --home {home.path}` tells what became of the order"
     )
     listed = program.here("list", "--json").json
     assert {(order["client_order_id"], order["status"]) for order in listed} == {
@@ -76,7 +76,7 @@ def test_place_says_that_the_order_is_recorded_and_waits(home: Home) -> None:
     shown = program.here("show", "early")
     assert "status         PENDING\n" in shown.out
     assert shown.out.endswith("Recorded, and no worker has taken it yet.\n")
-    assert program.here("show", "early", "--json").json == {"order": answer.json, "events": []}
+    assert program.here("show", "early", "--json").json == {"order": answer.json, "events": [], "checks": []}
     sick = program.here("doctor")
     assert f"worker orders:{home.settings().account}" in sick.error
 

@@ -38,7 +38,7 @@ class Point(StrEnum):
 async def main(path: Path, point: Point) -> None:
     crash = Crash(point, path / FLAG)
     home = Home(path)
-    config = (await connect(home)).config()
+    config = (await connect(home, home.settings())).config()
     config["interceptors"] = [CrashingSignals(crash)]
     client = Client(**config)
     parts = build(home, home.settings(), client, live=True)

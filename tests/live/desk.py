@@ -135,7 +135,7 @@ async def open_desk(
 @asynccontextmanager
 async def at_work(desk: Desk, *interceptors: Interceptor) -> AsyncIterator[Components]:
     """The desk's production workers and watch, for the length of a block."""
-    client = await connect(desk.home)
+    client = await connect(desk.home, desk.settings)
     parts = build(desk.home, desk.settings, client, live=True)
     async with worker.running(client, parts, interceptors):
         yield parts

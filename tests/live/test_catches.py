@@ -17,14 +17,14 @@ DRY = {"mode": "live", "dry_run": True}
 async def test_live_settings_alone_do_not_trade(desks: Desks) -> None:
     desk = await desks(staffed=False)
     with pytest.raises(InvalidSettings, match="--live was not given"):
-        build(desk.home, desk.settings, await connect(desk.home))
+        build(desk.home, desk.settings, await connect(desk.home, desk.settings))
 
 
 async def test_the_word_live_alone_does_not_trade(desks: Desks) -> None:
     desk = await desks(staffed=False)
     paper = desk.settings.replaced({"execution": {"mode": "paper"}})
     with pytest.raises(InvalidSettings, match=r"execution\.mode: is paper, and --live was given"):
-        build(desk.home, paper, await connect(desk.home), live=True)
+        build(desk.home, paper, await connect(desk.home, desk.settings), live=True)
 
 
 @pytest.mark.parametrize("command", ["worker", "up"])

@@ -134,7 +134,7 @@ async def open_desk(
 @asynccontextmanager
 async def at_work(desk: Desk) -> AsyncIterator[Components]:
     """The desk's production workers and watch, for the length of a block."""
-    client = await connect(desk.home)
+    client = await connect(desk.home, desk.orders.settings)
     parts = build(desk.home, desk.orders.settings, client, live=True)
     async with worker.running(client, parts):
         yield parts

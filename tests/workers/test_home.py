@@ -95,15 +95,15 @@ async def test_the_environment_names_another_server(home: Home, monkeypatch: pyt
     with pytest.raises(
         ServerUnreachable, match=r"no server is running for home .*: start one with `durable-orders up --home"
     ):
-        await connect(home)
+        await connect(home, home.settings())
     home.save_address(ServerAddress(pid=os.getpid(), port=7001, ui_port=8001))
     with pytest.raises(ServerUnreachable, match="no server is running for home"):
-        await connect(home)
+        await connect(home, home.settings())
     assert configured_server() is None
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     assert configured_server() == "127.0.0.1:1"
     with pytest.raises(ServerUnreachable, match=r"answers on 127\.0\.0\.1:1: is TEMPORAL_ADDRESS right\?"):
-        await connect(home)
+        await connect(home, home.settings())
 
 
 def test_the_settings_that_up_was_started_with_are_followed(home: Home, tmp_path: Path) -> None:

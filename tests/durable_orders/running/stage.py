@@ -146,7 +146,7 @@ async def run_on(home: Home, strategy: Any, plan: Plan | None = None, stop: asyn
 
 @asynccontextmanager
 async def staffed(home: Home) -> AsyncIterator[Market]:
-    client, gate = await connect(home), Gate()
+    client, gate = await connect(home, home.settings()), Gate()
     parts = build(home, home.settings(), client, audience=gate)
     async with worker.running(client, parts):
         yield Market(gate.ticks, gate)

@@ -11,6 +11,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from durable_orders.answers import domain_error, unreachable
+from durable_orders.not_started import asked_for
 from durable_orders.trading import errors
 from durable_orders.trading.gtt.gtt import EXTERNAL, NOT_FREE, UNRESOLVED, GttChange, GttIntent, GttStatus, TriggerId
 from durable_orders.trading.gtt.state import GttState
@@ -80,10 +81,8 @@ class Gtts:
             pass
         except RPCError as error:
             raise unreachable(error) from None
-        try:
-            return await self.show(intent.gtt_id)
-        except errors.OrderNotFound:  # no worker has taken it up so far
-            return view_of(GttState.of(intent, datetime.now(UTC)), {})
+        recorded = await self._recorded(intent.gtt_id)
+        return recorded or view_of(GttState.of(intent, datetime.now(UTC)), {})  # no worker has taken it so far
 
     async def _shown_since(self, ended: GttState) -> GttView:
         """Of one whose placing has ended. Where the ledger is older than that, the broker's list is waited for: by now
@@ -103,11 +102,23 @@ class Gtts:
             put_back(connection, ended, datetime.now(UTC))
 
     async def show(self, gtt_id: str) -> GttView:
-        """Raises `OrderNotFound`."""
+        """As recorded; PENDING where the server has it and no worker has taken it yet. Raises `OrderNotFound`, and
+        `ServerUnreachable` for one that the ledger does not have."""
+        return await self._recorded(gtt_id) or await self._not_taken(gtt_id)
+
+    async def _recorded(self, gtt_id: str) -> GttView | None:
         found = await self._orders.read(lambda connection: find_gtt(connection, self._account, gtt_id))
-        if found is None:
-            raise errors.GttNotFound(f"no GTT {gtt_id[:64]!r}")
-        return (await self._views([found[0]]))[0]
+        return None if found is None else (await self._views([found[0]]))[0]
+
+    async def _not_taken(self, gtt_id: str) -> GttView:
+        nowhere = errors.GttNotFound(f"no GTT {gtt_id[:64]!r}")
+        own = names.gtt_workflow_id(self._account, gtt_id)
+        asked = await asked_for(self._orders.client, own, GttIntent, nowhere)
+        if asked is not None:
+            return view_of(GttState.of(*asked), {})
+        if (recorded := await self._recorded(gtt_id)) is None:  # a worker has taken it meanwhile
+            raise nowhere
+        return recorded
 
     async def listed(self, *, open_only: bool, limit: int | None) -> list[GttView]:
         """Newest first."""
@@ -122,7 +133,9 @@ class Gtts:
     async def change(self, change: GttChange, timeout: float) -> GttView:
         """The GTT as the broker's list shows it after that. Raises `OrderNotFound`, `InvalidOrder` with why it was not
         done, `UnknownError` where that is not known within `timeout` seconds, and `ServerUnreachable`."""
-        await self.show(change.gtt_id)
+        if await self._recorded(change.gtt_id) is None:
+            view = await self.show(change.gtt_id)
+            raise errors.InvalidOrder(f"{view.gtt_id}: no worker has taken it yet, ask again once one has")
         is_delete = change.legs is None
         joined = WorkflowIDConflictPolicy.USE_EXISTING if is_delete else WorkflowIDConflictPolicy.FAIL
         try:

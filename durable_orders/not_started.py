@@ -1,10 +1,14 @@
-"""Orders that the server has and no worker has taken yet: PENDING, with nothing sent, and not in the ledger.
+"""What the server has and no worker has taken yet: PENDING, with nothing sent, and not in the ledger.
 
-They are asked for apart from the client, so that listing orders need not load all that the client can do.
+Orders are asked for apart from the client, so that listing them need not load all that the client can do.
 """
 
 import asyncio
+from datetime import datetime
+from typing import Any
 
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -17,6 +21,11 @@ from durable_orders.workflows import names
 
 NOT_STARTED = 200
 """How many orders without a worker are looked up at most: each is one more question to the server."""
+BEGUN = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+"""A worker records a plan or a GTT before it completes the first task."""
+ENDED = (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT)
+PAGE = 20
+"""Events that are read at once: the first few tell."""
 
 
 async def not_started(client: Client, database: Database, account: str, limit: int = NOT_STARTED) -> list[Order]:
@@ -57,6 +66,32 @@ async def _started(client: Client, order_id: OrderId) -> Order:
         [OrderIntent | PlanOrderIntent],  # type: ignore[list-item]
     )
     return Order.from_intent(intent, started.event_time.ToDatetime().astimezone())
+
+
+async def asked_for(client: Client, workflow_id: str, kind: Any, nowhere: OrderNotFound) -> tuple[Any, datetime] | None:
+    """What a workflow was started with, decoded as `kind`, and when; `None` for one that a worker has begun.
+
+    Raises `nowhere` where there is none, or it was ended before a worker took it, and `ServerUnreachable`.
+    """
+    started: HistoryEvent | None = None
+    try:
+        async for event in client.get_workflow_handle(workflow_id).fetch_history_events(page_size=PAGE):
+            started = started or event
+            if event.event_type == BEGUN:
+                return None
+            if event.event_type in ENDED:
+                raise nowhere
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise nowhere from None
+        raise unreachable(error) from None
+    if started is None:
+        raise nowhere
+    told = started.workflow_execution_started_event_attributes
+    if told.continued_execution_run_id:
+        return None
+    [start] = await client.data_converter.decode(told.input.payloads[:1], [kind])
+    return start, started.event_time.ToDatetime().astimezone()
 
 
 def _recorded(database: Database, order_ids: list[OrderId]) -> list[Order | None]:

@@ -267,7 +267,8 @@ class Orders:
     async def place_and_wait(self, intent: OrderIntent, timeout: float = PLACED_SECONDS) -> Order:
         """Start the order and wait until it is at the broker, has ended or waits for a person, in one round trip.
 
-        As it stands if that takes longer than `timeout` seconds: it goes on. Raises as `place`.
+        As it stands if that takes longer than `timeout` seconds: it goes on. Raises as `place`; `ServerUnreachable` also
+        where the server has not said within that time whether it has it.
         """
         intent = self._marked(self._own(intent))
         start: WithStartWorkflowOperation[Any, Order] = WithStartWorkflowOperation(
@@ -289,10 +290,19 @@ class Orders:
             raise domain_error(error.cause) from None
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             await _take_back(start)
+            return await self._as_it_stands(intent.order_id, timeout)
         except RPCError as error:
             await _take_back(start)
             raise unreachable(error) from None
         return await OrderHandle(self, intent.order_id).now()
+
+    async def _as_it_stands(self, order_id: OrderId, timeout: float) -> Order:
+        """One that is not there may still come to be: its start may be on its way."""
+        try:
+            return await OrderHandle(self, order_id).now()
+        except errors.OrderNotFound:
+            words = f"no answer from the Temporal server within {timeout:g} s: whether {order_id} was started is not known"
+            raise errors.ServerUnreachable(f"{words}; place the same intent again") from None
 
     def _marked(self, intent: OrderIntent) -> OrderIntent:
         return intent.model_copy(update={"dry_run": True}) if self.settings.execution.dry_run else intent

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from durable_orders.answers import unreachable
-from durable_orders.not_started import NOT_STARTED
+from durable_orders.not_started import NOT_STARTED, asked_for
 from durable_orders.trading.errors import OrderNotFound, PlanNotFound
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.plans import find_plan
@@ -25,10 +23,6 @@ from durable_orders.workflows import names
 
 STARTS = PlanIntent | BasketIntent | ScheduleIntent | PacedStart
 """What the first run of a plan is started with."""
-BEGUN = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-"""A worker records a plan before it completes its first task, and starts orders only behind that."""
-ENDED = (EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT)
-PAGE = 20
 
 
 async def plans_not_started(
@@ -54,27 +48,11 @@ async def as_started(client: Client, account: str, plan_id: str) -> PlanView | N
     Raises `OrderNotFound`, also for one that was ended before a worker took it, and `ServerUnreachable`.
     """
     nowhere = PlanNotFound(f"no plan {plan_id[:64]!r}")
-    started: HistoryEvent | None = None
-    try:
-        handle = client.get_workflow_handle(names.plan_workflow_id(account, plan_id))
-        async for event in handle.fetch_history_events(page_size=PAGE):
-            started = started or event
-            if event.event_type == BEGUN:
-                return None
-            if event.event_type in ENDED:
-                raise nowhere
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise nowhere from None
-        raise unreachable(error) from None
-    if started is None:
-        raise nowhere
-    told = started.workflow_execution_started_event_attributes
-    if told.continued_execution_run_id:
+    found = await asked_for(client, names.plan_workflow_id(account, plan_id), STARTS, nowhere)
+    if found is None:
         return None
-    [start] = await client.data_converter.decode(told.input.payloads[:1], [STARTS])  # type: ignore[list-item]
-    intent = start.intent if isinstance(start, PacedStart) else start
-    return view_of(state_of(intent, started.event_time.ToDatetime().astimezone()))
+    start, at = found
+    return view_of(state_of(start.intent if isinstance(start, PacedStart) else start, at))
 
 
 async def _if_there(client: Client, account: str, plan_id: str) -> PlanView | None:

@@ -91,11 +91,13 @@ async def place(desk: Desk, intent: GttIntent, who: str, timeout: float = PLACED
 
 
 async def gtt_named(desk: Desk, gtt_id: str) -> GttView:
-    """As recorded. Raises `GttNotFound`."""
+    """As recorded, or as it was asked for while no worker has taken it. Raises `GttNotFound`, `ServerUnreachable`."""
     own = desk.settings.account
-    found = await desk.read(lambda c: find_gtt(c, own, gtt_id)) if NAMED.fullmatch(gtt_id) else None
-    if found is None:
+    if not NAMED.fullmatch(gtt_id):
         raise GttNotFound(f"no GTT {gtt_id[:64]!r}")
+    found = await desk.read(lambda c: find_gtt(c, own, gtt_id))
+    if found is None:
+        return await (await desk.orders()).gtt(gtt_id)
     state = found[0]
     return (await desk.read(lambda c: gtt_views(c, own, [state])))[0]
 

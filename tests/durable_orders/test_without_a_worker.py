@@ -5,13 +5,15 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from temporalio import workflow
+from temporalio.client import Client, Interceptor, OutboundInterceptor
 
 from durable_orders.order_handle import AMEND, CANCEL, PLACED, OrderHandle
 from durable_orders.orders import Orders
-from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound, UnknownError
+from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound, ServerUnreachable, UnknownError
 from durable_orders.trading.orders.order import Amendment, Order, OrderIntent, OrderType, Side, Status
 from durable_orders.workers import components, worker
 from durable_orders.workers.connection import connect
@@ -116,6 +118,28 @@ async def test_orders_that_waited_are_taken_and_leave_no_trace_of_waiting(home: 
     assert {order.status for order in standing} == {Status.PLACED}
     assert {order.status for order in cancelled} == {Status.CANCELLED}
     assert len({order.broker_order_id for order in cancelled}) == 3
+
+
+class NothingArrives(Interceptor):
+    """A line on which the start of an order is on its way for good."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        class Line(OutboundInterceptor):
+            async def start_update_with_start_workflow(self, input: Any) -> Any:
+                await asyncio.Event().wait()
+
+        return Line(next)
+
+
+async def test_a_start_that_nobody_has_answered_is_not_known(home: Home) -> None:
+    """It may arrive yet, so that "no order" would be a guess."""
+    async with opened(home) as orders:
+        slow = Client(**orders.client.config() | {"interceptors": [NothingArrives()]})
+        over_it = Orders.over(slow, orders.database, orders.settings)
+        with pytest.raises(ServerUnreachable, match="whether .* was started is not known; place the same intent again"):
+            await over_it.place_and_wait(resting(home, "lost"), timeout=0.2)
+        await orders.place(resting(home, "lost"))
+        assert (await over_it.place_and_wait(resting(home, "lost"), timeout=0.2)).status is Status.PENDING
 
 
 async def test_the_client_refuses_what_cannot_be(home: Home) -> None:

@@ -168,7 +168,8 @@ async def week(desks: Desks, tmp_path: Path) -> Week:
     it_is(MONDAY, 10, 0)
     (master := tmp_path / "master.csv").write_text(MASTER)
     market = {"calendar": "XNSE", "instruments": str(master)}
-    desk = await desks(sandbox={"calendar": "XNSE", "instruments": master}, market=market)
+    by_hand = {"positions_window": 3600}  # the watch would settle the expiry by itself, as soon as it lasts
+    desk = await desks(sandbox={"calendar": "XNSE", "instruments": master}, market=market, live=by_hand)
     found = Week(desk)
     await found.show()
     return found

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import threading
 import uuid
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
@@ -82,7 +83,7 @@ from durable_orders.workers.places import DEFAULT_HOME, HOME_VARIABLE
 from durable_orders.workflows import names
 
 if TYPE_CHECKING:
-    from durable_orders.direct_cancels import Asked
+    from durable_orders.direct_cancels import Asked, DirectCancels
     from durable_orders.trading.brokers.broker import Broker
     from durable_orders.workers.instruments import Master
 
@@ -111,6 +112,8 @@ class Orders:
         self._parts: tuple[Client, Database, Settings] | None = None
         self._has_home = True
         self._master: Master | None = None
+        self._direct: DirectCancels | None = None
+        self._opening_direct = threading.Lock()
 
     @classmethod
     async def connect(cls, home: Path | str | None = None, config: Path | str | None = None) -> "Orders":
@@ -141,7 +144,9 @@ class Orders:
         """Disconnect. Orders are not touched by that. Closing twice is fine."""
         if self._parts is not None:
             self._parts[1].close()
-        self._parts = None
+        if self._direct is not None:
+            self._direct.close()
+        self._parts = self._direct = None
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -224,16 +229,18 @@ class Orders:
         """Ask the broker itself to cancel an order, past its workflow. The order as the broker's book then shows it,
         and what was asked. For when nobody else does: `cancel` sees to it.
         """
-        from durable_orders.direct_cancels import DirectCancels  # with it come the broker's client and all activities
-
         if not self._has_home:
             raise errors.NotConnected("these Orders were made over open parts and know no home")
+        return await asyncio.to_thread(lambda: self._direct_cancels().cancel(order_id))
 
-        def ask() -> "tuple[Order | None, list[Asked]]":
-            with DirectCancels(self._home, self.settings, self._own_broker) as direct:
-                return direct.cancel(order_id)
+    def _direct_cancels(self) -> "DirectCancels":
+        """One for all, so that a crowd of cancels keeps the broker's limits, and asks once whose session it is."""
+        from durable_orders.direct_cancels import DirectCancels  # with it come the broker's client and all activities
 
-        return await asyncio.to_thread(ask)
+        with self._opening_direct:
+            if self._direct is None:
+                self._direct = DirectCancels(self._home, self.settings, self._own_broker)
+            return self._direct
 
     async def get(self, client_order_id: str) -> Order:
         """The order as it stands now. Raises `OrderNotFound`, `ServerUnreachable`, `NotConnected`."""

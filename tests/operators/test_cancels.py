@@ -131,6 +131,17 @@ async def test_without_a_worker_the_broker_is_asked_at_once(kite_desks: KiteDesk
         assert (await order.result()).status is Status.CANCELLED
 
 
+async def test_a_crowd_asks_once_whose_session_it_is(kite_desks: KiteDesks, kite: CountingKite) -> None:
+    """All of them ask the broker itself, by one client: each with its own would pass the broker's limits together."""
+    desk = await kite_desks(staffed=False)
+    async with at_work(desk):
+        orders = [await desk.resting(f"left-{number}") for number in range(12)]
+    before = len(kite.sent("GET", "/user/profile"))
+    ended = await asyncio.gather(*(order.cancel(timeout=60) for order in orders))
+    assert {order.status for order in ended} == {Status.CANCELLED}
+    assert len(kite.sent("GET", "/user/profile")) - before == 1
+
+
 async def test_order_placed_by_hand_is_cancelled_by_its_name(kite_desks: KiteDesks, kite: CountingKite) -> None:
     desk = await kite_desks()
     form = {

@@ -34,7 +34,7 @@ async def waiting(app: App) -> list[str]:
 async def test_the_gtts_of_a_closed_position_are_deleted_before_it_is_closed(desks: Desks) -> None:
     desk = await desks()
     await holds(desk)
-    await desk.orders.place_gtt(intent(1400, 1600, gtt_id="exit", strategy="swing"))
+    await desk.orders.place_gtt(intent(1400, 1600, gtt_id="exit", strategy="swing"), timeout=60)
     await stands(desk, "exit", GttStatus.ACTIVE)
     app = await App.of(desk)
     by_hand = f"external-{await app.place(1300)}"
@@ -60,7 +60,7 @@ async def test_a_strategys_flatten_leaves_the_gtts_of_others_and_names_them(desk
     own = await desk.place(client_order_id="own", strategy="swing", product=Product.CNC, quantity=5)
     assert (await own.result()).status is Status.FILLED
     for gtt_id, strategy, at in (("exit", "swing", 1400), ("theirs", "other", 1300)):
-        await desk.orders.place_gtt(intent(at, gtt_id=gtt_id, strategy=strategy))
+        await desk.orders.place_gtt(intent(at, gtt_id=gtt_id, strategy=strategy), timeout=60)
         await stands(desk, gtt_id, GttStatus.ACTIVE)
     words = ("flatten", "--strategy", "swing", "--wait", str(LONG))
     answer = await asyncio.to_thread(Program(desk.home.path), *words)
@@ -76,7 +76,7 @@ async def test_a_worker_that_dies_while_the_broker_deletes_one(desks: Desks) -> 
     desk = await desks(staffed=False)
     async with at_work(desk):
         await holds(desk)
-        await desk.orders.place_gtt(intent(1400, gtt_id="exit"))
+        await desk.orders.place_gtt(intent(1400, gtt_id="exit"), timeout=60)
         await stands(desk, "exit", GttStatus.ACTIVE)
     asked = FlattenRequest(account=desk.settings.account, reason="enough", who="by a test", flatten=True, halt=True)
     halting.halt(desk.orders.database, desk.settings, "enough", state=AccountState.REDUCING, who="by a test")
@@ -108,7 +108,7 @@ async def test_one_that_cannot_be_deleted_is_named_after_its_position_is_closed(
     monkeypatch.setattr(deleting, "GIVEN_UP", timedelta(seconds=4))
     desk = await desks()
     await holds(desk)
-    await desk.orders.place_gtt(intent(1400, gtt_id="more", side="BUY"))
+    await desk.orders.place_gtt(intent(1400, gtt_id="more", side="BUY"), timeout=60)
     await stands(desk, "more", GttStatus.ACTIVE)
     await desk.venue.fault(Fault.SERVICE_UNAVAILABLE, count=10_000, routes={Route.GTT_DELETE})
     answer = await asyncio.to_thread(Program(desk.home.path), "flatten", "--wait", str(LONG))

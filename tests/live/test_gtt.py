@@ -133,13 +133,13 @@ async def test_a_gtt_is_placed_and_its_order_is_its_strategys(desks: Desks) -> N
     desk = await desks()
     await holds(desk)
     asked = intent(1400, 1600, gtt_id="exit", strategy="swing")
-    view = await desk.orders.place_gtt(asked)
+    view = await desk.orders.place_gtt(asked, timeout=60)
     assert (view.status, view.trigger_id, view.type) == (GttStatus.ACTIVE, FIRST, "two-leg")
-    assert await desk.orders.place_gtt(asked) == view, "the same again is the same GTT"
+    assert await desk.orders.place_gtt(asked, timeout=60) == view, "the same again is the same GTT"
     assert await sent(desk) == 1
     with pytest.raises(errors.DuplicateOrder):
-        await desk.orders.place_gtt(intent(1300, gtt_id="exit"))
-    twin = await desk.orders.place_gtt(intent(1400, 1600, gtt_id="twin"))
+        await desk.orders.place_gtt(intent(1300, gtt_id="exit"), timeout=60)
+    twin = await desk.orders.place_gtt(intent(1400, 1600, gtt_id="twin"), timeout=60)
     assert (twin.status, twin.reasons) == (
         GttStatus.REJECTED,
         ("gtt: the broker has one of just this content, ACTIVE as 112127",),
@@ -176,7 +176,7 @@ async def test_lost_answer_of_one_that_is_not_there(desks: Desks) -> None:
     placing = asyncio.create_task(desk.orders.place_gtt(intent(1400, gtt_id="exit"), timeout=60))
     view = await stands(desk, "exit", GttStatus.UNKNOWN)
     assert "its answer was lost" in view.reasons[0]
-    other = await desk.orders.place_gtt(intent(1300, gtt_id="other"))
+    other = await desk.orders.place_gtt(intent(1300, gtt_id="other"), timeout=60)
     assert (other.status, "what came of exit" in other.reasons[0]) == (GttStatus.REJECTED, True)
     view = await placing
     assert view.status is GttStatus.REJECTED
@@ -238,13 +238,13 @@ async def test_two_that_could_be_it_are_left_to_a_human(desks: Desks) -> None:
 async def test_an_id_as_those_of_others_have_is_not_taken(desks: Desks) -> None:
     desk = await desks(staffed=False)
     with pytest.raises(errors.InvalidOrder, match="gtt_id: must not begin with external-"):
-        await desk.orders.place_gtt(intent(gtt_id="external-112"))
+        await desk.orders.place_gtt(intent(gtt_id="external-112"), timeout=60)
 
 
 async def test_it_is_changed_and_deleted_and_a_lost_answer_is_read(desks: Desks) -> None:
     desk = await desks(live=QUICK)
     await holds(desk)
-    await desk.orders.place_gtt(intent(1400, gtt_id="exit"))
+    await desk.orders.place_gtt(intent(1400, gtt_id="exit"), timeout=60)
     legs = [GttLeg(trigger_price=Decimal(1300), price=Decimal(1295), quantity=20)]
     await desk.venue.fault(Fault.ACCEPT_THEN_DROP, routes={Route.GTT_MODIFY})
     view = await desk.orders.change_gtt("exit", legs, timeout=60)
@@ -267,7 +267,7 @@ async def test_a_delete_takes_the_place_of_a_change(desks: Desks) -> None:
     """What came of the change cannot be read, and the delete goes out all the same."""
     desk = await desks(live=QUICK)
     await holds(desk)
-    await desk.orders.place_gtt(intent(1400, gtt_id="exit"))
+    await desk.orders.place_gtt(intent(1400, gtt_id="exit"), timeout=60)
     await desk.venue.fault(Fault.BOOK_UNREADABLE, probability=1, routes={Route.GTT})
     await desk.venue.fault(Fault.SERVICE_UNAVAILABLE, routes={Route.GTT_MODIFY})
     changing = asyncio.create_task(desk.orders.change_gtt("exit", intent(1300).legs, timeout=300))
@@ -319,7 +319,7 @@ async def test_one_whose_answer_was_lost_is_deleted_once_it_is_found(desks: Desk
 async def test_a_delete_that_the_broker_has_no_time_for_is_sent_again(desks: Desks) -> None:
     desk = await desks(live=QUICK)
     await holds(desk)
-    await desk.orders.place_gtt(intent(1400, gtt_id="exit"))
+    await desk.orders.place_gtt(intent(1400, gtt_id="exit"), timeout=60)
     await desk.venue.fault(Fault.TOO_MANY_REQUESTS, routes={Route.GTT_DELETE})
     assert (await desk.orders.delete_gtt("exit", timeout=60)).status is GttStatus.DELETED
     await desk.told(desk.account_events, "GTT exit: not deleted so far")
@@ -346,8 +346,8 @@ async def test_a_refused_order_and_an_end_by_the_broker_are_told(desks: Desks) -
     desk = await desks()
     await holds(desk)
     legs = [GttLeg(trigger_price=Decimal(1400), price=Decimal(100), quantity=10)]
-    await desk.orders.place_gtt(intent(gtt_id="low", legs=legs))
-    await desk.orders.place_gtt(intent(1350, gtt_id="split"))
+    await desk.orders.place_gtt(intent(gtt_id="low", legs=legs), timeout=60)
+    await desk.orders.place_gtt(intent(1350, gtt_id="split"), timeout=60)
     await desk.venue.ask("POST", f"gtt/{int(FIRST) + 1}/end", {"status": "disabled"})
     await desk.alerted("GTT split: DISABLED at the broker")
     await desk.venue.tick(Decimal(1399))
@@ -379,7 +379,7 @@ async def test_the_account_checks_a_gtt_as_it_does_an_order(desks: Desks) -> Non
         (intent(symbol="NSE:NOSUCH"), "SYMBOL"),
         (intent(strategy="careful"), "strategy: a person approves the orders of careful"),
     ):
-        view = await desk.orders.place_gtt(asked)
+        view = await desk.orders.place_gtt(asked, timeout=60)
         assert (view.status, words in "; ".join(view.reasons)) == (GttStatus.REJECTED, True), view.reasons
     database, settings = desk.orders.database, desk.settings
     await desk.orders.place_gtt(intent(legs=legs("1400", "1399", 30), gtt_id="rest"))
@@ -389,7 +389,7 @@ async def test_the_account_checks_a_gtt_as_it_does_an_order(desks: Desks) -> Non
     less = await desk.orders.change_gtt("rest", legs("1390", "1389", 30), timeout=60)
     assert less.legs[0].trigger_price == 1390, "its own shares are not counted against it"
     await asyncio.to_thread(halt, database, settings, "stop", state=AccountState.HALTED, who="by a test")
-    view = await desk.orders.place_gtt(intent())
+    view = await desk.orders.place_gtt(intent(), timeout=60)
     assert (view.status, "HALTED" in "; ".join(view.reasons)) == (GttStatus.REJECTED, True)
     assert (await desk.orders.delete_gtt(f"external-{FIRST}")).status is GttStatus.DELETED, "an end always goes out"
     assert await sent(desk) == 2, "that of the app, and one of ours"
@@ -404,7 +404,7 @@ async def test_in_a_dry_run_nothing_goes_out_also_no_delete(desks: Desks) -> Non
         await desk.orders.delete_gtt(own)
     with pytest.raises(errors.InvalidOrder, match="dry run"):
         await desk.orders.change_gtt(own, intent(1300).legs)
-    assert "dry run" in (await desk.orders.place_gtt(intent(1350))).reasons[0]
+    assert "dry run" in (await desk.orders.place_gtt(intent(1350), timeout=60)).reasons[0]
     assert [row["status"] for row in await app.listed()] == ["active"]
     assert await sent(desk, Route.GTT_DELETE) == 0
 
@@ -497,7 +497,7 @@ async def test_its_order_that_ends_without_its_fill_is_an_alert(desks: Desks, is
     desk = await desks()
     await holds(desk)
     legs = [GttLeg(trigger_price=Decimal(1400), price=Decimal(1450 if is_cancelled else 1399), quantity=10)]
-    await desk.orders.place_gtt(intent(gtt_id="exit", legs=legs))
+    await desk.orders.place_gtt(intent(gtt_id="exit", legs=legs), timeout=60)
     if not is_cancelled:
         await desk.venue.fault(Fault.REJECTED_LATER)
     await desk.venue.tick(Decimal(1399))

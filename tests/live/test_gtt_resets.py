@@ -151,7 +151,7 @@ async def started(desk: Desk, trigger: int, quantity: int = 20) -> str:
 async def test_a_change_that_another_one_followed_is_not_made_again(desks: Desks) -> None:
     desk = await desks(live=PATIENT)
     await holds(desk)
-    await desk.orders.place_gtt(intent(1400, gtt_id="exit"))
+    await desk.orders.place_gtt(intent(1400, gtt_id="exit"), timeout=60)
     own = await started(desk, 1300, 50)
     run_id = (await desk.orders.client.get_workflow_handle(own).describe()).run_id
     assert (await result_of(desk, own, run_id))["refusal"] is None
@@ -166,7 +166,7 @@ async def test_a_change_that_another_one_followed_is_not_made_again(desks: Desks
 async def test_both_runs_may_be_at_the_same_change(temporal_server: ServerAddress, tmp_path: Path) -> None:
     """The second run finds in the ledger that it was sent, and the account is halted by then."""
     async with gated(temporal_server, tmp_path, "change_gtt") as (desk, gates):
-        await desk.orders.place_gtt(intent(1400, gtt_id="exit"))
+        await desk.orders.place_gtt(intent(1400, gtt_id="exit"), timeout=60)
         own = await started(desk, 1300)
         await gates.come(1)
         await reset(desk, own)
@@ -189,7 +189,7 @@ async def test_a_late_change_is_not_sent(temporal_server: ServerAddress, tmp_pat
     async with open_desk(temporal_server, tmp_path, live=QUICK | {"market_deadline": 1}) as desk:
         async with at_work(desk):
             await holds(desk)
-            await desk.orders.place_gtt(intent(1400, gtt_id="exit"))
+            await desk.orders.place_gtt(intent(1400, gtt_id="exit"), timeout=60)
         own = await started(desk, 1300)
         over = datetime.now(UTC) + timedelta(seconds=1)
 
@@ -227,7 +227,7 @@ async def test_a_change_whose_workflow_was_terminated_is_read_by_another(
     temporal_server: ServerAddress, tmp_path: Path
 ) -> None:
     async with gated(temporal_server, tmp_path, "look_for_gtt_change") as (desk, gates):
-        await desk.orders.place_gtt(intent(1400, gtt_id="exit"))
+        await desk.orders.place_gtt(intent(1400, gtt_id="exit"), timeout=60)
         own = await started(desk, 1300)
         await gates.come(1)
         await desk.orders.client.get_workflow_handle(own).terminate("by a test")
@@ -244,7 +244,7 @@ async def test_what_came_of_a_change_that_the_ledger_has_forgotten_is_not_guesse
 ) -> None:
     """The ledger is put back to before it, while it is on its way."""
     async with gated(temporal_server, tmp_path, "look_for_gtt_change") as (desk, gates):
-        await desk.orders.place_gtt(intent(1400, gtt_id="exit"))
+        await desk.orders.place_gtt(intent(1400, gtt_id="exit"), timeout=60)
         before = await desk.orders.read(lambda ledger: find_gtt(ledger, desk.settings.account, "exit"))
         changing = asyncio.create_task(desk.orders.change_gtt("exit", legs(1300, 20), timeout=300))
         await gates.come(1)

@@ -42,7 +42,7 @@ async def test_the_same_again_is_told_as_the_list_has_it_by_now(desks: Desks) ->
     app = await App.of(desk)
     deleted, waiting = intent(1400, gtt_id="deleted"), intent(1350, gtt_id="waiting")
     for asked in (deleted, waiting):
-        assert (await desk.orders.place_gtt(asked)).status is GttStatus.ACTIVE
+        assert (await desk.orders.place_gtt(asked, timeout=60)).status is GttStatus.ACTIVE
     await app.delete(FIRST)
     await stands(desk, "deleted", GttStatus.DELETED)
     await put_back(desk)
@@ -56,7 +56,7 @@ async def test_without_the_list_it_is_unknown(desks: Desks) -> None:
     desk = await desks(live=QUICK)
     await holds(desk)
     asked = intent(1400, gtt_id="exit")
-    await desk.orders.place_gtt(asked)
+    await desk.orders.place_gtt(asked, timeout=60)
     await desk.venue.fault(Fault.BOOK_UNREADABLE, probability=1, routes={Route.GTT, Route.GTT_LIST})
     await put_back(desk)
     view = await desk.orders.place_gtt(asked, timeout=2)
@@ -70,7 +70,7 @@ async def test_one_that_was_adopted_meanwhile_is_its_own_again(desks: Desks) -> 
     desk = await desks(live=QUICK)
     await holds(desk)
     asked = intent(1400, gtt_id="exit")
-    await desk.orders.place_gtt(asked)
+    await desk.orders.place_gtt(asked, timeout=60)
     await put_back(desk, asked)
     view = await stands(desk, "exit", GttStatus.ACTIVE)
     assert (view.trigger_id, await names(desk)) == (FIRST, ["exit"])

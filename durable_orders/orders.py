@@ -274,8 +274,8 @@ class Orders:
     async def place_and_wait(self, intent: OrderIntent, timeout: float = PLACED_SECONDS) -> Order:
         """Start the order and wait until it is at the broker, has ended or waits for a person, in one round trip.
 
-        As it stands if that takes longer than `timeout` seconds: it goes on. Raises as `place`; `ServerUnreachable` also
-        where the server has not said within that time whether it has it.
+        As it stands if that takes longer than `timeout` seconds: it goes on. Raises as `place`, and `ServerUnreachable`
+        also where the server has not said within that time whether it has it.
         """
         intent = self._marked(self._own(intent))
         start: WithStartWorkflowOperation[Any, Order] = WithStartWorkflowOperation(
@@ -308,8 +308,8 @@ class Orders:
         try:
             return await OrderHandle(self, order_id).now()
         except errors.OrderNotFound:
-            words = f"no answer from the Temporal server within {timeout:g} s: whether {order_id} was started is not known"
-            raise errors.ServerUnreachable(f"{words}; place the same intent again") from None
+            words = f"no answer from the Temporal server within {timeout:g} s: whether {order_id} was started is not"
+            raise errors.ServerUnreachable(f"{words} known; place the same intent again") from None
 
     def _marked(self, intent: OrderIntent) -> OrderIntent:
         return intent.model_copy(update={"dry_run": True}) if self.settings.execution.dry_run else intent

@@ -123,12 +123,13 @@ async def test_orders_that_waited_are_taken_and_leave_no_trace_of_waiting(home: 
 class NothingArrives(Interceptor):
     """A line on which the start of an order is on its way for good."""
 
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
-        class Line(OutboundInterceptor):
-            async def start_update_with_start_workflow(self, input: Any) -> Any:
-                await asyncio.Event().wait()
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+        return _Line(next)
 
-        return Line(next)
+
+class _Line(OutboundInterceptor):
+    async def start_update_with_start_workflow(self, input: Any) -> Any:  # noqa: A002
+        await asyncio.Event().wait()
 
 
 async def test_a_start_that_nobody_has_answered_is_not_known(home: Home) -> None:
@@ -136,7 +137,7 @@ async def test_a_start_that_nobody_has_answered_is_not_known(home: Home) -> None
     async with opened(home) as orders:
         slow = Client(**orders.client.config() | {"interceptors": [NothingArrives()]})
         over_it = Orders.over(slow, orders.database, orders.settings)
-        with pytest.raises(ServerUnreachable, match="whether .* was started is not known; place the same intent again"):
+        with pytest.raises(ServerUnreachable, match="was started is not known; place the same intent again"):
             await over_it.place_and_wait(resting(home, "lost"), timeout=0.2)
         await orders.place(resting(home, "lost"))
         assert (await over_it.place_and_wait(resting(home, "lost"), timeout=0.2)).status is Status.PENDING

@@ -90,10 +90,22 @@ class PaperFeed:
         self._executor = executor
         self._audience = audience
         self._turn = asyncio.Lock()
-        """Of what is done at the market: what an earlier feed has begun ends first."""
+        """Of what is done at the market: what an earlier run has begun ends first."""
+        self._runs: set[asyncio.Task[None]] = set()
 
     async def run(self, push: Callable[[], None]) -> None:
-        """Raises `MarketNotOwned` when another process takes the market over."""
+        """Ends an earlier run that still goes on: the server gives up a watch that has not been heard of for a while,
+        and starts another. Raises `MarketNotOwned` when another process takes the market over."""
+        own = asyncio.create_task(self._run(push, tuple(self._runs)))
+        self._runs.add(own)
+        own.add_done_callback(self._runs.discard)
+        await own
+
+    async def _run(self, push: Callable[[], None], earlier: Collection["asyncio.Task[None]"]) -> None:
+        for each in earlier:
+            each.cancel()
+        if earlier:
+            await asyncio.wait(earlier)
         loop = asyncio.get_running_loop()
         async with self._turn:
             await loop.run_in_executor(self._executor, self._market.take_over)

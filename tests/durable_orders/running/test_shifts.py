@@ -23,7 +23,7 @@ from durable_orders.trading.market.calendar import Session
 from durable_orders.trading.market.feeds import Timed
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.strategies.strategy import StrategyContext
-from tests.conftest import MakeHome
+from tests.conftest import MakeHome, eventually
 from tests.durable_orders.running.stage import backtest, home_with_ticks, orders_of, run_on
 from tests.durable_orders.running.test_ahead import Rarely, fills, of, write
 
@@ -51,20 +51,27 @@ class Stage:
         self.closed: list[datetime | None] = []
         self.at: datetime | None = None
         self.meets: Callable[[], None] = lambda: None
+        self.resumes: Callable[[], None] = lambda: None
         self.never = asyncio.Event()
         self._executor = ThreadPoolExecutor(2)
-
-    def feed(self) -> "asyncio.Task[None]":
         market: Any = SimpleNamespace(
             take_over=lambda: 1,
-            resume_point=lambda: self.at,
+            resume_point=self._resume_point,
             on_ticks=self._on_ticks,
             idle_for=lambda ticks, _session, _minded: len(ticks),
             pass_time=lambda _moment: None,
             close_session=self._close,
         )
-        feed = PaperFeed(market, self._from, 1e6, self._executor, self.gate)
-        return asyncio.create_task(feed.run(lambda: None))
+        self._feed = PaperFeed(market, self._from, 1e6, self._executor, self.gate)
+
+    def feed(self) -> "asyncio.Task[None]":
+        """It runs, as it does for each attempt of a watch."""
+        return asyncio.create_task(self._feed.run(lambda: None))
+
+    def _resume_point(self) -> datetime | None:
+        found = self.at
+        self.resumes()
+        return found
 
     async def shown(self) -> Sequence[Tick]:
         found = await soon(self.gate.ticks.get())
@@ -116,6 +123,25 @@ async def test_a_feed_that_ends_while_the_strategy_looks_leaves_the_ticks_to_the
     assert stage.met == seen[:4]
     stage.gate.resume()
     assert prices(await stage.shown()) == seen[4:], "none of those again"
+    await end(second)
+
+
+async def test_a_feed_that_nobody_waits_for_any_more_ends_before_the_next_begins() -> None:
+    """The server has given it up, as it was not heard of for a while, and it has not been told so far."""
+    stage = Stage()
+    first = stage.feed()
+    seen = prices(await stage.shown())
+    loop, taking = asyncio.get_running_loop(), list[asyncio.Task[bool]]()
+    stage.resumes = lambda: loop.call_soon_threadsafe(lambda: taking.append(stage.took(4)))  # between the two of them
+    second = stage.feed()
+
+    async def answered() -> bool:
+        return bool(taking) and taking[0].done()
+
+    assert await eventually(answered, "the strategy goes on")
+    stage.gate.resume()
+    assert prices(await stage.shown()) == seen[4:], "each once"
+    assert (stage.met, first.done()) == (seen[:4], True)
     await end(second)
 
 

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from temporalio import converter
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, pydantic_data_converter
 from temporalio.converter import (
     CompositePayloadConverter,
+    DefaultFailureConverter,
     DefaultPayloadConverter,
     JSONPlainPayloadConverter,
 )
@@ -17,6 +20,10 @@ _PYDANTIC = PydanticJSONPlainPayloadConverter()
 LONG = 256 * 1024
 """Bytes from which on a payload is compressed. The server takes two megabytes: an order with 15,000 trades."""
 ENCODING, COMPRESSED = "encoding", b"binary/zlib"
+MOST_TRACE = 1_000
+"""Characters of a failure's trace, the last of it. The server keeps no failure of an activity that is tried again which
+has more than four kilobytes, and shows "Failure exceeds size limit." in place of its reason; a cause has a trace of its
+own."""
 
 
 class PayloadConverter(CompositePayloadConverter):
@@ -38,6 +45,17 @@ class PayloadConverter(CompositePayloadConverter):
         return super().from_payloads([_plain(each) for each in payloads], type_hints)
 
 
+class FailureConverter(DefaultFailureConverter):
+    """The SDK's own, with short traces."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: converter.PayloadConverter, failure: Failure
+    ) -> None:
+        super().to_failure(exception, payload_converter, failure)
+        if len(failure.stack_trace) > MOST_TRACE:
+            failure.stack_trace = "…" + failure.stack_trace[-MOST_TRACE:]
+
+
 def _compressed(payload: Payload) -> Payload:
     return Payload(metadata={ENCODING: COMPRESSED}, data=zlib.compress(payload.SerializeToString(), level=1))
 
@@ -47,4 +65,6 @@ def _plain(payload: Payload) -> Payload:
     return payload if is_plain else Payload.FromString(zlib.decompress(payload.data))
 
 
-data_converter = replace(pydantic_data_converter, payload_converter_class=PayloadConverter)
+data_converter = replace(
+    pydantic_data_converter, payload_converter_class=PayloadConverter, failure_converter_class=FailureConverter
+)

@@ -40,7 +40,7 @@ from tests.workflows import scripted_broker as says
 from tests.workflows.conftest import Desks
 from tests.workflows.desk import Desk, finished, now
 
-MANY = 1000
+MANY, AT_ONCE = 1000, 50
 TOO_LARGE = 3 * 1024 * 1024
 """Bytes: more than the server takes in a signal."""
 PAGE = 1000
@@ -359,7 +359,8 @@ async def test_looking_at_a_thousand_open_orders_costs_one_listing_and_three_que
     desk = await desks(staffed=False)
     await ensure_watch(desk.client, desk.account)
     intents = [desk.intent(client_order_id=f"rests-{number}") for number in range(MANY)]
-    await asyncio.gather(*(start(desk, intent) for intent in intents))
+    for some in range(0, MANY, AT_ONCE):
+        await asyncio.gather(*(start(desk, intent) for intent in intents[some : some + AT_ONCE]))
     await listed(desk, MANY)
     for intent in intents:
         rests(desk.parts.database, intent)

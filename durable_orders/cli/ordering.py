@@ -75,7 +75,10 @@ ApproveWithinOption = Annotated[
     float | None, typer.Option(min=1, max=86_400, help="With --approve: seconds; without an approval, no order.")
 ]
 ValidityTtlOption = Annotated[
-    int | None, typer.Option("--validity-ttl", metavar="MINUTES", help="Of --validity TTL, 1 to 120; live only.")
+    int | None,
+    typer.Option(
+        "--validity-ttl", parser=whole_number, metavar="MINUTES", help="Of --validity TTL, 1 to 120; live only."
+    ),
 ]
 
 

@@ -132,7 +132,12 @@ async def test_a_feed_that_nobody_waits_for_any_more_ends_before_the_next_begins
     first = stage.feed()
     seen = prices(await stage.shown())
     loop, taking = asyncio.get_running_loop(), list[asyncio.Task[bool]]()
-    stage.resumes = lambda: loop.call_soon_threadsafe(lambda: taking.append(stage.took(4)))  # between the two of them
+
+    def resumes() -> None:
+        """The strategy goes on between the two of them."""
+        loop.call_soon_threadsafe(lambda: taking.append(stage.took(4)))
+
+    stage.resumes = resumes
     second = stage.feed()
 
     async def answered() -> bool:

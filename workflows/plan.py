@@ -204,14 +204,14 @@ class PlanWorkflow:
 
     def _awaits_approval(self) -> bool:
         """Whether its first order is recorded as one that waits for a person: until then nothing comes of it."""
-        first = next(self._process.state.children(), None)
+        first = next(iter(self._process.state.children()), None)
         approval = first.order.approval if first is not None and first.order.awaits_approval else None
         return self._recorded is not None and approval is not None and approval.needed_by is not None
 
     def _has_begun(self) -> bool:
         if self._recorded is None:
             return False
-        first = next(self._process.state.children(), None)
+        first = next(iter(self._process.state.children()), None)
         is_there = first is not None and (first.order.status in WORKING or first.order.status.terminal)
         return is_there or self._recorded.status.terminal
 

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
 from durable_orders.trading.backtest.orders import Live
 from durable_orders.trading.exchange import refusals as paper_refusals
-from durable_orders.trading.exchange.fill_models import marketable_bound
+from durable_orders.trading.exchange.fill_models import worst_met
 from durable_orders.trading.exchange.matching import Matcher, in_priority
 from durable_orders.trading.exchange.orders import ExchangeOrder, Progress, received
 from durable_orders.trading.exchange.rms import Rms, closing_at_expiry, ended_at_expiry, squared_off
@@ -23,7 +23,6 @@ from durable_orders.trading.market.rules import NO_WAYS, ExchangeRules, Way, rul
 from durable_orders.trading.market.ticks import Tick
 from durable_orders.trading.orders.book import BookState, Funds
 from durable_orders.trading.orders.order import (
-    PRICE_PLACES,
     Amendment,
     BrokerOrderId,
     Product,
@@ -55,6 +54,10 @@ class PriceHeap:
         self._price_of = _trigger if triggers else _limit
         self._heap: list[Entry] = []
         self._gone = 0
+
+    def __bool__(self) -> bool:
+        """Whether any may wait there."""
+        return bool(self._heap)
 
     def add(self, price: Decimal, order: ExchangeOrder) -> None:
         heappush(self._heap, (price * self._sign, order.broker_order_id, order))
@@ -298,7 +301,7 @@ class Exchange:
             changed += self._end_sessions(at)
         shelf.before, shelf.tick, shelf.offer = shelf.tick, tick, None
         if shelf.working:
-            changed += self._match(shelf, shelf.offered(tick), at)
+            changed += self._match(shelf, tick, at)
         if is_due and self._rms is not None:
             changed += self._square_off(self._rms, shelf.offered(tick), session.date, at)
         self._shown_at = at
@@ -345,12 +348,12 @@ class Exchange:
                 settled.append(progress)
         return settled
 
-    def _match(self, shelf: SymbolBook, offer: Liquidity, at: datetime) -> list[Progress]:
+    def _match(self, shelf: SymbolBook, tick: Tick, at: datetime) -> list[Progress]:
         """The working orders that this price triggers or fills, in the order of their placing, as the paper market."""
         changed = []
-        for order in self._candidates(shelf, offer.tick):
+        for order in self._candidates(shelf, tick):
             progress = Progress(order, at, is_kept=False)
-            self._matcher.match(progress, offer)
+            self._matcher.match(progress, shelf.offered(tick))
             self._note(progress)
             if order.working:
                 shelf.put(order)
@@ -362,13 +365,15 @@ class Exchange:
         return changed
 
     def _candidates(self, shelf: SymbolBook, tick: Tick) -> list[ExchangeOrder]:
+        """Their prices have four places, so what is compared with them need not be rounded."""
         found, shelf.at_market = [each for each in shelf.at_market if each.working and each.price is None], []
         models = self._matcher.settings
         for side, limits in shelf.limits.items():
-            found += limits.take(marketable_bound(side, tick, models))
-        for side, triggers in shelf.triggers.items():
-            rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
-            found += triggers.take(tick.last_price.quantize(PRICE_PLACES, rounding=rounding))
+            if limits:
+                found += limits.take(worst_met(side, tick, models))
+        for triggers in shelf.triggers.values():
+            if triggers:
+                found += triggers.take(tick.last_price)
         if len(found) > 1:
             found.sort(key=lambda order: order.broker_order_id)
             return in_priority(found) if models.shares_liquidity else found

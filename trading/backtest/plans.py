@@ -195,9 +195,10 @@ class PlanDriver:
 
     def show(self, tick: Tick) -> None:
         """The market moved: those that the price concerns, and those whose time has come, go on."""
-        for running in self._open.get(tick.symbol, {}).values():
-            if running.is_reached(tick.last_price):
-                self._wake(running)
+        if here := self._open.get(tick.symbol):
+            for running in here.values():
+                if running.is_reached(tick.last_price):
+                    self._wake(running)
         self.go_on()
 
     def end(self) -> None:
@@ -208,6 +209,8 @@ class PlanDriver:
         """As far as it can be done now."""
         if self._busy:
             return  # it is its own order that moved
+        if not self._waiting and self._core.now < self.next_at:
+            return
         self._busy = True
         try:
             if self._core.now >= self.next_at:

@@ -153,7 +153,7 @@ class Player:
                 bars.show(tick)
             if builders:
                 desk.see_tick(tick)
-            if self._to_tell or core.plans is not None:
+            if self._to_tell or (core.plans is not None and core.plans.changed):
                 self._tell_and_do()
             if not (desk.muted or desk.quiet_until) or desk.wants(tick):
                 try:

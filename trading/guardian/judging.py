@@ -51,12 +51,19 @@ class Plan:
     measuring: tuple[Check, ...] = ()
     """Those of the checks that have a figure."""
     _asked: dict[tuple[object, ...], Asked] = field(default_factory=dict, compare=False)
+    _of_kinds: dict[tuple[type[Check], ...], tuple[Check, ...]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, checks: Iterable[Check], occasions: Collection[When], sessions: SessionSource) -> "Plan":
         applying = tuple(check for check in checks if check.when in occasions)
         measuring = tuple(check for check in applying if type(check).measured is not Check.measured)
         return cls(applying, Needs.of(applying), sessions, measuring)
+
+    def of_kinds(self, kinds: tuple[type[Check], ...]) -> tuple[Check, ...]:
+        """Those of the checks that are of one of these kinds."""
+        if kinds not in self._of_kinds:
+            self._of_kinds[kinds] = tuple(check for check in self.checks if isinstance(check, kinds))
+        return self._of_kinds[kinds]
 
     def judge(self, terms: Terms, situation: CheckContext) -> tuple[Refusal, ...]:
         """Every reason against the order, not only the first."""

@@ -9,7 +9,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from durable_orders.trading.charges.contracts import multiplier_of
-from durable_orders.trading.guardian.check import Check
 from durable_orders.trading.guardian.check_context import CheckContext
 from durable_orders.trading.guardian.checks import exchange, terms
 from durable_orders.trading.guardian.checks.account import DayLimit, MaxDailyLoss
@@ -58,7 +57,7 @@ def problems(
     entry = checks.judge(order, situation) if plan.entry is not None else ()
     return (
         *(f"entry: {refusal}" for refusal in entry),
-        *exit_problems(plan, checks.checks, situation),
+        *exit_problems(plan, checks, situation),
         *spread_problems(plan, tick),
         *time_problems(plan, situation.instrument, sessions, situation.market_time),
         *loss_problems(plan, limits, situation, realized),
@@ -77,11 +76,10 @@ def exits_of(plan: PlanIntent) -> Iterator[tuple[str, Terms]]:
             yield "target", Terms(**own, quantity=leg.quantity, order_type=OrderType.LIMIT, price=leg.target)
 
 
-def exit_problems(plan: PlanIntent, checks: Iterable[Check], situation: CheckContext) -> Iterator[str]:
+def exit_problems(plan: PlanIntent, checks: Plan, situation: CheckContext) -> Iterator[str]:
     """What the exchange, or the account, would not take of the exits."""
-    asked = [check for check in checks if isinstance(check, OF_EXITS)]
     for field, exit_terms in exits_of(plan):
-        for check in asked:
+        for check in checks.of_kinds(OF_EXITS):
             if (refusal := run(check, exit_terms, situation)) is not None:
                 yield f"{field}: {refusal}"
 

@@ -413,7 +413,7 @@ class PlanProcess:
     def _excess(self, now: datetime) -> Action | None:
         state = self.state
         excess = self._unclosed
-        if state.excess == 0:
+        if state.next_excess is not None and state.excess == 0:
             state.excess_tries, state.next_excess = 0, None
         if excess <= 0:
             return None
@@ -436,7 +436,8 @@ class PlanProcess:
     def _mind_protection(self, now: datetime) -> None:
         state = self.state
         if state.is_protected or (state.intent.stop is None and not state.is_leaving):
-            state.unprotected_since, state.alerts = None, 0
+            if state.unprotected_since is not None or state.alerts:
+                state.unprotected_since, state.alerts = None, 0
             return
         state.unprotected_since = since = state.unprotected_since or now
         due = since + UNPROTECTED_ALERT * 4**state.alerts

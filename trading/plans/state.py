@@ -1,6 +1,5 @@
 """A plan as it stands: its orders, and what was decided so far. It can travel through workflow history and ledger."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -295,15 +294,13 @@ class PlanState(Mutable):
         exposed = self.exposed
         return exposed == 0 or sum([child.protects for child in self.exits()]) >= exposed
 
-    def exits(self) -> Iterator[Child]:
-        for leg in self.legs:
-            yield from leg.children
+    def exits(self) -> list[Child]:
+        return [child for leg in self.legs for child in leg.children]
 
-    def children(self) -> Iterator[Child]:
-        if self.entry is not None:
-            yield self.entry
-        yield from self.exits()
-        yield from self.closings
+    def children(self) -> list[Child]:
+        """The entry, the exits, and what closes an excess."""
+        entry = [] if self.entry is None else [self.entry]
+        return [*entry, *self.exits(), *self.closings]
 
     def child(self, client_order_id: str) -> Child | None:
         return next((each for each in self.children() if each.client_order_id == client_order_id), None)

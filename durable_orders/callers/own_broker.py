@@ -89,13 +89,13 @@ class OwnBroker:
             words = f"the broker's book has shown it, as {sent}"
             return Unknown(evidence=Evidence(message=words, error_type=ATTEMPT_USED))
         looking: AbstractContextManager[Held | None] = last_look.leaving() if last_look is not None else nullcontext()
-        with looking as held:
-            if held is not None:
-                return held
-            with self._lock:
-                self._on_their_way.add(order.order_id)
-            answer = _begun(lambda: self._callers.place(payload_of(order)))
+        with self._lock:
+            self._on_their_way.add(order.order_id)
         try:
+            with looking as held:
+                if held is not None:
+                    return held
+                answer = _begun(lambda: self._callers.place(payload_of(order)))
             return self._answered(order, answer.result())
         finally:
             with self._lock:

@@ -93,6 +93,23 @@ def test_an_order_whose_sending_goes_on_is_not_proved_absent(
     assert [row.tag for row in broker.order_book()] == [own.tag]
 
 
+def test_an_order_that_no_thread_could_send_is_not_on_its_way(
+    broker: OwnBroker, exchange: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a process that may have no more threads: nothing was sent, and the book alone tells that."""
+    own = order()
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", no_more_threads)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            broker.place(grant(own))
+    assert exchange.sent == []
+    assert (broker.order_book(), broker.could_be(own)) == ([], ())
+
+
+def no_more_threads(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def test_an_order_that_another_folder_has_sent_is_not_sent_again(broker: OwnBroker, exchange: Book) -> None:
     own = order()
     exchange.show(tag=marked(tag_of(own.order_id), "bbbbb"))

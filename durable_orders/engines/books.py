@@ -91,13 +91,23 @@ class Books:
                 if self.entries_until is not None:
                     note_parts(state, after.symbol, {after.product: signed})
                 book_fill(state, tradingsymbol(after), signed, fill.price, fill.at.isoformat())
-            state["open_orders"] = _with(state.get("open_orders") or [], after)
+            state["open_orders"] = _with(state.get("open_orders") or [], after, self.shown_id(after))
             if self.entries_until is not None:
                 state = self._marked(state, self.entries_until)
             keep_state(self._state_store, state)
 
     def _note_row(self, order: Order) -> None:
-        self._journaled(journal_content(order, self._mode))
+        row = self.row_of(order)
+        if row is not None:
+            self._journaled(row)
+
+    def shown_id(self, order: Order) -> str:
+        """The `order_id` of its entry in the state, and of its rows."""
+        return order.order_id
+
+    def row_of(self, order: Order) -> dict[str, Any] | None:
+        """As a row of the journal; `None` where it has none."""
+        return journal_content(order, self._mode)
 
     def _journaled(self, row: dict[str, Any]) -> None:
         try:
@@ -106,12 +116,12 @@ class Books:
             self._log.exception("%s stands %s, and the journal did not take it", row["order_id"], row["status"])
 
 
-def _with(entries: list[Any], order: Order) -> list[Any]:
-    rest = [entry for entry in entries if entry.get("order_id") != order.order_id]
+def _with(entries: list[Any], order: Order, shown_id: str) -> list[Any]:
+    rest = [entry for entry in entries if not _is_of(entry, order)]
     if order.status.terminal:
         return rest
     own = {
-        "order_id": order.order_id,
+        "order_id": shown_id,
         "symbol": tradingsymbol(order),
         "status": order.status.value,
         "quantity": order.quantity,
@@ -121,9 +131,13 @@ def _with(entries: list[Any], order: Order) -> list[Any]:
     return [*rest, own | {"order": order.model_dump(mode="json"), "asked_for": _asked_for(entries, order)}]
 
 
+def _is_of(entry: Any, order: Order) -> bool:
+    return bool((entry.get("order") or entry).get("order_id") == order.order_id)
+
+
 def _asked_for(entries: Sequence[Any], order: Order) -> str:
     """As the entry of the order has it, which a change of its terms leaves as it is. An older version's has none."""
-    own = (entry for entry in entries if entry.get("order_id") == order.order_id)
+    own = (entry for entry in entries if _is_of(entry, order))
     return next((str(entry["asked_for"]) for entry in own if "asked_for" in entry), None) or asked_for(order)
 
 

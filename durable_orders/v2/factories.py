@@ -24,11 +24,12 @@ def create_execution_engine(
     logger_instance: logging.Logger | None = None,
     use_v3: bool = True,
 ) -> ExecutionEngineV2ToV3Adapter | ExecutionEngineV2:
-    """The engine over today's parts; with `use_v3=False` the in-process one.
+    """The engine over today's parts; with `use_v3=False` the older one, whose words are its own and whose paper orders
+    meet the simulator. Live orders go the same way. Close either at the end, or use it as a context manager.
 
-    With `execution.home` in the configuration, orders are durable workflows of that home's desk. A `guardian` that is
-    given is asked by either engine. Raises `ValueError` for a mode without what it needs, and for a configuration
-    that cannot be used.
+    With `execution.home` in the configuration, orders are durable workflows of that home's desk, unless `use_v3=False`
+    asks for paper. A `guardian` that is given is asked by either engine. Raises `ValueError` for a mode without what it
+    needs, and for a configuration that cannot be used.
     """
     args = (mode, broker, state_store, journal_store, throttler, logger_instance, config, mde)
     if use_v3:
@@ -48,7 +49,7 @@ def create_execution_engine_v2(
     config: Any,
     mde: Any = None,
 ) -> ExecutionEngineV2 | None:
-    """The in-process engine, where `execution.use_execution_engine_v2` asks for it; `None` where it does not, or where
+    """The older engine, where `execution.use_execution_engine_v2` asks for it; `None` where it does not, or where
     the engine cannot be made. Why it cannot is logged."""
     try:
         if not section(config, "execution").get("use_execution_engine_v2", False):

@@ -1,7 +1,7 @@
 """Between an execution engine and the caller's state and journal: counts the day's trades and losses on the way."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +10,15 @@ from durable_orders.callers.journal import journal_row
 from durable_orders.callers.state import keep_state, state_of
 from durable_orders.engines.settled import SETTLED
 from durable_orders.trading.ist import IST
-from durable_orders.v2.books import EXECUTION
 from durable_orders.v2.throttler import TradeThrottler
 
 State = dict[str, Any]
 
-NO_TRADE = ("PENDING", "REJECTED", SETTLED)
+EXECUTION = "execution"
+"""The part of the state that is the engine's own: the day's trades, and what the older engine knows of the day."""
+UNPROVED = "unproved"
+"""There, and kept beyond the day: orders of an earlier version whose end did not add up."""
+NO_TRADE = ("PENDING", "UNKNOWN", "REJECTED", SETTLED)
 
 
 class Keeping:
@@ -29,6 +32,8 @@ class Keeping:
         self._counter = counter
         self._without_a_store: State = {}
         self._realized: Any = None
+        self._is_owed = False
+        """Whether the store has not taken what is counted already: the same comes again."""
         self._counted: set[str] = set()
         self._began = False
         self._lock = threading.RLock()
@@ -40,8 +45,10 @@ class Keeping:
             if not self._began:
                 kept = first_of(first_of(state, EXECUTION) or {}, "trades") or {}
                 self._counter.resume(kept)
+                self._counted |= {str(entry.get("order_id")) for entry in _open(state) if _is_a_trade(entry)}
                 self._began = True
-            self._realized = _realized(state)
+            if not self._is_owed:
+                self._realized = _realized(state)
             return state
 
     def save(self, state: State) -> None:
@@ -50,23 +57,42 @@ class Keeping:
             before, now = self._realized, _realized(state)
             if before is not None and now != before:
                 self._counter.register_fill("", "", "", 0, 0.0, float(now - before), count_towards_limits=False)
-            self._realized = now
+            for entry in _open(state):
+                self.count(entry)
+            self._realized, self._is_owed = now, True
             self._keep(state)
+            self._is_owed = False
 
     def append_orders(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Each order that is at the broker counts once as a trade."""
         for row in rows:
-            order_id = str(row.get("order_id"))
             with self._lock:
-                if row.get("status") not in NO_TRADE and order_id not in self._counted:
-                    self._counted.add(order_id)
-                    self._counter.register_fill(str(row.get("symbol")), str(row.get("strategy")), "", 0, 0.0, 0.0)
-                    if self._in_process:
-                        self._keep(self.load())
+                if self.count(row) and self._in_process:
+                    self._keep(self.load())
             journal_row(self._journal, row)
 
+    def count(self, row: Mapping[str, Any]) -> bool:
+        """Count the order of a row as a trade, if it is one that has not been counted."""
+        order_id = str(row.get("order_id"))
+        with self._lock:
+            if not _is_a_trade(row) or order_id in self._counted:
+                return False
+            self._counted.add(order_id)
+            self._counter.register_fill(str(row.get("symbol")), str(row.get("strategy")), "", 0, 0.0, 0.0)
+            return True
+
+    def forget(self, client_order_id: str) -> None:
+        """An order that was never placed is open no more. Raises what the store raises."""
+        with self._lock:
+            state = self.load()
+            entries = first_of(state, "open_orders") or ()
+            state["open_orders"] = [
+                entry for entry in entries if (entry.get("order") or {}).get("client_order_id") != client_order_id
+            ]
+            self._keep(state)
+
     def _keep(self, state: State) -> None:
-        state[EXECUTION] = {"stamp": datetime.now(IST).date().isoformat(), "trades": self._counter.snapshot()}
+        state[EXECUTION] = of_today(state) | {"trades": self._counter.snapshot()}
         self._without_a_store = state
         keep_state(self._store, state)
 
@@ -75,6 +101,23 @@ class Keeping:
         self.load()
         allowed, reason = self._counter.can_trade(symbol, strategy)
         return None if allowed else reason
+
+
+def of_today(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The engine's own part, without what is of another day."""
+    own, today = first_of(state, EXECUTION) or {}, datetime.now(IST).date().isoformat()
+    return {name: own[name] for name in own if own.get("stamp") == today or name == UNPROVED} | {"stamp": today}
+
+
+def _open(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The entries of open orders that an engine has written."""
+    for entry in first_of(state, "open_orders") or ():
+        if "order" in entry:
+            yield {**entry, "strategy": entry["order"].get("strategy")}
+
+
+def _is_a_trade(row: Mapping[str, Any]) -> bool:
+    return row.get("status") not in NO_TRADE
 
 
 def _realized(state: Mapping[str, Any]) -> Any:

@@ -1,11 +1,10 @@
-"""Orders and broker rows as the older engine's results and journal rows."""
+"""Orders as the older engine's results and journal rows."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from durable_orders.trading.orders.order import Status
-from durable_orders.v2.books import Seen
 from durable_orders.v2.intents import ExecutionResult, OrderIntent
 
 SHOWN = {Status.EXPIRED: "CANCELLED"}
@@ -44,19 +43,3 @@ def row_of(intent: OrderIntent, result: ExecutionResult, mode: str, filled: int 
         "reason": intent.reason,
     }
     return row if filled is None else row | {"filled_qty": filled}
-
-
-def row_of_update(seen: Seen, shown: Any, mode: str) -> dict[str, Any]:
-    """The journal row of an order update. `qty` is what has filled, as it is the update's."""
-    return {
-        "order_id": seen.order_id,
-        "timestamp": datetime.now(UTC).isoformat(),
-        "symbol": seen.symbol,
-        "side": seen.side.value,
-        "qty": seen.quantity,
-        "filled_qty": seen.filled,
-        "price": float(seen.average) if seen.average is not None else None,
-        "status": status_word(seen.status),
-        "mode": mode,
-        "raw": shown,
-    }

@@ -22,14 +22,15 @@ from durable_orders.trading.errors import (
     UnknownError,
 )
 from durable_orders.trading.orders.order import BrokerOrderId, Mode, Order, Status
-from durable_orders.v2 import StateStore
+from durable_orders.v2 import ExecutionEngineV2, StateStore
 from durable_orders.workers.home import Home
 from durable_orders.workers.server import is_our_server
 from tests.conftest import any_port, eventually
 from tests.durable_orders.engines.conftest import older
-from tests.durable_orders.engines.over_a_broker import LIMIT, Account, Slow, accepted, polled, rows, stands
+from tests.durable_orders.engines.killed_engine import MINE
+from tests.durable_orders.engines.over_a_broker import LIMIT, QUICK, Account, Slow, accepted, polled, rows, stands
 from tests.sandbox.conftest import Serve
-from tests.sandbox.serving import MAX_WAIT, Served
+from tests.sandbox.serving import MAX_WAIT, Served, until
 from tests.starting.programs import Started
 
 ROOT = Path(__file__).parents[3]
@@ -272,6 +273,26 @@ async def test_a_process_killed_between_sent_and_answered_has_sent_it_once(
     assert (await engine.cancel_order("mine")).status == "CANCELLED"
     await engine.close()
     assert not has_a_server(Home(account.folder))
+
+
+async def test_the_older_engine_killed_between_sent_and_answered_goes_on_with_the_order(
+    tmp_path: Path, served: Served, kite: KiteConnect
+) -> None:
+    account = Account(tmp_path, served, kite)
+    assert await asyncio.to_thread(ended, "older", str(account.folder), account, kite) == -signal.SIGKILL
+    store = StateStore(checkpoint_path=tmp_path / "state.json")
+    assert [entry["status"] for entry in store.load()["open_orders"]] == ["PENDING"]
+
+    def gone_on_with() -> None:
+        config = {"account": account.name, "execution": {"folder": str(account.folder), "live": QUICK}}
+        with ExecutionEngineV2("live", kite, store, None, None, None, config) as engine:
+            until(lambda: engine.apply_circuit_breakers(MINE))
+            again = engine.execute_intent(MINE)
+            [row] = kite.orders()
+            assert (again.status, again.order_id, accepted(served)) == ("PLACED", row["order_id"], 1)
+            assert [entry["order_id"] for entry in store.load()["open_orders"]] == [row["order_id"]]
+
+    await asyncio.to_thread(gone_on_with)
 
 
 async def test_a_process_that_ends_with_its_engine_unclosed_leaves_no_server_behind(

@@ -52,6 +52,8 @@ class Exchange:
         self.readable = True
         self.status = "OPEN"
         self.places = True
+        self.figures: Row = {}
+        """Of the next orders, from the beginning."""
 
     def place_order(self, order: Row) -> Any:
         self.sent.append(order)
@@ -73,7 +75,7 @@ class Exchange:
             "filled_quantity": 0,
             "average_price": 0,
             "tag": order["tag"],
-        }
+        } | self.figures
 
     def get_orders(self) -> list[Row]:
         if not self.readable:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_orders.trading.orders.absence import Absence, is_of_an_earlier_book, rows_of, under_another_mark
+from durable_orders.trading.orders.absence import Absence, could_be, is_of_an_earlier_book, rows_of, under_another_mark
 from durable_orders.trading.orders.book import BookState, BrokerOrder
 from durable_orders.trading.orders.lifecycle import AnswerLost, ProvedAbsent, Receipt, step
 from durable_orders.trading.orders.order import (
@@ -37,6 +37,23 @@ SLICED = step(
     START,
 )
 FIRST, SECOND = BrokerOrderId("250105000000001"), BrokerOrderId("250105000000002")
+
+
+@pytest.mark.parametrize(
+    ("shown", "placed_at", "is_possible"),
+    [
+        (("NIFTY25MAYFUT", "BUY", 225), START, True),
+        ((None, None, None), None, True),
+        (("NIFTY25MAYFUT", "BUY", 75), START, False),
+        (("NIFTY25MAYFUT", "SELL", 225), START, False),
+        (("BANKNIFTY25MAYFUT", "BUY", 225), START, False),
+        (("NIFTY25MAYFUT", "BUY", 225), START - timedelta(minutes=2), False),
+    ],
+)
+def test_a_row_without_the_tag_could_be_the_order_unless_it_says_something_else(
+    shown: tuple[str | None, str | None, int | None], placed_at: datetime | None, is_possible: bool
+) -> None:
+    assert could_be(("NIFTY25MAYFUT", "BUY", 225), shown, START, placed_at) is is_possible
 
 
 def row(order: Order, quantity: int, *slices: BrokerOrderId) -> BrokerOrder:

@@ -244,12 +244,12 @@ def test_a_lost_answer_is_looked_up_by_its_tag(make: Make) -> None:
 def test_a_lost_answer_that_the_book_cannot_tell_blocks_until_it_tells(
     make: Make, kind: type[Exchange], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_orders, "LEAST_PATIENCE", 2.0)
     store, exchange = Store(), kind()
     engine = make(exchange, store)
     assert engine.execute_intent(intent(qty=5)).status == "PLACED"
     filled(exchange, 5)
     until(lambda: heard(engine, not store.state["open_orders"]))
+    monkeypatch.setattr(broker_orders, "LEAST_PATIENCE", 2.0)
     exchange.answers = [TimeoutError("no answer")]
     exchange.readable = kind is TaglessExchange
     result = engine.execute_intent(intent())

@@ -74,6 +74,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Book:
+    """One reading of all orders of the day."""
+
+    lines: tuple[Line, ...]
+    nameless: tuple[frozenset[str], ...]
+    """The tags of rows without an order id: which orders they are, nobody can tell. They prove no absence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a call ended in, and what the answer itself showed of the order."""
 
@@ -130,9 +139,9 @@ class CallersBroker:
             return _raised(error)
         return Accepted(broker_order_id=BrokerOrderId(order_id))
 
-    def book(self) -> list[Line]:
-        """All orders of the day. Raises `BookUnreadable`, also for a book with rows that cannot be read: a row that is
-        not understood must not be taken for an absence.
+    def book(self) -> Book:
+        """All orders of the day. Raises `BookUnreadable`, also for a book where what a row says of an order cannot be
+        read: a row that is not understood must not be taken for an absence.
         """
         read = method_of(self.broker, *BOOKS)
         if read is None:
@@ -146,9 +155,10 @@ class CallersBroker:
         if not isinstance(shown, list | tuple):
             raise BookUnreadable(f"the broker's orders must be a list, were a {type(shown).__name__}")
         try:
-            return [line_of(row) for row in shown]
+            lines = tuple(line_of(row) for row in shown if _order_id(row))
         except ValueError as error:
             raise BookUnreadable(f"a row of the broker's orders cannot be read: {error}") from None
+        return Book(lines, tuple(_tags(row) for row in shown if not _order_id(row)))
 
     def rows(self, name: str, part: str) -> list[Any]:
         """What the method of that name shows: a list of mappings, or one under the key `part`. Raises
@@ -170,8 +180,8 @@ def line_of(row: Any) -> Line:
     """A row of an order book, a postback, or an order update. Raises `ValueError` for one without an order id, or with
     figures that are none.
     """
-    order_id = first_of(row, "order_id", "orderid", "id", "kite_order_id")
-    if order_id is None or not str(order_id):
+    order_id = _order_id(row)
+    if not order_id:
         raise ValueError("order_id: must be there")
     word = str(first_of(row, "status") or "").strip().upper()
     quantity = _whole(first_of(row, "quantity", "qty"), "quantity")
@@ -184,7 +194,7 @@ def line_of(row: Any) -> Line:
     side = first_of(row, "transaction_type", "side")
     message = first_of(row, "status_message", "message")
     return Line(
-        order_id=str(order_id),
+        order_id=order_id,
         status=_believed(status, filled, quantity),
         word=word,
         symbol=str(symbol).rpartition(":")[2] if symbol else None,
@@ -193,10 +203,20 @@ def line_of(row: Any) -> Line:
         filled_quantity=filled,
         average_price=exact(average, "average_price") if average and (filled or status is Status.FILLED) else None,
         message=str(message) if message else None,
-        tags=frozenset(str(tag) for tag in [first_of(row, "tag"), *(first_of(row, "tags") or [])] if tag),
+        tags=_tags(row),
         placed_at=moment_of(first_of(row, "order_timestamp", "created_at", "timestamp")),
         shown=row,
     )
+
+
+def _order_id(row: Any) -> str:
+    """Empty where the row has none."""
+    found = first_of(row, "order_id", "orderid", "id", "kite_order_id")
+    return "" if found is None else str(found)
+
+
+def _tags(row: Any) -> frozenset[str]:
+    return frozenset(str(tag) for tag in [first_of(row, "tag"), *(first_of(row, "tags") or [])] if tag)
 
 
 def _believed(status: Status, filled: int, quantity: int | None) -> Status:

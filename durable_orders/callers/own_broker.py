@@ -6,32 +6,39 @@ drop tags, so an order is known by its tag until the broker's id of it is known,
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from durable_orders.callers import readings
 from durable_orders.callers.broker import BOOKS, Answer, CallersBroker, Line
 from durable_orders.callers.methods import method_of
-from durable_orders.callers.readings import TimedReading
+from durable_orders.callers.readings import CLOSING, TimedReading
 from durable_orders.callers.rows import order_shown, payload_of, row_of_line, trade_of
 from durable_orders.callers.trades import SeenTrades
 from durable_orders.callers.unknown_rows import UnknownRows
 from durable_orders.trading.brokers.kite import rows as kite_rows
 from durable_orders.trading.brokers.shared_reading import SharedReading
 from durable_orders.trading.errors import BookUnreadable
+from durable_orders.trading.ledger.alerts import add_event
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.reading import find_order, views_for
 from durable_orders.trading.orders.absence import could_be
 from durable_orders.trading.orders.approval import Approved
 from durable_orders.trading.orders.book import BrokerHolding, BrokerOrder, BrokerPosition, Funds, OrderReport
+from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.last_look import LastLook
 from durable_orders.trading.orders.order import Account, Amendment, BrokerOrderId, Fill, Order, OrderId
 from durable_orders.trading.orders.outcome import ATTEMPT_USED, Accepted, Evidence, Held, Outcome, Refused, Unknown
 from durable_orders.trading.orders.tags import mark_in, may_be_ours, of_order
+
+R = TypeVar("R")
 
 NO_WAY_TO_SPLIT = "instructions: a broker object takes none, only a home with its own session at Kite does"
 
@@ -39,6 +46,7 @@ PARTS = (("positions", "net"), ("holdings", "data"))
 """What else is read, and under which key Kite's client and its wrappers have it in a mapping."""
 
 NOT_ANSWERED = "a place_order() that has not answered yet"
+NO_ID = "a row without an order id"
 
 
 class OwnBroker:
@@ -54,6 +62,9 @@ class OwnBroker:
         self._seen = SeenTrades(trades)
         self._orders: dict[BrokerOrderId, Order] = {}
         """As they were when they were first met."""
+        self._asking: set[Future[Outcome]] = set()
+        """Cancels and changes that have not been answered."""
+        self._is_closing = False
         self._on_their_way: set[OrderId] = set()
         """Handed to the caller's object, which has not answered, however long ago that was."""
         self._as_placed: set[BrokerOrderId] = set()
@@ -61,6 +72,9 @@ class OwnBroker:
         self._elsewhere: dict[str, str] = {}
         """What any reading has shown that was sent from another folder: of which order, and the broker's id of it."""
         self._rows: dict[BrokerOrderId, BrokerOrder] = {}
+        self._has_nameless = False
+        """Whether the latest reading had rows without an order id."""
+        self._has_told_nameless = False
         self._others: tuple[Line, ...] = ()
         """Of the latest reading: what is certainly no order of ours that is known by its id."""
         self._sent_before: dict[str, str] = {}
@@ -95,7 +109,7 @@ class OwnBroker:
             with looking as held:
                 if held is not None:
                     return held
-                answer = _begun(lambda: self._callers.place(payload_of(order)))
+                answer = _begun(lambda: self._callers.place(payload_of(order)), lambda error: Answer(_raised(error)))
             return self._answered(order, answer.result())
         finally:
             with self._lock:
@@ -104,10 +118,26 @@ class OwnBroker:
     def modify(self, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
         with self._lock:
             self._as_placed.discard(broker_order_id)
-        return self._callers.modify(broker_order_id, change)
+        return self._asked(lambda: self._callers.modify(broker_order_id, change))
 
     def cancel(self, broker_order_id: BrokerOrderId) -> Outcome:
-        return self._callers.cancel(broker_order_id)
+        return self._asked(lambda: self._callers.cancel(broker_order_id))
+
+    def _asked(self, call: Callable[[], Outcome]) -> Outcome:
+        """What the call ended in. One without an answer in time is made all the same, for all that is known: the book
+        tells."""
+        with self._lock:
+            if self._is_closing:
+                return _lost(CLOSING)
+            future = _begun(call, _raised)
+            self._asking.add(future)
+        try:
+            return future.result(readings.LIMIT)
+        except NotYet:
+            return _lost(f"no answer in {readings.LIMIT:g} s")
+        finally:
+            with self._lock:
+                self._asking.discard(future)
 
     def order_book(self) -> list[BrokerOrder]:
         return self._shared_book()
@@ -132,27 +162,38 @@ class OwnBroker:
 
     def could_be(self, order: Order) -> tuple[str, ...]:
         """Broker order ids of the latest reading that could be that order, whose tag was dropped then. One that another
-        home has sent is not; one that this home has sent, and nobody knows, may be. And the call that sends it, which
-        may still place it."""
+        home has sent is not; one that this home has sent, and nobody knows, may be, and so may a row without an id. And
+        the call that sends it, which may still place it."""
         symbol = order.symbol.partition(":")[2]
         asked = (symbol, order.side.value, order.quantity)
         with self._lock:
             sending = (NOT_ANSWERED,) if order.order_id in self._on_their_way else ()
-            return sending + tuple(
-                line.order_id
-                for line in self._others
-                if not any(may_be_ours(tag) and mark_in(tag) != self._mark for tag in line.tags)
-                and could_be(asked, (line.symbol, line.side, line.quantity), order.created_at, line.placed_at)
+            nameless = (NO_ID,) if self._has_nameless else ()
+            return (
+                sending
+                + nameless
+                + tuple(
+                    line.order_id
+                    for line in self._others
+                    if not any(may_be_ours(tag) and mark_in(tag) != self._mark for tag in line.tags)
+                    and could_be(asked, (line.symbol, line.side, line.quantity), order.created_at, line.placed_at)
+                )
             )
 
-    def drop_readings(self) -> None:
-        """Of what has not answered yet, and of all that is asked for from now on: `BookUnreadable`."""
+    def drop_calls(self) -> None:
+        """Nobody waits any longer for what has not answered yet, placements apart: a reading is `BookUnreadable`, and
+        what became of a cancel or a change is unknown. So is all that is asked for from now on."""
+        with self._lock:
+            self._is_closing, asking = True, list(self._asking)
+        for future in asking:
+            with suppress(InvalidStateError):
+                future.set_result(_lost(CLOSING))
         self._timed_book.drop()
         for timed, _ in self._timed.values():
             timed.drop()
 
     def close(self) -> None:
-        self.drop_readings()
+        self.drop_calls()
         with self._lock:
             self._seen.close()
 
@@ -183,27 +224,39 @@ class OwnBroker:
         return outcome.model_copy(update={"report": OrderReport(row, fills)})
 
     def _read_book(self) -> list[BrokerOrder]:
-        lines = self._timed_book()
+        book = self._timed_book()
+        lines = book.lines
         with self._lock:
+            self._has_nameless = bool(book.nameless)
             try:
                 self._learn(lines)
             except SQLAlchemyError as error:
                 raise BookUnreadable(f"whose orders these are cannot be told ({type(error).__name__})") from error
             self._others = tuple(line for line in lines if line.order_id not in self._orders)
-            for line in self._others:
-                own = next((tag for tag in line.tags if mark_in(tag) == self._mark), None)
+            sent = [(line.tags, line.order_id) for line in self._others] + [(tags, NO_ID) for tags in book.nameless]
+            for tags, sent_as in sent:
+                own = next((tag for tag in tags if mark_in(tag) == self._mark), None)
                 if own is not None:
-                    self._sent_before[own] = line.order_id
+                    self._sent_before[own] = sent_as
                 else:
-                    self._elsewhere |= {of_order(tag): line.order_id for tag in line.tags if may_be_ours(tag)}
+                    self._elsewhere |= {of_order(tag): sent_as for tag in tags if may_be_ours(tag)}
             orders, unknown = self._orders_of(lines)
             rows = [self._row(line, order) for line, order in orders]
             self._rows = {row.broker_order_id: row for row in rows}
         try:  # without the lock: who holds the ledger may be waiting for it
             self._unknown_rows.look(unknown, lines)
+            if book.nameless and not self._has_told_nameless:
+                self._tell_nameless(len(book.nameless))
         except SQLAlchemyError as error:
             raise BookUnreadable(f"an order that is not known cannot be told ({type(error).__name__})") from error
         return rows
+
+    def _tell_nameless(self, count: int) -> None:
+        words = f"the broker's book has {count} of its rows without an order id: they are not looked at"
+        words = f"{words}, and while it has, no order whose answer was lost is proved to be absent"
+        with self._database.write(self._account) as connection:
+            add_event(connection, self._account, EventType.ALERT, words, datetime.now(UTC))
+        self._has_told_nameless = True
 
     def _orders_of(self, lines: Sequence[Line]) -> tuple[list[tuple[Line, Order]], list[tuple[Line, str]]]:
         """The lines of this home's orders, those included that the ledger does not know and is to adopt; and the ones
@@ -254,21 +307,30 @@ class OwnBroker:
                 self._seen.know(fill for fill in order.fills if fill.broker_order_id == own)
 
 
-def _begun(call: Callable[[], Answer]) -> "Future[Answer]":
+def _lost(words: str, error_type: str | None = None) -> Unknown:
+    return Unknown(evidence=Evidence(message=words, error_type=error_type))
+
+
+def _raised(error: BaseException) -> Unknown:
+    return _lost(str(error) or type(error).__name__, type(error).__name__)
+
+
+def _begun(call: Callable[[], R], raised: Callable[[BaseException], R]) -> "Future[R]":
     """The call, once it has begun: who keeps a halt away until an order has left need not wait for its answer.
 
-    It never raises: whatever the object does, even to end its thread, the order may have been placed.
+    It never raises: whatever the object does, even to end its thread, the call may have been made.
     """
-    future: Future[Answer] = Future()
+    future: Future[R] = Future()
     has_begun = threading.Event()
 
     def run() -> None:
         has_begun.set()
         try:
-            future.set_result(call())
+            answer = call()
         except BaseException as error:
-            evidence = Evidence(message=str(error) or type(error).__name__, error_type=type(error).__name__)
-            future.set_result(Answer(Unknown(evidence=evidence)))
+            answer = raised(error)
+        with suppress(InvalidStateError):  # nobody waits for it any more
+            future.set_result(answer)
 
     threading.Thread(target=run, name="broker-object", daemon=True).start()
     has_begun.wait()

@@ -40,7 +40,7 @@ RECORDED_WITHIN = 5.0
 """Seconds that a look waits at most until what it saw is recorded."""
 LOOK_EVERY = 0.02
 READ_WITHIN = 5.0
-"""Seconds that a reading of the broker object may still take while the desk is being stopped."""
+"""Seconds that a call of the broker object, a placement apart, may still take while the desk is being stopped."""
 
 
 def settings_of(home: Home, account: str, live: Live, *, dry_run: bool) -> Settings:
@@ -113,10 +113,10 @@ class BrokerDesk:
             raise
 
     def stop(self) -> None:
-        """Placements that are on their way are waited for, readings for some seconds; open orders wait for the next
+        """Placements that are on their way are waited for, other calls for some seconds; open orders wait for the next
         start. Stopping twice is fine."""
         if self._loop is not None:
-            late = threading.Timer(READ_WITHIN, self._drop_readings)
+            late = threading.Timer(READ_WITHIN, self._drop_calls)
             late.daemon = True
             late.start()
             try:
@@ -126,9 +126,9 @@ class BrokerDesk:
                 self._loop.close()
                 self._loop = None
 
-    def _drop_readings(self) -> None:
+    def _drop_calls(self) -> None:
         if self.own is not None:
-            self.own.drop_readings()
+            self.own.drop_calls()
 
     async def _start(self) -> None:
         self._stop = asyncio.Event()

@@ -170,6 +170,26 @@ def test_one_whose_terms_it_does_not_say_hides_none_and_lets_no_new_risk_pass(
     assert "then `durable-orders flag unknown-order-X1 --clear`" in alert
 
 
+def test_a_row_without_an_id_costs_that_row_is_told_once_and_proves_no_absence(
+    broker: OwnBroker, exchange: Book
+) -> None:
+    own, lost = order(), order()
+    broker.place(grant(own))
+    exchange.book.append({"status": "OPEN", "tradingsymbol": "TCS"})
+    for _ in range(2):
+        assert [row.broker_order_id for row in broker.order_book()] == ["B1"]
+        assert broker.could_be(lost) == ("a row without an order id",)
+    [told] = alerts(broker)
+    assert "1 of its rows without an order id" in told
+    exchange.book[-1]["tag"] = lost.tag
+    broker.order_book()
+    exchange.book.pop()
+    broker.order_book()
+    assert broker.could_be(lost) == ()
+    assert isinstance(broker.place(grant(lost)), Unknown), "a row with its tag was there"
+    assert len(exchange.sent) == 1
+
+
 def test_its_flag_goes_down_once_it_is_known_what_came_of_it(broker: OwnBroker, exchange: Book, tmp_path: Path) -> None:
     """By this process or the next: not for a row that the book has lost, nor for one that does not say what it
     filled."""

@@ -144,6 +144,37 @@ async def test_a_book_that_never_answers_is_unreadable_and_keeps_nothing_from_it
     alone.broker.answers.set()
 
 
+async def test_a_cancel_that_never_returns_keeps_nothing_from_its_end_and_the_next_process_asks_again(
+    alone: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_desk, "READ_WITHIN", 0.1)
+    asked, go_on, cancel = threading.Event(), threading.Event(), alone.broker.cancel_order
+
+    def hangs(variety: str, order_id: str) -> str:
+        asked.set()
+        assert go_on.wait(120)
+        return str(cancel(variety, order_id))
+
+    engine = alone.engine()
+    known = await engine.place_order(older(**LIMIT))
+    with monkeypatch.context() as bad:
+        bad.setattr(alone.broker, "cancel_order", hangs)
+        cancelling = asyncio.create_task(engine.cancel_order(known.order_id))
+        assert await asyncio.to_thread(asked.wait, 60)
+        await engine.close()
+        assert not go_on.is_set()
+    await asyncio.gather(cancelling, return_exceptions=True)
+
+    async def is_cancelled() -> bool:
+        return [row["status"] for row in alone.served.kite().orders()] == ["CANCELLED"]
+
+    engine = alone.engine()
+    await engine.poll_orders()
+    assert await eventually(is_cancelled)
+    await engine.close()
+    go_on.set()
+
+
 async def is_filled(engine: LiveExecutionEngine, order: Order) -> bool:
     try:
         return (await polled(engine, order)).status == "FILLED"

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from durable_orders.activities.gtt_account import is_disproved, say
 from durable_orders.trading.gtt.gtt import UNRESOLVED, GttStatus
-from durable_orders.trading.gtt.state import GttState
+from durable_orders.trading.gtt.state import GttState, Result
 from durable_orders.trading.ledger.gtt_orders import give_order_to
 from durable_orders.trading.orders.events import EventType
 
@@ -42,7 +42,8 @@ def _tell_status(connection: sa.Connection, before: GttState, after: GttState) -
 
 def tell_results(connection: sa.Connection, before: GttState, after: GttState) -> None:
     """What came of its order, which is the GTT's own from now on."""
-    if after.status is not GttStatus.TRIGGERED or after.results == before.results:
+    known = [_came_to(result) for result in before.results]
+    if after.status is not GttStatus.TRIGGERED or [_came_to(result) for result in after.results] == known:
         return
     for result in after.results:
         if result is None:
@@ -54,3 +55,8 @@ def tell_results(connection: sa.Connection, before: GttState, after: GttState) -
         else:
             said = f"{at}, and its order was refused, so that nothing was placed: {result.rejection_reason}"
             say(connection, after, said, EventType.ALERT)
+
+
+def _came_to(result: Result | None) -> Result | None:
+    """When that was is no news: an older ledger does not have it."""
+    return None if result is None else result.model_copy(update={"at": None})

@@ -20,6 +20,7 @@ from durable_orders.trading.gtt.gtt import BrokerGtt, GttStatus, TriggerId
 from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.ledger.alerts import add_event
 from durable_orders.trading.ledger.database import Database
+from durable_orders.trading.ledger.gtt_orders import keep_unproved
 from durable_orders.trading.ledger.gtts import gtt_of_order, known_gtts, may_be_of_gtt, record_gtt
 from durable_orders.trading.orders.book import BrokerOrder
 from durable_orders.trading.orders.events import EventType
@@ -160,6 +161,8 @@ class GttWatch:
 
     def _follow(self, connection: sa.Connection, state: GttState, row: BrokerGtt) -> None:
         after = state.shown(row)
+        if not after.is_external:
+            keep_unproved(connection, after, now())
         if after.status is GttStatus.TRIGGERED and not any(after.results):
             self._tell_untold(connection, after, row.trigger_id)
         if after == state:

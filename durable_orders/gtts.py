@@ -17,6 +17,7 @@ from durable_orders.trading.gtt.gtt import EXTERNAL, NOT_FREE, UNRESOLVED, GttCh
 from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.gtt.view import GttView, view_of
 from durable_orders.trading.ledger.gtts import find_gtt, gtt_views, list_gtts, put_back, settle_gtt
+from durable_orders.trading.plans import by_gtt
 from durable_orders.workflows import names
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Gtts:
         Raises as `place`."""
         if intent.gtt_id.startswith(EXTERNAL):
             raise errors.InvalidOrder(NOT_FREE)
+        if by_gtt.is_of_plan(intent.gtt_id):
+            raise errors.InvalidOrder(by_gtt.NOT_FREE)
         known = await self._orders.read(lambda connection: find_gtt(connection, self._account, intent.gtt_id))
         if known is not None and known[1] != intent.fingerprint():
             raise errors.DuplicateOrder(f"id: {intent.gtt_id} is the id of another GTT")

@@ -5,13 +5,17 @@ the account's own queue, where the server limits its rate, with a single attempt
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import exceptions, workflow
 from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, TimeoutType
 
 with workflow.unsafe.imports_passed_through():
+    from durable_orders.activities.gtt_changes import ChangeSeen
     from durable_orders.activities.orders import OrderActivities
+    from durable_orders.trading.gtt.gtt import GttChange, GttIntent
+    from durable_orders.trading.gtt.state import GttState
     from durable_orders.trading.orders.events import Entry
     from durable_orders.trading.orders.lookup import BookLookup, Unreadable
     from durable_orders.trading.orders.order import Amendment, Order, OrderIntent
@@ -40,6 +44,29 @@ async def start_order(intent: OrderIntent) -> None:
         result_type=Order,
         parent_close_policy=workflow.ParentClosePolicy.ABANDON,
         **names.order_options(intent, intent.fingerprint()),
+    )
+
+
+async def start_gtt(intent: GttIntent) -> workflow.ChildWorkflowHandle[Any, GttState]:
+    """It lives on whatever becomes of the workflow that wants it. Raises `WorkflowAlreadyStartedError` where one of its
+    id is there."""
+    return await workflow.start_child_workflow(
+        names.GTT_WORKFLOW,
+        intent,
+        result_type=GttState,
+        parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+        **names.gtt_options(intent),
+    )
+
+
+async def start_gtt_change(change: GttChange) -> workflow.ChildWorkflowHandle[Any, ChangeSeen]:
+    """As `start_gtt`. Raises `WorkflowAlreadyStartedError` where a change of that GTT, or its end, is on its way."""
+    return await workflow.start_child_workflow(
+        names.GTT_CHANGE_WORKFLOW,
+        change,
+        result_type=ChangeSeen,
+        parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+        **names.gtt_change_options(change),
     )
 
 

@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import AwareDatetime, ValidationError
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from durable_orders.activities.plans import PlanActivities
@@ -90,6 +90,8 @@ class PlanWorkflow:
         self._recorded: PlanView | None = None
         self._changes_asked = self._changes_recorded = 0
         self._life: asyncio.Task[PlanView] | None = None
+        self._followed: set[asyncio.Task[None]] = set()
+        """Those who wait for what is asked of GTTs."""
         workflow.register_random_seed_callback(lambda _seed: self._was_reset())
 
     @workflow.run
@@ -281,6 +283,8 @@ class PlanWorkflow:
                 await self._signalled(own, "cancel", reason)
                 if self._paced_since is not None and isinstance(self._process, LinesProcess):
                     await self._ended(self._process, own)
+            case actions.PlaceGtt() | actions.ChangeGtt() | actions.CancelPlaced():
+                await self._ask_of_gtt(action)
             case actions.Alert(words):
                 await self._local(PlanActivities.alert_of_plan, words, summary=words[:200])
             case actions.Record():
@@ -364,6 +368,40 @@ class PlanWorkflow:
             await calls.start_order(intent)
         except WorkflowAlreadyStartedError:
             await self._look(actions.SYNC)
+
+    async def _ask_of_gtt(self, asked: actions.OfGtt) -> None:
+        """It goes on whatever becomes of the plan. One that is there already is looked up."""
+        if isinstance(asked, actions.CancelPlaced):
+            await calls.cancel(asked.order)
+            return
+        handle: workflow.ChildWorkflowHandle[Any, Any]
+        try:
+            if isinstance(asked, actions.PlaceGtt):
+                handle = await calls.start_gtt(asked.intent)
+            else:
+                handle = await calls.start_gtt_change(asked.change)
+        except WorkflowAlreadyStartedError:
+            if isinstance(asked, actions.PlaceGtt):
+                await self._look(actions.SYNC)
+            elif asked.change.legs is not None:
+                self._process.hear(news.Answered(asked.change.gtt_id, "another change of it is on its way"))
+            return
+        following = asyncio.create_task(self._follow_gtt(asked, handle))
+        self._followed.add(following)
+        following.add_done_callback(self._followed.discard)
+
+    async def _follow_gtt(
+        self, asked: actions.PlaceGtt | actions.ChangeGtt, handle: workflow.ChildWorkflowHandle[Any, Any]
+    ) -> None:
+        refusal, is_unknown = None, False
+        try:
+            await handle
+        except ChildWorkflowError as error:
+            refusal, cause = str(error.cause), error.cause
+            is_unknown = not isinstance(cause, ApplicationError) or cause.type == "UnknownError"
+        if isinstance(asked, actions.ChangeGtt) and asked.change.legs is not None:
+            self._process.hear(news.Answered(asked.change.gtt_id, refusal, is_unknown))
+        self._process.hear(news.GttTold())
 
     async def _signalled(self, own: str, signal: str, content: object) -> bool:
         order = f"order:{self._intent.account}:{own}"

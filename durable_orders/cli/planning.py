@@ -30,7 +30,7 @@ from durable_orders.trading.ist import IST
 from durable_orders.trading.orders.order import OrderType, Product, Side
 from durable_orders.trading.orders.terms import whole
 from durable_orders.trading.plans.kinds import AnyIntent
-from durable_orders.trading.plans.plan import PlanChange, PlanIntent, time_in_ist
+from durable_orders.trading.plans.plan import PlanChange, PlanIntent, Protect, time_in_ist
 from durable_orders.trading.plans.schedule import SCHEDULES
 from durable_orders.trading.plans.state import PlanStatus, PlanView
 from durable_orders.workers.home import Home
@@ -59,6 +59,10 @@ ExitAtOption = Annotated[
     str | None,
     typer.Option("--exit-at", metavar="TIME", help="When what is left is closed, IST, as in '2026-11-26 15:12'."),
 ]
+ProtectOption = Annotated[
+    Protect | None,
+    typer.Option(help="Whether the broker keeps the stop, also overnight and without a worker: as a GTT (CNC, NRML)."),
+]
 ProductOption = Annotated[Product, typer.Option(case_sensitive=False, help="Kite's product.")]
 StrategyOption = Annotated[str, typer.Option(help="Who wants it.")]
 PlanIdOption = Annotated[
@@ -85,6 +89,7 @@ def bracket(
     trail: TrailOption = None,
     break_even: BreakEvenOption = None,
     exit_at: ExitAtOption = None,
+    protect: ProtectOption = None,
     product: ProductOption = Product.MIS,
     strategy: StrategyOption = "manual",
     plan_id: PlanIdOption = None,
@@ -101,7 +106,7 @@ def bracket(
     kinds = {(False, False): OrderType.MARKET, (True, False): OrderType.LIMIT, (False, True): OrderType.SL_M}
     kind = kinds.get((limit is not None, waits is not None), OrderType.SL)
     entry = {"order_type": kind, "price": limit, "trigger_price": waits}
-    exits = _exits(stop, stop_limit, target, trail, break_even, exit_at)
+    exits = _exits(stop, stop_limit, target, trail, break_even, exit_at) | {"protect": protect}
     own = {"side": side, "symbol": symbol, "quantity": quantity, "product": product, "strategy": strategy}
     _start(home, config, plan_id, own | exits | {"entry": entry, "reason": reason}, as_json)
 
@@ -116,6 +121,7 @@ def oco(
     target: TargetOption = None,
     trail: TrailOption = None,
     exit_at: ExitAtOption = None,
+    protect: ProtectOption = None,
     product: ProductOption = Product.MIS,
     strategy: StrategyOption = "manual",
     plan_id: PlanIdOption = None,
@@ -129,7 +135,7 @@ def oco(
     Exit code 1 if it is refused, as when less is held.
     """
     held = Side.BUY if side is Side.SELL else Side.SELL
-    exits = _exits(stop, stop_limit, target, trail, None, exit_at)
+    exits = _exits(stop, stop_limit, target, trail, None, exit_at) | {"protect": protect}
     own = {"side": held, "symbol": symbol, "quantity": quantity, "product": product, "strategy": strategy}
     _start(home, config, plan_id, own | exits | {"reason": reason}, as_json)
 

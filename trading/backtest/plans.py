@@ -18,7 +18,7 @@ from durable_orders.trading.flatten.closing import closable
 from durable_orders.trading.flatten.excess import closing_of
 from durable_orders.trading.ist import IST
 from durable_orders.trading.market.ticks import Tick
-from durable_orders.trading.orders.order import OrderIntent, Product, Side, plan_of
+from durable_orders.trading.orders.order import OrderIntent, Product, Side
 from durable_orders.trading.plans import actions, claims, news, standing
 from durable_orders.trading.plans.kinds import (
     AnyIntent,
@@ -410,7 +410,7 @@ class PlanDriver:
                 continue
             own = each.client_order_id
             trades, reason = (each.fills, each.intent.reason) if isinstance(each, Live) else (each.trades, each.reason)
-            if trades and plan_of(own) is None and not claims.closes_excess(own, reason):
+            if trades and not claims.is_of_a_plan(own, reason):
                 traded = sum(trade.quantity for trade in trades if since <= trade.at <= until)
                 closed += traded if each.side is intent.exit_side else -traded
         return closed

@@ -57,6 +57,23 @@ class GttType(StrEnum):
     TWO_LEG = "two-leg"
 
 
+def kind_problem(symbol: str, product: Product, side: Side, legs: int) -> str | None:
+    """Why no GTT can be of that kind; field and rule."""
+    exchange = symbol.partition(":")[0]
+    if exchange not in PRODUCTS:
+        return f"symbol: a GTT is for {', '.join(PRODUCTS)}, was {exchange}"
+    if product not in PRODUCTS[exchange]:
+        return f"product: a GTT on {exchange} is {' or '.join(PRODUCTS[exchange])}, was {product}"
+    if legs == 2 and exchange in SHARES and side is Side.BUY:
+        return "side: a two-leg GTT of shares sells; to buy, it is for NFO and BFO only"
+    return None
+
+
+def reason_of(gtt_id: str) -> str:
+    """Of the order that it has placed."""
+    return f"GTT {gtt_id} was triggered"
+
+
 def stays(kind: GttType) -> str:
     """Why it has not as many triggers as it is to have (Kite documentation, GTT: its type is not changed)."""
     return f"a {kind} GTT stays one: delete it, and place another"
@@ -189,16 +206,10 @@ class GttIntent(Frozen):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        exchange = self.symbol.partition(":")[0]
-        if exchange not in PRODUCTS:
-            raise ValueError(f"symbol: a GTT is for {', '.join(PRODUCTS)}, was {exchange}")
-        if self.product not in PRODUCTS[exchange]:
-            raise ValueError(f"product: a GTT on {exchange} is {' or '.join(PRODUCTS[exchange])}, was {self.product}")
-        if len(self.legs) == 2:
-            if exchange in SHARES and self.side is Side.BUY:
-                raise ValueError("side: a two-leg GTT of shares sells; to buy, it is for NFO and BFO only")
-            if self.legs[0].trigger_price >= self.legs[1].trigger_price:
-                raise ValueError("trigger_price: of a two-leg GTT the lower one comes first")
+        if (problem := kind_problem(self.symbol, self.product, self.side, len(self.legs))) is not None:
+            raise ValueError(problem)
+        if len(self.legs) == 2 and self.legs[0].trigger_price >= self.legs[1].trigger_price:
+            raise ValueError("trigger_price: of a two-leg GTT the lower one comes first")
         if self.last_price is not None and (problem := self.side_problem(self.last_price)) is not None:
             raise ValueError(problem)
         return self
@@ -245,6 +256,8 @@ class LegResult:
     order_id: BrokerOrderId | None
     """`None` where it was refused."""
     rejection_reason: str
+    at: datetime | None = None
+    """When, as the broker says."""
 
 
 @dataclass(frozen=True, slots=True)

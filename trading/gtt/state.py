@@ -39,6 +39,8 @@ class Result(Frozen):
     triggered_at: Decimal | None = None
     order_id: BrokerOrderId | None = None
     rejection_reason: str = ""
+    at: AwareDatetime | None = None
+    """When, as the broker says."""
 
 
 class Change(Frozen):
@@ -217,7 +219,9 @@ class GttState(Frozen):
 def _result(found: LegResult | None) -> Result | None:
     if found is None:
         return None
-    return Result(triggered_at=found.triggered_at, order_id=found.order_id, rejection_reason=found.rejection_reason)
+    return Result(
+        triggered_at=found.triggered_at, order_id=found.order_id, rejection_reason=found.rejection_reason, at=found.at
+    )
 
 
 def settled(

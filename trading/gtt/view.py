@@ -57,7 +57,7 @@ def view_of(state: GttState, orders: Placed) -> GttView:
         content = {"trigger_price": leg.trigger_price, "price": leg.price, "quantity": leg.quantity}
         if result is not None:
             status, filled = orders.get(result.order_id or "", (None, 0))
-            content |= result.model_dump() | {"order_status": status, "filled_quantity": filled}
+            content |= result.model_dump(exclude={"at"}) | {"order_status": status, "filled_quantity": filled}
         legs.append(GttLegView.model_validate(content))
     asked = "" if state.change is None else "delete" if state.change.legs is None else "change"
     intent = state.intent

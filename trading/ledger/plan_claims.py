@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from durable_orders.trading.ledger.plans import orders_of_plan
 from durable_orders.trading.ledger.tables import fills, orders, plans, position_entries, positions, reservations
-from durable_orders.trading.orders.order import Side, plan_of
+from durable_orders.trading.orders.order import Side
 from durable_orders.trading.plans import claims
 from durable_orders.trading.plans.claims import BY_HAND, ByOthers, Claim, Line
 from durable_orders.trading.plans.plan import PlanIntent
@@ -51,7 +51,7 @@ class LedgerBooks:
             .group_by(orders.c.order_id, orders.c.client_order_id, orders.c.reason)
         )
         rows = self._connection.execute(asked).all()
-        own = (row for row in rows if plan_of(row[0]) is None and not claims.closes_excess(row[0], row[1]))
+        own = (row for row in rows if not claims.is_of_a_plan(row[0], row[1]))
         traded = sum(int(net) for _, _, net in own)
         entry, by = position_entries.c, (*BY_HAND, intent.strategy)
         entered = sa.select(sa.func.sum(entry.quantity)).where(

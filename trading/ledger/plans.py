@@ -8,6 +8,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from durable_orders.trading.ledger.audit import orders_named
+from durable_orders.trading.ledger.plan_gtts import gtt_exits
 from durable_orders.trading.ledger.rows import upsert
 from durable_orders.trading.ledger.tables import plans as table
 from durable_orders.trading.ledger.tables import ticks
@@ -144,6 +145,7 @@ def orders_named_after(connection: sa.Connection, intent: AnyIntent) -> list[Ord
     found = _named(connection, intent, [entry_id(intent.plan_id)])
     for leg in range(1, len(intent.legs) + 1):
         found += _numbered(connection, intent, lambda number, leg=leg: exit_id(intent.plan_id, leg, number))  # type: ignore[misc]
+    found += gtt_exits(connection, intent)
     return found + _numbered(connection, intent, lambda number: closing_id(intent.plan_id, number))
 
 

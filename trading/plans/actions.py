@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from durable_orders.trading.orders.order import Amendment, OrderIntent, Product
+from durable_orders.trading.gtt.gtt import GttChange, GttIntent
+from durable_orders.trading.orders.order import Amendment, Order, OrderIntent, Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,27 @@ class Amend:
 class Cancel:
     client_order_id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceGtt:
+    """Have the broker keep an exit. Its id is its own: one that exists is taken as it is."""
+
+    intent: GttIntent
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeGtt:
+    """Change a GTT, or delete it."""
+
+    change: GttChange
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPlaced:
+    """Cancel the order that a GTT has placed: no workflow follows it."""
+
+    order: Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +120,20 @@ class Done:
 
 
 ADMIT, RECORD, SYNC, SURVEY, DONE = Admit(), Record(), Sync(), Survey(), Done()
-Action = Admit | Place | Amend | Cancel | CloseExcess | CloseLine | Quote | Alert | Record | Sync | Survey | Wait | Done
+OfGtt = PlaceGtt | ChangeGtt | CancelPlaced
+Action = (
+    Admit
+    | Place
+    | Amend
+    | Cancel
+    | OfGtt
+    | CloseExcess
+    | CloseLine
+    | Quote
+    | Alert
+    | Record
+    | Sync
+    | Survey
+    | Wait
+    | Done
+)

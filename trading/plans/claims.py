@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from durable_orders.trading.orders.offsets import UNWIND
-from durable_orders.trading.orders.order import CLOSING, Product, Side
+from durable_orders.trading.orders.order import CLOSING, Product, Side, plan_of
 from durable_orders.trading.orders.position_entry import OUTSIDE
+from durable_orders.trading.plans.by_gtt import is_placed_for_plan
 from durable_orders.trading.plans.plan import PlanIntent
 from durable_orders.trading.plans.standing import is_over
 from durable_orders.trading.plans.state import PlanState
@@ -141,6 +142,15 @@ def closes_excess(client_order_id: str, reason: str) -> bool:
     """Whether it is a plan's own order that closes what went out too much."""
     name = client_order_id.removeprefix(CLOSING).rpartition("-")[0]
     return client_order_id.startswith(CLOSING) and reason.startswith(f"plan {name}:")
+
+
+def is_of_a_plan(client_order_id: str, reason: str) -> bool:
+    """Whether what it trades is a plan's: one of its orders, or of its GTTs'."""
+    return (
+        plan_of(client_order_id) is not None
+        or closes_excess(client_order_id, reason)
+        or is_placed_for_plan(client_order_id, reason)
+    )
 
 
 def _unshared(

@@ -8,9 +8,11 @@ traded the stop itself becomes a LIMIT order at the target: one order, which can
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from durable_orders.trading.gtt.gtt import GttChange, GttIntent, GttLeg
 from durable_orders.trading.orders.order import Amendment, Order, OrderType, PlanOrderIntent
+from durable_orders.trading.plans import by_gtt
 from durable_orders.trading.plans.plan import Stop
-from durable_orders.trading.plans.state import LegState, PlanState, exit_id
+from durable_orders.trading.plans.state import Child, LegState, PlanState, exit_id
 
 TAKING = timedelta(seconds=5)
 """So long a target may work without a fill before it is the stop again."""
@@ -81,7 +83,7 @@ class Exits:
             self._stop_is_passed(leg, price, now)
             return
         leg.passed_since = None
-        if leg.target is None:
+        if leg.target is None or (live is not None and live.is_gtt):
             return
         if self._beyond(price, leg.target):
             if leg.taking_since is None and (leg.next_taking is None or now >= leg.next_taking):
@@ -101,7 +103,7 @@ class Exits:
             return  # the next exit of the leg sees to it
         order = live.order
         at_level = order.trigger_price is not None and self._beyond(order.trigger_price, state.level or price)
-        if not (order.order_type.has_trigger and at_level):
+        if not (at_level or live.is_triggered):
             leg.out = True
         elif order.price is not None and not self._beyond(price, order.price):
             leg.passed_since = leg.passed_since or now
@@ -136,7 +138,7 @@ class Exits:
             return (OrderType.SL_M, None, level)
         return (OrderType.SL, level + stop.limit_price - stop.trigger_price, level)
 
-    def new(self, number: int, quantity: int, now: datetime) -> PlanOrderIntent:
+    def new(self, number: int, quantity: int, now: datetime) -> PlanOrderIntent | GttIntent:
         """The next exit of a leg. Where the price is at the stop already, it goes to the market: the exchange takes no
         trigger on the wrong side."""
         state, leg, intent = self._state, self._state.legs[number], self._state.intent
@@ -144,6 +146,9 @@ class Exits:
         if state.level is not None and price_now is not None and self._beyond(state.level, price_now):
             leg.out = True
         kind, price, trigger = self.shape(leg)
+        if intent.by_gtt and kind.has_trigger and not leg.gtt_was_refused:
+            own = by_gtt.gtt_id(intent.plan_id, number + 1, leg.next_number)
+            return by_gtt.intent_of(intent, own, f"plan {intent.plan_id}", self._gtt_legs(leg, quantity))
         return PlanOrderIntent(
             account=intent.account,
             mode=intent.mode,
@@ -168,6 +173,24 @@ class Exits:
         if stands == (quantity, kind, price, trigger):
             return None
         return Amendment(quantity=quantity, order_type=kind, price=price, trigger_price=trigger)
+
+    def change_of_gtt(self, leg: LegState, child: Child, quantity: int) -> GttChange:
+        own = {"account": self._state.intent.account, "gtt_id": child.client_order_id}
+        return GttChange(**own, legs=tuple(self._gtt_legs(leg, quantity)))
+
+    def gtt_again(self, leg: LegState, child: Child) -> GttIntent:
+        """What was asked for, of one of which nobody knows yet."""
+        legs = self._gtt_legs(leg, child.order.quantity)
+        return by_gtt.intent_of(self._state.intent, child.client_order_id, child.order.reason, legs)
+
+    def _gtt_legs(self, leg: LegState, quantity: int) -> list[GttLeg]:
+        stop, level = self._state.stop, self._state.level
+        if stop is None or level is None:
+            raise ValueError("a GTT keeps a stop, and the plan has none")
+        _, limit, trigger = self._as_stop(stop, level)
+        if limit is None or trigger is None:
+            raise ValueError("a GTT places LIMIT orders, and the stop has no limit")
+        return by_gtt.legs_of(quantity, (trigger, limit), leg.target)
 
     # Which prices matter.
 
@@ -201,6 +224,8 @@ class Exits:
         stands = order.order_type.has_trigger and order.trigger_price == level
         if not stands:
             worse.append(level)
+        elif live.is_gtt:
+            worse.append(level)  # then the broker places its order, which is looked for
         elif order.price is not None and leg.passed_since is None:
             worse.append(order.price - self._sign * (self._state.tick_size or Decimal("0.01")))
         if leg.target is None:

@@ -107,8 +107,13 @@ class LineClosing(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
+class GttTold:
+    """What was asked of a GTT has come to its end, and the ledger has it."""
+
+
+@dataclass(frozen=True, slots=True)
 class WasReset:
     """Somebody has set the workflow back to an earlier moment: what happened since, the ledger may know."""
 
 
-News = Admitted | LinesAdmitted | Seen | Answered | Priced | CancelAsked | ChangeAsked | Surveyed | WasReset
+News = Admitted | LinesAdmitted | Seen | Answered | Priced | CancelAsked | ChangeAsked | Surveyed | GttTold | WasReset

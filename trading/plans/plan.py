@@ -12,9 +12,11 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from durable_orders.trading.errors import InvalidOrder
+from durable_orders.trading.gtt.gtt import kind_problem
 from durable_orders.trading.ist import IST
 from durable_orders.trading.orders.order import (
     Frozen,
+    Mode,
     Name,
     OrderType,
     Price,
@@ -27,6 +29,15 @@ from durable_orders.trading.orders.order import (
 from durable_orders.trading.plans.content import NOT_CONTENT, Identity, PlanTime, Why, fingerprint_of
 
 MOST_TARGETS = 10
+LONGEST_OF_GTT = 36
+"""Characters of the id of a plan that has GTTs: an UUID has as many."""
+
+
+class Protect(StrEnum):
+    """What keeps the stop, beside a worker that watches the prices."""
+
+    BROKER = "broker"
+    """The broker, also overnight and without a worker: a GTT, or for MIS, which ends with the day, a stop order."""
 
 
 class Kind(StrEnum):
@@ -93,6 +104,8 @@ class PlanTerms(Frozen):
     """Without one the position is held already, as of an OCO."""
     stop: Stop | None = None
     targets: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
+    protect: Protect | None = None
+    """Without it the stop is an order of the day, which a worker places anew each day."""
     exit_at: PlanTime | None = None
     """When what is left is closed at the market."""
     enter_by: PlanTime | None = None
@@ -135,7 +148,8 @@ class PlanTerms(Frozen):
             trail = f" trailing by {self.stop.trail}" if self.stop.trail is not None else ""
             parts.append(f"stop {self.stop.trigger_price}{trail}")
         parts += [f"target {target.price}" for target in self.targets]
-        return f"{', '.join(parts)} {self.product}"
+        protect = "" if self.protect is None else f", protect {self.protect}"
+        return f"{', '.join(parts)} {self.product}{protect}"
 
     def entry_terms(self) -> Terms | None:
         """Raises `ValueError` (pydantic's)."""
@@ -160,7 +174,13 @@ class PlanTerms(Frozen):
         self.entry_terms()
         self._targets_fit()
         self._stop_fits()
+        if self.wants_gtt:
+            self._gtt_fits()
         return self
+
+    @property
+    def wants_gtt(self) -> bool:
+        return self.protect is Protect.BROKER and self.product is not Product.MIS
 
     def _targets_fit(self) -> None:
         given = sum(target.quantity or 0 for target in self.targets)
@@ -196,6 +216,21 @@ class PlanTerms(Frozen):
             if from_price is not None and not self.is_ahead(stop.break_even, from_price):
                 raise ValueError(f"break_even: must lie {self._beyond} the entry's {from_price}")
 
+    def _gtt_fits(self) -> None:
+        """A GTT places LIMIT orders, and has one stop and one target of one quantity (Kite documentation, GTT)."""
+        stop = self.stop
+        if stop is None:
+            raise ValueError("protect: there is no stop for the broker to keep")
+        if stop.limit_price is None:
+            raise ValueError("stop_limit: with protect broker the stop is a GTT, whose order is LIMIT: give its limit")
+        for field, value in (("trail", stop.trail), ("break_even", stop.break_even)):
+            if value is not None:
+                raise ValueError(f"{field}: with protect broker the stop is a GTT, which does not move: leave it out")
+        if len(self.legs) > 1:
+            raise ValueError("targets: with protect broker the stop is a GTT, which has one target for the whole")
+        if (problem := kind_problem(self.symbol, self.product, self.exit_side, 1 + len(self.targets))) is not None:
+            raise ValueError(f"protect: {problem.partition(': ')[2]}")
+
     @property
     def _beyond(self) -> str:
         return "above" if self.side is Side.BUY else "below"
@@ -217,9 +252,22 @@ class PlanIntent(PlanTerms, Identity):
             raise ValueError("approve: an OCO only closes, and what closes waits for nobody")
         return self
 
+    @model_validator(mode="after")
+    def _gtts_can_be_named(self) -> Self:
+        if self.wants_gtt and len(self.plan_id) > LONGEST_OF_GTT:
+            raise ValueError(
+                f"plan_id: with protect broker at most {LONGEST_OF_GTT} characters, as its GTTs' ids have 48"
+            )
+        return self
+
+    @property
+    def by_gtt(self) -> bool:
+        """Whether its stop is a GTT. On paper nobody keeps one: there it is a stop order of the same prices."""
+        return self.wants_gtt and self.mode is Mode.LIVE
+
     def fingerprint(self) -> str:
         """Equal for equal content, however its prices were written."""
-        usual = set() if self.approve else {"approve"}  # as before there was any
+        usual = {name for name in ("approve", "protect") if not getattr(self, name)}  # as before there was any
         return fingerprint_of(self.model_dump(exclude=NOT_CONTENT | usual))
 
 

@@ -21,9 +21,12 @@ Rules
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from durable_orders.trading.gtt.gtt import GttChange, GttIntent
+from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.orders.order import Order, OrderIntent, OrderType, PlanOrderIntent, Status
 from durable_orders.trading.plans import actions, standing
 from durable_orders.trading.plans.actions import Action
+from durable_orders.trading.plans.by_gtt import order_of
 from durable_orders.trading.plans.content import MARKET_DEADLINE
 from durable_orders.trading.plans.exits import Exits
 from durable_orders.trading.plans.news import (
@@ -32,6 +35,7 @@ from durable_orders.trading.plans.news import (
     CancelAsked,
     ChangeAsked,
     ExcessSeen,
+    GttTold,
     News,
     Priced,
     Recalled,
@@ -210,6 +214,7 @@ class PlanProcess:
                 self._answered(news, now)
             case Priced(price):
                 self._exits.priced(price, now)
+                self._look_for_trigger(now)
             case CancelAsked(reason, flatten):
                 state.is_cancelled, state.is_leaving = True, state.is_leaving or flatten
                 state.why = reason[:MOST_WORDS].replace("\x00", " ")  # it becomes a part of its orders' reasons
@@ -221,10 +226,16 @@ class PlanProcess:
                 self._recorded = None  # whoever asked is answered once it is recorded, also if nothing changes
             case Surveyed():
                 self._surveyed(news, now)
-            case WasReset():
-                self._was_synced, self._recorded = False, None
+            case GttTold() | WasReset():
+                self._was_synced = False
+                self._recorded = None if isinstance(news, WasReset) else self._recorded
             case _:
                 return
+
+    def _look_for_trigger(self, now: datetime) -> None:
+        """The price concerns the plan: a GTT of it may have placed its order, which the ledger knows first."""
+        if any(child.is_live and child.is_gtt for child in self.state.exits()):
+            self._next_sync = min(self._next_sync or now + SYNC_SOON, now + SYNC_SOON)
 
     def _try_anew(self) -> None:
         for leg in self.state.legs:
@@ -238,9 +249,11 @@ class PlanProcess:
                 return
         elif not standing.is_news(child.order, order):
             return
-        was_live, child.order = child.is_live, order
+        was_live, was_triggered, child.order = child.is_live, child.is_triggered, order
         if child.most <= order.quantity:
             child.most = 0
+        if child.is_triggered and not was_triggered:
+            child.cancel_asked_at = None  # what was asked for was the end of its GTT
         if was_live and not child.is_live and child.leg is not None:
             self._exit_ended(child, self.state.legs[child.leg], now)
 
@@ -317,6 +330,8 @@ class PlanProcess:
             if child.starts == 2:
                 age = (now - child.order.created_at).total_seconds()
                 self._alerts.append(f"{child.client_order_id} is not in the ledger, {age:.0f} s after it was started")
+            if child.is_gtt and child.leg is not None:
+                return actions.PlaceGtt(self._exits.gtt_again(state.legs[child.leg], child))
             return actions.Place(asked_for_again(child.order, state.intent))
         found = self._entry(now)
         for number in range(len(state.legs)):
@@ -346,9 +361,11 @@ class PlanProcess:
             return self._place(number, now)
         if self.state.is_cancelled and not self.state.is_leaving:
             return self._cancel(live, now)
+        if live.is_gtt and (leg.out or self.state.is_leaving):
+            return self._cancel(live, now)
         if live.asked is not None:
             return self._await_answer(live, now)
-        if not live.is_working:
+        if not live.is_working and not (live.is_gtt and self.state.room(number) + live.may_fill <= live.filled):
             return None
         return self._amend(number, leg, live, now)
 
@@ -363,6 +380,9 @@ class PlanProcess:
         if leg.is_to_be_surveyed:
             return actions.SURVEY
         intent = self._exits.new(number, needed, now)
+        if isinstance(intent, GttIntent):
+            leg.children.append(Child(order=order_of(GttState.of(intent, now), now), leg=number))
+            return actions.PlaceGtt(intent)
         leg.children.append(Child(order=Order.from_intent(intent, now), leg=number))
         return actions.Place(intent)
 
@@ -380,7 +400,7 @@ class PlanProcess:
         wanted = self.state.room(number) + live.may_fill
         if wanted <= live.filled:
             return self._cancel(live, now)
-        change = self._exits.change(leg, live.order, wanted)
+        change = None if live.is_triggered else self._exits.change(leg, live.order, wanted)
         if change is None:
             live.refusals = 0
             return None
@@ -396,6 +416,8 @@ class PlanProcess:
             return self._cancel(live, now)
         live.asked, live.asked_at, live.asked_type = change, now, change.order_type
         live.amendments += 1
+        if live.is_gtt:
+            return actions.ChangeGtt(self._exits.change_of_gtt(leg, live, wanted))
         return actions.Amend(live.client_order_id, change)
 
     def _only_trails(self, leg: LegState, live: Child, wanted: int) -> bool:
@@ -403,12 +425,19 @@ class PlanProcess:
         return is_stop and not (leg.out or self.state.is_leaving)
 
     def _cancel(self, child: Child, now: datetime) -> Action | None:
+        if child.is_triggered and not child.is_working:
+            return None  # its order is looked for, or a human says what became of it
         if child.cancel_asked_at is not None and now - child.cancel_asked_at < CANCEL_AGAIN:
             self._timers.append(child.cancel_asked_at + CANCEL_AGAIN)
             return None
         child.cancel_asked_at = now
-        why = self.state.why or "its exit is placed anew"
-        return actions.Cancel(child.client_order_id, f"by plan {self.state.intent.plan_id}: {why}")
+        why = f"by plan {self.state.intent.plan_id}: {self.state.why or 'its exit is placed anew'}"
+        if child.is_triggered:
+            return actions.CancelPlaced(child.order)
+        if child.is_gtt:
+            own = {"account": self.state.intent.account, "gtt_id": child.client_order_id}
+            return actions.ChangeGtt(GttChange(**own, reason=why[:MOST_WORDS]))
+        return actions.Cancel(child.client_order_id, why)
 
     def _excess(self, now: datetime) -> Action | None:
         state = self.state
@@ -452,7 +481,7 @@ class PlanProcess:
         if standing.is_over(self.state):
             return self._last_look(now)
         self._over_since = None
-        is_busy = any(child.is_live and (not child.is_working or child.asked) for child in self.state.children())
+        is_busy = any(child.is_under_way for child in self.state.children())
         if self._next_sync is None:
             self._next_sync = now + (SYNC_SOON if is_busy else SYNC_EVERY)
         if now >= self._next_sync:

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from durable_orders.trading.orders.order import CARRIED, CLOSING, Order, OrderIntent, PlanOrderIntent, Status, plan_of
+from durable_orders.trading.plans.by_gtt import gtt_id, is_of_plan
 from durable_orders.trading.plans.exits import Exits
 from durable_orders.trading.plans.plan import PlanChange, PlanIntent, Stop
 from durable_orders.trading.plans.state import (
@@ -20,7 +21,7 @@ from durable_orders.trading.plans.state import (
     row_of,
 )
 
-EXIT = re.compile(r"\.exit-(\d+)-(\d+)$")
+EXIT = re.compile(r"\.(exit|gtt)-(\d+)-(\d+)$")
 
 
 def status_of(state: PlanState) -> PlanStatus:
@@ -118,9 +119,12 @@ def adopt(state: PlanState, order: Order) -> Child | None:
         state.closings.append(child)
         return child
     named = EXIT.search(own)
-    if named is None or own != exit_id(plan, int(named[1]), int(named[2])):
+    if named is None:
         return None
-    number = int(named[1]) - 1
+    name = exit_id if named[1] == "exit" else gtt_id
+    if own != name(plan, int(named[2]), int(named[3])):
+        return None
+    number = int(named[2]) - 1
     if number >= len(state.legs):
         return None
     child.leg = number
@@ -151,7 +155,8 @@ def is_news(known: Order, told: Order) -> bool:
     if known.status is Status.PENDING and told.status is not Status.PENDING:
         return True  # known by its intent alone, and that may be younger than the order
     if known.status.terminal and not told.status.terminal:
-        return False
+        # a GTT that was not placed, as it was said, may turn up after all
+        return is_of_plan(known.client_order_id) and known.order_type.has_trigger and told.updated_at > known.updated_at
     return told.updated_at >= known.updated_at or told.filled_quantity > known.filled_quantity or told.status.terminal
 
 
@@ -193,6 +198,9 @@ def problem_with(state: PlanState, asked: PlanChange, last: Decimal | None) -> s
         return f"the plan has ended: {status_of(state)}"
     if (asked.stop is not None or asked.trail is not None) and state.stop is None:
         return "stop: the plan has none"
+    if state.intent.wants_gtt and (asked.target is not None or asked.trail is not None):
+        field = "target" if asked.target is not None else "trail"
+        return f"{field}: with protect broker the stop is a GTT, of which only the stop is changed"
     targets = [leg.target for leg in state.legs if leg.target is not None]
     if asked.target is not None and len(targets) != 1:
         return f"target: the plan has {len(targets)} of them"

@@ -17,6 +17,7 @@ from durable_orders.trading.orders.order import (
     Quantity,
     Status,
 )
+from durable_orders.trading.plans.by_gtt import is_of_plan
 from durable_orders.trading.plans.plan import Leg, PlanIntent, Stop
 
 WORKING = (Status.PLACED, Status.PARTIAL)
@@ -108,6 +109,12 @@ class Child(Mutable):
         return self.order.status in WORKING
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether something is to be heard of it soon."""
+        is_ending = self.is_gtt and (self.is_triggered or self.cancel_asked_at is not None)
+        return self.is_live and (not self.is_working or self.asked is not None or is_ending)
+
+    @property
     def filled(self) -> int:
         return self.order.filled_quantity
 
@@ -120,6 +127,16 @@ class Child(Mutable):
         return max(self.order.quantity, asked, self.most, self.filled)
 
     @property
+    def is_gtt(self) -> bool:
+        """Whether a GTT keeps it at the broker."""
+        return is_of_plan(self.client_order_id)
+
+    @property
+    def is_triggered(self) -> bool:
+        """Whether it is the order that a GTT has placed."""
+        return self.is_gtt and not self.order.order_type.has_trigger
+
+    @property
     def protects(self) -> int:
         """How much of the position a stop of it that is proved to work would close."""
         return self.order.remaining if self.is_working and self.order.order_type.has_trigger else 0
@@ -130,6 +147,8 @@ class Child(Mutable):
         if self.leg is None:
             return "entry"
         kind = self.order.order_type
+        if self.is_triggered:
+            return "exit"
         return "stop" if kind.has_trigger else "target" if kind is OrderType.LIMIT else "exit"
 
 
@@ -165,6 +184,12 @@ class LegState(Mutable):
     def next_number(self) -> int:
         """Of its next exit: a name is never used twice, whichever of the earlier ones are known."""
         return max((number_of(child.client_order_id) for child in self.children), default=0) + 1
+
+    @property
+    def gtt_was_refused(self) -> bool:
+        """Whether its last exit was a GTT that could not be had: then a stop order of the day takes its place."""
+        last = self.children[-1] if self.children else None
+        return last is not None and last.is_gtt and last.order.status is Status.REJECTED
 
     @property
     def closed(self) -> int:

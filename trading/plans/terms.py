@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.explained import explained
 from durable_orders.trading.orders.order import OrderType, Product, Side
-from durable_orders.trading.plans.plan import PlanChange, PlanIntent
+from durable_orders.trading.plans.plan import PlanChange, PlanIntent, Protect
 
 Money = Decimal | str | int
 Target = Money | tuple[Money, int]
@@ -29,6 +29,8 @@ class ExitTerms(TypedDict, total=False):
     """Rupees: where profit is taken; several as a list, each with a quantity of its own as in `("110", 25)`."""
     trail: Money | None
     """Points: the stop follows the best price at this distance."""
+    protect: Protect | str | None
+    """`"broker"`: the stop outlives worker and day, as a GTT (CNC, NRML, MTF; live). It needs a `stop_limit`."""
     exit_at: datetime | time | str | None
     """When what is left is closed at the market; for a strategy also a time of the day, as in `"15:10"`."""
     product: Product | str
@@ -106,7 +108,7 @@ def change_of(changes: Mapping[str, Any]) -> PlanChange:
 
 def _content(side: Side | str, symbol: str, quantity: int, terms: Mapping[str, Any]) -> dict[str, Any]:
     content = {"side": side, "symbol": symbol, "quantity": quantity}
-    content |= {name: terms[name] for name in ("product", "reason", "exit_at") if name in terms}
+    content |= {name: terms[name] for name in ("product", "reason", "exit_at", "protect") if name in terms}
     stop = terms.get("stop")
     bound = {"limit_price": "stop_limit", "trail": "trail", "break_even": "break_even"}
     more = {field: terms[name] for field, name in bound.items() if terms.get(name) is not None}

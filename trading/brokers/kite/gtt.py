@@ -91,6 +91,7 @@ def _result(result: Any) -> LegResult | None:
         triggered_at=_rupees(at) if at else None,
         order_id=BrokerOrderId(str(own)) if own else None,
         rejection_reason=str(told.get("rejection_reason") or ""),
+        at=moment((result or {}).get("timestamp")),
     )
 
 

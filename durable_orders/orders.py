@@ -72,7 +72,7 @@ from durable_orders.trading.orders.position_entry import EntryKind, PositionEntr
 from durable_orders.trading.orders.settlement import Settlement
 from durable_orders.trading.orders.terms import CLIENT_TERMS, ClientOrderTerms, intent_of
 from durable_orders.trading.plans.basket import BasketIntent
-from durable_orders.trading.plans.plan import PlanChange, PlanIntent
+from durable_orders.trading.plans.plan import PlanChange, PlanIntent, Protect
 from durable_orders.trading.plans.schedule import ScheduleIntent
 from durable_orders.trading.plans.state import PlanView
 from durable_orders.trading.plans.terms import bracket_of
@@ -391,9 +391,11 @@ class Orders:
         strategy: str = "manual",
         plan_id: str | None = None,
         exit_at: datetime | None = None,
+        protect: Protect | str | None = None,
     ) -> PlanView:
         """Open a position with a stop, a target or both, which go out as it is filled. Prices are in rupees as quoted,
-        `trail` in points; without a `price` the entry is at the market. The same `plan_id` again is the same plan.
+        `trail` in points; without a `price` the entry is at the market. With `protect="broker"` the stop outlives the
+        worker and the day (docs/plans.md). The same `plan_id` again is the same plan.
 
         For several targets and further terms, `start_plan` takes them all. Raises `InvalidOrder`, which names the field
         and the rule, and what `start_plan` raises.
@@ -407,7 +409,7 @@ class Orders:
             "trail": trail,
             "stop_limit": stop_limit,
         }
-        terms |= {"product": product, "exit_at": exit_at}
+        terms |= {"product": product, "exit_at": exit_at, "protect": protect}
         intent = bracket_of(side, symbol, quantity, terms, **own, plan_id=plan_id or str(uuid.uuid4()))
         return await self.start_plan(intent)
 

@@ -30,7 +30,7 @@ from durable_orders.trading.orders.position_entry import EntryKind
 from durable_orders.trading.orders.settlement import Settlement
 from durable_orders.trading.orders.terms import ClientOrderTerms
 from durable_orders.trading.plans.basket import BasketIntent
-from durable_orders.trading.plans.plan import PlanChange, PlanIntent
+from durable_orders.trading.plans.plan import PlanChange, PlanIntent, Protect
 from durable_orders.trading.plans.schedule import ScheduleIntent
 from durable_orders.trading.plans.state import PlanView
 
@@ -267,9 +267,11 @@ class OrdersSync:
         strategy: str = "manual",
         plan_id: str | None = None,
         exit_at: datetime | None = None,
+        protect: Protect | str | None = None,
     ) -> PlanView:
         """Open a position with a stop, a target or both, which go out as it is filled. Prices are in rupees as quoted,
-        `trail` in points; without a `price` the entry is at the market. The same `plan_id` again is the same plan.
+        `trail` in points; without a `price` the entry is at the market. With `protect="broker"` the stop outlives the
+        worker and the day (docs/plans.md). The same `plan_id` again is the same plan.
 
         For several targets and further terms, `start_plan` takes them all. Raises `InvalidOrder`, which names the field
         and the rule, and what `start_plan` raises.
@@ -288,6 +290,7 @@ class OrdersSync:
                 strategy=strategy,
                 plan_id=plan_id,
                 exit_at=exit_at,
+                protect=protect,
             )
         )
 

@@ -110,7 +110,7 @@ async def test_the_gtt_follows_what_is_entered(desks: Desks) -> None:
 
     async def follows() -> bool:
         leg = (await desk.orders.gtt(GTT)).legs[0]
-        return (leg.trigger_price, leg.price) == (1460, 1450)
+        return (leg.trigger_price, leg.price) == (Decimal(1460), Decimal(1450))
 
     assert await eventually(follows, "it goes where the stop goes")
     with pytest.raises(errors.InvalidOrder, match="target: with protect broker"):

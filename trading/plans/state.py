@@ -354,6 +354,9 @@ class PlanOrder(Frozen):
     trigger_price: Price | None
     average_price: Decimal | None
     reasons: tuple[str, ...]
+    is_gtt: bool = False
+    """Whether a GTT keeps it at the broker: `client_order_id` is that one's id. Until it has placed its order,
+    `broker_order_id` is the broker's id of the GTT."""
 
 
 class PlanHolding(Frozen):
@@ -426,4 +429,5 @@ def row_of(child: Child, role: str) -> PlanOrder:
         trigger_price=order.trigger_price,
         average_price=order.average_price,
         reasons=order.reasons,
+        is_gtt=child.is_gtt,
     )

@@ -83,8 +83,9 @@ class StrategyContext(Protocol):
     def bracket(self, side: Side | str, symbol: str, quantity: int, **terms: Unpack[BracketTerms]) -> str:
         """Open a position with a stop, a target or both, which go out as it is filled, and give the plan's id at once
         (docs/plans.md). `terms`: `price` or `trigger` of the entry, which else is at the market; `stop`, `stop_limit`,
-        `target`, `trail`, `break_even`, in rupees or points; `exit_at`, a time of this day or a moment; `product`,
-        `reason`, `plan_id`. From the moment it is asked for the plan goes on by itself, whatever becomes of the run.
+        `target`, `trail`, `break_even`, in rupees or points; `exit_at`, a time of this day or a moment; `protect`,
+        `product`, `reason`, `plan_id`. From the moment it is asked for the plan goes on by itself, whatever becomes of
+        the run.
 
         Raises `InvalidOrder` for one that does not fit together and `DuplicateOrder` for an id that is another plan's.
         Everything else, a refusal of the guardian included, is told to `on_plan`; and its orders to `on_order`."""

@@ -17,15 +17,18 @@ from durable_orders.trading.brokers.kite.gtt import gtt_from
 from durable_orders.trading.errors import BookUnreadable
 from durable_orders.trading.gtt.gtt import BrokerGtt, BrokerLeg, GttIntent, GttLeg, GttStatus, LegResult, TriggerId
 from durable_orders.trading.gtt.state import GttState
+from durable_orders.trading.ist import start_of_day
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.gtts import find_gtt, record_gtt, settle_gtt
 from durable_orders.trading.ledger.reading import events_of, find_order, strategy_positions_of
 from durable_orders.trading.ledger.recording import record
+from durable_orders.trading.ledger.settling import settle
 from durable_orders.trading.ledger.tables import events
 from durable_orders.trading.orders.book import BookState, OrderReport
 from durable_orders.trading.orders.events import Entry, EventType
 from durable_orders.trading.orders.lifecycle import Reported, step
-from durable_orders.trading.orders.order import Account, BrokerOrderId, Fill, Mode, TradeId
+from durable_orders.trading.orders.order import Account, BrokerOrderId, Fill, Mode, Product, Status, TradeId
+from durable_orders.trading.orders.settlement import Settlement
 from durable_orders.trading.reconciliation.external_orders import ExternalKind, adopted
 from tests.ledgers import open_empty_ledger
 from tests.trading.ledger.examples import row_of
@@ -261,6 +264,37 @@ def test_an_order_that_was_taken_for_a_strangers_is_the_strategys_once_the_list_
     assert [event.type for event in told] == [EventType.ALERT, kind]
     assert sum(held.quantity for held in own.values()) == -filled
     assert all(held.quantity == 0 for held in theirs.values())
+
+
+def triggered(at: datetime) -> BrokerGtt:
+    result = LegResult(triggered_at=Decimal(1390), order_id=OWN, rejection_reason="", at=at)
+    return row(result=result, status=GttStatus.TRIGGERED)
+
+
+def test_the_order_of_an_earlier_day_is_unknown_until_a_human_settles_it(watched: Watched) -> None:
+    """It is in no book any more: what it traded is not guessed."""
+    for _ in range(2):
+        watched.reads(triggered(AT - timedelta(days=1)))
+    own = f"order:paper:external-{OWN}"
+    with watched.database.read() as connection:
+        order, told = find_order(connection, own), events_of(connection, own)
+    assert order is not None
+    assert (order.status, order.strategy, order.quantity, order.price) == (Status.UNKNOWN, "swing", 10, Decimal(1399))
+    assert [(event.type, "no book of that day was read" in event.message) for event in told] == [
+        (EventType.ALERT, True)
+    ]
+    traded = {"quantity": 10, "price": Decimal(1398), "traded_at": AT - timedelta(days=1)}
+    settlement = Settlement(status=Status.FILLED, evidence="contract note", **traded)
+    settle(watched.database, own, settlement, datetime.now(UTC))
+    watched.reads(triggered(AT - timedelta(days=1)))
+    with watched.database.read() as connection:
+        assert strategy_positions_of(connection, "paper", "swing")["NSE:INFY", Product.CNC].quantity == -10
+
+
+def test_the_order_of_today_is_met_in_the_book(watched: Watched) -> None:
+    watched.reads(triggered(start_of_day(AT)))
+    with watched.database.read() as connection:
+        assert find_order(connection, f"order:paper:external-{OWN}") is None
 
 
 def test_whatever_fails_in_it_is_logged_once_and_ends_no_watch_over_orders(

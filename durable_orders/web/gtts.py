@@ -13,8 +13,8 @@ from durable_orders.trading.errors import GttNotFound, UnknownError
 from durable_orders.trading.gtt.gtt import UNRESOLVED, GttId, GttIntent, GttLeg, GttStatus, told_of_dropped
 from durable_orders.trading.gtt.view import GttView
 from durable_orders.trading.ledger.gtts import find_gtt, gtt_views
+from durable_orders.trading.orders.content import Why
 from durable_orders.trading.orders.order import Frozen, Name, Price, Product, Side, Symbol, new_client_order_id
-from durable_orders.trading.plans.content import Why
 from durable_orders.web.access import READER, Trader
 from durable_orders.web.api import (
     CANCEL_SECONDS,

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NewType, Self
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
+from durable_orders.trading.orders.content import Why, fingerprint_of
 from durable_orders.trading.orders.order import (
     BrokerOrderId,
     Frozen,
@@ -29,7 +30,6 @@ from durable_orders.trading.orders.order import (
     Symbol,
     new_client_order_id,
 )
-from durable_orders.trading.plans.content import Why, fingerprint_of
 
 TriggerId = NewType("TriggerId", str)
 """The broker's id of a GTT."""

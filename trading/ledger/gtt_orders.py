@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from durable_orders.trading.gtt.gtt import reason_of
+from durable_orders.trading.gtt.gtt import EXTERNAL, reason_of
 from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.ist import IST, start_of_day
 from durable_orders.trading.ledger.forgotten_orders import attribute
@@ -12,7 +12,6 @@ from durable_orders.trading.ledger.reading import find_order, last_sequence, vie
 from durable_orders.trading.ledger.recording import record_within
 from durable_orders.trading.orders.events import Entry, EventType
 from durable_orders.trading.orders.order import BrokerOrderId, Order, Status, is_adopted, order_id, tag_of
-from durable_orders.trading.reconciliation.external_orders import ExternalKind
 
 UNFILLED = (Status.REJECTED, Status.CANCELLED, Status.EXPIRED)
 
@@ -61,7 +60,7 @@ def keep_unproved(connection: sa.Connection, gtt: GttState, now: datetime) -> No
         account = gtt.intent.account
         if views_for(connection, account, tags=(), broker_order_ids={own}):
             continue
-        name = f"{ExternalKind.EXTERNAL}-{own}"
+        name = f"{EXTERNAL}{own}"
         asked = gtt.intent.with_legs((leg,)) if len(gtt.legs) > 1 else gtt.intent
         placed = next(asked.orders(result.at)).model_copy(
             update={

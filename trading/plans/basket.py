@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from durable_orders.trading.orders.content import Why, fingerprint_of
 from durable_orders.trading.orders.order import (
     Frozen,
     Name,
@@ -18,7 +19,7 @@ from durable_orders.trading.orders.order import (
     Symbol,
     Terms,
 )
-from durable_orders.trading.plans.content import MARKET_DEADLINE, NOT_CONTENT, Identity, PlanTime, Why, fingerprint_of
+from durable_orders.trading.plans.content import MARKET_DEADLINE, NOT_CONTENT, Identity, PlanTime
 
 MOST_LEGS = 20
 KINDS = (OrderType.MARKET, OrderType.LIMIT)

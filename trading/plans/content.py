@@ -1,10 +1,7 @@
 """What every plan has, whatever its orders are: whose it is, its name, and what makes two of them the same."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
-from hashlib import sha256
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, field_validator
 
@@ -16,7 +13,6 @@ MARKET_DEADLINE = timedelta(seconds=30)
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 PlanId = Annotated[str, Field(pattern=rf"^[A-Za-z0-9._-]{{1,{LONGEST_ID}}}$")]
 """1 to 48 letters, digits, dots, dashes and underscores: the names of its orders begin with it."""
-Why = Annotated[str, Field(max_length=300, pattern=r"^[^\x00]*$")]
 
 
 def _is_of_a_market(at: datetime) -> datetime:
@@ -83,18 +79,3 @@ def free_id(plan_id: str) -> str:
 
 NOT_CONTENT = {"enter_by", "by"}
 """What two plans may differ in that are the same one."""
-
-
-def fingerprint_of(content: Mapping[str, Any]) -> str:
-    """Equal for equal content, however its prices were written."""
-    return sha256(repr(_normal(content)).encode()).hexdigest()[:32]
-
-
-def _normal(value: object) -> object:
-    if isinstance(value, Decimal):
-        return str(value.normalize())
-    if isinstance(value, Mapping):
-        return {name: _normal(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_normal(each) for each in value]
-    return value.isoformat() if isinstance(value, datetime) else str(value)

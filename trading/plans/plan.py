@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.gtt.gtt import kind_problem
 from durable_orders.trading.ist import IST
+from durable_orders.trading.orders.content import Why, fingerprint_of
 from durable_orders.trading.orders.order import (
     Frozen,
     Mode,
@@ -26,7 +27,7 @@ from durable_orders.trading.orders.order import (
     Symbol,
     Terms,
 )
-from durable_orders.trading.plans.content import NOT_CONTENT, Identity, PlanTime, Why, fingerprint_of
+from durable_orders.trading.plans.content import NOT_CONTENT, Identity, PlanTime
 
 MOST_TARGETS = 10
 LONGEST_OF_GTT = 36

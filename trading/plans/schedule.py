@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from durable_orders.trading.ist import IST
+from durable_orders.trading.orders.content import Why, fingerprint_of
 from durable_orders.trading.orders.order import (
     Frozen,
     Name,
@@ -19,7 +20,7 @@ from durable_orders.trading.orders.order import (
     Symbol,
     Terms,
 )
-from durable_orders.trading.plans.content import NOT_CONTENT, Identity, PlanTime, Why, fingerprint_of
+from durable_orders.trading.plans.content import NOT_CONTENT, Identity, PlanTime
 
 MOST_SLICES = 500
 SHORTEST = timedelta(seconds=5)

@@ -12,8 +12,9 @@ from durable_orders.trading.plans.state import PlanStatus
 from tests.trading.plans.world import START, World, plan
 
 NAMES = st.integers(0, 7)
+MOVES = ["tell", "arrives", "works", "lose", "find", "change_arrives", "changed", "triggers"]
 STEPS = st.one_of(
-    st.tuples(st.sampled_from(["tell", "arrives", "works", "lose", "find", "change_arrives", "changed"]), NAMES),
+    st.tuples(st.sampled_from(MOVES), NAMES),
     st.tuples(st.just("fill"), NAMES, st.integers(1, 75), st.booleans()),
     st.tuples(st.just("end"), NAMES, st.sampled_from(["CANCELLED", "EXPIRED", "REJECTED"])),
     st.tuples(st.just("answer"), NAMES, st.sampled_from([None, "refused"]), st.booleans()),
@@ -33,6 +34,16 @@ def plans(draw: st.DrawFn) -> PlanIntent:
     stop |= draw(st.sampled_from([{}, {"limit_price": "94"}, {"trail": "4"}, {"break_even": "104"}]))
     exit_at = draw(st.sampled_from([None, START + timedelta(minutes=5)]))
     return plan(stop=stop, targets=targets, exit_at=exit_at)
+
+
+@st.composite
+def kept_by_gtts(draw: st.DrawFn) -> PlanIntent:
+    own = {"mode": "live", "protect": "broker", "stop": {"trigger_price": "95", "limit_price": "94"}}
+    exit_at = draw(st.sampled_from([None, START + timedelta(minutes=5)]))
+    return plan(**own, targets=draw(st.sampled_from([LEGS[0], ()])), exit_at=exit_at)
+
+
+PLANS = st.one_of(plans(), kept_by_gtts())
 
 
 def happen(world: World, step: tuple[Any, ...], kept: list[str]) -> None:
@@ -68,7 +79,7 @@ def name(world: World, number: int) -> str:
 
 
 @settings(max_examples=250)
-@given(plans(), st.lists(STEPS, max_size=60))
+@given(PLANS, st.lists(STEPS, max_size=60))
 def test_never_more_out_than_in_and_what_is_held_without_a_stop_is_said(
     intent: PlanIntent, steps: list[tuple[Any, ...]]
 ) -> None:
@@ -85,7 +96,7 @@ def test_never_more_out_than_in_and_what_is_held_without_a_stop_is_said(
 
 
 @settings(max_examples=250)
-@given(plans(), st.lists(OTHERS, max_size=60))
+@given(PLANS, st.lists(OTHERS, max_size=60))
 def test_whatever_others_close_the_account_has_in_the_end_what_the_plan_says(
     intent: PlanIntent, steps: list[tuple[Any, ...]]
 ) -> None:

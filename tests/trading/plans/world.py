@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from durable_orders.trading.gtt.gtt import GttChange, GttIntent
+from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.orders.order import (
     CLOSING,
     Amendment,
@@ -17,6 +19,7 @@ from durable_orders.trading.orders.order import (
     TradeId,
 )
 from durable_orders.trading.plans import actions
+from durable_orders.trading.plans.by_gtt import is_of_plan, order_of
 from durable_orders.trading.plans.news import (
     Admitted,
     Answered,
@@ -145,6 +148,8 @@ class World:
                 self._amend(self.real[own], change)
             case actions.Cancel(own, _):
                 self.real[own].told = self.real[own].told.changed(cancel_requested=True)
+            case actions.PlaceGtt() | actions.ChangeGtt() | actions.CancelPlaced():
+                self._ask_of_gtt(action)
             case actions.Alert(words):
                 self.alerts.append(words)
             case actions.Sync():
@@ -208,6 +213,41 @@ class World:
         else:
             self._sync()  # as the workflow does where the order is there already
 
+    def _ask_of_gtt(self, asked: actions.OfGtt) -> None:
+        match asked:
+            case actions.PlaceGtt(intent):
+                self._place_gtt(intent)
+            case actions.ChangeGtt(change):
+                self._change_gtt(self.real[change.gtt_id], change)
+            case actions.CancelPlaced(order):
+                own = self.real[order.client_order_id]
+                own.told = own.told.changed(cancel_requested=True)
+
+    def _place_gtt(self, intent: GttIntent) -> None:
+        self.starts += 1
+        if intent.gtt_id in self.real:
+            self._sync()
+            return
+        told = order_of(GttState.of(intent, self.now), self.now)
+        terms = {name: getattr(told, name) for name in ("quantity", "order_type", "price", "trigger_price")}
+        self.real[intent.gtt_id] = Real(told, terms)
+
+    def _change_gtt(self, order: Real, change: GttChange) -> None:
+        """The broker changes and deletes none that has triggered."""
+        if change.legs is None:
+            order.told = order.told.changed(cancel_requested=True)
+            return
+        (stop, *_) = change.legs
+        wanted = {"price": stop.price, "trigger_price": stop.trigger_price, "quantity": stop.quantity}
+        self._amend(order, Amendment(order_type=OrderType.SL, **wanted))
+
+    def triggers(self, own: str) -> None:
+        """Of a GTT: the broker has placed its order, whatever is on the way to it."""
+        order = self.real[own]
+        if is_of_plan(own) and order.state == "working" and order.terms["trigger_price"] is not None:
+            order.terms |= {"order_type": OrderType.LIMIT, "trigger_price": None}
+            order.changes.clear()
+
     # What becomes of it.
 
     def tell(self, own: str) -> None:
@@ -262,6 +302,7 @@ class World:
             self.tell(own)
 
     def fill(self, own: str, quantity: int, *, told: bool = True) -> None:
+        self.triggers(own)
         order = self.real[own]
         if order.state != "working":
             return
@@ -332,7 +373,7 @@ class World:
 
     @property
     def exits(self) -> list[Real]:
-        return [order for own, order in self.real.items() if ".exit-" in own]
+        return [order for own, order in self.real.items() if ".exit-" in own or is_of_plan(own)]
 
     @property
     def entered(self) -> int:

@@ -26,6 +26,7 @@ from durable_orders.sandbox.routes import Route
 from durable_orders.trading.errors import DuplicateOrder
 from durable_orders.trading.gtt.gtt import GttChange, GttIntent, GttLeg
 from durable_orders.trading.orders.order import Mode, OrderType, Product, Side
+from durable_orders.trading.plans.plan import PlanChange
 from durable_orders.workers import server, worker
 from durable_orders.workers.components import build
 from durable_orders.workers.home import Home, ServerAddress
@@ -39,6 +40,7 @@ from durable_orders.workflows.names import (
     gtt_change_options,
     gtt_options,
     orders_queue,
+    plan_workflow_id,
     watch_id,
 )
 from durable_orders.workflows.watch import AccountWatchWorkflow
@@ -46,6 +48,7 @@ from tests.account.test_closing import bought
 from tests.account.test_exits import show
 from tests.conftest import eventually
 from tests.live import desk as live
+from tests.live.test_plan_gtts import GTT, protected
 from tests.workflows.conftest import time_skipping
 from tests.workflows.desk import at_work, open_desk
 from tests.workflows.paths import PATHS, Play, failed_as_a_duplicate
@@ -64,6 +67,7 @@ GTTS = {
 }
 """By the fault that the placement meets."""
 GTT_CHANGED, GTT_DELETED = "gtt_changed", "gtt_deleted_while_it_was_placed"
+PLAN_BY_GTT = "plan_whose_stop_a_gtt_keeps"
 FUTURE = "NFO:NIFTY25MAYFUT"
 NAMES = {path.__name__ for path in PATHS} | {
     WATCH,
@@ -75,6 +79,7 @@ NAMES = {path.__name__ for path in PATHS} | {
     REPRICED,
     GTT_CHANGED,
     GTT_DELETED,
+    PLAN_BY_GTT,
     *GTTS,
 }
 EARLY = {"limit.historyCount.suggestContinueAsNew": "40"}
@@ -235,6 +240,23 @@ async def record_deleted(address: ServerAddress, scratch: Path) -> None:
             await save(client, deleting.id, GTT_DELETED)
 
 
+async def record_plan_by_gtt(address: ServerAddress, scratch: Path) -> None:
+    """Its stop is placed, changed, and deleted before it goes out at the market."""
+    async with live.open_desk(address, scratch / "by_gtt", live=QUICK) as desk:
+        client = await connected(address.target)
+        async with worker.running(client, build(desk.home, desk.settings, client, live=True)):
+            await protected(desk)
+            await desk.orders.amend_plan("p1", PlanChange(stop=Decimal(1460)))
+
+            async def follows() -> bool:
+                return (await desk.orders.gtt(GTT)).legs[0].trigger_price == Decimal(1460)
+
+            await eventually(follows)
+            await desk.orders.cancel_plan("p1", "flat", flatten=True)
+            await desk.orders.plan_result("p1")
+            await save(client, plan_workflow_id(desk.settings.account, "p1"), PLAN_BY_GTT)
+
+
 async def save(client: Client, workflow_id: str, name: str, run_id: str | None = None) -> None:
     history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
     content = json.dumps(_without_traces(history.to_json_dict()), indent=1)
@@ -272,8 +294,9 @@ async def main(names: set[str]) -> None:
                 await record_exit(client, scratch)
             if names & {GTT_CHANGED, *GTTS}:
                 await record_gtts(address, scratch)
-            if GTT_DELETED in names:
-                await record_deleted(address, scratch)
+            for name, recorded in ((GTT_DELETED, record_deleted), (PLAN_BY_GTT, record_plan_by_gtt)):
+                if name in names:
+                    await recorded(address, scratch)
             if names & {TRIPPED, UNWOUND}:
                 await record_trip(client, scratch)
         if names & {BEFORE, AFTER}:

@@ -292,10 +292,9 @@ async def main(names: set[str]) -> None:
                 await record_slices(client, scratch)
             if REPRICED in names:
                 await record_exit(client, scratch)
-            if names & {GTT_CHANGED, *GTTS}:
-                await record_gtts(address, scratch)
-            for name, recorded in ((GTT_DELETED, record_deleted), (PLAN_BY_GTT, record_plan_by_gtt)):
-                if name in names:
+            live_ones = ((record_gtts, {GTT_CHANGED, *GTTS}), (record_deleted, {GTT_DELETED}))
+            for recorded, own in (*live_ones, (record_plan_by_gtt, {PLAN_BY_GTT})):
+                if names & own:
                     await recorded(address, scratch)
             if names & {TRIPPED, UNWOUND}:
                 await record_trip(client, scratch)

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from durable_orders.trading.orders.order import OrderType, Status
+from durable_orders.trading.plans.claims import is_of_a_plan
 from durable_orders.trading.plans.news import ChangeAsked, Recalled
 from durable_orders.trading.plans.plan import PlanChange
 from tests.trading.plans.world import ENTRY, World, plan
@@ -46,9 +47,11 @@ def test_it_is_the_one_exit_until_it_is_gone() -> None:
     world.price(90)
     world.run()
     assert (world.real[GTT].told.cancel_requested, exits(world)) == (True, [(GTT, OrderType.SL)])
+    world.real[GTT].told = world.real[GTT].told.changed(cancel_requested=False)
     world.fill(GTT, 25)
     world.run()
     assert exits(world) == [(GTT, OrderType.LIMIT)], "it had triggered: its order is followed"
+    assert world.real[GTT].told.cancel_requested, "and cancelled at once, as its GTT was to be"
     assert world.view.orders[1].role == "exit"
     world.end(GTT, "CANCELLED")
     world.run()
@@ -133,6 +136,12 @@ def test_on_paper_the_stop_is_an_order_of_the_same_prices() -> None:
 
 def test_for_the_day_the_stop_order_is_at_the_broker_already() -> None:
     assert not plan(**KEPT | {"product": "MIS", "stop": {"trigger_price": "95", "trail": "4"}}).by_gtt
+
+
+def test_what_its_order_trades_is_no_strangers() -> None:
+    assert is_of_a_plan("external-112", f"GTT {GTT} was triggered")
+    assert not is_of_a_plan("external-112", "GTT exit was triggered")
+    assert not is_of_a_plan("mine", f"GTT {GTT} was triggered")
 
 
 SHARES = {"symbol": "NSE:INFY", "product": "CNC"}

@@ -195,7 +195,8 @@ class OrdersSync:
     def place_and_wait(self, intent: OrderIntent, timeout: float = PLACED_SECONDS) -> Order:
         """Start the order and wait until it is at the broker, has ended or waits for a person, in one round trip.
 
-        As it stands if that takes longer than `timeout` seconds: it goes on. Raises as `place`.
+        As it stands if that takes longer than `timeout` seconds: it goes on. Raises as `place`, and `ServerUnreachable`
+        also where the server has not said within that time whether it has it.
         """
         return self._loop.run(self._orders.place_and_wait(intent, timeout))
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Annotated, Any, ParamSpec
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Discriminator, Field, Tag, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
@@ -28,13 +28,26 @@ from durable_orders.trading.ledger.plans import stored_view, stored_views
 from durable_orders.trading.ledger.reading import find_order, unsettled_orders
 from durable_orders.trading.market.calendar import Session, segment_calendar
 from durable_orders.trading.orders.events import EventType
-from durable_orders.trading.orders.order import Account, Instructions, Name, Order, OrderIntent, Status, Symbol, Terms
+from durable_orders.trading.orders.order import (
+    Account,
+    Frozen,
+    Instructions,
+    Name,
+    Order,
+    OrderIntent,
+    Status,
+    Symbol,
+    Terms,
+)
 from durable_orders.trading.orders.order_ids import order_id_of
+from durable_orders.trading.plans.basket import BasketTerms
 from durable_orders.trading.plans.content import PlanId
-from durable_orders.trading.plans.plan import Entry, PlanTerms
-from durable_orders.trading.plans.state import PlanStatus, entry_id
+from durable_orders.trading.plans.plan import PlanTerms
+from durable_orders.trading.plans.schedule import ScheduleTerms
+from durable_orders.trading.plans.state import PlanStatus
 from durable_orders.web.desk import Desk
-from durable_orders.web.plans import body_of, intent_of, start
+from durable_orders.web.plans import body_of, intent_of, start, tag_of
+from durable_orders.web.problems import BASKET, POSITION, SCHEDULE
 
 P = ParamSpec("P")
 Answer = dict[str, Any]
@@ -60,15 +73,34 @@ class Proposal(Terms):
     """Without an approval by then it is rejected."""
 
 
-class PlanProposal(PlanTerms):
-    """A bracket or an OTO: an entry, and the stop, the targets or both that follow once it has filled."""
+class _Proposed(Frozen):
+    """What each plan has."""
 
     plan_id: PlanId
     """Your name for the plan: proposed again under the same one, it is the same plan."""
     reason: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00]*\S[^\x00]*$")]
     """Why, for the person who decides."""
-    entry: Entry
-    """`{}` is at the market."""
+
+
+class PlanProposal(_Proposed, PlanTerms):
+    """A bracket or an OTO: an entry (`{}` is at the market), and the stop, the targets or both that follow once it has
+    filled. Without an entry an OCO: the stop and the target of what is held, `side` being that of the position."""
+
+
+class BasketProposal(_Proposed, BasketTerms):
+    """A basket: it is the one that has `legs`."""
+
+
+class ScheduleProposal(_Proposed, ScheduleTerms):
+    """A TWAP, or with a `profile` a VWAP: it is the one that has `slices`."""
+
+
+AnyProposal = Annotated[
+    Annotated[PlanProposal, Tag(POSITION)]
+    | Annotated[BasketProposal, Tag(BASKET)]
+    | Annotated[ScheduleProposal, Tag(SCHEDULE)],
+    Discriminator(tag_of),
+]
 
 
 class Refused(Exception):
@@ -242,16 +274,18 @@ class Tools:
         return {"order": found, "approve_with": f"durable-orders approve {found.client_order_id}"}
 
     @in_words
-    async def propose_plan(self, plan: PlanProposal) -> Answer:
-        """Propose a plan: a bracket or an OTO. Nothing is sent before a person has approved its entry, on the page or
-        with `durable-orders approve ID`; then the guardian checks it once more, and its stop and targets follow what
-        fills. What the guardian refuses is told at once. Proposed again under its `plan_id`, it is the same plan."""
+    async def propose_plan(self, plan: AnyProposal) -> Answer:
+        """Propose a plan: a bracket, an OTO, an OCO, a basket or a schedule. Nothing is sent before a person has
+        approved its first order, on the page or with `durable-orders approve ID`; then the guardian checks that once
+        more, and the others follow. That of a schedule waits from when it is due. What the guardian refuses is told at
+        once. Proposed again under its `plan_id`, it is the same plan."""
         given = plan.model_dump(exclude_unset=True, exclude={"plan_id"}) | {"approve": True}
         intent = intent_of(body_of(given), self._desk, plan.plan_id, BY)
         view, _ = await start(self._desk, intent, f"by an {BY}", PLAN_SECONDS)
         if view.status is PlanStatus.REJECTED:
             raise InvalidOrder(f"{view.plan_id} was rejected: {'; '.join(view.refusals)}")
-        return {"plan": view, "approve_with": f"durable-orders approve {entry_id(view.plan_id)}"}
+        first = next((f" {order.client_order_id}" for order in view.orders), "")  # without one, those that wait
+        return {"plan": view, "approve_with": f"durable-orders approve{first}"}
 
     async def _standing(self) -> halting.Standing:
         database, account = self._desk.database, self._desk.settings.account

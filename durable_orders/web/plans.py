@@ -8,13 +8,14 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Discriminator, Tag, ValidationError
+from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
 from durable_orders.plans import Plans
 from durable_orders.trading.errors import PlanNotFound, ServerUnreachable
 from durable_orders.trading.explained import explained
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.plans import find_plan, stored_view
+from durable_orders.trading.orders.order import Frozen
 from durable_orders.trading.plans.basket import BasketIntent, BasketTerms
 from durable_orders.trading.plans.content import LONGEST_ID, PlanId
 from durable_orders.trading.plans.kinds import AnyIntent
@@ -42,25 +43,25 @@ from durable_orders.web.problems import BASKET, POSITION, SCHEDULE, not_flat, re
 router = APIRouter(prefix="/api/v1")
 
 
-class NewPlan(PlanTerms):
-    """A bracket, an OTO or an OCO. Without an `entry` it is an OCO: `side` is that of the position that is held."""
+class _New(Frozen):
+    """What each of them has."""
 
     plan_id: PlanId | None = None
     """Your name for the plan; the same one again is the same plan."""
     approve: bool = False
-    """Its entry waits for a person's approval before it is sent."""
+    """Wait for a person's approval: its first order does, and no other one is sent before."""
 
 
-class NewBasket(BasketTerms):
+class NewPlan(_New, PlanTerms):
+    """A bracket, an OTO or an OCO. Without an `entry` it is an OCO: `side` is that of the position that is held."""
+
+
+class NewBasket(_New, BasketTerms):
     """A basket: it is the one that has `legs`."""
 
-    plan_id: PlanId | None = None
 
-
-class NewSchedule(ScheduleTerms):
+class NewSchedule(_New, ScheduleTerms):
     """A TWAP, or with a `profile` a VWAP: it is the one that has `slices`."""
-
-    plan_id: PlanId | None = None
 
 
 INTENTS: tuple[tuple[type[NewPlan | NewBasket | NewSchedule], type[AnyIntent]], ...] = (
@@ -70,16 +71,18 @@ INTENTS: tuple[tuple[type[NewPlan | NewBasket | NewSchedule], type[AnyIntent]], 
 )
 
 
-def _tag_of(given: Any) -> str | None:
+def tag_of(given: Any) -> str | None:
     """Which of the shapes a body is meant to have; none, if it is no object."""
-    if not isinstance(given, Mapping):
+    if isinstance(given, BaseModel):
+        given = given.model_fields_set
+    elif not isinstance(given, Mapping):
         return None
     return BASKET if "legs" in given else SCHEDULE if "slices" in given else POSITION
 
 
 AnyNew = Annotated[
     Annotated[NewPlan, Tag(POSITION)] | Annotated[NewBasket, Tag(BASKET)] | Annotated[NewSchedule, Tag(SCHEDULE)],
-    Discriminator(_tag_of),
+    Discriminator(tag_of),
 ]
 
 
@@ -92,7 +95,7 @@ BODIES: dict[str, type[NewPlan | NewBasket | NewSchedule]] = {
 
 def shape_of(content: Mapping[str, Any]) -> type[NewPlan | NewBasket | NewSchedule]:
     """Which of the shapes this is meant to have."""
-    return BODIES[str(_tag_of(content))]
+    return BODIES[str(tag_of(content))]
 
 
 def body_of(content: Mapping[str, Any]) -> NewPlan | NewBasket | NewSchedule:

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -134,7 +135,43 @@ async def test_a_proposed_plan_that_makes_no_sense_is_refused_with_its_field(des
         for wrong in ("approve", "prize"):
             assert wrong in await refused(client, "propose_plan", plan=plan | {wrong: True})
         held = {name: value for name, value in plan.items() if name != "entry"}
-        assert "entry" in await refused(client, "propose_plan", plan=held)
+        held |= {"plan_id": f"{short_id}-held", "symbol": "NSE:INFY"}
+        assert "quantity" in await refused(client, "propose_plan", plan=held), "nothing is held that it could close"
+
+
+LEGS = [
+    {"symbol": SYMBOL, "side": side, "quantity": 75, "product": product, "order_type": "LIMIT", "price": price}
+    for side, product, price in (("BUY", "NRML", FAR_BELOW), ("BUY", "MIS", FAR_BELOW))
+]
+
+
+def scheduled() -> dict[str, Any]:
+    now = datetime.now(UTC)
+    times = {"begins_at": now.isoformat(), "ends_at": (now + timedelta(hours=1)).isoformat()}
+    return {**times, "symbol": SYMBOL, "side": "BUY", "quantity": 150, "slices": 2, "price": FAR_BELOW}
+
+
+@pytest.mark.parametrize("kind", ["basket", "schedule"])
+async def test_nothing_of_a_proposed_basket_or_schedule_is_sent_before_a_person_has_approved_its_first_order(
+    desk: Program, short_id: str, kind: str
+) -> None:
+    content = {"legs": LEGS, "within": 600} if kind == "basket" else scheduled()
+    async with assistant_of(desk.home) as client:
+        plan = content | {"plan_id": short_id, "reason": "the trend is up"}
+        proposed = await asked(client, "propose_plan", plan=plan)
+        [first] = proposed["plan"]["orders"]
+        own = first["client_order_id"]
+        assert (proposed["approve_with"], first["status"]) == (f"durable-orders approve {own}", "PENDING")
+        assert own in [each["client_order_id"] for each in (await asked(client, "list_approvals"))["orders"]]
+    assert (await asyncio.to_thread(desk, "approve", own)).code == 0
+
+    async def works() -> bool:
+        shown = (await asyncio.to_thread(desk, "plan", "show", short_id, "--json")).json
+        wanted = 2 if kind == "basket" else 1
+        return [order["status"] for order in shown["orders"]] == ["PLACED"] * wanted
+
+    assert await eventually(works, "the others follow")
+    assert (await asyncio.to_thread(desk, "plan", "cancel", short_id)).code == 0
 
 
 async def test_it_reads_what_the_page_shows(desk: Program) -> None:

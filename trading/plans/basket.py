@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from durable_orders.trading.orders.content import Why, fingerprint_of
+from durable_orders.trading.orders.content import Why
 from durable_orders.trading.orders.order import (
     Frozen,
     Name,
@@ -19,7 +19,7 @@ from durable_orders.trading.orders.order import (
     Symbol,
     Terms,
 )
-from durable_orders.trading.plans.content import MARKET_DEADLINE, NOT_CONTENT, Identity, PlanTime
+from durable_orders.trading.plans.content import MARKET_DEADLINE, Identity, PlanTime
 
 MOST_LEGS = 20
 KINDS = (OrderType.MARKET, OrderType.LIMIT)
@@ -89,7 +89,7 @@ class BasketTerms(Frozen):
         wanted = [leg.step or (1 if leg.side is Side.BUY else 2) for leg in self.legs]
         return tuple(tuple(n for n, step in enumerate(wanted) if step == each) for each in sorted(set(wanted)))
 
-    def begin_by(self, asked_at: datetime) -> datetime:
+    def begin_by(self, asked_at: datetime) -> datetime | None:
         """On the wall's clock: from then on nothing of it is sent, if none of it was before."""
         usual = asked_at + MARKET_DEADLINE
         if self.enter_by is None:
@@ -136,9 +136,9 @@ class BasketTerms(Frozen):
 class BasketIntent(BasketTerms, Identity):
     """A basket as somebody asks for it: all of its legs within a time, or none of them is kept."""
 
-    def fingerprint(self) -> str:
-        """Equal for equal content, however its prices were written."""
-        return fingerprint_of(self.model_dump(exclude=NOT_CONTENT))
+    def begin_by(self, asked_at: datetime) -> datetime | None:
+        """One that a person approves waits for that."""
+        return self.enter_by if self.approve else super().begin_by(asked_at)
 
 
 def net_of(basket: BasketTerms, prices: list[Price | None] | list[Price]) -> Decimal:

@@ -68,7 +68,7 @@ class BasketProcess(LinesProcess):
         deadline = self._deadline(at)
         by = deadline if is_limit else min(deadline, at + MARKET_DEADLINE)
         begin_by = self._intent.begin_by(self.state.created_at)
-        return by if (self.state.began_at or at) < begin_by else min(by, begin_by)
+        return by if begin_by is None or (self.state.began_at or at) < begin_by else min(by, begin_by)
 
     def _lost(self) -> str:
         limit = self._intent.max_loss

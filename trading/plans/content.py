@@ -5,6 +5,7 @@ from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, field_validator
 
+from durable_orders.trading.orders.content import fingerprint_of
 from durable_orders.trading.orders.order import CLOSING, RESERVED_NAMES, Frozen, Mode, Name, Tags, of_a_path, plan_of
 
 LONGEST_ID = 48
@@ -53,6 +54,14 @@ class Identity(Frozen):
     by: Annotated[str, Field(max_length=100, pattern=r"^[^\x00]*$")] = ""
     """Who asked for it: the user, the token or the hook, as its orders tell in their tag `by`."""
 
+    approve: bool = False
+    """It waits for a person's approval: its first order does, as an order, and no other one goes out before."""
+
+    def fingerprint(self) -> str:
+        """Equal for equal content, however its prices were written."""
+        content = self.model_dump(exclude={*NOT_CONTENT, "approve", *(n for n in LATER if not getattr(self, n, None))})
+        return fingerprint_of(content | {"approve": True} if self.approve else content)  # as before there was any
+
     @property
     def tags(self) -> Tags:
         """Of its orders."""
@@ -79,3 +88,5 @@ def free_id(plan_id: str) -> str:
 
 NOT_CONTENT = {"enter_by", "by"}
 """What two plans may differ in that are the same one."""
+LATER = ("protect",)
+"""Fields that plans did not have from the beginning: without a value they are not content either."""

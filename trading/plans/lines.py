@@ -8,6 +8,7 @@ Rules
 3. What is not to be kept is closed by the account's closing function, short positions first: what was bought may be
    their hedge. A long one is closed once no short one is held and none can come.
 4. An order whose end is not proved counts with all that it may still trade.
+5. One that a person approves has its first order wait for that. No other goes out before, and its time begins then.
 """
 
 import re
@@ -28,6 +29,7 @@ from durable_orders.trading.orders.order import (
 )
 from durable_orders.trading.plans import actions, standing
 from durable_orders.trading.plans.actions import Action
+from durable_orders.trading.plans.basket import BasketIntent
 from durable_orders.trading.plans.news import (
     CancelAsked,
     ChangeAsked,
@@ -205,11 +207,13 @@ class LinesProcess(ABC):
                 return
 
     def _see(self, order: Order) -> None:
-        child = self.state.child(order.client_order_id)
+        child, waited = self.state.child(order.client_order_id), self.state.awaits_approval
         if child is None:
             adopt(self.state, order)
         elif standing.is_news(child.order, order):
             child.order = order
+        if waited and order.approval is not None:
+            self.state.began_at = order.approval.approved_at or self.state.began_at
 
     # What is done about the orders.
 
@@ -222,6 +226,8 @@ class LinesProcess(ABC):
         if self._untaken:
             return self._start_again(self._untaken.pop(0), now)
         if not (state.closes or state.is_cancelled):
+            if state.awaits_approval and (first := next(state.children(), None)) is not None:
+                return self._await_approval(first, now)
             found = self._go_on(now)
             if found is not None or not (state.closes or state.is_cancelled):
                 return found
@@ -233,7 +239,26 @@ class LinesProcess(ABC):
             age = (now - child.order.created_at).total_seconds()
             self._alerts.append(f"{child.client_order_id} is not in the ledger, {age:.0f} s after it was started")
         closes = is_closing(child.client_order_id)
-        return actions.Place(standing.asked_again(child.order, None if closes else self._place_by(child.order)))
+        again = standing.asked_again(child.order, None if closes else self._place_by(child.order))
+        if self.state.intent.approve and child.order.approval is not None:
+            again = again.model_copy(update={"approve": True, "place_by": self._approved_by})
+        return actions.Place(again)
+
+    def _await_approval(self, first: Child, now: datetime) -> Action | None:
+        state, intent = self.state, self.state.intent
+        if not first.is_live:
+            state.is_cancelled, state.why = True, "; ".join(first.order.reasons)[:MOST_WORDS]
+        elif isinstance(intent, ScheduleIntent):
+            if now >= intent.ends_at:
+                return self._cancel(first, now)
+            self._timers.append(intent.ends_at)
+        return None
+
+    @property
+    def _approved_by(self) -> datetime | None:
+        """The moment after which the order that waits for a person is not sent any more; else that of approved ones."""
+        intent = self.state.intent
+        return intent.enter_by if isinstance(intent, BasketIntent) else None
 
     @abstractmethod
     def _place_by(self, order: Order) -> datetime:
@@ -312,7 +337,8 @@ class LinesProcess(ABC):
             order_type=OrderType.MARKET if price is None else OrderType.LIMIT,
             price=price,
             tags=intent.tags,
-            place_by=place_by,
+            place_by=self._approved_by if self.state.awaits_approval else place_by,
+            approve=self.state.awaits_approval,
         )
 
     # What is said, and the wait.

@@ -106,6 +106,11 @@ class LinesState(Mutable):
         """Whether what it holds is not to be kept."""
         return self.is_leaving or bool(self.gives_up)
 
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether a person has yet to approve it."""
+        return self.intent.approve and not any(child.is_approved for child in self.children())
+
     def children(self) -> Iterator[Child]:
         for piece in self.pieces:
             yield from piece.children

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from durable_orders.trading.errors import InvalidOrder
 from durable_orders.trading.gtt.gtt import kind_problem
 from durable_orders.trading.ist import IST
-from durable_orders.trading.orders.content import Why, fingerprint_of
+from durable_orders.trading.orders.content import Why
 from durable_orders.trading.orders.order import (
     Frozen,
     Mode,
@@ -27,7 +27,7 @@ from durable_orders.trading.orders.order import (
     Symbol,
     Terms,
 )
-from durable_orders.trading.plans.content import NOT_CONTENT, Identity, PlanTime
+from durable_orders.trading.plans.content import Identity, PlanTime
 
 MOST_TARGETS = 10
 LONGEST_OF_GTT = 36
@@ -244,13 +244,10 @@ class PlanTerms(Frozen):
 class PlanIntent(PlanTerms, Identity):
     """A plan as somebody asks for it."""
 
-    approve: bool = False
-    """Its entry waits for a person's approval before it is sent, as an order does. What closes waits for nobody."""
-
     @model_validator(mode="after")
-    def _opens_what_is_approved(self) -> Self:
-        if self.approve and self.entry is None:
-            raise ValueError("approve: an OCO only closes, and what closes waits for nobody")
+    def _waits_for_a_person(self) -> Self:
+        if self.approve and self.entry is None and self.wants_gtt:
+            raise ValueError("approve: an OCO with protect broker begins with a GTT, which waits for nobody")
         return self
 
     @model_validator(mode="after")
@@ -265,11 +262,6 @@ class PlanIntent(PlanTerms, Identity):
     def by_gtt(self) -> bool:
         """Whether its stop is a GTT. On paper nobody keeps one: there it is a stop order of the same prices."""
         return self.wants_gtt and self.mode is Mode.LIVE
-
-    def fingerprint(self) -> str:
-        """Equal for equal content, however its prices were written."""
-        usual = {name for name in ("approve", "protect") if not getattr(self, name)}  # as before there was any
-        return fingerprint_of(self.model_dump(exclude=NOT_CONTENT | usual))
 
 
 class PlanChange(Frozen):

@@ -15,7 +15,9 @@ Rules
 4. What others have closed is let go of, also while an exit works: that one is made smaller.
 5. What is held and not covered by a stop that is proved to work is unprotected: a state with an age, which is alerted.
 6. What went out too much stands until it is gone: closed by the account's closing function, or by others.
-7. The plan is over when all its orders are, and what it still holds is said.
+7. An OCO that a person approves has its first exit wait for that, and no other goes out before. Declined, it is
+   REJECTED, and what is held is not its own.
+8. The plan is over when all its orders are, and what it still holds is said.
 """
 
 from datetime import datetime, timedelta
@@ -333,6 +335,10 @@ class PlanProcess:
             if child.is_gtt and child.leg is not None:
                 return actions.PlaceGtt(self._exits.gtt_again(state.legs[child.leg], child))
             return actions.Place(asked_for_again(child.order, state.intent))
+        if state.awaits_approval and (first := next(state.exits(), None)) is not None:
+            if not first.is_live:
+                state.refusals = first.order.reasons or (f"{first.client_order_id} is {first.order.status}",)
+            return None
         found = self._entry(now)
         for number in range(len(state.legs)):
             found = found or self._leg(number, now)
@@ -365,6 +371,8 @@ class PlanProcess:
             return self._cancel(live, now)
         if live.asked is not None:
             return self._await_answer(live, now)
+        if self.state.is_leaving and live.order.awaits_approval:
+            return self._cancel(live, now)
         if not live.is_working and not (live.is_gtt and self.state.room(number) + live.may_fill <= live.filled):
             return None
         return self._amend(number, leg, live, now)
@@ -383,6 +391,8 @@ class PlanProcess:
         if isinstance(intent, GttIntent):
             leg.children.append(Child(order=order_of(GttState.of(intent, now), now), leg=number))
             return actions.PlaceGtt(intent)
+        if state.awaits_approval:
+            intent = intent.model_copy(update={"approve": True})
         leg.children.append(Child(order=Order.from_intent(intent, now), leg=number))
         return actions.Place(intent)
 
@@ -464,7 +474,8 @@ class PlanProcess:
 
     def _mind_protection(self, now: datetime) -> None:
         state = self.state
-        if state.is_protected or (state.intent.stop is None and not state.is_leaving):
+        is_nobodys = state.awaits_approval or (state.intent.stop is None and not state.is_leaving)
+        if state.is_protected or is_nobodys:
             if state.unprotected_since is not None or state.alerts:
                 state.unprotected_since, state.alerts = None, 0
             return
@@ -507,7 +518,8 @@ class PlanProcess:
 def asked_for_again(order: Order, intent: PlanIntent) -> OrderIntent:
     """The same order of the plan, of which nobody knows yet."""
     if order.client_order_id != entry_id(intent.plan_id):
-        return standing.asked_again(order, None)
+        waits = intent.approve and order.approval is not None
+        return standing.asked_again(order, None).model_copy(update={"approve": waits})
     again = standing.asked_again(order, _entry_deadline(intent, order.order_type, order.created_at))
     return again.model_copy(update={"approve": intent.approve})
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from durable_orders.trading.ist import IST
-from durable_orders.trading.orders.content import Why, fingerprint_of
+from durable_orders.trading.orders.content import Why
 from durable_orders.trading.orders.order import (
     Frozen,
     Name,
@@ -20,7 +20,7 @@ from durable_orders.trading.orders.order import (
     Symbol,
     Terms,
 )
-from durable_orders.trading.plans.content import NOT_CONTENT, Identity, PlanTime
+from durable_orders.trading.plans.content import Identity, PlanTime
 
 MOST_SLICES = 500
 SHORTEST = timedelta(seconds=5)
@@ -121,10 +121,6 @@ class ScheduleTerms(Frozen):
 
 class ScheduleIntent(ScheduleTerms, Identity):
     """A schedule as somebody asks for it."""
-
-    def fingerprint(self) -> str:
-        """Equal for equal content, however its prices were written."""
-        return fingerprint_of(self.model_dump(exclude=NOT_CONTENT))
 
 
 def drawn_by(plan: Identity) -> Random:

@@ -28,6 +28,8 @@ def status_of(state: PlanState) -> PlanStatus:
     if state.refusals:
         return PlanStatus.REJECTED
     if not is_over(state):
+        if state.awaits_approval:
+            return PlanStatus.PENDING
         if state.held:
             return PlanStatus.OPEN
         return PlanStatus.PENDING if state.entry is None and state.intent.entry is not None else PlanStatus.WORKING
@@ -62,7 +64,7 @@ def view_of(state: PlanState) -> PlanView:
     return PlanView(
         plan_id=intent.plan_id,
         status=status,
-        protected=None if status.terminal and not held else state.is_protected,
+        protected=None if (status.terminal and not held) or state.awaits_approval else state.is_protected,
         unprotected_since=state.unprotected_since,
         kind=intent.kind.value,
         summary=intent.summary(),

@@ -100,6 +100,11 @@ class Child(Mutable):
         return self.order.client_order_id
 
     @property
+    def is_approved(self) -> bool:
+        """Whether a person has approved it."""
+        return self.order.approval is not None and self.order.approval.approved_at is not None
+
+    @property
     def is_live(self) -> bool:
         return not self.order.status.terminal
 
@@ -250,6 +255,13 @@ class PlanState(Mutable):
             legs=[_leg(leg) for leg in intent.legs],
             level=intent.stop.trigger_price if intent.stop is not None else None,
         )
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether a person has yet to approve it, where it only closes: else its entry alone waits. A cancel, and what
+        that is to close, is a person's own word."""
+        only_closes = self.intent.entry is None and not self.is_cancelled
+        return self.intent.approve and only_closes and not any(child.is_approved for child in self.exits())
 
     @property
     def entered(self) -> int:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from durable_orders.trading.orders.order import BrokerOrderId, Fill, Order, OrderIntent, Side, Status, TradeId
+from durable_orders.trading.orders.order import BrokerOrderId, Fill, Order, OrderIntent, Side, SignOff, Status, TradeId
 from durable_orders.trading.plans import actions
 from durable_orders.trading.plans.line import LineTerms
 from durable_orders.trading.plans.lines import LinesProcess, refreshed_lines
@@ -117,6 +117,9 @@ class LinesWorld:
         filled = order.filled_quantity + size
         status = Status.FILLED if filled == order.quantity else Status.PARTIAL
         self.told(own, status=status, fills=(*order.fills, fill))
+
+    def approve(self, own: str) -> None:
+        self.told(own, approval=SignOff(approved_by="by user asha", approved_at=self.now), broker_order_id=None)
 
     def end(self, own: str, status: Status, why: str = "because") -> None:
         self.told(own, status=status, reasons=(why,))

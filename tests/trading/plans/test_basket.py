@@ -354,3 +354,44 @@ def test_a_leg_of_which_a_later_part_is_known_first_gets_the_missing_one() -> No
 def test_a_name_whose_closing_orders_would_be_taken_for_a_plans_own_is_refused(plan_id: str) -> None:
     with pytest.raises(ValidationError, match="must not end as the names of a plan's orders do"):
         basket(plan_id=plan_id)
+
+
+def test_a_basket_that_a_person_approves_begins_with_that() -> None:
+    """However long it took: its time, and that of its legs at the market, is counted from then."""
+    legs = (leg(SHORT, "SELL"), leg(LONG, "BUY"), leg("NFO:NIFTY25MAYFUT", "BUY"))
+    made = world(basket(*legs, approve=True, within=60))
+    [first] = made.placed
+    assert (first.client_order_id, first.approve, first.place_by) == ("p1.leg-2-1", True, None)
+    made.pass_time(500)
+    assert (len(made.placed), made.cancelled, made.is_done) == (1, [], False)
+    made.approve("p1.leg-2-1")
+    made.run()
+    assert names(made) == ["p1.leg-2-1", "p1.leg-3-1"]
+    second = made.placed[1]
+    assert (second.approve, second.place_by) == (False, made.now + timedelta(seconds=30))
+    made.pass_time(59)
+    assert made.cancelled == []
+    made.pass_time(2)
+    assert made.cancelled == ["p1.leg-2-1", "p1.leg-3-1"]
+
+
+@pytest.mark.parametrize("status", [Status.REJECTED, Status.CANCELLED])
+def test_a_basket_that_a_person_declines_sends_nothing(status: Status) -> None:
+    made = world(basket(approve=True, enter_by=START + timedelta(minutes=5)))
+    assert made.placed[0].place_by == START + timedelta(minutes=5)
+    made.end("p1.leg-2-1", status, "DECLINED: by user asha")
+    made.run()
+    assert (made.is_done, names(made)) == (True, ["p1.leg-2-1"])
+    assert (made.process.view.status.value, made.process.view.reasons) == (status.value, ("DECLINED: by user asha",))
+
+
+def test_a_basket_that_waits_for_a_person_is_asked_about_again_where_its_order_was_lost() -> None:
+    made = world(basket(approve=True))
+    del made.orders["p1.leg-2-1"]
+    made.pass_time(61)
+    [first, again] = made.placed
+    assert (again.fingerprint(), again.approve) == (first.fingerprint(), True)
+
+
+def test_a_plan_that_nobody_has_to_approve_is_what_it_was_before_there_were_such() -> None:
+    assert basket().fingerprint() == basket(approve=False).fingerprint() != basket(approve=True).fingerprint()

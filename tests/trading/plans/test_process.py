@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from durable_orders.trading.orders.order import Order, OrderType
+from durable_orders.trading.orders.order import Order, OrderType, SignOff
 from durable_orders.trading.plans import actions
-from durable_orders.trading.plans.news import CancelAsked, ChangeAsked, Recalled, WasReset
+from durable_orders.trading.plans.news import CancelAsked, ChangeAsked, Recalled, Seen, WasReset
 from durable_orders.trading.plans.plan import PlanChange
 from durable_orders.trading.plans.process import asked_for_again
 from durable_orders.trading.plans.standing import problem_with, undone_at_once
@@ -539,7 +539,65 @@ def test_an_entry_that_a_person_approves_asks_for_that_each_time_and_waits_as_or
     assert Order.from_intent(again, START).awaits_approval
 
 
-def test_what_only_closes_waits_for_nobody() -> None:
-    with pytest.raises(ValidationError, match="approve: an OCO only closes"):
-        plan(entry=None, approve=True)
+def waiting_oco() -> World:
+    """Of two exits, whose first waits for a person."""
+    world = World(plan(entry=None, approve=True, targets=({"price": "110", "quantity": 25}, {"price": "120"})))
+    world.run()
+    return world
+
+
+def approve(world: World) -> None:
+    order = world.real[EXIT]
+    order.told = order.told.changed(approval=SignOff(approved_by="by user asha", approved_at=world.now))
+    world.process.hear(Seen(order.told))
+    world.works(EXIT)
+    world.run()
+
+
+def test_an_oco_that_a_person_approves_sends_nothing_before() -> None:
+    world = waiting_oco()
+    assert world.real[EXIT].told.awaits_approval
+    assert (world.view.status, world.view.protected, world.alerts) == (PlanStatus.PENDING, None, [])
+    world.price(90)
+    world.passes(500)
+    world.run()
+    assert (list(world.real), world.alerts) == ([EXIT], [])
+    again = asked_for_again(world.real[EXIT].told, world.state.intent)
+    assert again.approve
+    approve(world)
+    assert list(world.real) == [EXIT, "p1.exit-2-1"]
+    assert not world.real["p1.exit-2-1"].told.awaits_approval
+    assert world.view.status is PlanStatus.OPEN
+
+
+def test_an_oco_that_a_person_declines_is_over_and_closes_nothing() -> None:
+    world = waiting_oco()
+    world.end(EXIT, "REJECTED")
+    world.run()
+    assert (world.is_done, world.view.status, world.view.held) == (True, PlanStatus.REJECTED, 0)
+    assert list(world.real) == [EXIT]
+
+
+@pytest.mark.parametrize("flatten", [True, False])
+def test_an_oco_that_is_cancelled_while_it_waits_closes_what_a_person_asks_for_then(flatten: bool) -> None:
+    world = waiting_oco()
+    world.cancel(flatten=flatten)
+    world.run()
+    assert world.state.legs[0].live is not None
+    assert world.state.legs[0].live.cancel_asked_at is not None
+    world.end(EXIT, "CANCELLED")
+    world.run()
+    closing = [each.told for own, each in world.real.items() if own != EXIT]
+    assert [(order.order_type, order.awaits_approval) for order in closing] == [(OrderType.MARKET, False)] * 2 * flatten
+    assert world.is_done is not flatten
+
+
+def test_a_plan_is_the_same_as_before_there_were_approvals() -> None:
     assert plan().fingerprint() == plan(approve=False).fingerprint() != plan(approve=True).fingerprint()
+
+
+def test_what_the_broker_would_have_at_once_cannot_wait_for_a_person() -> None:
+    stop = {"trigger_price": "95", "limit_price": "94"}
+    with pytest.raises(ValidationError, match="approve: an OCO with protect broker"):
+        plan(entry=None, stop=stop, protect="broker", approve=True)
+    assert plan(stop=stop, protect="broker", approve=True).approve, "the entry waits"

@@ -215,3 +215,31 @@ def test_a_closing_order_that_the_ledger_does_not_get_is_asked_for_again() -> No
     made.fill("flatten-p1-1")
     made.run()
     assert made.process.view.status is PlanStatus.CLOSED
+
+
+def test_a_schedule_that_a_person_approves_waits_with_its_first_part_and_catches_up() -> None:
+    made = world(schedule(approve=True))
+    assert (out(made), made.placed[0].approve) == ([("p1.slice-1-1", 75)], True)
+    made.pass_time(130)
+    assert (out(made), made.cancelled) == ([("p1.slice-1-1", 75)], [])
+    made.approve("p1.slice-1-1")
+    made.run()
+    assert made.cancelled == ["p1.slice-1-1"], "its time is over"
+    made.end("p1.slice-1-1", Status.CANCELLED)
+    made.run()
+    assert sum(quantity for _, quantity in out(made)[1:]) == 225, "what was due before is added"
+    assert not any(intent.approve for intent in made.placed[1:])
+
+
+@pytest.mark.parametrize("is_declined", [True, False])
+def test_a_schedule_that_no_person_approves_sends_nothing(is_declined: bool) -> None:
+    made = world(schedule(approve=True))
+    if is_declined:
+        made.end("p1.slice-1-1", Status.REJECTED, "DECLINED: by user asha")
+        made.run()
+    else:
+        made.pass_time(240)
+        assert made.cancelled == ["p1.slice-1-1"]
+        made.end("p1.slice-1-1", Status.CANCELLED)
+        made.run()
+    assert (made.is_done, len(made.placed), made.process.view.holdings) == (True, 1, ())

@@ -335,7 +335,7 @@ class PlanProcess:
             if child.is_gtt and child.leg is not None:
                 return actions.PlaceGtt(self._exits.gtt_again(state.legs[child.leg], child))
             return actions.Place(asked_for_again(child.order, state.intent))
-        if state.awaits_approval and (first := next(state.exits(), None)) is not None:
+        if state.awaits_approval and (first := next(iter(state.exits()), None)) is not None:
             if not first.is_live:
                 state.refusals = first.order.reasons or (f"{first.client_order_id} is {first.order.status}",)
             return None

@@ -31,10 +31,10 @@ AGAIN_SECONDS = 1.0
 SHOWN_SECONDS = 10.0
 """How long a change that was taken is waited for until the book shows it."""
 LOOK_EVERY = 0.2
-SENT_ELSEWHERE = (
-    "open in the caller's state, and this home does not know it: it was sent from another home, or by a version that "
-    "kept none; look at the broker, and take it out of the state's open_orders"
-)
+NOT_KNOWN_HERE = "open in the caller's state, and this home does not know it"
+TO_DO = "look at the broker, and take it out of the state's open_orders"
+SENT_ELSEWHERE = f"{NOT_KNOWN_HERE}: it was sent from another home, or by a version that kept none; {TO_DO}"
+NOT_BEGUN = f"{NOT_KNOWN_HERE}: its process ended before it was begun, or it was sent from another home; {TO_DO}"
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,8 @@ class TemporalBackend:
         self._bus = bus
         self._books = books
         self._known: dict[OrderId, Order] = {}
+        self._recalled: frozenset[OrderId] = frozenset()
+        """Those that an earlier process has left in the caller's state."""
         self._refused: dict[OrderId, Order] = {}
         """By the caller's guardian. Their ids are free: the server has not heard of them."""
         self._connecting = asyncio.Lock()
@@ -138,9 +140,14 @@ class TemporalBackend:
         try:
             return await self._orders.get(known.order_id)
         except OrderNotFound:
-            if known.status in (Status.PENDING, Status.UNKNOWN):  # its start did not get through, or it was said before
+            if known.status is Status.UNKNOWN:  # it was said before
                 return known
-            return lifecycle.step(known, lifecycle.MissingFromBook(SENT_ELSEWHERE), datetime.now(UTC))
+            lost: lifecycle.Event = lifecycle.MissingFromBook(SENT_ELSEWHERE)
+            if known.status is Status.PENDING:
+                if known.order_id not in self._recalled:  # its start has not got through yet
+                    return known
+                lost = lifecycle.AnswerLost(NOT_BEGUN)
+            return lifecycle.step(known, lost, datetime.now(UTC))
 
     async def close(self) -> None:
         if self._feeding is not None:
@@ -208,7 +215,9 @@ class TemporalBackend:
 
     def _recall(self) -> None:
         """How the open orders stood when the caller's state was last saved: what has been booked of them."""
-        self._known = {order.order_id: order for order in self._books.open_orders()} | self._known
+        left = {order.order_id: order for order in self._books.open_orders()}
+        self._recalled = frozenset(left.keys() - self._known.keys())
+        self._known = left | self._known
 
     async def _entered(self, intent: OrderIntent) -> Order:
         """The order as it stands on the server, or as a new one: one that the caller's own guardian refuses is

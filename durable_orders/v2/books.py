@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from durable_orders.engines.books import Books, journal_content
+from durable_orders.engines.durable import NOT_KNOWN_HERE
 from durable_orders.trading.orders.order import Mode, Order, Status
 from durable_orders.v2.keeping import EXECUTION, UNPROVED, Keeping
 from durable_orders.v2.results import status_word
@@ -51,7 +52,8 @@ def unsettled(state: Mapping[str, Any]) -> Iterator[str]:
     for entry in state.get("open_orders") or ():
         if "order" in entry:
             if entry.get("status") in UNSETTLED:
-                yield _named(entry)
+                said = [str(reason) for reason in entry["order"].get("reasons") or ()][-1:]
+                yield ", ".join([_named(entry), *(f"{words}," for words in said if words.startswith(NOT_KNOWN_HERE))])
         elif entry.get("status") == Status.UNKNOWN or {"filled_quantity", "strategy"} <= entry.keys():
             yield f"{_named(entry)}, {SENT_BEFORE},"
     for entry in (state.get(EXECUTION) or {}).get(UNPROVED) or ():

@@ -430,6 +430,30 @@ def test_an_order_that_the_server_never_got_is_open_no_more(
         assert exchange.sent == []
 
 
+def test_an_order_whose_process_ended_before_it_was_begun_is_unknown_and_says_what_is_to_be_done(
+    alone: Callable[[Any], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing would ever tell what became of it: not even that it was never begun, as the folder may be another."""
+    exchange, store, journal = Exchange(), Store(), Journal()
+    desk = alone(exchange)
+    with desk.engine(store, journal) as engine:
+        assert engine.apply_circuit_breakers(intent())
+        with monkeypatch.context() as away:
+            away.setattr(engine._live._orders, "place_and_wait", unreachable)  # type: ignore[union-attr]
+            assert engine.execute_intent(intent()).status == "UNKNOWN"
+        assert [entry["status"] for entry in store.state["open_orders"]] == ["PENDING"]
+    with desk.engine(store, journal) as again:
+        for _ in range(2):
+            blocked = again.execute_intent(intent("SELL", 1))
+            assert "this home does not know it" in (blocked.message or "")
+            assert "take it out of the state's open_orders, is unknown" in (blocked.message or "")
+        assert [entry["status"] for entry in store.state["open_orders"]] == ["UNKNOWN"]
+        assert [row["status"] for row in journal.rows] == ["UNKNOWN", "REJECTED", "REJECTED"]
+        store.state["open_orders"] = []
+        assert again.execute_intent(intent("SELL", 1)).status == "PLACED"
+        assert len(exchange.sent) == 1
+
+
 async def unreachable(*_: Any) -> Any:
     raise ConnectionError("the server went away")
 

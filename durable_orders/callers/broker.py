@@ -154,11 +154,14 @@ class CallersBroker:
             shown = first_of(shown, "data", "orders")
         if not isinstance(shown, list | tuple):
             raise BookUnreadable(f"the broker's orders must be a list, were a {type(shown).__name__}")
+        nameless = [row for row in shown if not _order_id(row)]
         try:
+            for row in nameless:
+                _must_be_an_order(row)
             lines = tuple(line_of(row) for row in shown if _order_id(row))
         except ValueError as error:
             raise BookUnreadable(f"a row of the broker's orders cannot be read: {error}") from None
-        return Book(lines, tuple(_tags(row) for row in shown if not _order_id(row)))
+        return Book(lines, tuple(_tags(row) for row in nameless))
 
     def rows(self, name: str, part: str) -> list[Any]:
         """What the method of that name shows: a list of mappings, or one under the key `part`. Raises
@@ -207,6 +210,13 @@ def line_of(row: Any) -> Line:
         placed_at=moment_of(first_of(row, "order_timestamp", "created_at", "timestamp")),
         shown=row,
     )
+
+
+def _must_be_an_order(row: Any) -> None:
+    """A wrapper may answer with an error where it has no orders: that is no book, and least of all an empty one. Raises
+    `ValueError`."""
+    if first_of(row, "tradingsymbol", "symbol") is None:
+        raise ValueError("order_id: must be there, or else the symbol of an order")
 
 
 def _order_id(row: Any) -> str:

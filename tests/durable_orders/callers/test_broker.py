@@ -150,7 +150,18 @@ def test_every_name_of_the_book(name: str) -> None:
     assert (line.order_id, line.status, line.tags) == ("7", Status.PLACED, frozenset({"t"}))
 
 
-@pytest.mark.parametrize("shown", [None, "none", 5, [{"order_id": 1, "quantity": "many"}]])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        None,
+        "none",
+        5,
+        [None],
+        ["Too many requests"],
+        [{"status": "error", "message": "Too many requests"}],
+        [{"order_id": 1, "quantity": "many"}],
+    ],
+)
 def test_a_book_that_cannot_be_read_is_not_an_empty_one(shown: Any) -> None:
     class WithBook(TakesAMapping):
         def get_orders(self) -> Any:

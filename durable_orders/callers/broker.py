@@ -78,8 +78,8 @@ class Book:
     """One reading of all orders of the day."""
 
     lines: tuple[Line, ...]
-    nameless: tuple[frozenset[str], ...]
-    """The tags of rows without an order id: which orders they are, nobody can tell. They prove no absence."""
+    nameless: tuple[Line, ...]
+    """Rows without an order id: which orders they are, their tags alone can tell. They prove no absence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +158,9 @@ class CallersBroker:
         try:
             for row in nameless:
                 _must_be_an_order(row)
-            lines = tuple(line_of(row) for row in shown if _order_id(row))
+            return Book(tuple(line_of(row) for row in shown if _order_id(row)), tuple(map(_line_of, nameless)))
         except ValueError as error:
             raise BookUnreadable(f"a row of the broker's orders cannot be read: {error}") from None
-        return Book(lines, tuple(_tags(row) for row in nameless))
 
     def rows(self, name: str, part: str) -> list[Any]:
         """What the method of that name shows: a list of mappings, or one under the key `part`. Raises
@@ -183,9 +182,12 @@ def line_of(row: Any) -> Line:
     """A row of an order book, a postback, or an order update. Raises `ValueError` for one without an order id, or with
     figures that are none.
     """
-    order_id = _order_id(row)
-    if not order_id:
+    if not _order_id(row):
         raise ValueError("order_id: must be there")
+    return _line_of(row)
+
+
+def _line_of(row: Any) -> Line:
     word = str(first_of(row, "status") or "").strip().upper()
     quantity = _whole(first_of(row, "quantity", "qty"), "quantity")
     filled = _whole(first_of(row, *FILLED_NAMES), "filled_quantity")
@@ -197,7 +199,7 @@ def line_of(row: Any) -> Line:
     side = first_of(row, "transaction_type", "side")
     message = first_of(row, "status_message", "message")
     return Line(
-        order_id=order_id,
+        order_id=_order_id(row),
         status=_believed(status, filled, quantity),
         word=word,
         symbol=str(symbol).rpartition(":")[2] if symbol else None,

@@ -47,6 +47,7 @@ PARTS = (("positions", "net"), ("holdings", "data"))
 
 NOT_ANSWERED = "a place_order() that has not answered yet"
 NO_ID = "a row without an order id"
+NOT_NAMED = "its line has no order id, and this is its tag"
 
 
 class OwnBroker:
@@ -230,10 +231,13 @@ class OwnBroker:
             self._has_nameless = bool(book.nameless)
             try:
                 self._learn(lines)
+                lost = self._lost_of(book.nameless)
             except SQLAlchemyError as error:
                 raise BookUnreadable(f"whose orders these are cannot be told ({type(error).__name__})") from error
             self._others = tuple(line for line in lines if line.order_id not in self._orders)
-            sent = [(line.tags, line.order_id) for line in self._others] + [(tags, NO_ID) for tags in book.nameless]
+            sent = [(line.tags, line.order_id) for line in self._others] + [
+                (line.tags, NO_ID) for line in book.nameless
+            ]
             for tags, sent_as in sent:
                 own = next((tag for tag in tags if mark_in(tag) == self._mark), None)
                 if own is not None:
@@ -244,12 +248,21 @@ class OwnBroker:
             rows = [self._row(line, order) for line, order in orders]
             self._rows = {row.broker_order_id: row for row in rows}
         try:  # without the lock: who holds the ledger may be waiting for it
-            self._unknown_rows.look(unknown, lines)
+            self._unknown_rows.look([*unknown, *lost], lines)
             if book.nameless and not self._has_told_nameless:
                 self._tell_nameless(len(book.nameless))
         except SQLAlchemyError as error:
             raise BookUnreadable(f"an order that is not known cannot be told ({type(error).__name__})") from error
         return rows
+
+    def _lost_of(self, nameless: Sequence[Line]) -> list[tuple[Line, str]]:
+        """Those with a tag of this home that the ledger does not know, named by it, and why they are not followed."""
+        own = {tag: line for line in nameless for tag in line.tags if mark_in(tag) == self._mark}
+        if not own:
+            return []
+        with self._database.read() as connection:
+            known = {view.tag for view in views_for(connection, self._account, tags=own.keys(), broker_order_ids=())}
+        return [(replace(line, order_id=tag), NOT_NAMED) for tag, line in own.items() if tag not in known]
 
     def _tell_nameless(self, count: int) -> None:
         words = f"the broker's book has {count} of its rows without an order id: they are not looked at"

@@ -190,6 +190,21 @@ def test_a_row_without_an_id_costs_that_row_is_told_once_and_proves_no_absence(
     assert len(exchange.sent) == 1
 
 
+def test_one_without_an_id_that_the_ledger_does_not_know_lets_no_new_risk_pass(
+    broker: OwnBroker, exchange: Book
+) -> None:
+    lost = order()
+    exchange.show(order_id=None, tag=lost.tag, quantity=10)
+    exchange.show(order_id="", tag=order().tag, status="REJECTED", quantity=10)
+    for _ in range(2):
+        assert broker.order_book() == []
+        assert flags(broker) == [f"unknown-order-{lost.tag}"]
+    assert (
+        len([words for words in alerts(broker) if f"order {lost.tag} at the broker has a tag of this home" in words])
+        == 1
+    )
+
+
 def test_its_flag_goes_down_once_it_is_known_what_came_of_it(broker: OwnBroker, exchange: Book, tmp_path: Path) -> None:
     """By this process or the next: not for a row that the book has lost, nor for one that does not say what it
     filled."""

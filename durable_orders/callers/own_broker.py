@@ -35,7 +35,16 @@ from durable_orders.trading.orders.book import BrokerHolding, BrokerOrder, Broke
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.last_look import LastLook
 from durable_orders.trading.orders.order import Account, Amendment, BrokerOrderId, Fill, Order, OrderId
-from durable_orders.trading.orders.outcome import ATTEMPT_USED, Accepted, Evidence, Held, Outcome, Refused, Unknown
+from durable_orders.trading.orders.outcome import (
+    ATTEMPT_USED,
+    Accepted,
+    Evidence,
+    Held,
+    NotSent,
+    Outcome,
+    Refused,
+    Unknown,
+)
 from durable_orders.trading.orders.tags import mark_in, may_be_ours, of_order
 
 R = TypeVar("R")
@@ -63,8 +72,8 @@ class OwnBroker:
         self._seen = SeenTrades(trades)
         self._orders: dict[BrokerOrderId, Order] = {}
         """As they were when they were first met."""
-        self._asking: set[Future[Outcome]] = set()
-        """Cancels and changes that have not been answered."""
+        self._asking: dict[str, list[Future[Outcome]]] = {}
+        """Cancels and changes that have not been answered, by what was asked of which order."""
         self._is_closing = False
         self._on_their_way: set[OrderId] = set()
         """Handed to the caller's object, which has not answered, however long ago that was."""
@@ -119,26 +128,30 @@ class OwnBroker:
     def modify(self, broker_order_id: BrokerOrderId, change: Amendment) -> Outcome:
         with self._lock:
             self._as_placed.discard(broker_order_id)
-        return self._asked(lambda: self._callers.modify(broker_order_id, change))
+        return self._asked(f"change of {broker_order_id}", lambda: self._callers.modify(broker_order_id, change))
 
     def cancel(self, broker_order_id: BrokerOrderId) -> Outcome:
-        return self._asked(lambda: self._callers.cancel(broker_order_id))
+        return self._asked(f"cancel of {broker_order_id}", lambda: self._callers.cancel(broker_order_id))
 
-    def _asked(self, call: Callable[[], Outcome]) -> Outcome:
+    def _asked(self, what: str, call: Callable[[], Outcome]) -> Outcome:
         """What the call ended in. One without an answer in time is made all the same, for all that is known: the book
-        tells."""
+        tells. It is asked for again, but beside no more calls than a reading is: they may never return."""
         with self._lock:
             if self._is_closing:
                 return _lost(CLOSING)
+            asking = _unanswered(self._asking.get(what, ()))
+            if len(asking) >= readings.MOST:
+                words = f"the {what} was asked for {len(asking)} times, in calls that have not returned"
+                return NotSent(evidence=Evidence(message=words), tried=False)
             future = _begun(call, _raised)
-            self._asking.add(future)
+            self._asking[what] = [*asking, future]
         try:
             return future.result(readings.LIMIT)
         except NotYet:
             return _lost(f"no answer in {readings.LIMIT:g} s")
         finally:
             with self._lock:
-                self._asking.discard(future)
+                self._asking = {name: left for name, each in self._asking.items() if (left := _unanswered(each))}
 
     def order_book(self) -> list[BrokerOrder]:
         return self._shared_book()
@@ -185,7 +198,7 @@ class OwnBroker:
         """Nobody waits any longer for what has not answered yet, placements apart: a reading is `BookUnreadable`, and
         what became of a cancel or a change is unknown. So is all that is asked for from now on."""
         with self._lock:
-            self._is_closing, asking = True, list(self._asking)
+            self._is_closing, asking = True, [future for each in self._asking.values() for future in each]
         for future in asking:
             with suppress(InvalidStateError):
                 future.set_result(_lost(CLOSING))
@@ -318,6 +331,10 @@ class OwnBroker:
             if order is not None:
                 self._orders[own] = order
                 self._seen.know(fill for fill in order.fills if fill.broker_order_id == own)
+
+
+def _unanswered(calls: Sequence["Future[Outcome]"]) -> list["Future[Outcome]"]:
+    return [future for future in calls if not future.done()]
 
 
 def _lost(words: str, error_type: str | None = None) -> Unknown:

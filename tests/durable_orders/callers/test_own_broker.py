@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from durable_orders.callers import readings
 from durable_orders.callers.own_broker import OwnBroker
 from durable_orders.trading.errors import BookUnreadable
 from durable_orders.trading.ledger.flags import flags_of
@@ -16,11 +17,12 @@ from durable_orders.trading.ledger.reading import events_of
 from durable_orders.trading.orders.approval import grant
 from durable_orders.trading.orders.book import BookState
 from durable_orders.trading.orders.events import EventType
-from durable_orders.trading.orders.order import Account, Amendment, Instructions, Order, tag_of
-from durable_orders.trading.orders.outcome import ATTEMPT_USED, Accepted, Refused, Unknown
+from durable_orders.trading.orders.order import Account, Amendment, BrokerOrderId, Instructions, Order, tag_of
+from durable_orders.trading.orders.outcome import ATTEMPT_USED, Accepted, NotSent, Refused, Unknown
 from durable_orders.trading.orders.tags import marked
 from tests.durable_orders.v2.sessions import Exchange, Row
 from tests.ledgers import open_empty_ledger
+from tests.sandbox.serving import until
 
 MARK = "aaaaa"
 
@@ -104,6 +106,29 @@ def test_an_order_that_no_thread_could_send_is_not_on_its_way(
             broker.place(grant(own))
     assert exchange.sent == []
     assert (broker.order_book(), broker.could_be(own)) == ([], ())
+
+
+def test_a_cancel_that_never_returns_is_asked_for_again_but_not_without_end(
+    broker: OwnBroker, exchange: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call that has not returned keeps a thread."""
+    asked, go_on = list[str](), threading.Event()
+
+    def cancel_order(order_id: str) -> None:
+        asked.append(order_id)
+        assert go_on.wait(60)
+
+    exchange.cancel_order = cancel_order  # type: ignore[attr-defined]
+    monkeypatch.setattr(readings, "LIMIT", 0.01)
+    one, two = BrokerOrderId("B1"), BrokerOrderId("B2")
+    answers = [broker.cancel(one) for _ in range(5)]
+    assert [type(answer) for answer in answers] == [Unknown, Unknown, NotSent, NotSent, NotSent]
+    assert "calls that have not returned" in str(answers[-1])
+    assert isinstance(broker.cancel(two), Unknown), "of another order"
+    assert asked == ["B1", "B1", "B2"]
+    go_on.set()
+    monkeypatch.undo()
+    until(lambda: isinstance(broker.cancel(one), Accepted))
 
 
 def no_more_threads(_: threading.Thread) -> None:

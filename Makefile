@@ -97,6 +97,7 @@ bench-ledger: $(READY) ## a year's ledger, and accounts that share one
 
 bench-scale: $(READY) ## many orders at once
 	$(BIN)/python -m bench.scale $(KEEP)
+	$(BIN)/python -m bench.alerts $(KEEP)
 
 bench-pages: $(READY) ## orders while fifty pages are open, and while none is
 	$(BIN)/python -m bench.pages

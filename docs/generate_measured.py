@@ -84,6 +84,14 @@ without one.
 
 {beside}
 
+## Alerts
+
+`python -m bench.alerts`: all alerts come within a second, each from several senders at once, and each sender comes
+again until it has its order; in the middle the worker is killed, and another one is started. Every alert is a market
+order on paper. *Alone* they come one after the other.
+
+{alerts}
+
 ## The quality of execution
 
 `make bench-ledger`: the approved orders of a year's ledger are read, and told by hour and order by order, as
@@ -140,6 +148,7 @@ def render(latest: Mapping[str, Any] | None = None, scale: Mapping[str, Any] | N
         "bus": lambda: _bus(figures["bus"]),
         "recording": lambda: _recording(figures["recording"]),
         "beside": lambda: _beside(figures["beside"]),
+        "alerts": lambda: _alerts(figures["alerts"]),
         "quality": lambda: _quality(figures["quality"]),
         "many_ticks": lambda: _many_ticks(figures.get("many_ticks", {})),
         "ticks_beside": lambda: _ticks_beside(figures.get("ticks_beside")),
@@ -415,6 +424,26 @@ def _beside(report: Mapping[str, Any]) -> str:
     words = (
         f"At {report['ticks_per_second']:,} ticks a second the recorder took {report['recorder_cpu_percent']} % of a "
         f"core. Over the rounds, one median to the other: {', '.join(f'{ratio:.2f}' for ratio in report['ratios'])}."
+    )
+    return f"{_table(head, rows)}\n\n{words} {_taken(report)}"
+
+
+def _alerts(report: Mapping[str, Any]) -> str:
+    rows = [
+        (words, *(f"{report[name][part]:,.0f}" for part in ("p50", "p99")))
+        for words, name in (
+            ("answer, alone", "answer_alone_ms"),
+            ("answer, of those not turned away", "answer_ms"),
+            ("intent to exchange, alone", "alone_ms"),
+            ("intent to exchange, all at once", "burst_ms"),
+        )
+    ]
+    head = (f"{report['alerts']:,} alerts, {report['senders']} senders each, ms", "p50", "p99")
+    words = (
+        f"They became {report['orders']:,} orders, {report['at_exchange_twice']} of them at the exchange twice. "
+        f"{report['turned_away']:,} deliveries were turned away with 503, and {report['lost']:,} had no answer. All "
+        f"were answered within {report['answered_seconds']:.0f} s, and over within {report['over_seconds']:.0f} s. "
+        f"From intent to exchange the median was {report['ratio']:.1f} times that of an idle desk."
     )
     return f"{_table(head, rows)}\n\n{words} {_taken(report)}"
 

@@ -26,6 +26,8 @@ from tests.live.crashing_worker import Point
 from tests.live.desk import LAST, Desk, at_work, open_desk
 
 AT_ONCE = 4
+PATIENT = 25
+"""Seconds for an answer: one that is given up is looked for in the book, and then there is nothing to report."""
 LOWER = Decimal(1390)
 LIMIT, MARKET = OrderType.LIMIT, OrderType.MARKET
 
@@ -127,7 +129,7 @@ async def ends(temporal_server: ServerAddress, tmp_path_factory: pytest.TempPath
 
     async def run(scenario: Scenario, point: Point) -> Order:
         path: Path = tmp_path_factory.mktemp("crash")
-        async with turn, open_desk(temporal_server, path) as desk:
+        async with turn, open_desk(temporal_server, path, kite={"timeout": PATIENT}) as desk:
             return await crashed(scenario, point, desk)
 
     tasks = {(scenario.name, point): asyncio.create_task(run(scenario, point)) for scenario, point in CRASHES}

@@ -21,7 +21,7 @@ from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.ledger.alerts import add_event
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.gtt_orders import keep_unproved
-from durable_orders.trading.ledger.gtts import gtt_of_order, known_gtts, may_be_of_gtt, record_gtt
+from durable_orders.trading.ledger.gtts import find_gtt, gtt_of_order, known_gtts, may_be_of_gtt, record_gtt
 from durable_orders.trading.orders.book import BrokerOrder
 from durable_orders.trading.orders.events import EventType
 from durable_orders.trading.orders.order import BrokerOrderId
@@ -151,11 +151,17 @@ class GttWatch:
         return found
 
     def _tell_lost(self, state: GttState, words: str) -> None:
-        """Once. It stands as it was: what the broker does not show is not proved to have ended."""
-        if state.trigger_id is None or state.trigger_id in self._lost:
+        """Once. It stands as it was: what the broker does not show is not proved to have ended, nor to be there."""
+        if state.trigger_id is None or (state.trigger_id in self._lost and state.absent_since is not None):
             return
+        is_told = state.trigger_id in self._lost
         self._lost.add(state.trigger_id)
         with self._database.write(self._account) as connection:
+            known = find_gtt(connection, self._account, state.intent.gtt_id)
+            if known is not None and known[0] == state and state.status is GttStatus.ACTIVE:
+                record_gtt(connection, state.updated(absent_since=now()), now())
+            if is_told:
+                return
             said = f"the broker does not show it as {state.trigger_id} ({words}): look at it there"
             say(connection, state, said, EventType.ALERT)
 

@@ -19,6 +19,7 @@ from durable_orders.trading.ledger.alerts import alert
 from durable_orders.trading.ledger.broker_positions import AtBroker
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.plan_claims import claim_problem, closed_by_others, excess_left
+from durable_orders.trading.ledger.plan_gtts import other_legs
 from durable_orders.trading.ledger.plans import (
     find_plan,
     orders_named_after,
@@ -155,6 +156,7 @@ class PlanActivities:
                 oversold=by_others.oversold,
                 book_read_at=last_book_read(connection, self._account),
                 version=version_of(connection, state.intent),
+                other_legs=other_legs(connection, state.intent),
             )
 
     @activity.defn

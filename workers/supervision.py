@@ -36,6 +36,7 @@ from durable_orders.trading.ledger.open_orders import (
     open_orders,
     release,
 )
+from durable_orders.trading.ledger.plan_gtts import left_over
 from durable_orders.trading.ledger.plans import open_plans, record_plan
 from durable_orders.trading.ledger.reading import find_order, fingerprint_of
 from durable_orders.trading.ledger.state_files import check_state
@@ -301,7 +302,7 @@ class Supervisor:
 
     def _open_changes(self) -> list[GttChange]:
         with self._database.read() as connection:
-            return open_changes(connection, self._account)
+            return [*open_changes(connection, self._account), *left_over(connection, self._account)]
 
     def _unresolved_gtts(self) -> list[GttState]:
         with self._database.read() as connection:

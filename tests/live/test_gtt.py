@@ -85,7 +85,10 @@ class App:
         return str(told["trigger_id"])
 
     async def modify(self, trigger_id: str, *triggers: int) -> None:
-        await asyncio.to_thread(lambda: self._kite.modify_gtt(trigger_id, **by_hand(*triggers)))
+        await self.ask_to_modify(trigger_id, by_hand(*triggers))
+
+    async def ask_to_modify(self, trigger_id: str, asked: dict[str, Any]) -> None:
+        await asyncio.to_thread(lambda: self._kite.modify_gtt(trigger_id, **asked))
 
     async def cancel(self, order_id: str) -> None:
         await asyncio.to_thread(self._kite.cancel_order, "regular", order_id)

@@ -25,7 +25,7 @@ from tests.crashes.processes import killed_itself, running
 from tests.live.conftest import Desks
 from tests.live.crashing_worker import Point
 from tests.live.desk import LAST, Desk, at_work, open_desk
-from tests.live.test_gtt import QUICK, App, holds, intent, order_of, sent, stands
+from tests.live.test_gtt import QUICK, App, by_hand, holds, intent, order_of, sent, stands
 from tests.live.test_gtt_resets import reset
 
 GTT = "p1.gtt-1-1"
@@ -193,6 +193,40 @@ async def test_one_that_turns_up_after_all_is_deleted(desks: Desks) -> None:
     await desk.venue.tick(Decimal(1449))
     await is_over(desk)
     assert sold(desk) == 10
+
+
+async def test_one_that_turns_up_after_the_plan_is_over_is_deleted(desks: Desks) -> None:
+    """Nothing is held for it to sell."""
+    desk = await desks(live=QUICK)
+    await desk.venue.fault(Fault.GTT_HIDDEN, seconds=45)
+    await desk.venue.fault(Fault.ACCEPT_THEN_DROP, routes={Route.GTT_PLACE})
+    view = await protected(desk)
+    assert view.orders[-1].client_order_id == "p1.exit-1-2"
+    await desk.orders.cancel_plan("p1", "by a test", flatten=True)
+    await is_over(desk)
+    own = plan_workflow_id(desk.settings.account, "p1")
+    await desk.orders.client.get_workflow_handle(own).result()
+    await stands(desk, GTT, GttStatus.DELETED)
+    await desk.venue.tick(Decimal(1449))
+    assert sold(desk) == 10
+
+
+async def test_what_a_stranger_makes_of_its_target_is_taken_back(desks: Desks) -> None:
+    desk = await desks(live=QUICK)
+    await protected(desk)
+    gtt = await desk.orders.gtt(GTT)
+    asked = by_hand(1450, 1600)
+    asked["orders"] = [
+        dict(order, **own) for order, own in zip(asked["orders"], ({"price": 1440}, {"quantity": 20}), strict=True)
+    ]
+    await (await App.of(desk)).ask_to_modify(gtt.trigger_id or "", asked)
+
+    async def is_so(target: tuple[Decimal, int]) -> bool:
+        leg = (await desk.orders.gtt(GTT)).legs[1]
+        return (leg.price, leg.quantity) == target
+
+    assert await eventually(lambda: is_so((Decimal(1599), 20)), "it is seen")
+    assert await eventually(lambda: is_so((TARGET, 10)), "it is what the plan has again")
 
 
 async def test_a_stranger_deletes_it(desks: Desks) -> None:

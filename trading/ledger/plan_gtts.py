@@ -1,24 +1,59 @@
 """The exits of plans that GTTs keep, as the ledger has them."""
 
+from collections.abc import Iterator
+from datetime import datetime
+
 import sqlalchemy as sa
 
+from durable_orders.trading.gtt.gtt import GttChange, GttStatus
 from durable_orders.trading.gtt.state import GttState
+from durable_orders.trading.ledger.gtts import list_gtts
 from durable_orders.trading.ledger.reading import find_order, views_for
 from durable_orders.trading.ledger.tables import gtts as table
+from durable_orders.trading.ledger.tables import plans
 from durable_orders.trading.orders.order import Order
-from durable_orders.trading.plans.by_gtt import gtt_id, order_of
+from durable_orders.trading.plans.by_gtt import gtt_id, order_of, other_leg, plan_named
+from durable_orders.trading.plans.kinds import AnyIntent, read_state
 from durable_orders.trading.plans.plan import PlanIntent
+from durable_orders.trading.plans.standing import is_its_own
 
 
 def gtt_exits(connection: sa.Connection, intent: PlanIntent) -> list[Order]:
     """All that are named as the plan's, each told as an order."""
     if not intent.wants_gtt:
         return []
+    return [order_of(state, at, _placed(connection, state)) for state, at in _named_after(connection, intent)]
+
+
+def other_legs(connection: sa.Connection, intent: AnyIntent) -> dict[str, int]:
+    """Of those whose other leg somebody has changed at the broker: the most that it would trade, by their ids."""
+    if not isinstance(intent, PlanIntent) or not intent.by_gtt:
+        return {}
+    found = {state.intent.gtt_id: other_leg(intent, state) for state, _ in _named_after(connection, intent)}
+    return {own: most for own, most in found.items() if most}
+
+
+def left_over(connection: sa.Connection, account: str) -> Iterator[GttChange]:
+    """Deletes of those that wait at the broker though their plan is over: one that was not placed, as it was said, may
+    turn up as late as that."""
+    for state in list_gtts(connection, account, open_only=True):
+        own = state.intent.gtt_id
+        plan, is_going = plan_named(own), state.change is not None and state.change.legs is None
+        if plan is None or is_going or state.status is not GttStatus.ACTIVE:
+            continue
+        over = (plans.c.account == account) & (plans.c.plan_id == plan) & ~plans.c.is_open
+        row = connection.execute(sa.select(plans.c.state).where(over)).scalar_one_or_none()
+        intent = None if row is None else read_state(row).intent
+        if isinstance(intent, PlanIntent) and is_its_own(intent, order_of(state, state.created_at)):
+            yield GttChange(account=account, gtt_id=own, reason=f"by plan {plan}: it is over")
+
+
+def _named_after(connection: sa.Connection, intent: PlanIntent) -> list[tuple[GttState, datetime]]:
+    """And when each was recorded."""
     named = gtt_id(intent.plan_id, 1, 0).removesuffix("0")
     own = (table.c.account == intent.account) & table.c.gtt_id.startswith(named, autoescape=True)
     rows = connection.execute(sa.select(table.c.state, table.c.updated_at).where(own)).all()
-    found = [(GttState.model_validate_json(row.state), row.updated_at) for row in rows]
-    return [order_of(state, at, _placed(connection, state)) for state, at in found]
+    return [(GttState.model_validate_json(row.state), row.updated_at) for row in rows]
 
 
 def _placed(connection: sa.Connection, state: GttState) -> Order | None:

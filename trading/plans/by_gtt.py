@@ -47,6 +47,12 @@ def is_of_plan(gtt_id: str) -> bool:
     return OF_PLAN.fullmatch(gtt_id) is not None
 
 
+def plan_named(gtt_id: str) -> str | None:
+    """The id of the plan that it is named after."""
+    named = OF_PLAN.fullmatch(gtt_id)
+    return None if named is None else named["plan"]
+
+
 def is_placed_for_plan(client_order_id: str, reason: str) -> bool:
     """Whether it is the order that the GTT of a plan has placed."""
     named = re.fullmatch(reason_of("(.+)"), reason)
@@ -76,13 +82,26 @@ def intent_of(plan: PlanIntent, own: str, reason: str, legs: list[GttLeg]) -> Gt
     )
 
 
+def other_leg(plan: PlanIntent, state: GttState) -> int:
+    """How much a leg of it may trade at most, where the one that is not the stop was changed at the broker; else 0. An
+    order tells of the stop alone."""
+    stop = _stop_of(state)
+    asked = legs_of(stop.quantity, (stop.trigger_price, stop.price), plan.legs[0].target)
+    is_otherwise = state.status is GttStatus.ACTIVE and list(state.legs) != asked
+    return max(leg.quantity for leg in state.legs) if is_otherwise else 0
+
+
+def _stop_of(state: GttState) -> GttLeg:
+    return state.legs[0] if state.intent.side is Side.SELL else state.legs[-1]
+
+
 def order_of(state: GttState, at: datetime, placed: Order | None = None) -> Order:
     """The exit as it stands. `at` is when the GTT was recorded so, `placed` the order that came of it, if that is
     known. One that has triggered is UNKNOWN until the book, or a human, tells of its order."""
     own = {"client_order_id": state.intent.gtt_id, "reason": state.intent.reason}
     if placed is not None:
         return placed.model_copy(update=own | {"updated_at": max(at, placed.updated_at)})
-    stop = state.legs[0] if state.intent.side is Side.SELL else state.legs[-1]
+    stop = _stop_of(state)
     content = {"price": stop.price, "quantity": stop.quantity, "reasons": state.reasons, "updated_at": at}
     trigger_id = None if state.trigger_id is None else BrokerOrderId(state.trigger_id)
     content |= {"order_id": order_id(state.intent.account, state.intent.gtt_id), "broker_order_id": trigger_id}
@@ -90,6 +109,8 @@ def order_of(state: GttState, at: datetime, placed: Order | None = None) -> Orde
         content |= _triggered(next((each for each in state.results if each is not None), None))
     else:
         status = WAITS.get(state.status) or ENDS[state.status]
+        if state.status is GttStatus.ACTIVE and state.absent_since is not None:
+            status, content["reasons"] = Status.UNKNOWN, (f"the broker does not show it as {state.trigger_id} now",)
         content |= {"status": status, "order_type": OrderType.SL, "trigger_price": stop.trigger_price}
     return next(state.intent.orders(state.created_at)).model_copy(update=own | content)
 

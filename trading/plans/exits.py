@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from durable_orders.trading.gtt.gtt import GttChange, GttIntent, GttLeg
-from durable_orders.trading.orders.order import Amendment, Order, OrderType, PlanOrderIntent
+from durable_orders.trading.orders.order import Amendment, OrderType, PlanOrderIntent
 from durable_orders.trading.plans import by_gtt
 from durable_orders.trading.plans.plan import Stop
 from durable_orders.trading.plans.state import Child, LegState, PlanState, exit_id
@@ -166,11 +166,12 @@ class Exits:
             tags=intent.tags,
         )
 
-    def change(self, leg: LegState, order: Order, quantity: int) -> Amendment | None:
+    def change(self, leg: LegState, live: Child, quantity: int) -> Amendment | None:
         """What is to be changed of a working exit: all its terms, or nothing. One that has met its trigger keeps it."""
         kind, price, trigger = self.shape(leg)
+        order = live.order
         stands = (order.quantity, order.order_type, order.price, order.trigger_price)
-        if stands == (quantity, kind, price, trigger):
+        if stands == (quantity, kind, price, trigger) and not live.other_leg:
             return None
         return Amendment(quantity=quantity, order_type=kind, price=price, trigger_price=trigger)
 

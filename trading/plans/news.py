@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from durable_orders.trading.orders.order import Frozen, Order, OrderIntent
 from durable_orders.trading.plans.line import LineTerms
@@ -75,6 +75,9 @@ class Recalled(Frozen):
     """When the broker's book was last read: what others traded by then is known."""
     version: int | None = None
     """That of the plan as it is recorded there, if it is."""
+    other_legs: dict[str, int] = Field(default_factory=dict)
+    """Of its GTTs whose other leg, beside the stop, somebody has changed at the broker: the most that it would trade,
+    by their ids."""
 
 
 class ExcessSeen(Frozen):

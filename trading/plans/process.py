@@ -150,6 +150,8 @@ class PlanProcess:
         for order in found.orders:
             recorded.add(order.client_order_id)
             self._see(order, now)
+        for child in self.state.exits():
+            child.other_leg = found.other_legs.get(child.client_order_id, 0)
         missing = [each for each in self.state.children() if each.is_live and each.client_order_id not in recorded]
         self._untaken = [each for each in missing if now - (each.started_at or each.order.created_at) >= TAKEN_WITHIN]
         if found.version != self.state.version:  # an older ledger, or an earlier run of this plan
@@ -410,7 +412,9 @@ class PlanProcess:
         wanted = self.state.room(number) + live.may_fill
         if wanted <= live.filled:
             return self._cancel(live, now)
-        change = None if live.is_triggered else self._exits.change(leg, live.order, wanted)
+        if live.is_triggered:  # it cannot be made smaller
+            return self._cancel(live, now) if wanted < live.order.quantity else None
+        change = self._exits.change(leg, live, wanted)
         if change is None:
             live.refusals = 0
             return None
@@ -432,6 +436,7 @@ class PlanProcess:
 
     def _only_trails(self, leg: LegState, live: Child, wanted: int) -> bool:
         is_stop = leg.taking_since is None and live.order.order_type.has_trigger and live.order.quantity == wanted
+        is_stop = is_stop and not live.other_leg
         return is_stop and not (leg.out or self.state.is_leaving)
 
     def _cancel(self, child: Child, now: datetime) -> Action | None:

@@ -83,6 +83,8 @@ class Child(Mutable):
     asked_at: AwareDatetime | None = None
     most: int = 0
     """The greatest quantity that any change of unknown fate would give it."""
+    other_leg: int = 0
+    """Of a GTT whose other leg somebody has changed at the broker: the most that it would trade."""
     asked_type: OrderType | None = None
     """What the last change was to make of it."""
     amendments: int = 0
@@ -129,7 +131,7 @@ class Child(Mutable):
         if not self.is_live:
             return self.filled
         asked = self.asked.quantity or 0 if self.asked is not None else 0
-        return max(self.order.quantity, asked, self.most, self.filled)
+        return max(self.order.quantity, asked, self.most, self.other_leg, self.filled)
 
     @property
     def is_gtt(self) -> bool:

@@ -29,6 +29,7 @@ from durable_orders.trading.orders.events import Entry, EventType
 from durable_orders.trading.orders.lifecycle import Reported, step
 from durable_orders.trading.orders.order import Account, BrokerOrderId, Fill, Mode, Product, Status, TradeId
 from durable_orders.trading.orders.settlement import Settlement
+from durable_orders.trading.plans.by_gtt import order_of
 from durable_orders.trading.reconciliation.external_orders import ExternalKind, adopted
 from tests.ledgers import open_empty_ledger
 from tests.trading.ledger.examples import row_of
@@ -68,7 +69,10 @@ class ListedGtts:
         return rows
 
     def gtt(self, trigger_id: TriggerId) -> BrokerGtt:
-        return next(row for row in self.gtts() if row.trigger_id == trigger_id)
+        found = next((row for row in self.gtts() if row.trigger_id == trigger_id), None)
+        if found is None:
+            raise BookUnreadable("Trigger not found.")
+        return found
 
 
 class Watched:
@@ -125,6 +129,18 @@ def test_no_list_takes_a_final_status_back(watched: Watched, status: GttStatus) 
     watched.reads(row(price=1398))
     assert (watched.state().status, watched.state().legs[0].price) == (status, Decimal(1399))
     assert watched.said() == before
+
+
+def test_one_that_the_broker_does_not_show_is_not_known_to_be_there(watched: Watched) -> None:
+    """What it is the stop of is not protected by it."""
+    for _ in range(2):
+        watched.reads()
+        assert (watched.state().status, watched.state().absent_since is None) == (GttStatus.ACTIVE, False)
+        assert order_of(watched.state(), AT).status is Status.UNKNOWN
+        watched.reads(row())
+        assert order_of(watched.state(), AT).status is Status.PLACED
+    said = "GTT exit: the broker does not show it as 112 (Trigger not found.): look at it there"
+    assert watched.said() == [("alert", said)], "once"
 
 
 def test_what_a_human_rejected_and_the_list_shows_is_told(watched: Watched) -> None:

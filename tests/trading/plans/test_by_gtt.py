@@ -6,11 +6,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from durable_orders.trading.gtt.gtt import GttStatus, TriggerId
+from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.orders.order import OrderType, Status
+from durable_orders.trading.plans.by_gtt import intent_of as gtt_intent_of
+from durable_orders.trading.plans.by_gtt import legs_of, order_of
 from durable_orders.trading.plans.claims import is_of_a_plan
 from durable_orders.trading.plans.news import ChangeAsked, Recalled
 from durable_orders.trading.plans.plan import PlanChange
-from tests.trading.plans.world import ENTRY, World, plan
+from tests.trading.plans.world import ENTRY, START, World, plan
 
 GTT = "p1.gtt-1-1"
 KEPT: dict[str, Any] = {
@@ -122,6 +126,47 @@ def test_a_changed_stop_changes_the_gtt_and_nothing_else_of_it_changes() -> None
     world.run()
     (change,) = world.real[GTT].answers
     assert (change.order_type, change.trigger_price, change.price) == (OrderType.SL, Decimal(96), Decimal(95))
+
+
+def test_its_order_is_cancelled_where_others_have_closed_a_part_of_what_it_is_for() -> None:
+    """It cannot be made smaller: what is left gets another exit."""
+    world = holding()
+    world.triggers(GTT)
+    world.tell(GTT)
+    world.run()
+    world.closed_by_others = 50
+    world.passes(31)
+    world.run()
+    assert world.real[GTT].told.cancel_requested
+    world.end(GTT, "CANCELLED")
+    world.run()
+    assert exits(world)[1:] == [("p1.gtt-1-2", OrderType.SL)]
+    assert world.real["p1.gtt-1-2"].quantity == 25
+
+
+def test_its_other_leg_is_changed_back() -> None:
+    """The order that it is told as has the stop alone."""
+    world = holding()
+    found = recalled(world).model_copy(update={"other_legs": {GTT: 150}})
+    world.process.synced(found, world.now)
+    assert world.state.may_close == 150, "so much it may sell by now"
+    world.run()
+    (change,) = world.real[GTT].answers
+    assert (change.quantity, change.trigger_price, change.price) == (75, Decimal(95), Decimal(94))
+    world.changed(GTT)
+    world.process.synced(recalled(world), world.now)
+    world.passes(31)
+    world.run()
+    assert world.real[GTT].answers == []
+    assert world.state.may_close == 75
+
+
+def test_one_that_the_broker_does_not_show_protects_nothing() -> None:
+    asked = gtt_intent_of(plan(**KEPT), GTT, "plan p1", legs_of(75, (Decimal(95), Decimal(94)), Decimal(110)))
+    state = GttState.of(asked, START).updated(status=GttStatus.ACTIVE, trigger_id=TriggerId("112"))
+    assert order_of(state, START).status is Status.PLACED
+    lost = order_of(state.updated(absent_since=START), START)
+    assert (lost.status, lost.reasons) == (Status.UNKNOWN, ("the broker does not show it as 112 now",))
 
 
 def test_on_paper_the_stop_is_an_order_of_the_same_prices() -> None:

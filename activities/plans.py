@@ -156,6 +156,7 @@ class PlanActivities:
                 oversold=by_others.oversold,
                 book_read_at=last_book_read(connection, self._account),
                 version=version_of(connection, state.intent),
+                returned=by_others.returned,
                 other_legs=other_legs(connection, state.intent),
             )
 

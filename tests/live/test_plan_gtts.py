@@ -171,6 +171,21 @@ async def test_a_lost_answer_makes_no_second_one(desks: Desks, kind: Fault) -> N
     assert sold(desk) == 10
 
 
+async def test_what_its_order_traded_before_the_list_tells_whose_it_is_is_counted_once(desks: Desks) -> None:
+    """Till then it is taken for a stranger's, and the plan lets go of it."""
+    desk = await desks(live=QUICK)
+    await protected(desk)
+    await desk.venue.fault(Fault.SERVICE_UNAVAILABLE, routes={Route.GTT_LIST, Route.GTT}, probability=1.0)
+    await desk.venue.tick(Decimal(1439))
+    (placed,) = [row for row in desk.venue.rows() if row.side == "SELL"]
+    await desk.venue.fill(placed.broker_order_id, 4, LIMIT)
+    await desk.alerted("plan p1: others have closed 4 that it held: it lets go of them")
+    await desk.venue.clear()
+    await is_over(desk)
+    assert sold(desk) == 10
+    await desk.alerted("plan p1: 4 that others were said to have closed were closed by its own GTT")
+
+
 async def test_where_the_broker_takes_none_a_stop_order_protects(desks: Desks) -> None:
     desk = await desks(live=QUICK)
     await desk.venue.fault(Fault.SERVICE_UNAVAILABLE, routes={Route.GTT_PLACE})

@@ -81,6 +81,9 @@ class ByOthers(NamedTuple):
     """Of what it holds."""
     oversold: int = 0
     """Of what its exits have closed after that."""
+    returned: int = 0
+    """What it has let go of, and nobody else has closed: what its GTT's order had traded by then was taken for others'
+    until the broker said whose it is."""
 
 
 def unclaimed(books: Books, intent: PlanIntent, held: int) -> int:
@@ -114,6 +117,8 @@ def closed_by_others(books: Books, told: PlanState) -> ByOthers:
     claims = {name: 0 if is_over(state) else state.exposed for name, state in same.items()}
     claims[intent.plan_id] = min(own.exposed, told.exposed)
     left, missing = sum(claims.values()) - max(there, 0), 0
+    let_go = sum(leg.lost for leg in own.legs)
+    returned = max(min(let_go, -_unshared(books, same, own, lost)), 0) if let_go and intent.by_gtt else 0
     for name, state in sorted(same.items(), key=lambda each: (each[1].created_at, each[0])):
         missing = max(min(left, claims[name], _unshared(books, same, state, lost)), 0) if left > 0 else 0
         left, lost[name] = left - missing, lost[name] + missing
@@ -121,8 +126,9 @@ def closed_by_others(books: Books, told: PlanState) -> ByOthers:
             break
     traded_at = _traded_at(own)
     if there >= 0 or traded_at is None or any((_traded_at(state) or traded_at) > traded_at for state in same.values()):
-        return ByOthers(missing)
-    return ByOthers(missing, max(min(-there, own.closed, _unshared(books, same, own, lost, traded_at)), 0))
+        return ByOthers(missing, returned=returned)
+    oversold = max(min(-there, own.closed, _unshared(books, same, own, lost, traded_at)), 0)
+    return ByOthers(missing, oversold, returned)
 
 
 def excess_left(books: Books, intent: PlanIntent, excess: int) -> int:

@@ -75,6 +75,8 @@ class Recalled(Frozen):
     """When the broker's book was last read: what others traded by then is known."""
     version: int | None = None
     """That of the plan as it is recorded there, if it is."""
+    returned: int = 0
+    """What it has let go of beyond what others have closed."""
     other_legs: dict[str, int] = Field(default_factory=dict)
     """Of its GTTs whose other leg, beside the stop, somebody has changed at the broker: the most that it would trade,
     by their ids."""

@@ -146,7 +146,7 @@ class PlanProcess:
         """What the ledger has of the plan, all of its orders included. One that no worker has taken yet may have lost
         its workflow: it is started again, under its name, which a running one keeps."""
         self._was_synced = True
-        recorded = set()
+        recorded, before = set(), self._sold_by_gtts
         for order in found.orders:
             recorded.add(order.client_order_id)
             self._see(order, now)
@@ -156,6 +156,7 @@ class PlanProcess:
         self._untaken = [each for each in missing if now - (each.started_at or each.order.created_at) >= TAKEN_WITHIN]
         if found.version != self.state.version:  # an older ledger, or an earlier run of this plan
             self._recorded = None
+        self._take_back(min(found.returned, self._sold_by_gtts - before))
         self._lose(found.missing)
         if found.oversold:
             self.state.oversold += found.oversold
@@ -316,6 +317,19 @@ class PlanProcess:
                 missing -= lost
                 self.state.legs[number].lost += lost
                 self._alerts.append(f"others have closed {lost} that it held: it lets go of them")
+
+    @property
+    def _sold_by_gtts(self) -> int:
+        return sum(child.filled for child in self.state.exits() if child.is_gtt)
+
+    def _take_back(self, returned: int) -> None:
+        """What the order of its GTT has traded was taken for others', while the broker did not say whose it is."""
+        for leg in self.state.legs:
+            back = min(returned, leg.lost)
+            if back > 0:
+                returned -= back
+                leg.lost -= back
+                self._alerts.append(f"{back} that others were said to have closed were closed by its own GTT")
 
     # What is done about the orders.
 

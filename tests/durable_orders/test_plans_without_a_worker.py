@@ -2,7 +2,7 @@
 there to take it."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -10,11 +10,12 @@ import pytest
 
 from durable_orders.orders import Orders
 from durable_orders.plans import Plans
-from durable_orders.trading.errors import DuplicateOrder, OrderNotFound
+from durable_orders.trading.errors import DuplicateOrder, InvalidOrder, OrderNotFound
 from durable_orders.trading.ledger.tokens import Role
 from durable_orders.trading.plans.basket import BasketIntent
 from durable_orders.trading.plans.plan import PlanIntent
-from durable_orders.trading.plans.state import PlanStatus, PlanView
+from durable_orders.trading.plans.schedule import ScheduleIntent
+from durable_orders.trading.plans.state import AWAITS_PERSON, PlanStatus, PlanView
 from durable_orders.workers import components, worker
 from durable_orders.workers.connection import connect
 from durable_orders.workers.home import Home
@@ -113,3 +114,29 @@ async def test_the_desk_answers_for_a_plan_that_no_worker_has(home: Home) -> Non
                 [ended] = await at_their_end(home, orders, "paired")
             assert (ended.status, ended.orders) == (PlanStatus.CANCELLED, ())
             assert trader.get("/plans/paired").json()["status"] == "CANCELLED"
+
+
+async def test_a_schedule_that_is_approved_after_its_end_sends_nothing(home: Home) -> None:
+    """Whoever approves while no worker is there is answered by the one that comes: too late is too late."""
+    begins = datetime.now(UTC)
+    content: dict[str, Any] = {"account": home.settings().account, "plan_id": "late", "symbol": SYMBOL, "side": "BUY"}
+    content |= {"quantity": 150, "slices": 2, "price": FAR_BELOW, "product": "NRML", "approve": True}
+    schedule = ScheduleIntent.model_validate(content | {"begins_at": begins, "ends_at": begins + timedelta(seconds=12)})
+    async with await Orders.connect(home.path) as orders:
+        client = await connect(home, home.settings())
+        async with worker.running(client, components.build(home, home.settings(), client)):
+            view = await orders.start_plan(schedule)
+            assert (view.status, view.reasons) == (PlanStatus.PENDING, (AWAITS_PERSON,))
+
+        async def is_past() -> bool:
+            return datetime.now(UTC) > schedule.ends_at
+
+        await eventually(is_past, "the schedule's end")
+        approving = asyncio.create_task(orders.handle("late.slice-1-1").approve("by user asha", MAX_WAIT))
+        [ended] = await at_their_end(home, orders, "late")
+        await asyncio.gather(approving, return_exceptions=True)
+        order = await orders.get("late.slice-1-1")
+    assert ended.status in (PlanStatus.REJECTED, PlanStatus.CANCELLED)
+    assert order.approval is not None
+    assert (order.broker_order_id, order.approval.approved_by) == (None, None), order.reasons
+    assert isinstance(approving.exception(), InvalidOrder)

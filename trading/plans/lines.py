@@ -241,7 +241,7 @@ class LinesProcess(ABC):
         closes = is_closing(child.client_order_id)
         again = standing.asked_again(child.order, None if closes else self._place_by(child.order))
         if self.state.intent.approve and child.order.approval is not None:
-            again = again.model_copy(update={"approve": True, "place_by": self._approved_by})
+            again = self._waiting(again)
         return actions.Place(again)
 
     def _await_approval(self, first: Child, now: datetime) -> Action | None:
@@ -254,11 +254,15 @@ class LinesProcess(ABC):
             self._timers.append(intent.ends_at)
         return None
 
-    @property
-    def _approved_by(self) -> datetime | None:
-        """The moment after which the order that waits for a person is not sent any more; else that of approved ones."""
+    def _waiting(self, order: OrderIntent) -> OrderIntent:
+        """The first order as one that waits for a person: that of a schedule until its end. At the market it has the
+        time of approved orders, which is short."""
         intent = self.state.intent
-        return intent.enter_by if isinstance(intent, BasketIntent) else None
+        if isinstance(intent, BasketIntent):
+            return order.model_copy(update={"approve": True, "place_by": intent.enter_by})
+        until = intent.ends_at
+        place_by = until if order.order_type.has_price else None
+        return order.model_copy(update={"approve": True, "approve_by": until, "place_by": place_by})
 
     @abstractmethod
     def _place_by(self, order: Order) -> datetime:
@@ -323,7 +327,7 @@ class LinesProcess(ABC):
 
     def _new(self, piece: Piece, name: str, quantity: int, price: Decimal | None, place_by: datetime) -> OrderIntent:
         intent = self.state.intent
-        return PlanOrderIntent(
+        order = PlanOrderIntent(
             account=intent.account,
             mode=intent.mode,
             strategy=intent.strategy,
@@ -337,9 +341,9 @@ class LinesProcess(ABC):
             order_type=OrderType.MARKET if price is None else OrderType.LIMIT,
             price=price,
             tags=intent.tags,
-            place_by=self._approved_by if self.state.awaits_approval else place_by,
-            approve=self.state.awaits_approval,
+            place_by=place_by,
         )
+        return self._waiting(order) if self.state.awaits_approval else order
 
     # What is said, and the wait.
 

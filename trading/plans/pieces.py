@@ -13,6 +13,7 @@ from durable_orders.trading.plans.basket import BasketIntent
 from durable_orders.trading.plans.line import LineTerms
 from durable_orders.trading.plans.schedule import ScheduleIntent
 from durable_orders.trading.plans.state import (
+    AWAITS_PERSON,
     Child,
     Mutable,
     PlanHolding,
@@ -158,7 +159,8 @@ class LinesState(Mutable):
         if not self.is_over:
             if held:
                 return PlanStatus.OPEN
-            return PlanStatus.WORKING if any(True for _ in self.children()) else PlanStatus.PENDING
+            has_begun = not self.awaits_approval and any(True for _ in self.children())
+            return PlanStatus.WORKING if has_begun else PlanStatus.PENDING
         traded = any(piece.filled for piece in self.pieces)
         if not traded:
             refused = any(child.order.status is Status.REJECTED for child in self.children())
@@ -174,6 +176,8 @@ class LinesState(Mutable):
             rows += [row_of(child, f"{line_of(intent)} {number}") for child in piece.children]
         rows += [row_of(child, "close") for child in self.closings]
         said = [*self.refusals, *(words for words in (self.gives_up, self.why, self.waits) if words)]
+        if self.awaits_approval and not self.is_over:
+            said.append(AWAITS_PERSON)
         symbol, total = "", sum(abs(quantity) for quantity in held.values())
         if isinstance(intent, ScheduleIntent):
             symbol, total = intent.symbol, sum(held.values())

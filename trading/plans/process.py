@@ -15,8 +15,8 @@ Rules
 4. What others have closed is let go of, also while an exit works: that one is made smaller.
 5. What is held and not covered by a stop that is proved to work is unprotected: a state with an age, which is alerted.
 6. What went out too much stands until it is gone: closed by the account's closing function, or by others.
-7. An OCO that a person approves has its first exit wait for that, and no other goes out before. Declined, it is
-   REJECTED, and what is held is not its own.
+7. An OCO that a person approves has its first exit wait for that, and no other goes out before. Where others close
+   of it meanwhile, the person is asked anew about the rest. Declined, it is REJECTED, and what is held is not its own.
 8. The plan is over when all its orders are, and what it still holds is said.
 """
 
@@ -351,14 +351,29 @@ class PlanProcess:
             if child.is_gtt and child.leg is not None:
                 return actions.PlaceGtt(self._exits.gtt_again(state.legs[child.leg], child))
             return actions.Place(asked_for_again(child.order, state.intent))
-        if state.awaits_approval and (first := next(iter(state.exits()), None)) is not None:
-            if not first.is_live:
-                state.refusals = first.order.reasons or (f"{first.client_order_id} is {first.order.status}",)
-            return None
+        if state.awaits_approval and (asked := state.exits()) and not self._is_asked_anew(asked):
+            return self._await_approval(asked, now)
         found = self._entry(now)
         for number in range(len(state.legs)):
             found = found or self._leg(number, now)
         return found or self._excess(now)
+
+    def _is_asked_anew(self, asked: list[Child]) -> bool:
+        """Whether the plan itself has withdrawn what waited for a person, and nothing was declined."""
+        return all(
+            child.order.status is Status.CANCELLED and child.cancel_asked_at is not None for child in asked
+        )
+
+    def _await_approval(self, asked: list[Child], now: datetime) -> Action | None:
+        """What others close while it waits is not sent: the person is asked anew about what is left."""
+        state = self.state
+        waiting = next((child for child in asked if child.is_live), None)
+        if waiting is None:
+            last = asked[-1].order
+            state.refusals = last.reasons or (f"{last.client_order_id} is {last.status}",)
+        elif waiting.leg is not None and state.room(waiting.leg) < 0:
+            return self._cancel(waiting, now)
+        return None
 
     def _entry(self, now: datetime) -> Action | None:
         state, intent = self.state, self.state.intent

@@ -10,6 +10,7 @@ from durable_orders.trading.plans.by_gtt import gtt_id, is_of_plan
 from durable_orders.trading.plans.exits import Exits
 from durable_orders.trading.plans.plan import PlanChange, PlanIntent, Stop
 from durable_orders.trading.plans.state import (
+    AWAITS_PERSON,
     Child,
     PlanHolding,
     PlanState,
@@ -61,6 +62,8 @@ def view_of(state: PlanState) -> PlanView:
     held = state.held * intent.side.sign
     holdings = (PlanHolding(symbol=intent.symbol, product=intent.product, quantity=held),) if held else ()
     status = status_of(state)
+    awaits = state.awaits_approval or any(child.order.awaits_approval for child in state.children())
+    person = AWAITS_PERSON if awaits and not status.terminal else ""
     return PlanView(
         plan_id=intent.plan_id,
         status=status,
@@ -72,7 +75,7 @@ def view_of(state: PlanState) -> PlanView:
         strategy=intent.strategy,
         held=held,
         stop=state.level,
-        reasons=(*state.refusals, *(words for words in (state.why, state.waits) if words)),
+        reasons=(*state.refusals, *(words for words in (state.why, state.waits, person) if words)),
         orders=tuple(row_of(child, child.role) for child in state.children()),
         holdings=holdings,
     )

@@ -21,6 +21,7 @@ from durable_orders.trading.plans.by_gtt import is_of_plan
 from durable_orders.trading.plans.plan import Leg, PlanIntent, Stop
 
 WORKING = (Status.PLACED, Status.PARTIAL)
+AWAITS_PERSON = "waits for a person's approval"
 FRESH = timedelta(seconds=10)
 """After which a price says nothing of now. One that concerns the plan is told again every two seconds."""
 

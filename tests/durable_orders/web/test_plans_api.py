@@ -12,6 +12,7 @@ import pytest
 from durable_orders import Orders, PlanView
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.tokens import Role
+from tests.conftest import eventually
 from tests.durable_orders.conftest import ASKS, FAR_BELOW, SYMBOL
 from tests.durable_orders.web.conftest import Served, events_about
 from tests.durable_orders.web.test_pages import Visitor
@@ -156,6 +157,61 @@ def test_a_token_does_not_approve_the_orders_of_its_own_plan(
         approved = other.post(f"/orders/{entry}/approve")
     assert (approved.status_code, approved.json()["status"]) == (200, "PLACED")
     assert trader.delete(f"/plans/{short_id}", params={"timeout": 30}).json()["status"] == "CANCELLED"
+
+
+RESTS = {"quantity": 75, "order_type": "LIMIT", "price": FAR_BELOW}
+
+
+def asking(kind: str) -> dict[str, Any]:
+    """A plan of that kind that waits for a person."""
+    if kind == "basket":
+        legs = [LEG | RESTS, LEG | RESTS | {"product": "MIS"}]
+        return {"legs": legs, "within": 600, "approve": True}
+    if kind == "schedule":
+        begins = datetime.now(UTC)
+        times = {"begins_at": begins.isoformat(), "ends_at": (begins + timedelta(hours=1)).isoformat()}
+        return schedule() | times | {"price": FAR_BELOW, "approve": True}
+    return {name: value for name, value in AT_MARKET.items() if name != "entry"} | {"approve": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "others"), [("basket", "leg-1-1", 1), ("schedule", "slice-1-1", 0), ("oco", "exit-1-1", 0)]
+)
+def test_a_plan_of_any_kind_waits_for_somebody_else_with_its_first_order(
+    served: Served, trader: httpx.Client, short_id: str, kind: str, first: str, others: int
+) -> None:
+    """Approved twice at once it is the same approval, declined it has sent nothing."""
+    if kind == "oco":
+        bought = {"side": "BUY", "quantity": 150, "product": "MIS", "symbol": SYMBOL, "strategy": short_id}
+        assert trader.post("/orders", json=bought).status_code == 201
+    names = [f"{short_id}.{first}", f"{short_id}-2.{first}"]
+    for own in (short_id, f"{short_id}-2"):
+        made = trader.post("/plans", json=asking(kind) | {"plan_id": own, "strategy": short_id})
+        assert (made.status_code, made.json()["status"]) == (201, "PENDING"), made.text
+        assert made.json()["reasons"] == ["waits for a person's approval"]
+        assert [order["client_order_id"] for order in made.json()["orders"]] == [f"{own}.{first}"]
+        assert "waits for a person's approval" in served.program.here("plan", "show", own).out
+    assert set(names) <= {each["client_order_id"] for each in trader.get("/approvals").json()}
+    assert trader.post(f"/orders/{names[0]}/approve").json()["code"] == "OWN_PROPOSAL"
+    with served.client(Role.TRADE) as other, served.client(Role.TRADE) as third:
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda who: who.post(f"/orders/{names[0]}/approve"), (other, third)))
+        assert sorted({answer.status_code for answer in answers})[0] == 200, [answer.text for answer in answers]
+        assert other.post(f"/orders/{names[1]}/decline", json={"reason": "no"}).status_code == 200
+
+    async def declined() -> bool:
+        return bool(trader.get(f"/plans/{short_id}-2").json()["status"] == "REJECTED")
+
+    async def goes_on() -> bool:
+        found = trader.get(f"/plans/{short_id}").json()
+        return [order["status"] for order in found["orders"]] == ["PLACED"] * (1 + others)
+
+    assert asyncio.run(eventually(goes_on, "the plan that was approved"))
+    assert asyncio.run(eventually(declined, "the plan that was declined"))
+    assert len(trader.get(f"/plans/{short_id}-2").json()["orders"]) == 1
+    cancelled = trader.delete(f"/plans/{short_id}", params={"timeout": 30, "flatten": kind == "oco"})
+    assert cancelled.status_code == 200, cancelled.text
+    served.program.here("flatten", "--strategy", short_id)
 
 
 def test_the_shapes_of_a_basket_and_a_schedule_are_those_of_the_client(trader: httpx.Client, short_id: str) -> None:

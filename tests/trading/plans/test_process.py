@@ -13,7 +13,7 @@ from durable_orders.trading.plans.news import CancelAsked, ChangeAsked, Recalled
 from durable_orders.trading.plans.plan import PlanChange
 from durable_orders.trading.plans.process import asked_for_again
 from durable_orders.trading.plans.standing import problem_with, undone_at_once
-from durable_orders.trading.plans.state import PlanStatus
+from durable_orders.trading.plans.state import AWAITS_PERSON, PlanStatus
 from tests.trading.plans.world import ENTRY, EXIT, START, World, entered, plan, stopped
 
 
@@ -576,6 +576,37 @@ def test_an_oco_that_a_person_declines_is_over_and_closes_nothing() -> None:
     world.run()
     assert (world.is_done, world.view.status, world.view.held) == (True, PlanStatus.REJECTED, 0)
     assert list(world.real) == [EXIT]
+
+
+@pytest.mark.parametrize("left", [0, 50])
+def test_an_oco_that_waits_is_asked_about_anew_where_others_have_closed_of_it(left: int) -> None:
+    """Approved as it was asked for, it would sell what is not there any more."""
+    world = World(plan(entry=None, approve=True))
+    world.run()
+    assert world.view.reasons == (AWAITS_PERSON,)
+    world.closed_by_others = 75 - left
+    world.passes(5)
+    world.run()
+    assert world.real[EXIT].told.cancel_requested
+    world.end(EXIT, "CANCELLED")
+    world.run()
+    assert (world.is_done, world.view.held, world.view.status.value) == (left == 0, left, "PENDING" if left else "CLOSED")
+    anew = [each.told for own, each in world.real.items() if own != EXIT]
+    assert [(order.quantity, order.awaits_approval) for order in anew] == [(left, True)] * bool(left)
+    assert world.view.reasons == ((AWAITS_PERSON,) if left else ())
+
+
+def test_an_oco_that_is_asked_about_anew_and_declined_is_over() -> None:
+    world = World(plan(entry=None, approve=True))
+    world.run()
+    world.closed_by_others = 25
+    world.passes(5)
+    world.run()
+    world.end(EXIT, "CANCELLED")
+    world.run()
+    world.end("p1.exit-1-2", "REJECTED")
+    world.run()
+    assert (world.is_done, world.view.status, len(world.real)) == (True, PlanStatus.REJECTED, 2)
 
 
 @pytest.mark.parametrize("flatten", [True, False])

@@ -14,7 +14,7 @@ from durable_orders.trading.plans.line import LineTerms
 from durable_orders.trading.plans.pieces import schedule_state
 from durable_orders.trading.plans.schedule import ScheduleIntent
 from durable_orders.trading.plans.schedule_process import ScheduleProcess
-from durable_orders.trading.plans.state import PlanStatus
+from durable_orders.trading.plans.state import AWAITS_PERSON, PlanStatus
 from tests.trading.plans.lines_world import START, LinesWorld
 
 SYMBOL = "NFO:NIFTY25MAYFUT"
@@ -243,3 +243,24 @@ def test_a_schedule_that_no_person_approves_sends_nothing(is_declined: bool) -> 
         made.end("p1.slice-1-1", Status.CANCELLED)
         made.run()
     assert (made.is_done, len(made.placed), made.process.view.holdings) == (True, 1, ())
+
+
+@pytest.mark.parametrize("price", ["100", None])
+def test_a_schedule_is_approved_until_its_end_and_nothing_of_it_is_sent_later(price: str | None) -> None:
+    """Also by the order alone: the plan may be away then. At the market an approved order has its own short time."""
+    made = world(schedule(approve=True, price=price))
+    ends = START + timedelta(minutes=4)
+    [first] = made.placed
+    assert (first.approve_by, first.place_by) == (ends, ends if price else None)
+    del made.orders["p1.slice-1-1"]
+    made.pass_time(31)
+    [_, again] = made.placed
+    assert (again.fingerprint(), again.approve_by, again.place_by) == (first.fingerprint(), ends, first.place_by)
+
+
+def test_a_schedule_that_waits_for_a_person_says_so() -> None:
+    made = world(schedule(approve=True))
+    assert (made.process.view.status, made.process.view.reasons) == (PlanStatus.PENDING, (AWAITS_PERSON,))
+    made.approve("p1.slice-1-1")
+    made.run()
+    assert (made.process.view.status, made.process.view.reasons) == (PlanStatus.WORKING, ())

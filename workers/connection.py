@@ -1,6 +1,7 @@
 """The way to the Temporal server: Temporal's own environment configuration, else this home's embedded server."""
 
 from pathlib import Path
+from shlex import quote
 
 from temporalio.client import Client, GrpcCompression
 
@@ -21,8 +22,8 @@ async def connect(home: Home, settings: Settings, config: Path | None = None) ->
     hint, packing = "is TEMPORAL_ADDRESS right?", GrpcCompression.GZIP
     if "target_host" not in server:
         live = " --live" if settings.execution.mode is Mode.LIVE else ""
-        given = "" if config is None else f" --config {config}"
-        hint = f"start one with `durable-orders up --home {home.path}{live}{given}`"
+        given = "" if config is None else f" --config {quote(str(config))}"
+        hint = f"start one with `durable-orders up --home {quote(str(home.path))}{live}{given}`"
         if address is None or not is_there(address):
             missing = "" if home.path.is_dir() else ", which is not there"
             raise ServerUnreachable(f"no server is running for home {home.path}{missing}: {hint}")

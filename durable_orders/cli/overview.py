@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 STOP_EVERY = 0.1
 FEW = 10
-NO_SERVER = "none answers: `durable-orders up` starts it"
 """Open orders that are shown; `list --open` has all."""
 
 
@@ -51,10 +50,11 @@ def status(home: HomeOption = HOME, config: ConfigOption = None, as_json: JsonOp
 def _rows(found: "AccountStatus") -> dict[str, Text]:
     good = found.state == "ACTIVE"
     state = f"{found.state.lower()}{'' if good else f': {found.reason}'}"
+    up = f"durable-orders up{' --live' if found.mode == 'live' else ''}"
     rows = {
         "account": Text(f"{found.account} ({found.mode}), ").append(state, style="" if good else "bold red"),
         "home": Text(f"up, process {found.up}" if found.up else "not up"),
-        "server": Text(f"answers on {found.server}" if found.server else as_given(NO_SERVER)),
+        "server": Text(f"answers on {found.server}" if found.server else as_given(f"none answers: `{up}` starts it")),
         "workers": _workers(found.workers),
         "book": _book(found.book_read_at),
         "open orders": Text(str(len(found.open_orders))),

@@ -39,6 +39,11 @@ def test_without_a_server_it_says_how_to_start_this_account(tmp_path: Path) -> N
     assert once_started(tmp_path).here("gtt", "list", "--config", str(SANDBOX)).error.endswith(started)
     for words in (("flatten",), ("halt", "--cancel-open"), ("show", "X-1")):
         assert started in once_started(tmp_path).here(*words, "--config", str(SANDBOX)).err.splitlines()[-1]
+    assert f"`durable-orders up --live --home {tmp_path} --config {SANDBOX}`" in (
+        once_started(tmp_path).here("status", "--config", str(SANDBOX)).out
+    )
+    spaced = once_started(tmp_path / "two words")
+    assert spaced.here("gtt", "list").error.endswith(f"`durable-orders up --home '{spaced.home}'`")
     nowhere = Program(tmp_path / "nowhere")
     for words in (("gtt", "list"), ("plan", "list"), ("verify",)):
         assert f"{nowhere.home}, which is not there: start one with" in nowhere.here(*words).error

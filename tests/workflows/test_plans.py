@@ -118,6 +118,28 @@ async def test_a_plan_whose_entry_waits_for_a_person_is_told_as_it_stands(desk: 
     await desk.orders.cancel_plan("p1", "by hand")
 
 
+async def test_an_oco_that_waits_never_closes_what_others_have_closed_meanwhile(desk: Desk) -> None:
+    """Whoever approves is asked about what is left of it."""
+    desk.broker.on_place.extend([fills_at_once, fills_at_once])
+    bought = await (await desk.orders.place(desk.intent(strategy="tests", quantity=10))).result()
+
+    async def is_past() -> bool:
+        return now().replace(microsecond=0) > bought.fills[0].at
+
+    await eventually(is_past, "the second of the fill, which is all that an exchange tells")
+    await desk.orders.start_plan(intent(desk, entry=None, approve=True))
+    await (await desk.orders.place(desk.intent(side=Side.SELL, strategy="tests", quantity=4))).result()
+
+    async def asked_anew() -> bool:
+        return [order.client_order_id for order in await desk.orders.awaiting_approval()] == ["p1.exit-1-2"]
+
+    assert await eventually(asked_anew, "what is left waits for a person")
+    assert len(desk.broker.sent) == 2, "nothing of the plan"
+    await desk.orders.approve("p1.exit-1-2", "by user asha")
+    await stands(desk, "a stop for what is left", held=6, protected=True)
+    assert [(order.client_order_id, order.quantity) for order in desk.broker.sent[2:]] == [("p1.exit-1-2", 6)]
+
+
 async def test_a_bracket_from_its_entry_to_its_target(desk: Desk, environment: WorkflowEnvironment) -> None:
     view = await holding(desk)
     assert sent(desk) == [("p1.entry", OrderType.LIMIT), ("p1.exit-1-1", OrderType.SL_M)]

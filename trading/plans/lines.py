@@ -255,12 +255,11 @@ class LinesProcess(ABC):
         return None
 
     def _waiting(self, order: OrderIntent) -> OrderIntent:
-        """The first order as one that waits for a person: that of a schedule until its end. At the market it has the
-        time of approved orders, which is short."""
+        """The first order as one that waits for a person: that of a schedule until its end, that of a basket until the
+        latest moment it may begin at. Approved, it has the time of approved orders where it is at the market: a short
+        one."""
         intent = self.state.intent
-        if isinstance(intent, BasketIntent):
-            return order.model_copy(update={"approve": True, "place_by": intent.enter_by})
-        until = intent.ends_at
+        until = intent.enter_by if isinstance(intent, BasketIntent) else intent.ends_at
         place_by = until if order.order_type.has_price else None
         return order.model_copy(update={"approve": True, "approve_by": until, "place_by": place_by})
 

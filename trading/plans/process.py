@@ -360,9 +360,7 @@ class PlanProcess:
 
     def _is_asked_anew(self, asked: list[Child]) -> bool:
         """Whether the plan itself has withdrawn what waited for a person, and nothing was declined."""
-        return all(
-            child.order.status is Status.CANCELLED and child.cancel_asked_at is not None for child in asked
-        )
+        return all(child.order.status is Status.CANCELLED and child.cancel_asked_at is not None for child in asked)
 
     def _await_approval(self, asked: list[Child], now: datetime) -> Action | None:
         """What others close while it waits is not sent: the person is asked anew about what is left."""

@@ -89,6 +89,7 @@ HOOKS["basket"] = {
         "within": 3600,
     },
 }
+HOOKS["asked"] = HOOKS["basket"] | {"plan": HOOKS["basket"]["plan"] | {"approve": True}}
 ALERTS = int(os.environ.get("ALERTS", "30"))
 """How many alerts the test with a killed worker sends, each of them three times. A thousand takes some minutes."""
 
@@ -432,6 +433,22 @@ def test_an_alert_is_one_plan_however_often_it_is_delivered(
     )
     assert (refused.status_code, refused.json()["codes"]) == (422, ["LOT_SIZE"])
     assert desk.here("plan", "cancel", short_id).code == 0
+
+
+def test_a_hooks_basket_waits_for_a_person_as_long_as_its_alert_counts(
+    desk: Program, hooks: httpx.Client, short_id: str
+) -> None:
+    at = datetime.now(UTC)
+    body = {"id": short_id, "time": at.isoformat()}
+    made = [hooks.post("/asked", params={"secret": "a-secret"}, json=body) for _ in range(2)]
+    assert [answer.status_code for answer in made] == [201, 200], made[0].text
+    [first] = made[1].json()["orders"]
+    shown = desk.here("show", first["client_order_id"], "--json").json["order"]
+    assert (shown["status"], shown["broker_order_id"]) == ("PENDING", None)
+    assert datetime.fromisoformat(shown["approval"]["needed_by"]) == at + timedelta(seconds=60)
+    assert desk.here("decline", first["client_order_id"]).code == 0
+    again = hooks.post("/asked", params={"secret": "a-secret"}, json=body)
+    assert (again.status_code, len(desk.here("plan", "show", short_id, "--json").json["orders"])) == (422, 1)
 
 
 @pytest.mark.parametrize(

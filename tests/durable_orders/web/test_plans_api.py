@@ -12,7 +12,7 @@ import pytest
 from durable_orders import Orders, PlanView
 from durable_orders.trading.ist import IST
 from durable_orders.trading.ledger.tokens import Role
-from tests.conftest import eventually
+from tests.conftest import until
 from tests.durable_orders.conftest import ASKS, FAR_BELOW, SYMBOL
 from tests.durable_orders.web.conftest import Served, events_about
 from tests.durable_orders.web.test_pages import Visitor
@@ -199,15 +199,15 @@ def test_a_plan_of_any_kind_waits_for_somebody_else_with_its_first_order(
         assert sorted({answer.status_code for answer in answers})[0] == 200, [answer.text for answer in answers]
         assert other.post(f"/orders/{names[1]}/decline", json={"reason": "no"}).status_code == 200
 
-    async def declined() -> bool:
+    def declined() -> bool:
         return bool(trader.get(f"/plans/{short_id}-2").json()["status"] == "REJECTED")
 
-    async def goes_on() -> bool:
+    def goes_on() -> bool:
         found = trader.get(f"/plans/{short_id}").json()
         return [order["status"] for order in found["orders"]] == ["PLACED"] * (1 + others)
 
-    assert asyncio.run(eventually(goes_on, "the plan that was approved"))
-    assert asyncio.run(eventually(declined, "the plan that was declined"))
+    asyncio.run(until(goes_on, "the plan that was approved"))
+    asyncio.run(until(declined, "the plan that was declined"))
     assert len(trader.get(f"/plans/{short_id}-2").json()["orders"]) == 1
     cancelled = trader.delete(f"/plans/{short_id}", params={"timeout": 30, "flatten": kind == "oco"})
     assert cancelled.status_code == 200, cancelled.text

@@ -590,7 +590,11 @@ def test_an_oco_that_waits_is_asked_about_anew_where_others_have_closed_of_it(le
     assert world.real[EXIT].told.cancel_requested
     world.end(EXIT, "CANCELLED")
     world.run()
-    assert (world.is_done, world.view.held, world.view.status.value) == (left == 0, left, "PENDING" if left else "CLOSED")
+    assert (world.is_done, world.view.held, world.view.status.value) == (
+        left == 0,
+        left,
+        "PENDING" if left else "CLOSED",
+    )
     anew = [each.told for own, each in world.real.items() if own != EXIT]
     assert [(order.quantity, order.awaits_approval) for order in anew] == [(left, True)] * bool(left)
     assert world.view.reasons == ((AWAITS_PERSON,) if left else ())

@@ -27,7 +27,7 @@ from durable_orders.trading.ledger.accounts import last_book_read
 from durable_orders.trading.ledger.alerts import alert
 from durable_orders.trading.ledger.database import Database
 from durable_orders.trading.ledger.gtt_changes import open_changes
-from durable_orders.trading.ledger.gtts import put_back, unresolved_gtts
+from durable_orders.trading.ledger.gtts import list_gtts, put_back, unresolved_gtts
 from durable_orders.trading.ledger.open_orders import (
     AfterFills,
     OpenOrder,
@@ -302,7 +302,8 @@ class Supervisor:
 
     def _open_changes(self) -> list[GttChange]:
         with self._database.read() as connection:
-            return [*open_changes(connection, self._account), *left_over(connection, self._account)]
+            states = list_gtts(connection, self._account, open_only=True)
+            return [*open_changes(self._account, states), *left_over(connection, self._account, states)]
 
     def _unresolved_gtts(self) -> list[GttState]:
         with self._database.read() as connection:

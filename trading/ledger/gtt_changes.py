@@ -1,11 +1,12 @@
 """Changes of GTTs in the ledger: which were ever admitted, and which have not come to their end."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from durable_orders.trading.gtt.gtt import GttChange
-from durable_orders.trading.ledger.gtts import list_gtts
+from durable_orders.trading.gtt.state import GttState
 from durable_orders.trading.ledger.tables import gtt_changes as table
 
 
@@ -21,8 +22,9 @@ def keep_admitted(connection: sa.Connection, asked: GttChange, change_id: str, a
     connection.execute(sa.insert(table), [row])
 
 
-def open_changes(connection: sa.Connection, account: str) -> list[GttChange]:
-    """Those whose workflow has to go on, as that is started anew: nobody knows what came of them."""
+def open_changes(account: str, states: Iterable[GttState]) -> list[GttChange]:
+    """Those of the account's open GTTs whose workflow has to go on, as that is started anew: nobody knows what came of
+    them."""
     return [
         GttChange(
             account=account,
@@ -32,6 +34,6 @@ def open_changes(connection: sa.Connection, account: str) -> list[GttChange]:
             asked_at=state.change.asked_at,
             takes_up=state.change.change_id,
         )
-        for state in list_gtts(connection, account, open_only=True)
+        for state in states
         if state.change is not None
     ]

@@ -1,14 +1,14 @@
 """The exits of plans that GTTs keep, as the ledger has them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from durable_orders.trading.gtt.gtt import GttChange, GttStatus
 from durable_orders.trading.gtt.state import GttState
-from durable_orders.trading.ledger.gtts import list_gtts
 from durable_orders.trading.ledger.reading import find_order, views_for
+from durable_orders.trading.ledger.rows import chunks
 from durable_orders.trading.ledger.tables import gtts as table
 from durable_orders.trading.ledger.tables import plans
 from durable_orders.trading.orders.order import Order
@@ -33,19 +33,32 @@ def other_legs(connection: sa.Connection, intent: AnyIntent) -> dict[str, int]:
     return {own: most for own, most in found.items() if most}
 
 
-def left_over(connection: sa.Connection, account: str) -> Iterator[GttChange]:
-    """Deletes of those that wait at the broker though their plan is over: one that was not placed, as it was said, may
-    turn up as late as that."""
-    for state in list_gtts(connection, account, open_only=True):
-        own = state.intent.gtt_id
-        plan, is_going = plan_named(own), state.change is not None and state.change.legs is None
-        if plan is None or is_going or state.status is not GttStatus.ACTIVE:
-            continue
-        over = (plans.c.account == account) & (plans.c.plan_id == plan) & ~plans.c.is_open
-        row = connection.execute(sa.select(plans.c.state).where(over)).scalar_one_or_none()
-        intent = None if row is None else read_state(row).intent
-        if isinstance(intent, PlanIntent) and is_its_own(intent, order_of(state, state.created_at)):
-            yield GttChange(account=account, gtt_id=own, reason=f"by plan {plan}: it is over")
+def left_over(connection: sa.Connection, account: str, states: Iterable[GttState]) -> list[GttChange]:
+    """Deletes of those of the account's open ones that wait at the broker though their plan is over: one that was not
+    placed, as it was said, may turn up as late as that."""
+    waiting = list[tuple[str, GttState]]()
+    for state in states:
+        plan, is_going = plan_named(state.intent.gtt_id), state.change is not None and state.change.legs is None
+        if plan is not None and not is_going and state.status is GttStatus.ACTIVE:
+            waiting.append((plan, state))
+    over = _over(connection, account, {plan for plan, _ in waiting})
+    return [
+        GttChange(account=account, gtt_id=state.intent.gtt_id, reason=f"by plan {plan}: it is over")
+        for plan, state in waiting
+        if plan in over and is_its_own(over[plan], order_of(state, state.created_at))
+    ]
+
+
+def _over(connection: sa.Connection, account: str, plan_ids: set[str]) -> dict[str, PlanIntent]:
+    """Those of them that have ended, and have GTTs."""
+    found = dict[str, PlanIntent]()
+    for some in chunks(sorted(plan_ids)):
+        own = (plans.c.account == account) & plans.c.plan_id.in_(some) & ~plans.c.is_open
+        for plan_id, state in connection.execute(sa.select(plans.c.plan_id, plans.c.state).where(own)):
+            intent = read_state(state).intent
+            if isinstance(intent, PlanIntent):
+                found[plan_id] = intent
+    return found
 
 
 def _named_after(connection: sa.Connection, intent: PlanIntent) -> list[tuple[GttState, datetime]]:

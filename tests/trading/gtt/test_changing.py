@@ -22,7 +22,7 @@ from durable_orders.trading.gtt.outcome import GttAccepted, GttOutcome
 from durable_orders.trading.gtt.state import Change, GttState
 from durable_orders.trading.guardian.guardian import Guardian
 from durable_orders.trading.ledger.gtt_changes import open_changes
-from durable_orders.trading.ledger.gtts import find_gtt, put_back, settle_gtt
+from durable_orders.trading.ledger.gtts import find_gtt, list_gtts, put_back, settle_gtt
 from durable_orders.trading.ledger.reading import find_order, strategy_positions_of
 from durable_orders.trading.ledger.recording import record
 from durable_orders.trading.ledger.tables import gtts
@@ -257,7 +257,7 @@ def test_a_delete_outlives_the_return_of_its_gtt(active: Changing, is_adopted: b
         active.record(GttState.of(ASKED, AT).updated(change=wish))
     with active.database.write() as connection:
         put_back(connection, ended, AT)
-        [again] = open_changes(connection, "paper")
+        [again] = open_changes("paper", list_gtts(connection, "paper", open_only=True))
     assert (active.state().trigger_id, active.state().change) == ("112", wish)
     assert (again.gtt_id, again.takes_up) == ("exit", "later")
 

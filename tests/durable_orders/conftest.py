@@ -3,6 +3,8 @@
 import itertools
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import yaml
@@ -23,18 +25,30 @@ ASKS = "asks"
 NUMBERS = itertools.count()
 
 
-@pytest.fixture(scope="session")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """The program on a home that is up and has seen its first tick."""
-    home = tmp_path_factory.mktemp("desk")
+@contextmanager
+def up(home: Path, speed: str) -> Iterator[Program]:
+    """The program on a home that is up and has seen its first tick, for the length of a block."""
     guardian = {"max_order_quantity": MOST, "strategies": {ASKS: {"approve": True}}}
     (home / "durable-orders.yaml").write_text(yaml.safe_dump({"guardian": guardian}))
     program = Program(home)
-    with program.started("up", *OWN_PORTS, "--speed", SPEED) as running:
+    with program.started("up", *OWN_PORTS, "--speed", speed) as running:
         running.line("Ctrl-C")
         assert program.here("place", "BUY", SYMBOL, LOT, "--wait", "--strategy", "opening").code == 0
         yield program
         running.stop(signal.SIGTERM)
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    with up(tmp_path_factory.mktemp("desk"), SPEED) as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def morning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """Another, at the wall's pace: hours are left of its day, however late the tests come to it."""
+    with up(tmp_path_factory.mktemp("morning"), "1") as program:
+        yield program
 
 
 @pytest.fixture

@@ -153,25 +153,25 @@ def scheduled() -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["basket", "schedule"])
 async def test_nothing_of_a_proposed_basket_or_schedule_is_sent_before_a_person_has_approved_its_first_order(
-    desk: Program, short_id: str, kind: str
+    morning: Program, short_id: str, kind: str
 ) -> None:
     content = {"legs": LEGS, "within": 600} if kind == "basket" else scheduled()
-    async with assistant_of(desk.home) as client:
+    async with assistant_of(morning.home) as client:
         plan = content | {"plan_id": short_id, "reason": "the trend is up"}
         proposed = await asked(client, "propose_plan", plan=plan)
         [first] = proposed["plan"]["orders"]
         own = first["client_order_id"]
         assert (proposed["approve_with"], first["status"]) == (f"durable-orders approve {own}", "PENDING")
         assert own in [each["client_order_id"] for each in (await asked(client, "list_approvals"))["orders"]]
-    assert (await asyncio.to_thread(desk, "approve", own)).code == 0
+    assert (await asyncio.to_thread(morning, "approve", own)).code == 0
 
     async def works() -> bool:
-        shown = (await asyncio.to_thread(desk, "plan", "show", short_id, "--json")).json
+        shown = (await asyncio.to_thread(morning, "plan", "show", short_id, "--json")).json
         wanted = 2 if kind == "basket" else 1
         return [order["status"] for order in shown["orders"]] == ["PLACED"] * wanted
 
     assert await eventually(works, "the others follow")
-    assert (await asyncio.to_thread(desk, "plan", "cancel", short_id)).code == 0
+    assert (await asyncio.to_thread(morning, "plan", "cancel", short_id)).code == 0
 
 
 async def test_it_reads_what_the_page_shows(desk: Program) -> None:

@@ -6,9 +6,9 @@ from tests.durable_orders.conftest import SYMBOL
 from tests.durable_orders.program import Program
 
 
-def test_a_schedule_is_shown_and_cancelled(desk: Program) -> None:
+def test_a_schedule_is_shown_and_cancelled(morning: Program) -> None:
     words = ("BUY", SYMBOL.lower(), "150", "--slices", "2", "--to", "+10", "--id", "twap-1")
-    answer = desk.here("twap", *words, "--json")
+    answer = morning.here("twap", *words, "--json")
     view = answer.json
     assert (answer.code, view["kind"], view["status"]) == (0, "twap", "OPEN")
     assert [(order["role"], order["quantity"]) for order in view["orders"]] == [("slice 1", 75)]

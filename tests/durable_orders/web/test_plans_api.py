@@ -169,7 +169,7 @@ def asking(kind: str) -> dict[str, Any]:
         return {"legs": legs, "within": 600, "approve": True}
     if kind == "schedule":
         begins = datetime.now(UTC)
-        times = {"begins_at": begins.isoformat(), "ends_at": (begins + timedelta(hours=1)).isoformat()}
+        times = {"begins_at": begins.isoformat(), "ends_at": (begins + timedelta(minutes=5)).isoformat()}
         return schedule() | times | {"price": FAR_BELOW, "approve": True}
     return {name: value for name, value in AT_MARKET.items() if name != "entry"} | {"approve": True}
 

@@ -55,8 +55,8 @@ def by_hand(*triggers: int) -> dict[str, Any]:
 
 
 async def holds(desk: Desk, quantity: int = 100) -> None:
-    """INFY for delivery, bought by us. A worker that stands still for seconds is taken for dead before it has sent: then
-    the order is proved not placed, and another one is asked for."""
+    """INFY for delivery, bought by us. A worker that stands still for seconds is taken for dead before it has sent:
+    then the order is proved not placed, and another one is asked for."""
 
     async def is_bought() -> bool:
         order = await desk.place(OrderType.MARKET, quantity=quantity, product=Product.CNC)

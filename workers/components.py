@@ -142,12 +142,7 @@ def build(
     else:
         edge = _paper_edge(home, settings, sessions, instruments, executor, audience)
     database, broker, stream, ensure_price, book, others = edge
-
-    def ensure(symbol: str) -> None:
-        if master is not None:
-            master.ensure(symbol)
-        ensure_price(symbol)
-
+    ensure = _ensuring(master, ensure_price)
     account = Account(settings.account)
     mark = others.mark if others is not None else None
     session = session_end(account, sessions, _speed(settings, audience))
@@ -175,8 +170,8 @@ def build(
         day_locks=day_locks(settings),
         gtts=GttWatch(settings.account, database, gtt_broker, interval, executor) if gtt_broker is not None else None,
     )
-    placing = ThreadPoolExecutor(PLACING_THREADS, thread_name_prefix="placing") if sends else executor
-    cancelling = ThreadPoolExecutor(CANCELLING_THREADS, thread_name_prefix="cancelling") if sends else executor
+    placing = _threads(sends, "placing", PLACING_THREADS, executor)
+    cancelling = _threads(sends, "cancelling", CANCELLING_THREADS, executor)
     orders = OrderActivities(
         *(commands, guardian, database, executor, pacer, breaker, placing, cancelling, watch.look_now, ensure),
         positions=positions,
@@ -202,6 +197,22 @@ def _instruments(master: Master | None, brought: Brought | None) -> Instruments:
     found = master if master is not None else brought
     assert found is not None  # noqa: S101
     return found.instruments
+
+
+def _ensuring(master: Master | None, ensure_price: Callable[[str], None]) -> Callable[[str], None]:
+    """Sees to it that a symbol is known, and has a last price."""
+
+    def ensure(symbol: str) -> None:
+        if master is not None:
+            master.ensure(symbol)
+        ensure_price(symbol)
+
+    return ensure
+
+
+def _threads(sends: bool, name: str, count: int, shared: ThreadPoolExecutor) -> ThreadPoolExecutor:
+    """Those of a live account's placements, or its cancels, which nothing else holds up; else the shared ones."""
+    return ThreadPoolExecutor(count, thread_name_prefix=name) if sends else shared
 
 
 def _none(_order: Order) -> tuple[str, ...]:
